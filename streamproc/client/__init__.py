@@ -1,0 +1,1 @@
+"""What upstream platforms use: store a recording and announce it."""

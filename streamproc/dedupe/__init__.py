@@ -1,0 +1,1 @@
+"""The tiers that remember an analysis by its content key."""

@@ -1,0 +1,1 @@
+"""Source, transactional sink, registry, admin. librdkafka's names live only here."""

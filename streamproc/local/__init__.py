@@ -1,0 +1,1 @@
+"""Real servers on this computer, as plain processes, without Docker."""

@@ -1,0 +1,1 @@
+"""What operators use; reads topics, never imports the worker."""

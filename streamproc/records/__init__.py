@@ -1,0 +1,1 @@
+"""What flows: pure values, their identity and their Avro. Knows no server."""

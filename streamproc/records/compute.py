@@ -1,0 +1,48 @@
+"""What the worker and its device process say to each other."""
+
+from dataclasses import dataclass
+
+from streamproc.arena import Lease
+from streamproc.records.identity import ModelIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentHandle:
+    """A waveform in the arena."""
+
+    lease: Lease
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class ItemError:
+    """Why one item of a compute batch has no scores; its neighbours have theirs."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReady:
+    """The network is loaded and warm."""
+
+    identity: ModelIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDone:
+    """One value or one error per item, in the order of the batch."""
+
+    batch: int
+    items: tuple[tuple[float, ...] | ItemError, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceDied:
+    """The process ended; ``batches`` were on it and must be submitted again. It is being replaced."""
+
+    batches: tuple[int, ...]
+    detail: str
+
+
+DeviceEvent = DeviceReady | BatchDone | DeviceDied

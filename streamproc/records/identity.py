@@ -1,0 +1,47 @@
+"""Identities: fingerprint, content key, result and segment ids."""
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+
+from streamproc.records.recording import Channels
+
+PREPROCESSING = "1"
+"""Bump when decoding, mixing or resampling could change a sample."""
+SEGMENTATION = "vad15-1"
+"""Bump when the same samples could be cut or counted as speech in another way."""
+RESULT_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "streamproc:emotion-result")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """What the device process says of the network it loaded."""
+
+    name: str
+    weights_sha256: str
+    precision: str
+    labels: tuple[str, ...]
+
+
+def fingerprint(model: ModelIdentity, channels: Channels) -> str:
+    """Everything that can change a number, as 32 hexadecimal digits.
+
+    Runner, batch size and device are outside it: they must not change a number beyond the precision's bound.
+    """
+    parts = (model.weights_sha256, model.precision, PREPROCESSING, SEGMENTATION, channels)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def content_key(scope: str, content_sha256: str, fingerprint: str) -> str:
+    """The identity of a computation: who may share it, which bytes, which fingerprint."""
+    return f"{scope}:{content_sha256}:{fingerprint}"
+
+
+def result_id(event_id: str, fingerprint: str) -> str:
+    """UUIDv5 of event and fingerprint: the same event analysed the same way is the same row for whoever upserts."""
+    return str(uuid.uuid5(RESULT_NAMESPACE, f"{event_id}\n{fingerprint}"))
+
+
+def segment_id(result_id: str, index: int) -> str:
+    """UUIDv5 of the result and the segment's place in it."""
+    return str(uuid.uuid5(RESULT_NAMESPACE, f"{result_id}\n{index}"))

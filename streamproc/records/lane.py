@@ -1,0 +1,73 @@
+"""What travels with a record that comes again later: its origin, its attempts, its first sight."""
+
+from dataclasses import dataclass
+
+from streamproc.errors import PoisonError, Reason, RecordError, Stage
+from streamproc.records.record import Headers, Record
+
+VERSION = b"1"
+MAX_MESSAGE_BYTES = 1024
+PREFIX = "sp-"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Where a record began and how often it was tried before now."""
+
+    topic: str
+    partition: int
+    offset: int
+    attempts: int
+    first_seen_ms: int
+
+
+def read_attempt(record: Record, now_ms: int, lanes: tuple[str, ...]) -> Attempt:
+    """Read the ``sp-*`` headers of a record from a lane; any other record is at its origin.
+
+    Headers are believed only on a lane: a producer upstream cannot claim attempts. Raises PoisonError(event_invalid)
+    for a lane record whose headers are not ours.
+    """
+    if record.topic not in lanes:
+        return Attempt(record.topic, record.partition, record.offset, 0, now_ms)
+    try:
+        return Attempt(
+            topic=(record.header("sp-origin-topic") or b"").decode(),
+            partition=_number(record, "sp-origin-partition"),
+            offset=_number(record, "sp-origin-offset"),
+            attempts=_number(record, "sp-attempts"),
+            first_seen_ms=_number(record, "sp-first-seen-ms"),
+        )
+    except ValueError as error:
+        raise PoisonError(
+            Reason.EVENT_INVALID, Stage.ADMIT, f"a record on a lane without our headers: {error}"
+        ) from None
+
+
+def _number(record: Record, name: str) -> int:
+    value = record.header(name)
+    if value is None or not value.isdigit():
+        raise ValueError(f"header {name} is {value!r}, not ASCII decimals")
+    return int(value)
+
+
+def retry_headers(record: Record, attempt: Attempt, error: RecordError) -> Headers:
+    """Headers of a record on its way to a lane or to the dead letters: its own, then ours.
+
+    ``attempt.attempts`` counts the try that just failed. What we wrote on an earlier way is replaced, so that
+    headers do not grow with each attempt.
+    """
+    own = tuple(h for h in record.headers if not h[0].startswith(PREFIX))
+    message = error.message.encode("utf-8", "replace")[:MAX_MESSAGE_BYTES].decode("utf-8", "ignore").encode()
+    return (
+        *own,
+        ("sp-origin-topic", attempt.topic.encode()),
+        ("sp-origin-partition", b"%d" % attempt.partition),
+        ("sp-origin-offset", b"%d" % attempt.offset),
+        ("sp-attempts", b"%d" % attempt.attempts),
+        ("sp-first-seen-ms", b"%d" % attempt.first_seen_ms),
+        ("sp-stage", error.stage.encode()),
+        ("sp-class", type(error).__name__.removesuffix("Error").lower().encode()),
+        ("sp-reason", error.reason.encode()),
+        ("sp-message", message),
+        ("sp-version", VERSION),
+    )

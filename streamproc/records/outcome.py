@@ -1,0 +1,24 @@
+"""Outcome: what became of one input offset. Exactly one each."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from streamproc.records.record import OutputRecord
+
+
+class OutcomeKind(StrEnum):
+    """The three ends of an input offset; ``retry`` is followed to one of the others by its origin."""
+
+    RESULT = "result"
+    DEAD_LETTER = "dead_letter"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One end, with everything that is to be written for it."""
+
+    kind: OutcomeKind
+    outputs: tuple[OutputRecord, ...]
+    result_id: str = ""
+    reason: str = ""

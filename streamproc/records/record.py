@@ -1,0 +1,71 @@
+"""A Kafka record as plain values, before and after us."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+class TopicPartition(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the source took from a partition, byte for byte."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    """The broker's or the producer's time, in ms since the epoch."""
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+    @property
+    def origin(self) -> TopicPartition:
+        """The partition it was taken from."""
+        return TopicPartition(self.topic, self.partition)
+
+    def header(self, name: str) -> bytes | None:
+        """The last value of a header, as Kafka's own clients read it; None when it is absent."""
+        for key, value in reversed(self.headers):
+            if key == name:
+                return value
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRecord:
+    """What the sink is to write."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CommitOffset:
+    """The next offset to read of one partition, with the metadata that travels with it."""
+
+    topic: str
+    partition: int
+    offset: int
+    metadata: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """Everything that becomes visible together."""
+
+    outputs: Sequence[OutputRecord]
+    offsets: Sequence[CommitOffset]

@@ -1,0 +1,99 @@
+"""RecordingEvent: the record that announces one recording."""
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from streamproc.errors import PoisonError, Reason, Stage
+
+Channels = Literal["mix", "split"]
+CHANNELS: tuple[Channels, ...] = ("mix", "split")
+OUTPUTS = frozenset({"scores", "segments"})
+"""What this version can produce of the contract's outputs (embedding and timeline are refused, not ignored)."""
+
+KEY_GRAMMAR = re.compile(r"[A-Za-z0-9._=+-]+(?:/[A-Za-z0-9._=+-]+)*")
+MAX_KEY = 512
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+EVENT_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "streamproc:recording-event")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingEvent:
+    """One announced recording, as its producer declared it. Times in ms since the epoch, sizes in bytes."""
+
+    event_id: str
+    recorded_at: int
+    bucket: str
+    object_key: str
+    version_id: str | None = None
+    etag: str | None = None
+    content_sha256: str | None = None
+    size_bytes: int | None = None
+    duration_ms: int | None = None
+    content_type: str | None = None
+    tenant: str | None = None
+    call_id: str | None = None
+    agent: str | None = None
+    queue: str | None = None
+    language: str | None = None
+    channels: Channels = "mix"
+    outputs: frozenset[str] = frozenset({"scores"})
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+def _invalid(message: str) -> PoisonError:
+    return PoisonError(Reason.EVENT_INVALID, Stage.ADMIT, message)
+
+
+def event_from_avro(fields: Mapping[str, Any]) -> RecordingEvent:
+    """Build an event from decoded Avro fields.
+
+    Raises PoisonError(event_invalid) for a value that no later step could use. Bucket and key are judged by
+    ``check_object``, since what is allowed there is the deployment's choice.
+    """
+    channels = fields.get("channels") or "mix"
+    if channels not in CHANNELS:
+        raise _invalid(f"channels is {channels!r}; it can be 'mix' or 'split'")
+    outputs = frozenset(fields.get("outputs") or ("scores",))
+    if unknown := outputs - OUTPUTS:
+        raise _invalid(f"outputs names {sorted(unknown)}; this version offers {sorted(OUTPUTS)}")
+    sha256 = fields.get("content_sha256")
+    if sha256 is not None and not _SHA256.fullmatch(sha256):
+        raise _invalid("content_sha256 is not 64 lower-case hexadecimal digits")
+    for name in ("size_bytes", "duration_ms"):
+        if (value := fields.get(name)) is not None and value < 0:
+            raise _invalid(f"{name} is {value}; it cannot be negative")
+    names: dict[str, Any] = {name: fields.get(name) for name in RecordingEvent.__dataclass_fields__}
+    names |= {
+        "event_id": fields.get("event_id") or default_event_id(fields),
+        "channels": channels,
+        "outputs": outputs,
+        "attributes": dict(fields.get("attributes") or {}),
+    }
+    return RecordingEvent(**names)
+
+
+def default_event_id(fields: Mapping[str, Any]) -> str:
+    """The identity of an event whose producer gave none: UUIDv5 of bucket, key and version."""
+    name = "\n".join((fields["bucket"], fields["object_key"], fields.get("version_id") or ""))
+    return str(uuid.uuid5(EVENT_NAMESPACE, name))
+
+
+def check_object(event: RecordingEvent, buckets: frozenset[str]) -> None:
+    """Raise PoisonError unless the event names an object that we may ask for.
+
+    Nothing that an event says reaches the store before it passed here.
+    """
+    if event.bucket not in buckets:
+        raise PoisonError(
+            Reason.BUCKET_FORBIDDEN, Stage.ADMIT, f"bucket {event.bucket[:64]!r} is not in storage.allowed_buckets"
+        )
+    key = event.object_key
+    if len(key) > MAX_KEY or not KEY_GRAMMAR.fullmatch(key) or not {".", ".."}.isdisjoint(key.split("/")):
+        raise PoisonError(
+            Reason.KEY_INVALID,
+            Stage.ADMIT,
+            f"object key {key[:64]!r} is not 1 to {MAX_KEY} of [A-Za-z0-9._/=+-] without empty, '.' or '..' parts",
+        )

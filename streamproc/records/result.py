@@ -1,0 +1,122 @@
+"""EmotionResult: one flat row per event and fingerprint."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from streamproc.records.analysis import Analysis, Tier
+from streamproc.records.record import Record
+from streamproc.records.recording import RecordingEvent
+
+SCORE_COLUMNS = ("angry", "disgusted", "fearful", "happy", "neutral", "other", "sad", "surprised", "unknown")
+"""Labels that have a column of their own; other label sets go into ``scores_json``."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionResult:
+    """One row of the results topic. Times in ms since the epoch, spans in ms."""
+
+    result_id: str
+    event_id: str
+    fingerprint: str
+    model: str
+    status: str
+    label: str | None
+    confidence: float | None
+    margin: float | None
+    score_angry: float | None
+    score_disgusted: float | None
+    score_fearful: float | None
+    score_happy: float | None
+    score_neutral: float | None
+    score_other: float | None
+    score_sad: float | None
+    score_surprised: float | None
+    score_unknown: float | None
+    scores_json: str | None
+    bucket: str
+    object_key: str
+    content_sha256: str
+    duration_ms: int
+    speech_ms: int
+    sample_rate: int
+    channel_count: int
+    codec: str
+    segment_count: int
+    tier: str
+    attempts: int
+    tenant: str | None
+    call_id: str | None
+    agent: str | None
+    queue: str | None
+    language: str | None
+    attributes_json: str | None
+    recorded_at: int
+    produced_at: int
+    processing_ms: int
+    embedding_uri: str | None
+    timeline_uri: str | None
+    input_topic: str
+    input_partition: int
+    input_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """How one result came about, beside the analysis itself."""
+
+    result_id: str
+    fingerprint: str
+    model: str
+    content_sha256: str
+    tier: Tier
+    attempts: int
+    produced_at: int
+    processing_ms: int
+    input_topic: str
+    input_partition: int
+    input_offset: int
+
+
+def score_columns(scores: Mapping[str, float]) -> dict[str, Any]:
+    """The score columns of a row; a label the model lacks is null."""
+    return {f"score_{label}": scores.get(label) for label in SCORE_COLUMNS}
+
+
+def build_result(event: RecordingEvent, analysis: Analysis, how: Provenance) -> EmotionResult:
+    """Join an event, an analysis and its provenance into a row."""
+    scores = analysis.by_label()
+    others = {label: score for label, score in scores.items() if label not in SCORE_COLUMNS}
+    return EmotionResult(
+        **asdict(how),
+        **score_columns(scores),
+        event_id=event.event_id,
+        status=analysis.status,
+        label=analysis.label,
+        confidence=analysis.confidence,
+        margin=analysis.margin,
+        scores_json=json.dumps(dict(scores), ensure_ascii=False) if others else None,
+        bucket=event.bucket,
+        object_key=event.object_key,
+        duration_ms=analysis.info.duration_ms,
+        speech_ms=analysis.speech_ms,
+        sample_rate=analysis.info.sample_rate,
+        channel_count=analysis.info.channel_count,
+        codec=analysis.info.codec,
+        segment_count=len(analysis.segments),
+        tenant=event.tenant,
+        call_id=event.call_id,
+        agent=event.agent,
+        queue=event.queue,
+        language=event.language,
+        attributes_json=json.dumps(dict(event.attributes), ensure_ascii=False) if event.attributes else None,
+        recorded_at=event.recorded_at,
+        embedding_uri=None,
+        timeline_uri=None,
+    )
+
+
+def input_origin(record: Record) -> dict[str, Any]:
+    """The three columns that name the input offset."""
+    return {"input_topic": record.topic, "input_partition": record.partition, "input_offset": record.offset}

@@ -1,0 +1,1 @@
+"""The closed list of metrics and log fields, the clock, the HTTP endpoints."""

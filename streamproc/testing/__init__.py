@@ -1,0 +1,1 @@
+"""Public fakes with the behaviour of the real things."""

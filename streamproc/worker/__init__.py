@@ -1,0 +1,1 @@
+"""The life of one record, from poll to commit."""

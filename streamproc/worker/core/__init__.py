@@ -1,0 +1,1 @@
+"""Pure policy and bookkeeping: no I/O, no clock, no thread."""

@@ -1,0 +1,187 @@
+"""What the stages need of the world. Rooms and fakes satisfy these by shape; ``wiring`` lets mypy check it.
+
+Stages never block. What may take time is given to ``Calls`` (a function to run elsewhere) or is a port of its own
+with ``submit`` and ``take`` (decoders, device). The runtime implements them with threads and processes, the
+simulator with a seed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from streamproc.arena import Lease
+from streamproc.records.analysis import Analysis
+from streamproc.records.compute import DeviceEvent, SegmentHandle
+from streamproc.records.decoding import DecodeJob, DecoderEvent
+from streamproc.records.record import CommitOffset, OutputRecord, Record, TopicPartition
+from streamproc.records.recording import RecordingEvent
+from streamproc.records.stored import StoredObject
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Calls(Protocol, Generic[K, V]):
+    """Functions that run elsewhere; each ends in exactly one taken answer."""
+
+    def submit(self, key: K, call: Callable[[], V]) -> None:
+        """Start ``call`` elsewhere. Never blocks."""
+        ...
+
+    def take(self) -> Sequence[tuple[K, V | Exception]]:
+        """Answers since the last take, each once: a value or the exception that the call raised."""
+        ...
+
+
+# --- Kafka -----------------------------------------------------------------------------------------------------------
+
+
+class Assignments(Protocol):
+    """Told by the source, on the thread that polls, what it owns."""
+
+    def assigned(self, starts: Mapping[TopicPartition, CommitOffset]) -> None:
+        """These partitions are ours from these offsets on; a new epoch for each begins."""
+        ...
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """These go to somebody else once this returns; may wait inside the drain budget."""
+        ...
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """These are somebody else's already; must not wait."""
+        ...
+
+
+class Source(Protocol):
+    """The input topics, as one member of the group. Only the polling thread calls it, but for ``group_metadata``."""
+
+    def poll(self, most: int, timeout_s: float) -> Sequence[Record]:
+        """Up to ``most`` records, whatever arrived within ``timeout_s``. Runs the assignment callbacks.
+
+        Raises FatalError when the group or the offsets are beyond repair, naming what was lost.
+        """
+        ...
+
+    def pause(self, partitions: frozenset[TopicPartition]) -> None:
+        """Make exactly this set paused, of those owned; re-applied after each assignment."""
+        ...
+
+    def group_metadata(self) -> object:
+        """The member's identity for a transaction. Safe from any thread."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group; revokes what is owned."""
+        ...
+
+
+class Sink(Protocol):
+    """Where outcomes are written. Only the commit thread calls it."""
+
+    def open(self) -> None:
+        """Fence our predecessor. Raises FatalError; DependencyDownError while no broker answers."""
+        ...
+
+    def commit(self, outputs: Sequence[OutputRecord], offsets: Sequence[CommitOffset], group_metadata: object) -> None:
+        """Make outputs and offsets visible together; returns only when they are.
+
+        Raises AbortedError when nothing of it became visible and it may be tried again, FatalError when its fate is
+        unknown or this producer was fenced.
+        """
+        ...
+
+    def close(self) -> None:
+        """Flush nothing, drop the connection."""
+        ...
+
+
+class EventCodec(Protocol):
+    """Avro of the input topic."""
+
+    def known(self, value: bytes) -> bool:
+        """Whether ``decode`` can answer without asking the registry."""
+        ...
+
+    def resolve(self, value: bytes) -> None:
+        """Ask the registry for the value's schema; blocks. Raises DependencyDownError; unknown ids are remembered."""
+        ...
+
+    def decode(self, value: bytes) -> RecordingEvent:
+        """Raise PoisonError(avro_invalid, schema_unknown or event_invalid) for what is not an event of this topic."""
+        ...
+
+
+# --- storage and tiers -----------------------------------------------------------------------------------------------
+
+
+class ObjectStore(Protocol):
+    """Blocking; called through ``Calls``."""
+
+    def get(self, bucket: str, key: str, version_id: str | None, most: int) -> StoredObject:
+        """Fetch a whole object of at most ``most`` bytes. Raises StoreError."""
+        ...
+
+    def probe(self) -> None:
+        """The canary: HEAD of the bucket. Raises StoreError when the store cannot be used at all."""
+        ...
+
+
+class SharedTier(Protocol):
+    """The tier other workers share. Blocking; called through ``Calls``. Raises TierError; nobody depends on it."""
+
+    def get_many(self, keys: Sequence[str]) -> Mapping[str, Analysis]:
+        """What is known of these content keys; a value that does not verify counts as unknown."""
+        ...
+
+    def put_many(self, analyses: Mapping[str, Analysis]) -> None:
+        """Remember; the last writer wins, which is harmless: values are pure."""
+        ...
+
+
+# --- decoders --------------------------------------------------------------------------------------------------------
+
+
+class Decoders(Protocol):
+    """The pool of decoder children."""
+
+    def idle(self) -> int:
+        """How many jobs can be submitted now."""
+        ...
+
+    def submit(self, job: DecodeJob) -> None:
+        """Start a job on an idle child. Never blocks."""
+        ...
+
+    def grant(self, job: int, lease: Lease) -> None:
+        """Answer a SlotWanted."""
+        ...
+
+    def cancel(self, job: int) -> None:
+        """Stop a job: its child is killed and replaced; no further event of it is taken."""
+        ...
+
+    def take(self, now: float) -> Sequence[DecoderEvent]:
+        """Events since the last take. Replaces children that died or outlasted their time."""
+        ...
+
+
+# --- device ----------------------------------------------------------------------------------------------------------
+
+
+class Device(Protocol):
+    """The device process."""
+
+    def submit(self, batch: int, items: Sequence[SegmentHandle]) -> None:
+        """Queue a compute batch. Never blocks."""
+        ...
+
+    def take(self, now: float) -> Sequence[DeviceEvent]:
+        """Events since the last take. Raises FatalError when the process dies too often or refuses its checkpoint."""
+        ...
+
+    def cost(self, lengths: Sequence[int]) -> float:
+        """Predicted seconds for one batch of these lengths (samples); valid once ready."""
+        ...
+
+    def most_items(self, longest: int) -> int:
+        """How many items of at most ``longest`` samples one batch should hold on this device."""
+        ...
