@@ -21,14 +21,14 @@ class Attempt:
     first_seen_ms: int
 
 
-def read_attempt(record: Record, now_ms: int, lanes: tuple[str, ...]) -> Attempt:
+def read_attempt(record: Record, lanes: tuple[str, ...]) -> Attempt:
     """Read the ``sp-*`` headers of a record from a lane; any other record is at its origin.
 
     Headers are believed only on a lane: a producer upstream cannot claim attempts. Raises PoisonError(event_invalid)
     for a lane record whose headers are not ours.
     """
     if record.topic not in lanes:
-        return Attempt(record.topic, record.partition, record.offset, 0, now_ms)
+        return Attempt(record.topic, record.partition, record.offset, 0, record.timestamp_ms)
     try:
         return Attempt(
             topic=(record.header("sp-origin-topic") or b"").decode(),
@@ -50,13 +50,14 @@ def _number(record: Record, name: str) -> int:
     return int(value)
 
 
-def retry_headers(record: Record, attempt: Attempt, error: RecordError) -> Headers:
+def failure_headers(record: Record, attempt: Attempt, error: RecordError) -> Headers:
     """Headers of a record on its way to a lane or to the dead letters: its own, then ours.
 
     ``attempt.attempts`` counts the try that just failed. What we wrote on an earlier way is replaced, so that
-    headers do not grow with each attempt.
+    headers do not grow with each attempt; at its origin a record keeps whatever it came with.
     """
-    own = tuple(h for h in record.headers if not h[0].startswith(PREFIX))
+    first = (record.topic, record.partition, record.offset) == (attempt.topic, attempt.partition, attempt.offset)
+    own = record.headers if first else tuple(h for h in record.headers if not h[0].startswith(PREFIX))
     message = error.message.encode("utf-8", "replace")[:MAX_MESSAGE_BYTES].decode("utf-8", "ignore").encode()
     return (
         *own,

@@ -12,8 +12,11 @@ from streamproc.arena import Lease
 from streamproc.records.analysis import Analysis
 from streamproc.records.compute import DeviceEvent, SegmentHandle
 from streamproc.records.decoding import DecodeJob, DecoderEvent
+from streamproc.records.ledger import LedgerEntry
 from streamproc.records.record import CommitOffset, OutputRecord, Record, TopicPartition
 from streamproc.records.recording import RecordingEvent
+from streamproc.records.result import EmotionResult
+from streamproc.records.segment import EmotionSegment
 from streamproc.records.stored import StoredObject
 
 K = TypeVar("K")
@@ -110,6 +113,22 @@ class EventCodec(Protocol):
         ...
 
 
+class RowCodec(Protocol):
+    """Avro of the output topics, in the registry's wire format."""
+
+    def result(self, row: EmotionResult) -> bytes:
+        """Encode a row of the results topic."""
+        ...
+
+    def segment(self, row: EmotionSegment) -> bytes:
+        """Encode a row of the segments topic."""
+        ...
+
+    def ledger(self, row: LedgerEntry) -> bytes:
+        """Encode a row of the ledger topic."""
+        ...
+
+
 # --- storage and tiers -----------------------------------------------------------------------------------------------
 
 
@@ -122,6 +141,18 @@ class ObjectStore(Protocol):
 
     def probe(self) -> None:
         """The canary: HEAD of the bucket. Raises StoreError when the store cannot be used at all."""
+        ...
+
+
+class NearTier(Protocol):
+    """The tier in this process's memory. Never blocks; used by one thread."""
+
+    def get(self, key: str) -> Analysis | None:
+        """What is known of this content key."""
+        ...
+
+    def put(self, key: str, analysis: Analysis) -> None:
+        """Remember, within the tier's own bound."""
         ...
 
 

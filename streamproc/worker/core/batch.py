@@ -1,0 +1,145 @@
+"""Micro-batches: the records taken from one poll, the unit of commit."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from streamproc.records.lane import Attempt
+from streamproc.records.outcome import Outcome
+from streamproc.records.record import Record, TopicPartition
+from streamproc.worker.core.credits import Weight
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One record on its way, taken under an epoch. ``taken_at`` is monotonic, in seconds."""
+
+    record: Record
+    epoch: int
+    attempt: Attempt
+    batch: int
+    index: int
+    taken_at: float
+
+    @property
+    def ident(self) -> tuple[int, int]:
+        """Unique in this process, and sorted as the records were taken."""
+        return self.batch, self.index
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """No outcome: the partition went to another owner, who will see the record again."""
+
+
+End = Outcome | Dropped
+DROPPED = Dropped()
+
+
+class MicroBatch:
+    """The records of one commit and what became of each so far."""
+
+    def __init__(self, ident: int, entries: tuple[Taken, ...]) -> None:
+        self.ident = ident
+        self.entries = entries
+        self._ends: list[End | None] = [None] * len(entries)
+        self._open = len(entries)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every record has its end."""
+        return self._open == 0
+
+    def end(self, index: int) -> End | None:
+        """What became of one record, None while it is on its way."""
+        return self._ends[index]
+
+    def settle(self, index: int, end: End) -> None:
+        """Give a record its end. Raises ValueError for a second one: exactly one outcome each."""
+        if self._ends[index] is not None:
+            raise ValueError(f"record {index} of micro-batch {self.ident} has its outcome already")
+        self._ends[index] = end
+        self._open -= 1
+
+    def drop(self, index: int) -> None:
+        """Leave a record out, whatever its end was: an outcome that is never committed did not happen."""
+        if self._ends[index] is None:
+            self._open -= 1
+        self._ends[index] = DROPPED
+
+    def outcomes(self) -> Iterator[tuple[Taken, End]]:
+        """Records and ends in the order they were taken."""
+        for entry, end in zip(self.entries, self._ends, strict=True):
+            if end is not None:
+                yield entry, end
+
+
+class MicroBatches:
+    """The open micro-batches, oldest first."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, MicroBatch] = {}
+        self._order: deque[MicroBatch] = deque()
+        self._next = 0
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __iter__(self) -> Iterator[MicroBatch]:
+        return iter(self._order)
+
+    def next_ident(self) -> int:
+        """A number that no micro-batch of this process had before."""
+        self._next += 1
+        return self._next
+
+    def open(self, entries: tuple[Taken, ...]) -> MicroBatch:
+        """Add the newest micro-batch."""
+        batch = MicroBatch(entries[0].batch, entries)
+        self._open[batch.ident] = batch
+        self._order.append(batch)
+        return batch
+
+    def wanted(self, taken: Taken) -> bool:
+        """Whether a record still waits for its end; stages drop what is not wanted any more."""
+        batch = self._open.get(taken.batch)
+        return batch is not None and batch.end(taken.index) is None
+
+    def settle(self, taken: Taken, end: End) -> None:
+        """Give a record its end."""
+        self._open[taken.batch].settle(taken.index, end)
+
+    def head(self) -> MicroBatch | None:
+        """The oldest micro-batch, which is the next to commit."""
+        return self._order[0] if self._order else None
+
+    def close_head(self) -> MicroBatch:
+        """Take the oldest one out after its commit."""
+        batch = self._order.popleft()
+        del self._open[batch.ident]
+        return batch
+
+    def entries(self, partition: TopicPartition) -> Iterator[tuple[MicroBatch, Taken]]:
+        """Records of one partition in open micro-batches, in offset order."""
+        for batch in self._order:
+            for entry in batch.entries:
+                if entry.record.origin == partition:
+                    yield batch, entry
+
+
+def cut(weights: Iterable[Weight], most_records: int, most_weight: Weight) -> Sequence[int]:
+    """Lengths of the micro-batches that polled records are cut into, in order.
+
+    A micro-batch ends before the record that would pass ``most_records`` or ``most_weight``; a record heavier than
+    that is alone in its own.
+    """
+    lengths: list[int] = []
+    count, total = 0, Weight(0, 0)
+    for weight in weights:
+        if count and (count >= most_records or not (total + weight).within(most_weight)):
+            lengths.append(count)
+            count, total = 0, Weight(0, 0)
+        count, total = count + 1, total + weight
+    if count:
+        lengths.append(count)
+    return lengths

@@ -1,0 +1,173 @@
+"""Admit: from polled records to micro-batches of events that may be acted on."""
+
+from collections.abc import Callable, Sequence
+
+from streamproc.errors import DependencyDownError, FatalError, PoisonError, Reason, RecordError, Stage
+from streamproc.records.identity import ModelIdentity, fingerprint
+from streamproc.records.lane import Attempt, read_attempt
+from streamproc.records.record import Record
+from streamproc.records.recording import CHANNELS, RecordingEvent, check_object
+from streamproc.settings import Settings
+from streamproc.telemetry.metrics import Dependency, Metrics
+from streamproc.worker.core.batch import MicroBatches, Taken, cut
+from streamproc.worker.core.credits import Weight
+from streamproc.worker.core.instant import Instant
+from streamproc.worker.core.offsets import Offsets
+from streamproc.worker.core.retry import Polled
+from streamproc.worker.ports import Calls, EventCodec
+from streamproc.worker.stages.items import Admitted
+
+UNDECLARED = Weight(1024**2, 30_000)
+"""What a recording is taken to weigh whose event does not say; corrected when its bytes and header are read."""
+BYTES_PER_SECOND = 16_000
+"""Of a recording whose event tells its size but not its length: between a coded file and plain PCM."""
+REGISTRY_WAIT_S = 1.0
+
+
+class Admit:
+    """Judges each record on its event alone; nothing that an event names is touched before it passed here."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        identity: ModelIdentity,
+        codec: EventCodec,
+        lookups: Calls[Taken, None],
+        batches: MicroBatches,
+        offsets: Offsets,
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings
+        self._codec = codec
+        self._lookups = lookups
+        self._batches = batches
+        self._offsets = offsets
+        self._metrics = metrics
+        self._fingerprints = {channels: fingerprint(identity, channels) for channels in CHANNELS}
+        self._most = share(settings)
+        self._unresolved: list[tuple[Taken, float]] = []
+        self.give: Callable[[Admitted], None]
+        self.fail: Callable[[Taken, RecordError], None]
+
+    def accept(self, polled: Sequence[Polled], now: Instant) -> None:
+        """Take polled records in; each becomes part of a micro-batch, and is given on or fails."""
+        fresh = [one for one in polled if self._offsets.take(one.record.origin, one.epoch, one.record.offset)]
+        judged = [self._judge(one.record) for one in fresh]
+        weights = [weigh(verdict) if isinstance(verdict, RecordingEvent) else UNDECLARED for verdict in judged]
+        start = 0
+        for length in cut(weights, self._settings.flow.micro_batch_records, self._most):
+            self._open(fresh[start : start + length], judged[start : start + length], now)
+            start += length
+
+    def step(self, now: Instant) -> bool:
+        """Go on with records whose schema has been asked for."""
+        answers = self._lookups.take()
+        for taken, answer in answers:
+            if isinstance(answer, DependencyDownError):
+                self._metrics.dependency_down[Dependency.REGISTRY].set(1)
+                self._unresolved.append((taken, now.mono + REGISTRY_WAIT_S))
+            elif isinstance(answer, Exception):
+                raise FatalError(f"asking the registry failed in an unforeseen way: {answer!r}") from answer
+            else:
+                self._metrics.dependency_down[Dependency.REGISTRY].set(0)
+                self._pass_on(taken, self._judge(taken.record), now)
+        due = [taken for taken, at in self._unresolved if at <= now.mono]
+        self._unresolved = [(taken, at) for taken, at in self._unresolved if at > now.mono]
+        for taken in due:
+            if self._batches.wanted(taken):
+                self._resolve(taken)
+        return bool(answers or due)
+
+    def _open(
+        self, polled: Sequence[Polled], judged: Sequence[RecordingEvent | RecordError | None], now: Instant
+    ) -> None:
+        batch = self._batches.next_ident()
+        entries = tuple(
+            Taken(one.record, one.epoch, self._attempt(one.record), batch, index, now.mono)
+            for index, one in enumerate(polled)
+        )
+        self._batches.open(entries)
+        for taken, verdict in zip(entries, judged, strict=True):
+            self._pass_on(taken, verdict, now)
+
+    def _pass_on(self, taken: Taken, verdict: RecordingEvent | RecordError | None, now: Instant) -> None:
+        if not self._batches.wanted(taken):
+            return
+        self._metrics.stage_seconds[Stage.ADMIT].observe(now.mono - taken.taken_at)
+        if isinstance(verdict, RecordError):
+            self.fail(taken, verdict)
+        elif verdict is None:
+            self._resolve(taken)
+        else:
+            self.give(Admitted(taken, verdict, self._fingerprints[verdict.channels], now.mono))
+
+    def _resolve(self, taken: Taken) -> None:
+        value = taken.record.value or b""
+        self._lookups.submit(taken, lambda: self._codec.resolve(value))
+
+    def _attempt(self, record: Record) -> Attempt:
+        try:
+            return read_attempt(record, self._settings.topics.lanes)
+        except PoisonError:
+            # _judge says the same of it; its own place is then the best origin there is.
+            return Attempt(record.topic, record.partition, record.offset, 0, record.timestamp_ms)
+
+    def _judge(self, record: Record) -> RecordingEvent | RecordError | None:
+        """The event, why there is none, or None while the registry has to be asked."""
+        flow = self._settings.flow
+        try:
+            check_headers(record, flow.max_header_count, flow.max_header_bytes)
+            read_attempt(record, self._settings.topics.lanes)
+            if record.value is None:
+                raise PoisonError(Reason.EVENT_INVALID, Stage.ADMIT, "a tombstone announces no recording")
+            if not self._codec.known(record.value):
+                return None
+            event = self._codec.decode(record.value)
+            check_object(event, self._settings.storage.buckets)
+            self._check_declared(event)
+        except PoisonError as error:
+            return error
+        return event
+
+    def _check_declared(self, event: RecordingEvent) -> None:
+        audio = self._settings.audio
+        if (event.size_bytes or 0) > audio.max_object_bytes:
+            raise PoisonError(
+                Reason.OBJECT_TOO_LARGE,
+                Stage.ADMIT,
+                f"declared size {event.size_bytes} is over audio.max_object_bytes={audio.max_object_bytes}",
+            )
+        if (event.duration_ms or 0) > audio.max_seconds * 1000:
+            raise PoisonError(
+                Reason.AUDIO_TOO_LONG,
+                Stage.ADMIT,
+                f"declared duration {event.duration_ms} ms is over audio.max_seconds={audio.max_seconds:g}",
+            )
+
+
+def check_headers(record: Record, most: int, most_bytes: int) -> None:
+    """Raise PoisonError(headers_too_large) before anything reads them."""
+    size = sum(len(name) + len(value or b"") for name, value in record.headers)
+    if len(record.headers) > most or size > most_bytes:
+        raise PoisonError(
+            Reason.HEADERS_TOO_LARGE,
+            Stage.ADMIT,
+            f"{len(record.headers)} headers of {size} bytes; at most {most} and {most_bytes} bytes are taken",
+        )
+
+
+def weigh(event: RecordingEvent) -> Weight:
+    """Estimate what a recording holds, from what its event declares (bytes, ms)."""
+    size = event.size_bytes
+    audio_ms = event.duration_ms
+    if audio_ms is None:
+        audio_ms = UNDECLARED.audio_ms if size is None else 1000 * size // BYTES_PER_SECOND
+    if size is None:
+        size = UNDECLARED.size if event.duration_ms is None else audio_ms * BYTES_PER_SECOND // 1000
+    return Weight(size, audio_ms)
+
+
+def share(settings: Settings) -> Weight:
+    """What one micro-batch may weigh, so that ``flow.micro_batches`` of them fit into what may be in flight."""
+    flow = settings.flow
+    return Weight(flow.in_flight_bytes // flow.micro_batches, round(1000 * flow.in_flight_audio_s / flow.micro_batches))

@@ -1,0 +1,117 @@
+"""Assemble: from an analysis, or a failure, to the one outcome of an input offset."""
+
+from collections import deque
+from dataclasses import replace
+
+from streamproc.errors import PoisonError, Reason, RecordError, Stage, TransientError
+from streamproc.records.identity import result_id
+from streamproc.records.lane import Attempt, failure_headers
+from streamproc.records.outcome import Outcome, OutcomeKind
+from streamproc.records.record import OutputRecord
+from streamproc.records.result import Provenance, build_result
+from streamproc.records.segment import build_segments
+from streamproc.settings import TopicSettings
+from streamproc.telemetry.log import get_log
+from streamproc.telemetry.metrics import Metrics
+from streamproc.worker.core.batch import MicroBatches, Taken
+from streamproc.worker.core.credits import Credits
+from streamproc.worker.core.instant import Instant
+from streamproc.worker.core.retry import RetryPolicy
+from streamproc.worker.ports import RowCodec
+from streamproc.worker.stages.items import Analysed
+
+log = get_log(__name__)
+
+
+class Assemble:
+    """Writes rows for what succeeded, and sends on what failed: to a lane while there is one, else to the dead."""
+
+    def __init__(
+        self,
+        topics: TopicSettings,
+        retry: RetryPolicy,
+        rows: RowCodec,
+        model: str,
+        batches: MicroBatches,
+        credit: Credits,
+        metrics: Metrics,
+    ) -> None:
+        self._topics = topics
+        self._retry = retry
+        self._rows = rows
+        self._model = model
+        self._batches = batches
+        self._credit = credit
+        self._metrics = metrics
+        self.inbox: deque[Analysed] = deque()
+
+    def step(self, now: Instant) -> bool:
+        """Give every analysed record its outcome."""
+        took = bool(self.inbox)
+        while self.inbox:
+            analysed = self.inbox.popleft()
+            if self._batches.wanted(analysed.admitted.taken):
+                self._settle(analysed.admitted.taken, self._result(analysed, now))
+                self._metrics.stage_seconds[Stage.ASSEMBLE].observe(now.mono - analysed.at)
+        return took
+
+    def fail(self, taken: Taken, error: RecordError) -> None:
+        """Give a failed record its outcome."""
+        attempt = replace(taken.attempt, attempts=taken.attempt.attempts + 1)
+        lane = self._retry.lane(attempt.attempts) if isinstance(error, TransientError) else None
+        if lane is not None:
+            outputs = (self._moved(taken, lane.topic, attempt, error),)
+            self._settle(taken, Outcome(OutcomeKind.RETRY, outputs, reason=error.reason))
+            return
+        if isinstance(error, TransientError):
+            message = f"after {attempt.attempts} attempts, last: {error.reason}: {error.message}"
+            error = PoisonError(Reason.RETRIES_EXHAUSTED, error.stage, message)
+        self._metrics.dead_letters[error.reason].inc()
+        log.warning(
+            "dead letter",
+            topic=attempt.topic,
+            partition=attempt.partition,
+            offset=attempt.offset,
+            reason=error.reason,
+            stage=error.stage,
+            detail=error.message,
+        )
+        outputs = (self._moved(taken, self._topics.dead_letters, attempt, error),)
+        self._settle(taken, Outcome(OutcomeKind.DEAD_LETTER, outputs, reason=error.reason))
+
+    def _settle(self, taken: Taken, outcome: Outcome) -> None:
+        self._batches.settle(taken, outcome)
+        self._credit.give(taken.ident)
+
+    @staticmethod
+    def _moved(taken: Taken, topic: str, attempt: Attempt, error: RecordError) -> OutputRecord:
+        """The original, byte for byte, with the reason in headers."""
+        record = taken.record
+        return OutputRecord(topic, record.key, record.value, failure_headers(record, attempt, error))
+
+    def _result(self, analysed: Analysed, now: Instant) -> Outcome:
+        admitted, taken = analysed.admitted, analysed.admitted.taken
+        attempt, event, key = taken.attempt, admitted.event, taken.record.key
+        ident = result_id(event.event_id, admitted.fingerprint)
+        how = Provenance(
+            result_id=ident,
+            fingerprint=admitted.fingerprint,
+            model=self._model,
+            content_sha256=analysed.sha256,
+            tier=analysed.tier,
+            attempts=attempt.attempts + 1,
+            produced_at=now.wall_ms,
+            processing_ms=round(1000 * (now.mono - taken.taken_at)),
+            input_topic=attempt.topic,
+            input_partition=attempt.partition,
+            input_offset=attempt.offset,
+        )
+        outputs = [
+            OutputRecord(self._topics.results, key, self._rows.result(build_result(event, analysed.analysis, how)))
+        ]
+        if "segments" in event.outputs:
+            outputs += [
+                OutputRecord(self._topics.segments, key, self._rows.segment(row))
+                for row in build_segments(event, analysed.analysis, ident)
+            ]
+        return Outcome(OutcomeKind.RESULT, tuple(outputs), ident)

@@ -1,0 +1,182 @@
+"""Commit: from a finished micro-batch to one transaction, in the order the micro-batches were taken."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from streamproc.errors import AbortedError, FatalError
+from streamproc.records.ledger import build_entry
+from streamproc.records.outcome import Outcome, OutcomeKind
+from streamproc.records.record import CommitOffset, OutputRecord, TopicPartition
+from streamproc.telemetry.clock import Clock
+from streamproc.telemetry.log import MicroBatchLine, get_log, micro_batch_line
+from streamproc.telemetry.metrics import Metrics
+from streamproc.worker.core.batch import Dropped, MicroBatch, MicroBatches
+from streamproc.worker.core.instant import Instant
+from streamproc.worker.core.offsets import Offsets
+from streamproc.worker.core.ownership import Ownership
+from streamproc.worker.ports import Calls, RowCodec, Sink
+
+log = get_log(__name__)
+
+FIRST_WAIT_S = 0.1
+LONGEST_WAIT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one partition contributes to a transaction: outcomes without a hole, and where to go on."""
+
+    origin: TopicPartition
+    epoch: int
+    outcomes: tuple[tuple[int, Outcome], ...]
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What became visible."""
+
+    shares: tuple[Share, ...]
+    seconds: float
+
+
+class Commit:
+    """Begins a transaction only when every outcome is there, and one at a time."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        group_metadata: Callable[[], object],
+        commits: Calls[int, Committed],
+        ownership: Ownership,
+        offsets: Offsets,
+        batches: MicroBatches,
+        rows: RowCodec,
+        ledger_topic: str,
+        slot: str,
+        most_aborts: int,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._sink = sink
+        self._group_metadata = group_metadata
+        self._commits = commits
+        self._ownership = ownership
+        self._offsets = offsets
+        self._batches = batches
+        self._rows = rows
+        self._ledger_topic = ledger_topic
+        self._slot = slot
+        self._most_aborts = most_aborts
+        self._clock = clock
+        self._metrics = metrics
+        self._shares: tuple[Share, ...] | None = None
+        self._aborts = 0
+        self._again_at: float | None = None
+
+    @property
+    def committing(self) -> MicroBatch | None:
+        """The micro-batch whose transaction has begun."""
+        return self._batches.head() if self._shares is not None else None
+
+    def step(self, now: Instant) -> bool:
+        """Take the answer of the running commit, begin the next."""
+        answers = self._commits.take()
+        for _, answer in answers:
+            self._answered(answer, now)
+        if self._shares is not None and self._again_at is not None and self._again_at <= now.mono:
+            self._again_at = None
+            self._begin(self._shares)
+            return True
+        head = self._batches.head()
+        if self._shares is None and head is not None and head.finished:
+            self._shares = self._split(head)
+            self._aborts = 0
+            self._begin(self._shares)
+            return True
+        return bool(answers)
+
+    def _begin(self, shares: tuple[Share, ...]) -> None:
+        head = self._batches.head()
+        self._commits.submit(head.ident if head else 0, lambda: self._transact(shares))
+
+    def _split(self, batch: MicroBatch) -> tuple[Share, ...]:
+        """Per partition, the outcomes up to the first record that was left out."""
+        rows: dict[tuple[TopicPartition, int], list[tuple[int, Outcome]]] = {}
+        closed: set[tuple[TopicPartition, int]] = set()
+        for taken, end in batch.outcomes():
+            place = (taken.record.origin, taken.epoch)
+            if isinstance(end, Dropped):
+                closed.add(place)
+            elif place not in closed:
+                rows.setdefault(place, []).append((taken.record.offset, end))
+                self._offsets.finish(*place, taken.record.offset)
+        shares = []
+        for (origin, epoch), outcomes in rows.items():
+            following = self._offsets.committable(origin, epoch)
+            if following is not None:
+                shares.append(Share(origin, epoch, tuple(outcomes), following))
+        return tuple(shares)
+
+    def _transact(self, shares: tuple[Share, ...]) -> Committed:
+        """Runs on the commit thread. First the member's identity, then what it owns, then the send.
+
+        Asked the other way round, a partition lost in between would be committed under an identity that is newer
+        than the check.
+        """
+        began = self._clock.monotonic()
+        metadata = self._group_metadata()
+        owned = tuple(share for share in shares if self._ownership.holds(share.origin, share.epoch))
+        if owned:
+            self._sink.commit(self._outputs(owned), [commit_offset(share) for share in owned], metadata)
+        return Committed(owned, self._clock.monotonic() - began)
+
+    def _outputs(self, shares: Sequence[Share]) -> list[OutputRecord]:
+        outputs = [output for share in shares for _, outcome in share.outcomes for output in outcome.outputs]
+        for share in shares:
+            entry = build_entry(self._slot, share.origin, share.outcomes, self._clock.wall_ms())
+            outputs.append(OutputRecord(self._ledger_topic, str(share.origin).encode(), self._rows.ledger(entry)))
+        return outputs
+
+    def _answered(self, answer: Committed | Exception, now: Instant) -> None:
+        if isinstance(answer, AbortedError):
+            self._aborts += 1
+            self._metrics.transaction_aborts.inc()
+            if self._aborts > self._most_aborts:
+                raise FatalError(f"a transaction was aborted {self._aborts} times, last: {answer}") from answer
+            log.warning("transaction aborted, producing again", attempt=self._aborts, detail=str(answer))
+            self._again_at = now.mono + min(FIRST_WAIT_S * 2 ** (self._aborts - 1), LONGEST_WAIT_S)
+        elif isinstance(answer, Exception):
+            raise answer
+        else:
+            self._shares = None
+            self._report(self._batches.close_head(), answer, now)
+
+    def _report(self, batch: MicroBatch, committed: Committed, now: Instant) -> None:
+        ends = [outcome for share in committed.shares for _, outcome in share.outcomes]
+        counts = {kind: sum(end.kind is kind for end in ends) for kind in OutcomeKind}
+        for kind, count in counts.items():
+            self._metrics.records[kind].inc(count)
+        seconds = now.mono - batch.entries[0].taken_at
+        self._metrics.micro_batch_records.observe(len(batch.entries))
+        self._metrics.micro_batch_seconds.observe(seconds)
+        self._metrics.transaction_seconds.observe(committed.seconds)
+        micro_batch_line(
+            log,
+            MicroBatchLine(
+                micro_batch=batch.ident,
+                records=len(batch.entries),
+                results=counts[OutcomeKind.RESULT],
+                retries=counts[OutcomeKind.RETRY],
+                dead_letters=counts[OutcomeKind.DEAD_LETTER],
+                dropped=len(batch.entries) - len(ends),
+                seconds=round(seconds, 4),
+                transaction_seconds=round(committed.seconds, 4),
+                aborts=self._aborts,
+            ),
+        )
+
+
+def commit_offset(share: Share) -> CommitOffset:
+    """Where the next owner goes on."""
+    return CommitOffset(share.origin.topic, share.origin.partition, share.next_offset)

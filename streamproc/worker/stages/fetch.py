@@ -1,0 +1,193 @@
+"""Fetch: from an event to the bytes it names, checked against what it declares."""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from streamproc.errors import (
+    STORE_CAUSES,
+    Cause,
+    FatalError,
+    PoisonError,
+    Reason,
+    RecordError,
+    Stage,
+    StoreError,
+    TransientError,
+    Verdict,
+)
+from streamproc.records.identity import content_key
+from streamproc.records.recording import RecordingEvent
+from streamproc.settings import Settings
+from streamproc.telemetry.log import get_log
+from streamproc.telemetry.metrics import Dependency, Metrics
+from streamproc.worker.core.batch import MicroBatches, Taken
+from streamproc.worker.core.canary import Canary, Health
+from streamproc.worker.core.credits import Credits, Weight
+from streamproc.worker.core.instant import Instant
+from streamproc.worker.ports import Calls, ObjectStore
+from streamproc.worker.stages.admit import weigh
+from streamproc.worker.stages.items import Admitted, Fetched
+
+log = get_log(__name__)
+
+Content = tuple[bytes, str]
+"""Bytes and their sha256."""
+
+
+class Fetch:
+    """Grants credits in the order of the records, and tells a missing object from a store that is down."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: ObjectStore,
+        fetches: Calls[Admitted, Content],
+        probes: Calls[str, None],
+        batches: MicroBatches,
+        credit: Credits,
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._fetches = fetches
+        self._probes = probes
+        self._batches = batches
+        self._credit = credit
+        self._metrics = metrics
+        self._canary = Canary()
+        self._suspects: list[tuple[Admitted, StoreError]] = []
+        self._running = 0
+        self.inbox: deque[Admitted] = deque()
+        self.give: Callable[[Fetched], None]
+        self.fail: Callable[[Taken, RecordError], None]
+
+    @property
+    def store_down(self) -> bool:
+        """Whether work waits for the store."""
+        return self._canary.health is Health.DOWN
+
+    def again(self, admitted: Admitted) -> None:
+        """Put a record first in the line: its turn had come already."""
+        self.inbox.appendleft(admitted)
+
+    def step(self, now: Instant) -> bool:
+        """Take what arrived, probe a store that is suspected, start what credits allow."""
+        arrived = self._fetches.take()
+        for admitted, answer in arrived:
+            self._running -= 1
+            self._arrived(admitted, answer, now)
+        probed = self._probe(now)
+        started = self._start() if self._canary.health is Health.UP else False
+        return bool(arrived) or probed or started
+
+    def _start(self) -> bool:
+        # No more than the pool runs at once: a revoke can then still drop what waits here.
+        most = self._settings.flow.io_threads
+        started = False
+        while self.inbox and self._running < most:
+            admitted = self.inbox[0]
+            taken = admitted.taken
+            if self._batches.wanted(taken):
+                if not self._credit.take(taken.ident, weigh(admitted.event)):
+                    break
+                limit = self._settings.audio.max_object_bytes
+                self._fetches.submit(admitted, partial(fetch_content, self._store, admitted.event, limit))
+                self._running += 1
+                started = True
+            self.inbox.popleft()
+        return started
+
+    def _arrived(self, admitted: Admitted, answer: Content | Exception, now: Instant) -> None:
+        if not self._batches.wanted(admitted.taken):
+            return
+        if isinstance(answer, StoreError):
+            self._credit.give(admitted.taken.ident)
+            self._judge(admitted, answer, now)
+        elif isinstance(answer, RecordError):
+            self.fail(admitted.taken, answer)
+        elif isinstance(answer, Exception):
+            raise FatalError(f"fetching failed in an unforeseen way: {answer!r}") from answer
+        else:
+            self._canary.worked()
+            body, sha256 = answer
+            taken, event = admitted.taken, admitted.event
+            self._credit.adjust(taken.ident, Weight(len(body), self._credit.weight(taken.ident).audio_ms))
+            self._metrics.stage_seconds[Stage.FETCH].observe(now.mono - admitted.at)
+            scope = f"tenant={event.tenant or ''}" if self._settings.dedupe.scope == "tenant" else "global"
+            key = content_key(scope, sha256, admitted.fingerprint)
+            self.give(Fetched(admitted, body, sha256, key, now.mono))
+
+    def _judge(self, admitted: Admitted, error: StoreError, now: Instant) -> None:
+        verdict, reason = STORE_CAUSES[error.cause]
+        if verdict is Verdict.POISON_WHEN_OLD:
+            age_ms = now.wall_ms - admitted.taken.attempt.first_seen_ms
+            young = age_ms < 1000 * self._settings.storage.young_s
+            verdict = Verdict.TRANSIENT if young else Verdict.POISON
+            if young:
+                # A missing object says nothing against the store.
+                self.fail(admitted.taken, TransientError(reason, Stage.FETCH, error.detail))
+                return
+        if verdict is Verdict.POISON:
+            self.fail(admitted.taken, PoisonError(reason, Stage.FETCH, error.detail))
+            return
+        self._suspects.append((admitted, error))
+        self._canary.failed(now.mono)
+
+    def _probe(self, now: Instant) -> bool:
+        asked = self._canary.probe_due(now.mono)
+        if asked:
+            self._probes.submit("store", self._store.probe)
+        answers = self._probes.take()
+        for _, answer in answers:
+            if answer is not None and not isinstance(answer, StoreError):
+                raise FatalError(f"probing the store failed in an unforeseen way: {answer!r}") from answer
+            self._probed(answer, now)
+        return asked or bool(answers)
+
+    def _probed(self, answer: StoreError | None, now: Instant) -> None:
+        was_down = self.store_down
+        blame = self._canary.probed(now.mono, works=answer is None)
+        self._metrics.dependency_down[Dependency.STORE].set(self.store_down)
+        if self.store_down:
+            if not was_down:
+                log.warning("store is down, waiting", dependency="store", detail=str(answer or "objects keep failing"))
+            return
+        if was_down:
+            log.info("store is back", dependency="store")
+        suspects, self._suspects = self._suspects, []
+        for admitted, error in reversed(suspects):
+            if not blame:
+                self.again(admitted)
+            elif self._batches.wanted(admitted.taken):
+                self.fail(admitted.taken, self._blame(error))
+
+    @staticmethod
+    def _blame(error: StoreError) -> RecordError:
+        verdict, reason = STORE_CAUSES[error.cause]
+        kind = PoisonError if verdict is Verdict.POISON_UNLESS_DOWN else TransientError
+        return kind(reason, Stage.FETCH, error.detail)
+
+
+def fetch_content(store: ObjectStore, event: RecordingEvent, most: int) -> Content:
+    """Get an object and check it against its event. Blocks; runs in the I/O pool.
+
+    Raises StoreError, or PoisonError when the bytes are not those that the event declares.
+    """
+    stored = store.get(event.bucket, event.object_key, event.version_id, most)
+    size = len(stored.body)
+    if size == 0:
+        raise StoreError(Cause.EMPTY, f"{event.bucket}/{event.object_key} has 0 bytes")
+    if event.size_bytes is not None and event.size_bytes != size:
+        raise PoisonError(
+            Reason.LENGTH_MISMATCH, Stage.FETCH, f"the event declares {event.size_bytes} bytes, the object has {size}"
+        )
+    sha256 = hashlib.sha256(stored.body).hexdigest()
+    if event.content_sha256 is not None and event.content_sha256 != sha256:
+        raise PoisonError(
+            Reason.HASH_MISMATCH,
+            Stage.FETCH,
+            f"the event declares sha256 {event.content_sha256}, the object has {sha256}",
+        )
+    return stored.body, sha256

@@ -1,0 +1,194 @@
+"""Infer: from segments to the analysis of a recording. Batching has its one owner here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from streamproc.arena import Arena
+from streamproc.errors import FatalError, PoisonError, Reason, RecordError, Stage
+from streamproc.records.analysis import Analysis, SegmentAnalysis, Status, aggregate, best
+from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
+from streamproc.records.decoding import Decoded, SegmentReady
+from streamproc.records.identity import ModelIdentity
+from streamproc.telemetry.log import get_log
+from streamproc.telemetry.metrics import Metrics
+from streamproc.worker.core.batch import MicroBatches, Taken
+from streamproc.worker.core.instant import Instant
+from streamproc.worker.core.schedule import choose
+from streamproc.worker.ports import Device
+from streamproc.worker.stages.items import Fetched
+
+log = get_log(__name__)
+
+MOST_BATCHES = 2
+"""One that runs and one that waits on the device, so that it never idles between two."""
+SHORTEST_MS = 25
+"""The receptive field of the network: less has no frame."""
+
+
+@dataclass(slots=True)
+class _Recording:
+    """What is known so far of one recording that is being computed."""
+
+    fetched: Fetched
+    at: float
+    decoded: Decoded | None = None
+    segments: list[SegmentAnalysis] = field(default_factory=list)
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """One segment that waits for the device, or is on it."""
+
+    recording: _Recording
+    ready: SegmentReady
+
+
+class Infer:
+    """Gathers segments, runs them in compute batches, and puts the recordings together again."""
+
+    def __init__(
+        self, arena: Arena, device: Device, identity: ModelIdentity, batches: MicroBatches, metrics: Metrics
+    ) -> None:
+        self._arena = arena
+        self._device = device
+        self._identity = identity
+        self._batches = batches
+        self._metrics = metrics
+        self._recordings: dict[tuple[int, int], _Recording] = {}
+        self._pending: list[_Pending] = []
+        self._running: dict[int, list[_Pending]] = {}
+        self._last_batch = 0
+        self.computed: Callable[[Fetched, Analysis, Instant], None]
+        self.failed: Callable[[Fetched, RecordError], None]
+        self.dropped: Callable[[Fetched], None]
+
+    def on_device(self, taken: Taken) -> bool:
+        """Whether a record is decoded and all that it still needs is on the device."""
+        recording = self._recordings.get(taken.ident)
+        return (
+            recording is not None
+            and recording.decoded is not None
+            and all(pending.recording is not recording for pending in self._pending)
+        )
+
+    def segment(self, fetched: Fetched, ready: SegmentReady, now: Instant) -> None:
+        """Take a segment of a recording, which may be decoding still."""
+        self._pending.append(_Pending(self._recording(fetched, now), ready))
+
+    def decoded(self, fetched: Fetched, decoded: Decoded, now: Instant) -> None:
+        """Note that the last segment of a recording was given."""
+        recording = self._recording(fetched, now)
+        recording.decoded = decoded
+        self._finish(recording, now)
+
+    def abandon(self, fetched: Fetched) -> None:
+        """Forget a recording whose decoding failed or whose record is not ours any more."""
+        recording = self._recordings.pop(fetched.taken.ident, None)
+        if recording is None:
+            return
+        recording.failed = True
+        for pending in self._pending:
+            if pending.recording is recording:
+                self._arena.release(pending.ready.lease)
+        self._pending = [pending for pending in self._pending if pending.recording is not recording]
+
+    def step(self, now: Instant) -> bool:
+        """Take what the device finished and keep it busy."""
+        events = self._device.take(now.mono)
+        for event in events:
+            self._take(event, now)
+        for recording in [r for r in self._recordings.values() if not self._batches.wanted(r.fetched.taken)]:
+            # While it decodes still, the stage before sees the same and says so.
+            if recording.decoded is not None:
+                self.abandon(recording.fetched)
+                self.dropped(recording.fetched)
+        return self._submit() or bool(events)
+
+    def _recording(self, fetched: Fetched, now: Instant) -> _Recording:
+        return self._recordings.setdefault(fetched.taken.ident, _Recording(fetched, now.mono))
+
+    def _submit(self) -> bool:
+        submitted = False
+        while self._pending and len(self._running) < MOST_BATCHES:
+            self._pending.sort(key=lambda p: (p.recording.fetched.taken.ident, p.ready.index))
+            places = set(choose([p.ready.samples for p in self._pending], self._device.most_items))
+            chosen = [p for place, p in enumerate(self._pending) if place in places]
+            self._pending = [p for place, p in enumerate(self._pending) if place not in places]
+            self._last_batch += 1
+            self._running[self._last_batch] = chosen
+            self._device.submit(self._last_batch, [SegmentHandle(p.ready.lease, p.ready.samples) for p in chosen])
+            submitted = True
+        return submitted
+
+    def _take(self, event: DeviceEvent, now: Instant) -> None:
+        match event:
+            case DeviceReady(identity):
+                if identity != self._identity:
+                    raise FatalError(f"the device came back with another model: {identity}, not {self._identity}")
+            case DeviceDied(ids, detail):
+                self._metrics.device_restarts.inc()
+                log.warning("device process died, its batches run again", detail=detail, count=len(ids))
+                for ident in ids:
+                    self._again(self._running.pop(ident))
+            case BatchDone(ident, items, seconds):
+                self._metrics.device_batch_seconds.observe(seconds)
+                chosen = self._running.pop(ident)
+                if len(items) != len(chosen):
+                    raise FatalError(f"the device gave {len(items)} values for {len(chosen)} segments")
+                for pending, item in zip(chosen, items, strict=True):
+                    self._arena.release(pending.ready.lease)
+                    self._scored(pending, item, now)
+
+    def _again(self, lost: list[_Pending]) -> None:
+        """The waveforms are in their slots still: only the computation is lost."""
+        for pending in lost:
+            if pending.recording.failed:
+                self._arena.release(pending.ready.lease)
+            else:
+                self._pending.append(pending)
+
+    def _scored(self, pending: _Pending, item: tuple[float, ...] | ItemError, now: Instant) -> None:
+        recording, ready = pending.recording, pending.ready
+        if recording.failed:
+            return
+        if isinstance(item, ItemError):
+            message = f"segment {ready.index} at {ready.start_ms} ms: {item.message}"
+            self.abandon(recording.fetched)
+            self.failed(recording.fetched, PoisonError(Reason.MODEL_FAILED, Stage.INFER, message))
+            return
+        label, confidence = best(self._identity.labels, item)
+        recording.segments.append(
+            SegmentAnalysis(
+                index=ready.index,
+                channel=ready.channel,
+                start_ms=ready.start_ms,
+                end_ms=ready.end_ms,
+                speech_ms=ready.speech_ms,
+                level_dbfs=ready.level_dbfs,
+                label=label,
+                confidence=confidence,
+                scores=item,
+            )
+        )
+        self._finish(recording, now)
+
+    def _finish(self, recording: _Recording, now: Instant) -> None:
+        decoded = recording.decoded
+        if decoded is None or len(recording.segments) < decoded.segments:
+            return
+        del self._recordings[recording.fetched.taken.ident]
+        segments = tuple(sorted(recording.segments, key=lambda s: s.index))
+        status = Status.OK
+        if not segments:
+            status = Status.TOO_SHORT if decoded.info.duration_ms < SHORTEST_MS else Status.NO_SPEECH
+        analysis = Analysis(
+            status=status,
+            labels=self._identity.labels,
+            scores=aggregate(segments) if segments else (),
+            speech_ms=decoded.speech_ms,
+            info=decoded.info,
+            segments=segments,
+        )
+        self._metrics.stage_seconds[Stage.INFER].observe(now.mono - recording.at)
+        self.computed(recording.fetched, analysis, now)

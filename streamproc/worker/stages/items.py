@@ -1,0 +1,45 @@
+"""A record between two stages: each stage takes one of these and gives the next. ``at`` is when it was given."""
+
+from dataclasses import dataclass
+
+from streamproc.records.analysis import Analysis, Tier
+from streamproc.records.recording import RecordingEvent
+from streamproc.worker.core.batch import Taken
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A record whose event may be acted on."""
+
+    taken: Taken
+    event: RecordingEvent
+    fingerprint: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A record whose bytes are here and checked."""
+
+    admitted: Admitted
+    body: bytes
+    sha256: str
+    key: str
+    """The content key."""
+    at: float
+
+    @property
+    def taken(self) -> Taken:
+        """The record itself."""
+        return self.admitted.taken
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """A record whose analysis is known."""
+
+    admitted: Admitted
+    sha256: str
+    analysis: Analysis
+    tier: Tier
+    at: float

@@ -1,0 +1,180 @@
+"""Lookup: whether the analysis of some bytes is known already, here or elsewhere, or is being computed just now."""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from streamproc.errors import FatalError, PoisonError, RecordError, Stage, TierError
+from streamproc.records.analysis import Analysis, Tier
+from streamproc.telemetry.log import get_log
+from streamproc.telemetry.metrics import Dependency, Metrics, TierFault
+from streamproc.worker.core.batch import MicroBatches, Taken
+from streamproc.worker.core.credits import ZERO, Credits
+from streamproc.worker.core.instant import Instant
+from streamproc.worker.ports import Calls, NearTier, SharedTier
+from streamproc.worker.stages.items import Admitted, Analysed, Fetched
+
+log = get_log(__name__)
+
+Found = Mapping[str, Analysis]
+
+
+class Lookup:
+    """The tiers in order, and single flight: equal content in flight is computed once, by the first that came."""
+
+    def __init__(
+        self,
+        near: NearTier,
+        shared: SharedTier | None,
+        reads: Calls[tuple[str, ...], Found],
+        writes: Calls[tuple[str, ...], None],
+        batches: MicroBatches,
+        credit: Credits,
+        metrics: Metrics,
+    ) -> None:
+        self._near = near
+        self._shared = shared
+        self._reads = reads
+        self._writes = writes
+        self._batches = batches
+        self._credit = credit
+        self._metrics = metrics
+        self._leaders: dict[str, Fetched] = {}
+        self._waiting: dict[str, list[Fetched]] = {}
+        self._reading = False
+        self._to_read: dict[str, Fetched] = {}
+        self._to_write: dict[str, Analysis] = {}
+        self._writing = False
+        self.inbox: deque[Fetched] = deque()
+        self.give: Callable[[Fetched], None]
+        self.known: Callable[[Analysed], None]
+        self.fail: Callable[[Taken, RecordError], None]
+        self.again: Callable[[Admitted], None]
+
+    def step(self, now: Instant) -> bool:
+        """Look up what came in, in one question to the shared tier for all of it."""
+        took = bool(self.inbox)
+        while self.inbox:
+            self._look(self.inbox.popleft(), now)
+        read = self._read(now)
+        return self._write() or took or read
+
+    def computed(self, fetched: Fetched, analysis: Analysis, now: Instant) -> None:
+        """Remember a fresh analysis and give it to all who wait for it. A pure value: it is stored at once."""
+        self._near.put(fetched.key, analysis)
+        if self._shared is not None:
+            self._to_write[fetched.key] = analysis
+        self._metrics.computed_audio_seconds.inc(analysis.info.duration_ms / 1000)
+        self._resolve(fetched.key, analysis, Tier.COMPUTED, now)
+
+    def failed(self, fetched: Fetched, error: RecordError) -> None:
+        """Let those who wait for the same content share a verdict on it; anything else they try themselves."""
+        self._leaders.pop(fetched.key, None)
+        if self._batches.wanted(fetched.taken):
+            self.fail(fetched.taken, error)
+        for waiting in reversed(self._waiting.pop(fetched.key, [])):
+            if isinstance(error, PoisonError):
+                if self._batches.wanted(waiting.taken):
+                    self.fail(waiting.taken, error)
+            else:
+                self._fetch_again(waiting)
+
+    def dropped(self, fetched: Fetched) -> None:
+        """Go on without a leader whose record is not ours any more."""
+        self._leaders.pop(fetched.key, None)
+        for waiting in reversed(self._waiting.pop(fetched.key, [])):
+            self._fetch_again(waiting)
+
+    def _look(self, fetched: Fetched, now: Instant) -> None:
+        if not self._batches.wanted(fetched.taken):
+            return
+        analysis = self._near.get(fetched.key)
+        if analysis is not None:
+            self._known(fetched, analysis, Tier.MEMORY, now)
+        elif fetched.key in self._leaders:
+            # Whoever waits needs no bytes: they are the leader's.
+            self._credit.adjust(fetched.taken.ident, ZERO)
+            waiting = Fetched(fetched.admitted, b"", fetched.sha256, fetched.key, fetched.at)
+            self._waiting.setdefault(fetched.key, []).append(waiting)
+        else:
+            self._leaders[fetched.key] = fetched
+            if self._shared is None:
+                self._miss(fetched, now)
+            else:
+                self._to_read[fetched.key] = fetched
+
+    def _read(self, now: Instant) -> bool:
+        answers = self._reads.take()
+        for keys, answer in answers:
+            self._reading = False
+            found = self._found(answer)
+            for key in keys:
+                leader = self._leaders[key]
+                if key in found:
+                    self._near.put(key, found[key])
+                    self._resolve(key, found[key], Tier.REDIS, now)
+                elif self._batches.wanted(leader.taken):
+                    self._miss(leader, now)
+                else:
+                    self.dropped(leader)
+        if self._to_read and not self._reading and self._shared is not None:
+            keys, self._to_read = tuple(self._to_read), {}
+            self._reading = True
+            self._reads.submit(keys, partial(self._shared.get_many, keys))
+            return True
+        return bool(answers)
+
+    def _found(self, answer: Found | Exception) -> Found:
+        if isinstance(answer, TierError):
+            self._trouble(answer)
+            return {}
+        if isinstance(answer, Exception):
+            raise FatalError(f"reading the shared tier failed in an unforeseen way: {answer!r}") from answer
+        self._metrics.dependency_down[Dependency.REDIS].set(0)
+        return answer
+
+    def _write(self) -> bool:
+        answers = self._writes.take()
+        for _, answer in answers:
+            self._writing = False
+            if isinstance(answer, TierError):
+                self._trouble(answer)
+            elif isinstance(answer, Exception):
+                raise FatalError(f"writing the shared tier failed in an unforeseen way: {answer!r}") from answer
+        if self._to_write and not self._writing and self._shared is not None:
+            analyses, self._to_write = self._to_write, {}
+            self._writing = True
+            self._writes.submit(tuple(analyses), partial(self._shared.put_many, analyses))
+            return True
+        return bool(answers)
+
+    def _trouble(self, error: TierError) -> None:
+        self._metrics.tier_errors[TierFault.UNAVAILABLE].inc()
+        self._metrics.dependency_down[Dependency.REDIS].set(1)
+        log.warning("shared tier unusable, going on without", dependency="redis", detail=str(error))
+
+    def _miss(self, fetched: Fetched, now: Instant) -> None:
+        self._metrics.stage_seconds[Stage.LOOKUP].observe(now.mono - fetched.at)
+        self.give(Fetched(fetched.admitted, fetched.body, fetched.sha256, fetched.key, now.mono))
+
+    def _resolve(self, key: str, analysis: Analysis, tier: Tier, now: Instant) -> None:
+        leader = self._leaders.pop(key)
+        members: Sequence[tuple[Fetched, Tier]] = [
+            (leader, tier),
+            *((waiting, Tier.MEMORY) for waiting in self._waiting.pop(key, [])),
+        ]
+        for fetched, source in members:
+            if self._batches.wanted(fetched.taken):
+                self._known(fetched, analysis, source, now)
+
+    def _known(self, fetched: Fetched, analysis: Analysis, tier: Tier, now: Instant) -> None:
+        if tier is not Tier.COMPUTED:
+            self._metrics.stage_seconds[Stage.LOOKUP].observe(now.mono - fetched.at)
+            self._metrics.saved_audio_seconds.inc(analysis.info.duration_ms / 1000)
+        self._metrics.analyses[tier].inc()
+        self.known(Analysed(fetched.admitted, fetched.sha256, analysis, tier, now.mono))
+
+    def _fetch_again(self, waiting: Fetched) -> None:
+        if self._batches.wanted(waiting.taken):
+            self._credit.give(waiting.taken.ident)
+            self.again(waiting.admitted)
