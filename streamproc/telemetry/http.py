@@ -1,0 +1,140 @@
+"""The worker's own endpoints: /metrics, /healthz, /readyz, /status. Read-only, no request log."""
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from streamproc.settings import HttpSettings
+from streamproc.telemetry.log import get_log
+
+_JSON = "application/json; charset=utf-8"
+_CLOSE_S = 0.1
+"""How long ``close`` may take to be noticed."""
+_log = get_log(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """An answer to "are you well?"; ``detail`` says why not, in values that JSON knows."""
+
+    ok: bool
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One response."""
+
+    status: HTTPStatus
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """What the four paths answer, as a WSGI application.
+
+    The callables run on the server's threads: they must be thread-safe and must not block.
+    """
+
+    registry: CollectorRegistry
+    health: Callable[[], Check]
+    ready: Callable[[], Check]
+    status: Callable[[], Mapping[str, object]]
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request, by WSGI."""
+        method = environ["REQUEST_METHOD"]
+        if method in ("GET", "HEAD"):
+            answer = self._answer(environ["PATH_INFO"], environ.get("HTTP_ACCEPT", ""))
+        else:
+            answer = _json(HTTPStatus.METHOD_NOT_ALLOWED, {"error": "only GET and HEAD"})
+        headers = [
+            ("Content-Type", answer.content_type),
+            ("Content-Length", str(len(answer.body))),
+            ("Cache-Control", "no-store"),
+        ]
+        if answer.status is HTTPStatus.METHOD_NOT_ALLOWED:
+            headers.append(("Allow", "GET, HEAD"))
+        start_response(f"{answer.status.value} {answer.status.phrase}", headers)
+        return [] if method == "HEAD" else [answer.body]
+
+    def _answer(self, path: str, accept: str) -> Answer:
+        try:
+            match path:
+                case "/metrics":
+                    encode, content_type = choose_encoder(accept)
+                    return Answer(HTTPStatus.OK, content_type, encode(self.registry))
+                case "/healthz":
+                    return _check(self.health())
+                case "/readyz":
+                    return _check(self.ready())
+                case "/status":
+                    return _json(HTTPStatus.OK, self.status())
+                case _:
+                    return _json(HTTPStatus.NOT_FOUND, {"error": "there is /metrics, /healthz, /readyz and /status"})
+        except Exception as error:  # noqa: BLE001  # the log gets the traceback, whoever probes gets an answer
+            _log.exception("an endpoint failed")
+            return _json(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": type(error).__name__})
+
+
+def _check(check: Check) -> Answer:
+    status = HTTPStatus.OK if check.ok else HTTPStatus.SERVICE_UNAVAILABLE
+    return _json(status, {"ok": check.ok, **check.detail})
+
+
+def _json(status: HTTPStatus, value: Mapping[str, object]) -> Answer:
+    return Answer(status, _JSON, json.dumps(value, ensure_ascii=False).encode() + b"\n")
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each connection; a stuck client holds no other up, nor the end of the process."""
+
+    daemon_threads = True
+
+    def handle_error(self, _request: object, _client_address: object) -> None:
+        """Note a client that hung up or was too slow; the default prints a traceback between our lines."""
+        _log.debug("a client went away", exc_info=True)
+
+
+class _Quiet(WSGIRequestHandler):
+    """No request log: probes and scrapes would drown the canonical lines."""
+
+    timeout = 5
+    """Seconds for a client to send its request: a slow one must not keep its thread."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is the standard library's
+        """Say nothing."""
+
+
+class HttpServer:
+    """Serves the endpoints on a thread of its own from ``start`` to ``close``. Port 0 takes a free one."""
+
+    def __init__(self, settings: HttpSettings, endpoints: Endpoints) -> None:
+        """Bind at once, so that a port in use is found before any work is taken. Raises OSError."""
+        self._server = make_server(settings.host, settings.port, endpoints, _Server, _Quiet)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(_CLOSE_S,), name="http", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return self._server.server_port
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop answering and free the port; safe before ``start``."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+        self._server.server_close()

@@ -1,0 +1,147 @@
+"""How the process speaks: one JSON object a line on stderr, with field names from one closed list.
+
+Everything goes through the standard library's root logger, so what libraries say comes out in the same shape.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import TextIO
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from streamproc.settings import LogSettings
+
+FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "at": "when, UTC",
+        "level": "how bad",
+        "event": "what happened, a fixed text that can be counted",
+        "logger": "the room that speaks",
+        "unknown_fields": "names of fields outside this list, whose values were dropped",
+        "exception": "the traceback, without values of variables",
+        "detail": "what a library said",
+        "error": "the class of an exception",
+        "slot": "the worker's slot",
+        "topic": "topic of the record",
+        "partition": "its partition",
+        "offset": "its offset",
+        "event_id": "the event's identity",
+        "bucket": "where the recording is",
+        "object_key": "its name there",
+        "reason": "why, from errors.Reason",
+        "stage": "where, from errors.Stage",
+        "cause": "the store's answer, from errors.Cause",
+        "dependency": "the server it is about",
+        "pid": "process id of a child",
+        "count": "how many, of what the event names",
+        "attempt": "which try",
+        "seconds": "how long",
+        "url": "an address without credentials",
+        "micro_batch": "number of the micro-batch since the start",
+        "records": "records in it",
+        "results": "ended as a result",
+        "retries": "went to a lane",
+        "dead_letters": "ended as a dead letter",
+        "dropped": "left out, their partition was lost or revoked",
+        "bytes": "fetched",
+        "audio_seconds": "of audio in it",
+        "saved_audio_seconds": "of it that a tier spared the device",
+        "transaction_seconds": "the commit alone",
+        "aborts": "transactions aborted before this one went through",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatchLine:
+    """The canonical line: everything about one micro-batch, once, when it is committed."""
+
+    micro_batch: int
+    records: int
+    results: int
+    retries: int
+    dead_letters: int
+    dropped: int
+    bytes: int
+    audio_seconds: float
+    saved_audio_seconds: float
+    seconds: float
+    transaction_seconds: float
+    aborts: int
+
+
+def get_log(room: str) -> structlog.stdlib.BoundLogger:
+    """The logger of a room (``__name__``)."""
+    return structlog.stdlib.get_logger(room)
+
+
+def micro_batch_line(log: structlog.stdlib.BoundLogger, line: MicroBatchLine) -> None:
+    """Write the canonical line."""
+    log.info("micro-batch committed", **asdict(line))
+
+
+def configure_log(settings: LogSettings, stream: TextIO | None = None) -> None:
+    """Set up structlog and the standard library's root logger; later calls replace what earlier ones set.
+
+    ``stream`` is where lines go; None takes stderr as it is now, since stdout belongs to what a command answers.
+    """
+    target = stream or sys.stderr
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=_shared(),
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(settings, target)],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.level.upper())
+    logging.captureWarnings(capture=True)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            *_shared(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _shared() -> list[structlog.typing.Processor]:
+    return [
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+    ]
+
+
+def _renderers(settings: LogSettings, target: TextIO) -> list[structlog.typing.Processor]:
+    # Neither renderer may show the values of local variables, as structlog's richer tracebacks do: secrets live there.
+    if settings.format == "console":
+        console = structlog.dev.ConsoleRenderer(
+            colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback, timestamp_key="at"
+        )
+        return [_only_known_fields, console]
+    return [structlog.processors.format_exc_info, _only_known_fields, structlog.processors.JSONRenderer()]
+
+
+def _only_known_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Drop a field outside the list and say so: an index does not grow by a typing error, nor does a value leak."""
+    unknown = [name for name in event if name not in FIELDS and name not in _RENDERED]
+    for name in unknown:
+        del event[name]
+    if unknown:
+        event["unknown_fields"] = sorted(unknown)
+    return event
+
+
+_RENDERED = frozenset({"exc_info", "stack_info", "stack"})
+"""What structlog itself passes to the console renderer."""

@@ -1,0 +1,119 @@
+import http.client
+import json
+import socket
+from collections.abc import Iterator, Mapping
+
+import pytest
+import structlog
+
+from streamproc.settings import HttpSettings
+from streamproc.telemetry.http import Check, Endpoints, HttpServer
+from streamproc.telemetry.metrics import Metrics
+
+
+class World:
+    def __init__(self) -> None:
+        self.health = Check(ok=True)
+        self.ready = Check(ok=True)
+        self.status: Mapping[str, object] = {"slot": "0", "state": "läuft"}
+        self.metrics = Metrics()
+
+    def fail(self) -> Check:
+        raise RuntimeError("the secret plan")
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def server(world: World) -> Iterator[HttpServer]:
+    endpoints = Endpoints(world.metrics.registry, lambda: world.health, lambda: world.ready, lambda: world.status)
+    server = HttpServer(HttpSettings(port=0), endpoints)
+    server.start()
+    yield server
+    server.close()
+
+
+def ask(server: HttpServer, path: str, method: str = "GET") -> tuple[http.client.HTTPResponse, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    try:
+        connection.request(method, path)
+        response = connection.getresponse()
+        return response, response.read()
+    finally:
+        connection.close()
+
+
+def test_metrics_are_exposed(world: World, server: HttpServer) -> None:
+    world.metrics.transaction_aborts.inc()
+    response, body = ask(server, "/metrics")
+    assert response.status == 200
+    assert response.headers["Content-Type"].startswith("text/plain")
+    assert b"streamproc_transaction_aborts_total 1.0" in body
+
+
+@pytest.mark.parametrize(("path", "name"), [("/healthz", "health"), ("/readyz", "ready")])
+def test_a_check_is_200_or_503_and_says_why(world: World, server: HttpServer, path: str, name: str) -> None:
+    response, body = ask(server, path)
+    assert (response.status, json.loads(body)) == (200, {"ok": True})
+    setattr(world, name, Check(ok=False, detail={"waiting": "store"}))
+    response, body = ask(server, path)
+    assert (response.status, json.loads(body)) == (503, {"ok": False, "waiting": "store"})
+
+
+def test_status_is_json(world: World, server: HttpServer) -> None:
+    response, body = ask(server, "/status")
+    assert response.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert json.loads(body) == world.status
+
+
+def test_head_has_the_headers_and_no_body(server: HttpServer) -> None:
+    response, body = ask(server, "/status", "HEAD")
+    assert response.status == 200
+    assert int(response.headers["Content-Length"]) > 0
+    assert body == b""
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_nothing_but_reading_is_allowed(server: HttpServer, method: str) -> None:
+    response, _ = ask(server, "/status", method)
+    assert response.status == 405
+    assert response.headers["Allow"] == "GET, HEAD"
+
+
+def test_another_path_is_not_found(server: HttpServer) -> None:
+    assert ask(server, "/etc/passwd")[0].status == 404
+
+
+def test_an_endpoint_that_fails_answers_500_without_the_text_and_logs_it(world: World) -> None:
+    endpoints = Endpoints(world.metrics.registry, world.fail, lambda: world.ready, lambda: world.status)
+    server = HttpServer(HttpSettings(port=0), endpoints)
+    server.start()
+    with structlog.testing.capture_logs() as said:
+        response, body = ask(server, "/healthz")
+    server.close()
+    assert (response.status, json.loads(body)) == (500, {"error": "RuntimeError"})
+    assert [line["event"] for line in said] == ["an endpoint failed"]
+
+
+def test_a_request_is_not_logged(server: HttpServer, capfd: pytest.CaptureFixture[str]) -> None:
+    ask(server, "/healthz")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_silent_client_does_not_hold_up_others(server: HttpServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port)):
+        assert ask(server, "/healthz")[0].status == 200
+
+
+def test_close_frees_the_port_and_a_taken_port_is_found_at_once(world: World) -> None:
+    endpoints = Endpoints(world.metrics.registry, lambda: world.health, lambda: world.ready, lambda: world.status)
+    first = HttpServer(HttpSettings(port=0), endpoints)
+    with pytest.raises(OSError, match="in use"):
+        HttpServer(HttpSettings(port=first.port), endpoints)
+    first.start()
+    first.close()
+    second = HttpServer(HttpSettings(port=first.port), endpoints)
+    second.close()
