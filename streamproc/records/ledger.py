@@ -26,7 +26,7 @@ class LedgerEntry:
 
 
 def build_entry(
-    slot: str, origin: TopicPartition, outcomes: Sequence[tuple[int, Outcome]], committed_at: int
+    slot: str, source: TopicPartition, outcomes: Sequence[tuple[int, Outcome]], committed_at: int
 ) -> LedgerEntry:
     """Sum up the outcomes of one partition's offsets, which are given in order.
 
@@ -36,8 +36,8 @@ def build_entry(
     lines = "".join(f"{offset}:{outcome.kind}:{outcome.result_id}\n" for offset, outcome in outcomes)
     return LedgerEntry(
         slot=slot,
-        input_topic=origin.topic,
-        input_partition=origin.partition,
+        input_topic=source.topic,
+        input_partition=source.partition,
         first_offset=outcomes[0][0],
         last_offset=outcomes[-1][0],
         results=counts[OutcomeKind.RESULT],

@@ -31,7 +31,7 @@ class Record:
     headers: Headers = ()
 
     @property
-    def origin(self) -> TopicPartition:
+    def source(self) -> TopicPartition:
         """The partition it was taken from."""
         return TopicPartition(self.topic, self.partition)
 

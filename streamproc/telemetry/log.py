@@ -47,9 +47,6 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "retries": "went to a lane",
         "dead_letters": "ended as a dead letter",
         "dropped": "left out, their partition was lost or revoked",
-        "bytes": "fetched",
-        "audio_seconds": "of audio in it",
-        "saved_audio_seconds": "of it that a tier spared the device",
         "transaction_seconds": "the commit alone",
         "aborts": "transactions aborted before this one went through",
     }
@@ -66,9 +63,6 @@ class MicroBatchLine:
     retries: int
     dead_letters: int
     dropped: int
-    bytes: int
-    audio_seconds: float
-    saved_audio_seconds: float
     seconds: float
     transaction_seconds: float
     aborts: int

@@ -195,6 +195,22 @@ class Decoders(Protocol):
         ...
 
 
+class DecoderChildren(Decoders, Protocol):
+    """The decoders as processes, which the runtime starts, waits on and stops."""
+
+    def start(self) -> None:
+        """Spawn the children."""
+        ...
+
+    def filenos(self) -> Sequence[int]:
+        """Descriptors that become readable when there is something to take; they change as children are replaced."""
+        ...
+
+    def close(self) -> None:
+        """End the children."""
+        ...
+
+
 # --- device ----------------------------------------------------------------------------------------------------------
 
 
@@ -215,4 +231,20 @@ class Device(Protocol):
 
     def most_items(self, longest: int) -> int:
         """How many items of at most ``longest`` samples one batch should hold on this device."""
+        ...
+
+
+class DeviceChild(Device, Protocol):
+    """The device as a process, which the runtime starts, waits on and stops."""
+
+    def start(self) -> None:
+        """Spawn the child; DeviceReady says when it is warm."""
+        ...
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable when there is something to take; it changes when it is replaced."""
+        ...
+
+    def close(self) -> None:
+        """End the child."""
         ...

@@ -67,6 +67,10 @@ class MicroBatch:
             self._open -= 1
         self._ends[index] = DROPPED
 
+    def dropped(self, index: int) -> bool:
+        """Whether a record was left out."""
+        return self._ends[index] == DROPPED
+
     def outcomes(self) -> Iterator[tuple[Taken, End]]:
         """Records and ends in the order they were taken."""
         for entry, end in zip(self.entries, self._ends, strict=True):
@@ -109,6 +113,10 @@ class MicroBatches:
         """Give a record its end."""
         self._open[taken.batch].settle(taken.index, end)
 
+    def drop(self, taken: Taken) -> None:
+        """Leave a record out."""
+        self._open[taken.batch].drop(taken.index)
+
     def head(self) -> MicroBatch | None:
         """The oldest micro-batch, which is the next to commit."""
         return self._order[0] if self._order else None
@@ -123,7 +131,7 @@ class MicroBatches:
         """Records of one partition in open micro-batches, in offset order."""
         for batch in self._order:
             for entry in batch.entries:
-                if entry.record.origin == partition:
+                if entry.record.source == partition:
                     yield batch, entry
 
 

@@ -56,11 +56,11 @@ class Parking:
         """Keep what is not due, and whatever stands behind it in its partition; return the rest in order."""
         due = []
         for one in polled:
-            queue = self._parked.get(one.record.origin)
+            queue = self._parked.get(one.record.source)
             if queue is None and self._policy.due_ms(one.record) <= now_ms:
                 due.append(one)
             else:
-                self._parked.setdefault(one.record.origin, deque()).append(one)
+                self._parked.setdefault(one.record.source, deque()).append(one)
         return due
 
     def release(self, now_ms: int) -> list[Polled]:

@@ -51,7 +51,7 @@ class Admit:
 
     def accept(self, polled: Sequence[Polled], now: Instant) -> None:
         """Take polled records in; each becomes part of a micro-batch, and is given on or fails."""
-        fresh = [one for one in polled if self._offsets.take(one.record.origin, one.epoch, one.record.offset)]
+        fresh = [one for one in polled if self._offsets.take(one.record.source, one.epoch, one.record.offset)]
         judged = [self._judge(one.record) for one in fresh]
         weights = [weigh(verdict) if isinstance(verdict, RecordingEvent) else UNDECLARED for verdict in judged]
         start = 0
@@ -118,11 +118,10 @@ class Admit:
         try:
             check_headers(record, flow.max_header_count, flow.max_header_bytes)
             read_attempt(record, self._settings.topics.lanes)
-            if record.value is None:
-                raise PoisonError(Reason.EVENT_INVALID, Stage.ADMIT, "a tombstone announces no recording")
-            if not self._codec.known(record.value):
+            value = announced(record)
+            if not self._codec.known(value):
                 return None
-            event = self._codec.decode(record.value)
+            event = self._codec.decode(value)
             check_object(event, self._settings.storage.buckets)
             self._check_declared(event)
         except PoisonError as error:
@@ -143,6 +142,13 @@ class Admit:
                 Stage.ADMIT,
                 f"declared duration {event.duration_ms} ms is over audio.max_seconds={audio.max_seconds:g}",
             )
+
+
+def announced(record: Record) -> bytes:
+    """The record's value. Raises PoisonError(event_invalid) for a tombstone."""
+    if record.value is None:
+        raise PoisonError(Reason.EVENT_INVALID, Stage.ADMIT, "a tombstone announces no recording")
+    return record.value
 
 
 def check_headers(record: Record, most: int, most_bytes: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from streamproc.errors import AbortedError, FatalError
 from streamproc.records.ledger import build_entry
@@ -26,7 +27,7 @@ LONGEST_WAIT_S = 5.0
 class Share:
     """What one partition contributes to a transaction: outcomes without a hole, and where to go on."""
 
-    origin: TopicPartition
+    source: TopicPartition
     epoch: int
     outcomes: tuple[tuple[int, Outcome], ...]
     next_offset: int
@@ -40,35 +41,57 @@ class Committed:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Transact:
+    """Writes the shares of one micro-batch in one transaction. Blocks; called on the commit thread alone."""
+
+    sink: Sink
+    group_metadata: Callable[[], object]
+    ownership: Ownership
+    rows: RowCodec
+    ledger_topic: str
+    slot: str
+    clock: Clock
+
+    def __call__(self, shares: Sequence[Share]) -> Committed:
+        """First the member's identity, then what it owns, then the send.
+
+        Asked the other way round, a partition lost in between would be committed under an identity that is newer
+        than the check. Raises AbortedError or FatalError.
+        """
+        began = self.clock.monotonic()
+        metadata = self.group_metadata()
+        owned = tuple(share for share in shares if self.ownership.holds(share.source, share.epoch))
+        if owned:
+            offsets = [CommitOffset(share.source.topic, share.source.partition, share.next_offset) for share in owned]
+            self.sink.commit(self._outputs(owned), offsets, metadata)
+        return Committed(owned, self.clock.monotonic() - began)
+
+    def _outputs(self, shares: Sequence[Share]) -> list[OutputRecord]:
+        outputs = [output for share in shares for _, outcome in share.outcomes for output in outcome.outputs]
+        for share in shares:
+            entry = build_entry(self.slot, share.source, share.outcomes, self.clock.wall_ms())
+            outputs.append(OutputRecord(self.ledger_topic, str(share.source).encode(), self.rows.ledger(entry)))
+        return outputs
+
+
 class Commit:
     """Begins a transaction only when every outcome is there, and one at a time."""
 
     def __init__(
         self,
-        sink: Sink,
-        group_metadata: Callable[[], object],
+        transact: Callable[[Sequence[Share]], Committed],
         commits: Calls[int, Committed],
-        ownership: Ownership,
         offsets: Offsets,
         batches: MicroBatches,
-        rows: RowCodec,
-        ledger_topic: str,
-        slot: str,
         most_aborts: int,
-        clock: Clock,
         metrics: Metrics,
     ) -> None:
-        self._sink = sink
-        self._group_metadata = group_metadata
+        self._transact = transact
         self._commits = commits
-        self._ownership = ownership
         self._offsets = offsets
         self._batches = batches
-        self._rows = rows
-        self._ledger_topic = ledger_topic
-        self._slot = slot
         self._most_aborts = most_aborts
-        self._clock = clock
         self._metrics = metrics
         self._shares: tuple[Share, ...] | None = None
         self._aborts = 0
@@ -98,45 +121,25 @@ class Commit:
 
     def _begin(self, shares: tuple[Share, ...]) -> None:
         head = self._batches.head()
-        self._commits.submit(head.ident if head else 0, lambda: self._transact(shares))
+        self._commits.submit(head.ident if head else 0, partial(self._transact, shares))
 
     def _split(self, batch: MicroBatch) -> tuple[Share, ...]:
         """Per partition, the outcomes up to the first record that was left out."""
         rows: dict[tuple[TopicPartition, int], list[tuple[int, Outcome]]] = {}
         closed: set[tuple[TopicPartition, int]] = set()
         for taken, end in batch.outcomes():
-            place = (taken.record.origin, taken.epoch)
+            place = (taken.record.source, taken.epoch)
             if isinstance(end, Dropped):
                 closed.add(place)
             elif place not in closed:
                 rows.setdefault(place, []).append((taken.record.offset, end))
                 self._offsets.finish(*place, taken.record.offset)
         shares = []
-        for (origin, epoch), outcomes in rows.items():
-            following = self._offsets.committable(origin, epoch)
+        for (source, epoch), outcomes in rows.items():
+            following = self._offsets.committable(source, epoch)
             if following is not None:
-                shares.append(Share(origin, epoch, tuple(outcomes), following))
+                shares.append(Share(source, epoch, tuple(outcomes), following))
         return tuple(shares)
-
-    def _transact(self, shares: tuple[Share, ...]) -> Committed:
-        """Runs on the commit thread. First the member's identity, then what it owns, then the send.
-
-        Asked the other way round, a partition lost in between would be committed under an identity that is newer
-        than the check.
-        """
-        began = self._clock.monotonic()
-        metadata = self._group_metadata()
-        owned = tuple(share for share in shares if self._ownership.holds(share.origin, share.epoch))
-        if owned:
-            self._sink.commit(self._outputs(owned), [commit_offset(share) for share in owned], metadata)
-        return Committed(owned, self._clock.monotonic() - began)
-
-    def _outputs(self, shares: Sequence[Share]) -> list[OutputRecord]:
-        outputs = [output for share in shares for _, outcome in share.outcomes for output in outcome.outputs]
-        for share in shares:
-            entry = build_entry(self._slot, share.origin, share.outcomes, self._clock.wall_ms())
-            outputs.append(OutputRecord(self._ledger_topic, str(share.origin).encode(), self._rows.ledger(entry)))
-        return outputs
 
     def _answered(self, answer: Committed | Exception, now: Instant) -> None:
         if isinstance(answer, AbortedError):
@@ -175,8 +178,3 @@ class Commit:
                 aborts=self._aborts,
             ),
         )
-
-
-def commit_offset(share: Share) -> CommitOffset:
-    """Where the next owner goes on."""
-    return CommitOffset(share.origin.topic, share.origin.partition, share.next_offset)

@@ -1,0 +1,220 @@
+"""The stages, joined: one object that is told what was polled and what was taken away, and is stepped."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from streamproc.arena import Arena
+from streamproc.errors import RecordError
+from streamproc.records.identity import ModelIdentity
+from streamproc.records.record import TopicPartition
+from streamproc.settings import Settings
+from streamproc.telemetry.clock import Clock
+from streamproc.telemetry.metrics import Metrics
+from streamproc.worker.core.batch import MicroBatches, Taken
+from streamproc.worker.core.credits import Credits, Weight
+from streamproc.worker.core.instant import Instant
+from streamproc.worker.core.offsets import Offsets
+from streamproc.worker.core.ownership import Ownership
+from streamproc.worker.core.retry import Parking, Polled, RetryPolicy
+from streamproc.worker.ports import (
+    Calls,
+    Decoders,
+    Device,
+    EventCodec,
+    NearTier,
+    ObjectStore,
+    RowCodec,
+    SharedTier,
+    Sink,
+)
+from streamproc.worker.stages.admit import Admit
+from streamproc.worker.stages.assemble import Assemble
+from streamproc.worker.stages.commit import Commit, Committed, Transact
+from streamproc.worker.stages.fetch import Content, Fetch
+from streamproc.worker.stages.infer import Infer
+from streamproc.worker.stages.items import Admitted, Fetched
+from streamproc.worker.stages.lookup import Found, Lookup
+from streamproc.worker.stages.prepare import Prepare
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything outside the stages, as ports."""
+
+    codec: EventCodec
+    rows: RowCodec
+    store: ObjectStore
+    near: NearTier
+    shared: SharedTier | None
+    decoders: Decoders
+    device: Device
+    arena: Arena
+    sink: Sink
+    group_metadata: Callable[[], object]
+    clock: Clock
+    schema_lookups: Calls[Taken, None]
+    fetches: Calls[Admitted, Content]
+    probes: Calls[str, None]
+    tier_reads: Calls[tuple[str, ...], Found]
+    tier_writes: Calls[tuple[str, ...], None]
+    commits: Calls[int, Committed]
+
+
+class Pipeline:
+    """The life of records between the polling thread and the broker. Used by one thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        world: World,
+        identity: ModelIdentity,
+        slot: str,
+        ownership: Ownership,
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings
+        self._clock = world.clock
+        self._metrics = metrics
+        self._batches = batches = MicroBatches()
+        offsets = Offsets()
+        flow = settings.flow
+        self._credit = credit = Credits(Weight(flow.in_flight_bytes, round(1000 * flow.in_flight_audio_s)))
+        retry = RetryPolicy(settings.topics, settings.retry)
+        self._parking = Parking(retry)
+        self._admit = Admit(settings, identity, world.codec, world.schema_lookups, batches, offsets, metrics)
+        self._fetch = Fetch(settings, world.store, world.fetches, world.probes, batches, credit, metrics)
+        self._lookup = Lookup(world.near, world.shared, world.tier_reads, world.tier_writes, batches, credit, metrics)
+        self._prepare = Prepare(world.arena, world.decoders, batches, credit, metrics)
+        self._infer = Infer(world.arena, world.device, identity, batches, metrics)
+        self._assemble = Assemble(settings.topics, retry, world.rows, identity.name, batches, credit, metrics)
+        transact = Transact(
+            sink=world.sink,
+            group_metadata=world.group_metadata,
+            ownership=ownership,
+            rows=world.rows,
+            ledger_topic=settings.topics.ledger,
+            slot=slot,
+            clock=world.clock,
+        )
+        self._commit = Commit(transact, world.commits, offsets, batches, flow.produce_again, metrics)
+        self._join()
+
+    def _join(self) -> None:
+        """Let each stage give to the next, in the order of a record's life."""
+        admit, fetch, lookup, prepare = self._admit, self._fetch, self._lookup, self._prepare
+        infer, assemble = self._infer, self._assemble
+        admit.give, admit.fail = fetch.inbox.append, assemble.fail
+        fetch.give, fetch.fail = lookup.inbox.append, assemble.fail
+        lookup.give, lookup.known, lookup.fail = prepare.inbox.append, assemble.inbox.append, assemble.fail
+        lookup.again = fetch.again
+        prepare.segment, prepare.decoded = infer.segment, infer.decoded
+        prepare.failed, prepare.dropped = self._decode_failed, self._decode_dropped
+        infer.computed, infer.failed, infer.dropped = lookup.computed, lookup.failed, lookup.dropped
+
+    def _decode_failed(self, fetched: Fetched, error: RecordError) -> None:
+        self._infer.abandon(fetched)
+        self._lookup.failed(fetched, error)
+
+    def _decode_dropped(self, fetched: Fetched) -> None:
+        self._infer.abandon(fetched)
+        self._lookup.dropped(fetched)
+
+    def now(self) -> Instant:
+        """This moment, on the clock that was given."""
+        return Instant(self._clock.monotonic(), self._clock.wall_ms())
+
+    @property
+    def room(self) -> bool:
+        """Whether another micro-batch may be polled."""
+        return len(self._batches) < self._settings.flow.micro_batches
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is in flight."""
+        return not len(self._batches)
+
+    @property
+    def store_down(self) -> bool:
+        """Whether work waits for the object store."""
+        return self._fetch.store_down
+
+    @property
+    def not_due(self) -> frozenset[TopicPartition]:
+        """Lane partitions whose head is not due: they are to be paused."""
+        return frozenset(self._parking)
+
+    def in_flight(self) -> Mapping[str, int]:
+        """What is on its way, for people to look at."""
+        total = self._credit.total
+        records = sum(len(batch.entries) for batch in self._batches)
+        return {
+            "micro_batches": len(self._batches),
+            "records": records,
+            "bytes": total.size,
+            "audio_ms": total.audio_ms,
+        }
+
+    def accept(self, polled: Sequence[Polled]) -> None:
+        """Take in what was polled."""
+        now = self.now()
+        due = self._parking.sift(polled, now.wall_ms)
+        if due:
+            self._admit.accept(due, now)
+
+    def step(self) -> bool:
+        """Let every stage go on once; True while there may be more to do at once."""
+        now = self.now()
+        due = self._parking.release(now.wall_ms) if self.room else []
+        if due:
+            self._admit.accept(due, now)
+        moved = [
+            stage.step(now)
+            for stage in (
+                self._admit,
+                self._fetch,
+                self._lookup,
+                self._prepare,
+                self._infer,
+                self._assemble,
+                self._commit,
+            )
+        ]
+        in_flight = self.in_flight()
+        self._metrics.in_flight_records.set(in_flight["records"])
+        self._metrics.in_flight_bytes.set(in_flight["bytes"])
+        self._metrics.in_flight_audio_seconds.set(in_flight["audio_ms"] / 1000)
+        return bool(due) or any(moved)
+
+    def revoke(self, partitions: Sequence[TopicPartition]) -> None:
+        """Keep of these partitions what is on the device or done; leave out the rest.
+
+        Whatever stands behind the first record that is left out goes too: no commit passes a hole.
+        """
+        self._parking.drop(partitions)
+        for partition in partitions:
+            keeping = True
+            for batch, taken in list(self._batches.entries(partition)):
+                if batch is self._commit.committing:
+                    continue
+                done = batch.end(taken.index) is not None
+                keeping = keeping and (done or self._infer.on_device(taken))
+                if not keeping:
+                    self._drop(taken)
+
+    def lose(self, partitions: Sequence[TopicPartition]) -> None:
+        """Leave out everything of these partitions: somebody else has them."""
+        self._parking.drop(partitions)
+        for partition in partitions:
+            for batch, taken in list(self._batches.entries(partition)):
+                if batch is not self._commit.committing:
+                    self._drop(taken)
+
+    def settled(self, partitions: Sequence[TopicPartition]) -> bool:
+        """Whether nothing of these partitions waits for a commit any more."""
+        return all(
+            batch.dropped(taken.index) for partition in partitions for batch, taken in self._batches.entries(partition)
+        )
+
+    def _drop(self, taken: Taken) -> None:
+        self._batches.drop(taken)
+        self._credit.give(taken.ident)

@@ -1,0 +1,176 @@
+"""The polling thread: owns the consumer, keeps polling whatever happens, and never waits for the stages.
+
+Its one exception is a revoke, where the group waits for us anyway: there it waits, inside the drain budget, for what
+is on the device or committing.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from streamproc.records.record import CommitOffset, Record, TopicPartition
+from streamproc.settings import FlowSettings
+from streamproc.telemetry.clock import Clock
+from streamproc.telemetry.log import get_log
+from streamproc.telemetry.metrics import Metrics, Rebalance
+from streamproc.worker.calls import Wake
+from streamproc.worker.core.ownership import Ownership
+from streamproc.worker.core.retry import Polled
+from streamproc.worker.ports import Assignments, Source
+
+log = get_log(__name__)
+
+IDLE_POLL_S = 0.1
+"""How long a poll lasts that is only there to serve the group, and how often room is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Records of one poll."""
+
+    polled: tuple[Polled, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Revoking:
+    """These partitions go once ``settled`` is set, or the drain budget is spent."""
+
+    partitions: tuple[TopicPartition, ...]
+    settled: threading.Event
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """These partitions are not ours any more."""
+
+    partitions: tuple[TopicPartition, ...]
+
+
+News = Arrived | Revoking | Gone
+
+
+class Poller:
+    """What runs on the polling thread, and the few fields through which the loop steers it."""
+
+    def __init__(
+        self,
+        flow: FlowSettings,
+        open_source: Callable[[Assignments], Source],
+        ownership: Ownership,
+        wake: Wake,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._flow = flow
+        self._open_source = open_source
+        self._ownership = ownership
+        self._wake = wake
+        self._clock = clock
+        self._metrics = metrics
+        self._source: Source | None = None
+        self._draining = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="poll", daemon=True)
+        self.news: deque[News] = deque()
+        self.room = threading.Event()
+        self.not_due: frozenset[TopicPartition] = frozenset()
+        """Lane partitions to keep paused; replaced whole by the loop, read here."""
+        self.error: Exception | None = None
+
+    def start(self) -> None:
+        """Join the group."""
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread lives."""
+        return self._thread.is_alive()
+
+    def drain(self) -> None:
+        """Take no more records, but stay in the group."""
+        self._draining.set()
+
+    def close(self) -> None:
+        """Leave the group and end the thread; ``running`` tells when it has."""
+        self._closing.set()
+
+    def group_metadata(self) -> object:
+        """The member's identity, for the commit thread."""
+        if self._source is None:
+            raise RuntimeError("nothing can be committed before the group was joined")
+        return self._source.group_metadata()
+
+    # --- told by the source, on this thread --------------------------------------------------------------------------
+
+    def assigned(self, starts: Mapping[TopicPartition, CommitOffset]) -> None:
+        """Begin an epoch for each partition."""
+        self._ownership.assign(starts)
+        self._metrics.rebalances[Rebalance.ASSIGNED].inc()
+        log.info("partitions assigned", count=len(starts))
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """Wait inside the drain budget for what can still be committed, then let go."""
+        self._metrics.rebalances[Rebalance.REVOKED].inc()
+        began = self._clock.monotonic()
+        settled = threading.Event()
+        self._tell(Revoking(tuple(partitions), settled))
+        in_time = settled.wait(self._flow.drain_s)
+        self._ownership.drop(partitions)
+        self._tell(Gone(tuple(partitions)))
+        seconds = round(self._clock.monotonic() - began, 3)
+        if in_time:
+            log.info("partitions revoked", count=len(partitions), seconds=seconds)
+        else:
+            log.warning("partitions revoked with work unfinished", count=len(partitions), seconds=seconds)
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Mark only: somebody else works on them already."""
+        self._ownership.drop(partitions)
+        self._metrics.rebalances[Rebalance.LOST].inc()
+        self._tell(Gone(tuple(partitions)))
+        log.warning("partitions lost", count=len(partitions))
+
+    # --- the thread --------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._source = self._open_source(self)
+            try:
+                self._poll_until_closed(self._source)
+            finally:
+                self._source.close()
+        except Exception as error:  # noqa: BLE001  # not swallowed: the loop raises it, on the thread that can end the process
+            self.error = error
+        self._wake.set()
+
+    def _poll_until_closed(self, source: Source) -> None:
+        blocked_since: float | None = None
+        while not self._closing.is_set():
+            if self.room.is_set() and not self._draining.is_set():
+                blocked_since = None
+                source.pause(self.not_due)
+                self._arrive(source.poll(self._flow.micro_batch_records, self._flow.linger_s))
+                continue
+            now = self._clock.monotonic()
+            blocked_since = now if blocked_since is None else blocked_since
+            if self._draining.is_set() or now - blocked_since >= self._flow.pause_after_s:
+                source.pause(self._ownership.partitions())
+                self._arrive(source.poll(1, IDLE_POLL_S))
+            else:
+                self.room.wait(IDLE_POLL_S)
+
+    def _arrive(self, records: Sequence[Record]) -> None:
+        polled = []
+        for record in records:
+            epoch = self._ownership.epoch(record.source)
+            if epoch is not None:
+                polled.append(Polled(record, epoch))
+        if polled:
+            # One poll may fill the room; the loop says when there is more.
+            self.room.clear()
+            self._tell(Arrived(tuple(polled)))
+
+    def _tell(self, news: News) -> None:
+        self.news.append(news)
+        self._wake.set()

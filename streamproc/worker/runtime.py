@@ -1,0 +1,271 @@
+"""The runtime: the only owner of threads, processes and signals of a worker."""
+
+import select
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from streamproc.arena import Arena
+from streamproc.errors import DependencyDownError, FatalError
+from streamproc.records.compute import DeviceReady
+from streamproc.records.identity import ModelIdentity
+from streamproc.settings import Settings
+from streamproc.telemetry.clock import Clock
+from streamproc.telemetry.log import get_log
+from streamproc.telemetry.metrics import Metrics
+from streamproc.worker.calls import PooledCalls, Wake
+from streamproc.worker.core.ownership import Ownership
+from streamproc.worker.pipeline import Pipeline, World
+from streamproc.worker.poller import Arrived, Gone, Poller, Revoking
+from streamproc.worker.ports import (
+    Assignments,
+    DecoderChildren,
+    DeviceChild,
+    EventCodec,
+    NearTier,
+    ObjectStore,
+    RowCodec,
+    SharedTier,
+    Sink,
+    Source,
+)
+
+log = get_log(__name__)
+
+TICK_S = 0.2
+"""The longest sleep of the loop: timers (a decoder that hangs, a lane that falls due) are looked at this often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What ``wiring`` puts together and the runtime starts, steps and stops."""
+
+    arena: Arena
+    decoders: DecoderChildren
+    device: DeviceChild
+    open_source: Callable[[Assignments], Source]
+    sink: Sink
+    codec: EventCodec
+    rows: RowCodec
+    store: ObjectStore
+    near: NearTier
+    shared: SharedTier | None
+    slot: str
+
+
+class Runtime:
+    """One worker: ``run`` returns when it was asked to stop and has drained, or raises what ended it."""
+
+    def __init__(self, settings: Settings, parts: Parts, clock: Clock, metrics: Metrics) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._clock = clock
+        self._metrics = metrics
+        self._wake = Wake()
+        self._ownership = Ownership()
+        self._poller = Poller(settings.flow, parts.open_source, self._ownership, self._wake, clock, metrics)
+        self._pipeline: Pipeline | None = None
+        self._identity: ModelIdentity | None = None
+        self._revoking: list[Revoking] = []
+        self._stopping = False
+        self._stepped_at = clock.monotonic()
+        self._started_at = clock.monotonic()
+
+    # --- for people and probes; called from other threads ---------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Finish what is in flight, leave the group, end. Safe from a signal handler and from any thread."""
+        self._stopping = True
+        self._wake.set()
+
+    @property
+    def state(self) -> str:
+        """What the worker is doing, in one word or two."""
+        if self._stopping:
+            return "draining"
+        if self._pipeline is None:
+            return "loading"
+        if not self._ownership.partitions():
+            return "joining"
+        return "waiting for the store" if self._pipeline.store_down else "working"
+
+    @property
+    def ready(self) -> bool:
+        """Whether the network is warm and partitions are held."""
+        return self._pipeline is not None and not self._stopping and bool(self._ownership.partitions())
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the loop was last seen alive."""
+        return self._clock.monotonic() - self._stepped_at
+
+    def status(self) -> Mapping[str, object]:
+        """What a person would ask for."""
+        pipeline = self._pipeline
+        return {
+            "state": self.state,
+            "uptime_s": round(self._clock.monotonic() - self._started_at, 1),
+            "slot": self._parts.slot,
+            "model": self._identity.name if self._identity else None,
+            "weights_sha256": self._identity.weights_sha256 if self._identity else None,
+            "partitions": sorted(map(str, self._ownership.partitions())),
+            "in_flight": dict(pipeline.in_flight()) if pipeline else {},
+        }
+
+    # --- the life of the process ---------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Start everything, work until ``stop``, stop everything. Raises FatalError and other StreamprocErrors."""
+        flow = self._settings.flow
+        with ExitStack() as stack:
+            stack.callback(self._parts.arena.close)
+            self._parts.device.start()
+            stack.callback(self._parts.device.close)
+            self._parts.decoders.start()
+            stack.callback(self._parts.decoders.close)
+            commit = stack.enter_context(pool(1, "commit"))
+            io = stack.enter_context(pool(flow.io_threads, "io"))
+            tier = stack.enter_context(pool(1, "tier"))
+            stack.callback(self._parts.sink.close)
+            stack.callback(self._let_go)
+            self._warm_up(commit)
+            if self._identity is None:
+                return  # asked to stop while loading
+            self._pipeline = self._build(commit, io, tier)
+            self._poller.start()
+            self._work(self._pipeline)
+
+    def _build(self, commit: ThreadPoolExecutor, io: ThreadPoolExecutor, tier: ThreadPoolExecutor) -> Pipeline:
+        parts, wake = self._parts, self._wake
+        world = World(
+            codec=parts.codec,
+            rows=parts.rows,
+            store=parts.store,
+            near=parts.near,
+            shared=parts.shared,
+            decoders=parts.decoders,
+            device=parts.device,
+            arena=parts.arena,
+            sink=parts.sink,
+            group_metadata=self._poller.group_metadata,
+            clock=self._clock,
+            schema_lookups=PooledCalls(io, wake),
+            fetches=PooledCalls(io, wake),
+            probes=PooledCalls(io, wake),
+            tier_reads=PooledCalls(tier, wake),
+            tier_writes=PooledCalls(tier, wake),
+            commits=PooledCalls(commit, wake),
+        )
+        if self._identity is None:
+            raise RuntimeError("the pipeline needs to know the network")
+        return Pipeline(self._settings, world, self._identity, parts.slot, self._ownership, self._metrics)
+
+    def _warm_up(self, commit: ThreadPoolExecutor) -> None:
+        """Load the network and reach the broker; nothing is taken from the group before both are done."""
+        opening: PooledCalls[str, None] = PooledCalls(commit, self._wake)
+        opening.submit("sink", self._parts.sink.open)
+        opened = False
+        while not self._stopping and not (opened and self._identity):
+            self._sleep()
+            for event in self._parts.device.take(self._clock.monotonic()):
+                if isinstance(event, DeviceReady):
+                    self._identity = event.identity
+                    log.info("network is warm", detail=event.identity.name, seconds=self._uptime())
+            for _, answer in opening.take():
+                if isinstance(answer, DependencyDownError):
+                    log.warning("waiting for the broker", dependency="kafka", detail=answer.detail)
+                    opening.submit("sink", self._parts.sink.open)
+                elif isinstance(answer, Exception):
+                    raise answer
+                else:
+                    opened = True
+
+    def _work(self, pipeline: Pipeline) -> None:
+        drain_until: float | None = None
+        while self._poller.running:
+            self._sleep()
+            self._hear(pipeline)
+            while pipeline.step():
+                self._hear(pipeline)
+            self._steer(pipeline)
+            if self._stopping:
+                drain_until = drain_until or self._clock.monotonic() + self._settings.flow.drain_s
+                self._poller.drain()
+                if pipeline.idle or self._clock.monotonic() >= drain_until:
+                    self._poller.close()
+        if self._poller.error is not None:
+            raise self._poller.error
+        if not self._stopping:
+            raise FatalError("the polling thread ended by itself")
+        log.info("stopped", seconds=self._uptime())
+
+    def _hear(self, pipeline: Pipeline) -> None:
+        """Act on what the polling thread told, in the order it was told."""
+        while self._poller.news:
+            match self._poller.news.popleft():
+                case Arrived(polled):
+                    pipeline.accept(polled)
+                case Revoking(partitions) as revoking:
+                    pipeline.revoke(partitions)
+                    self._revoking.append(revoking)
+                case Gone(partitions):
+                    pipeline.lose(partitions)
+
+    def _steer(self, pipeline: Pipeline) -> None:
+        """Tell the polling thread what it may do."""
+        self._poller.not_due = pipeline.not_due
+        if pipeline.room and not self._poller.news:
+            self._poller.room.set()
+        else:
+            self._poller.room.clear()
+        for revoking in self._revoking:
+            if pipeline.settled(revoking.partitions):
+                revoking.settled.set()
+        self._revoking = [revoking for revoking in self._revoking if not revoking.settled.is_set()]
+
+    def _sleep(self) -> None:
+        self._stepped_at = self._clock.monotonic()
+        poll = select.poll()
+        for descriptor in (self._wake.fileno(), self._parts.device.fileno(), *self._parts.decoders.filenos()):
+            poll.register(descriptor, select.POLLIN)
+        poll.poll(TICK_S * 1000)
+        self._wake.clear()
+
+    def _let_go(self) -> None:
+        """Whatever ended the loop: nobody waits for it any more, and the group is left."""
+        for news in (*self._revoking, *self._poller.news):
+            if isinstance(news, Revoking):
+                news.settled.set()
+        self._poller.close()
+
+    def _uptime(self) -> float:
+        return round(self._clock.monotonic() - self._started_at, 3)
+
+
+@contextmanager
+def pool(threads: int, name: str) -> Iterator[ThreadPoolExecutor]:
+    """A thread pool that is left without waiting for calls that have not begun."""
+    executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def stop_on_signals(runtime: Runtime) -> Iterator[None]:
+    """SIGTERM and SIGINT drain; a second one ends at once, by the default action."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        runtime.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
