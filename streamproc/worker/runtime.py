@@ -74,7 +74,7 @@ class Runtime:
         self._stepped_at = clock.monotonic()
         self._started_at = clock.monotonic()
 
-    # --- for people and probes; called from other threads ---------------------------------------------------------------
+    # --- for people and probes; called from other threads ----------------------------------------------------------
 
     def stop(self) -> None:
         """Finish what is in flight, leave the group, end. Safe from a signal handler and from any thread."""
@@ -115,7 +115,7 @@ class Runtime:
             "in_flight": dict(pipeline.in_flight()) if pipeline else {},
         }
 
-    # --- the life of the process ---------------------------------------------------------------------------------------
+    # --- the life of the process -------------------------------------------------------------------------
 
     def run(self) -> None:
         """Start everything, work until ``stop``, stop everything. Raises FatalError and other StreamprocErrors."""
