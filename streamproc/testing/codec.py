@@ -1,6 +1,7 @@
 """Codecs that write JSON, so that a test reads what it wrote."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from streamproc.errors import DependencyDownError, PoisonError, Reason, Stage
@@ -10,9 +11,12 @@ from streamproc.records.result import EmotionResult
 from streamproc.records.segment import EmotionSegment
 
 
-def encode_event(schema: int = 1, **fields: object) -> bytes:
+def encode_event(
+    object_key: str, event_id: str | None = None, schema: int = 1, fields: Mapping[str, object] | None = None
+) -> bytes:
     """An event's value: a schema id, a colon, JSON."""
-    return f"{schema}:{json.dumps({'recorded_at': 0, 'bucket': 'recordings', **fields})}".encode()
+    event = {"recorded_at": 0, "bucket": "recordings", "event_id": event_id, "object_key": object_key, **(fields or {})}
+    return f"{schema}:{json.dumps(event)}".encode()
 
 
 class JsonEvents:
