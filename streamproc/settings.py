@@ -77,6 +77,9 @@ class StorageSettings(Section):
     """Buckets an event may name; empty means just ``bucket``."""
     connect_timeout_s: Positive = 3
     read_timeout_s: Positive = 15
+    """The longest silence of the store."""
+    object_timeout_s: Positive = 120
+    """The longest time for one whole object, however steadily its bytes drip."""
     young_s: Positive = 60
     """A missing object of an event younger than this is not there yet; of an older one it is missing."""
 

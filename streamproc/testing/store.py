@@ -1,0 +1,82 @@
+"""An object store in memory, with the behaviour of the S3 one and failures on demand."""
+
+import hashlib
+from collections import defaultdict
+
+from streamproc.errors import Cause, StoreError
+from streamproc.records.stored import StoredObject
+
+
+class MemoryStore:
+    """Satisfies ``worker.ports.ObjectStore``, and ``put`` and ``ensure_bucket`` of ``storage.s3.S3Store``.
+
+    Every put makes a new version and the latest is what a get without a version sees. Failures are plain attributes,
+    which may be changed at any time:
+
+    ``down``     when set, everything fails with this cause, the canary too: the dependency is down
+    ``failing``  key to cause: gets of this key fail, the canary does not
+    ``gets``     keys asked for, in order, failed ones too
+    """
+
+    def __init__(self, bucket: str = "recordings") -> None:
+        self.down: Cause | None = None
+        self.failing: dict[str, Cause] = {}
+        self.gets: list[str] = []
+        self._bucket = bucket
+        self._buckets = {bucket}
+        self._versions: defaultdict[tuple[str, str], list[StoredObject]] = defaultdict(list)
+
+    def get(self, bucket: str, key: str, version_id: str | None, most: int) -> StoredObject:
+        """Fetch a whole object of at most ``most`` bytes. Raises StoreError."""
+        self.gets.append(key)
+        what = f"{bucket!r}/{key!r}"
+        if cause := self.down or self.failing.get(key):
+            raise StoreError(cause, f"{what}: injected")
+        _check_name(what, key)
+        if bucket not in self._buckets:
+            raise StoreError(Cause.DENIED, f"{what}: NoSuchBucket")
+        versions = self._versions[bucket, key]
+        found = [v for v in versions if version_id in (None, v.version_id)]
+        if not found:
+            raise StoreError(Cause.MISSING, f"{what}: no such object")
+        stored = found[-1]
+        if len(stored.body) > most:
+            raise StoreError(Cause.TOO_LARGE, f"{what}: {len(stored.body)} bytes, over the limit of {most}")
+        if not stored.body:
+            raise StoreError(Cause.EMPTY, f"{what}: 0 bytes")
+        return stored
+
+    def put(self, bucket: str, key: str, body: bytes, _content_type: str) -> StoredObject:
+        """Store an object and return it with its new version. Raises StoreError."""
+        what = f"{bucket!r}/{key!r}"
+        if self.down:
+            raise StoreError(self.down, f"{what}: injected")
+        _check_name(what, key)
+        if bucket not in self._buckets:
+            raise StoreError(Cause.DENIED, f"{what}: NoSuchBucket")
+        versions = self._versions[bucket, key]
+        etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
+        versions.append(StoredObject(body, etag, f"v{len(versions) + 1}"))
+        return versions[-1]
+
+    def probe(self) -> None:
+        """The canary. Raises StoreError while ``down`` is set or the bucket is gone."""
+        if self.down:
+            raise StoreError(self.down, f"bucket {self._bucket!r}: injected")
+        if self._bucket not in self._buckets:
+            raise StoreError(Cause.MISSING, f"bucket {self._bucket!r}: does not exist")
+
+    def ensure_bucket(self, bucket: str) -> None:
+        """Make the bucket unless it is there. Raises StoreError."""
+        if self.down:
+            raise StoreError(self.down, f"bucket {bucket!r}: injected")
+        self._buckets.add(bucket)
+
+    def remove(self, bucket: str, key: str) -> None:
+        """Delete an object with all its versions."""
+        self._versions.pop((bucket, key), None)
+
+
+def _check_name(what: str, key: str) -> None:
+    if not key.strip() or not {".", ".."}.isdisjoint(key.split("/")):
+        raise StoreError(Cause.INVALID_NAME, f"{what}: no name that the store can have")

@@ -1,0 +1,138 @@
+"""What every object store does, the one in memory and the real one."""
+
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from streamproc.errors import Cause, StoreError
+from streamproc.settings import Settings
+from streamproc.storage.s3 import S3Store
+from streamproc.telemetry.clock import SystemClock
+from streamproc.testing.store import MemoryStore
+
+Store = MemoryStore | S3Store
+MOST = 1024 * 1024
+
+
+@pytest.fixture(params=["memory", pytest.param("s3", marks=pytest.mark.servers)])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    settings: Settings = request.getfixturevalue("servers")
+    store = S3Store(settings.storage, 4, SystemClock())
+    store.ensure_bucket("recordings")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def key() -> str:
+    return f"contract/{uuid.uuid4()}.wav"
+
+
+def cause(store: Store, key: str, *, bucket: str = "recordings", version: str | None = None, most: int = MOST) -> Cause:
+    with pytest.raises(StoreError) as caught:
+        store.get(bucket, key, version, most)
+    return caught.value.cause
+
+
+def test_what_was_put_is_got_back_byte_for_byte(store: Store, key: str) -> None:
+    body = bytes(range(256)) * 1000
+    receipt = store.put("recordings", key, body, "audio/wav")
+    stored = store.get("recordings", key, None, MOST)
+    assert stored.body == body
+    assert stored.etag == receipt.etag
+    assert stored.etag
+
+
+def test_the_latest_put_is_what_is_got(store: Store, key: str) -> None:
+    store.put("recordings", key, b"first", "audio/wav")
+    store.put("recordings", key, b"second", "audio/wav")
+    assert store.get("recordings", key, None, MOST).body == b"second"
+
+
+def test_every_character_of_the_key_grammar_is_taken_as_it_is(store: Store, key: str) -> None:
+    key = f"{key}/A.b_c=d+e-f/0..9"
+    store.put("recordings", key, b"here", "audio/wav")
+    assert store.get("recordings", key, None, MOST).body == b"here"
+
+
+def test_an_object_that_is_not_there_is_missing(store: Store, key: str) -> None:
+    assert cause(store, key) is Cause.MISSING
+
+
+def test_a_version_that_is_not_there_is_missing(store: Store, key: str) -> None:
+    store.put("recordings", key, b"here", "audio/wav")
+    assert cause(store, key, version="7d2d1e0f-9a4d-4d0c-8f0b-0a3f6f1f5c11") is Cause.MISSING
+
+
+def test_a_bucket_that_is_not_there_is_no_objects_fault(store: Store, key: str) -> None:
+    assert cause(store, key, bucket="nowhere-to-be-seen") is Cause.DENIED
+
+
+def test_an_empty_object_says_so(store: Store, key: str) -> None:
+    store.put("recordings", key, b"", "audio/wav")
+    assert cause(store, key) is Cause.EMPTY
+
+
+def test_an_object_of_exactly_the_limit_is_taken_and_of_one_byte_more_is_not(store: Store, key: str) -> None:
+    store.put("recordings", key, bytes(1000), "audio/wav")
+    assert len(store.get("recordings", key, None, 1000).body) == 1000
+    assert cause(store, key, most=999) is Cause.TOO_LARGE
+
+
+@pytest.mark.parametrize("name", ["../x", "a/./b", "a/..", ""])
+def test_a_name_that_no_object_can_have_is_refused(store: Store, name: str) -> None:
+    assert cause(store, name) is Cause.INVALID_NAME
+
+
+def test_the_canary_sings_while_the_bucket_is_there(store: Store) -> None:
+    store.probe()
+
+
+def test_a_bucket_can_be_ensured_again(store: Store) -> None:
+    store.ensure_bucket("recordings")
+    store.ensure_bucket("recordings")
+    store.probe()
+
+
+def test_many_threads_get_what_each_asked_for(store: Store, key: str) -> None:
+    bodies = {f"{key}.{i}": bytes([i]) * (1000 + i) for i in range(32)}
+    for name, body in bodies.items():
+        store.put("recordings", name, body, "audio/wav")
+    with ThreadPoolExecutor(8) as threads:
+        got = threads.map(lambda name: store.get("recordings", name, None, MOST).body, bodies)
+        assert list(got) == list(bodies.values())
+
+
+@pytest.mark.servers
+def test_a_wrong_secret_is_denied_and_the_canary_fails_too(servers: Settings, key: str) -> None:
+    wrong = servers.storage.model_copy(update={"secret_key": type(servers.storage.secret_key)("not-the-secret")})
+    store = S3Store(wrong, 1, SystemClock())
+    assert cause(store, key) is Cause.DENIED
+    with pytest.raises(StoreError) as caught:
+        store.probe()
+    assert caught.value.cause is Cause.DENIED
+    store.close()
+
+
+def test_the_fake_fails_on_demand() -> None:
+    store = MemoryStore()
+    store.put("recordings", "a.wav", b"here", "audio/wav")
+    store.failing["a.wav"] = Cause.SERVER_ERROR
+    assert cause(store, "a.wav") is Cause.SERVER_ERROR
+    store.probe()
+    store.down = Cause.CONNECTION
+    assert cause(store, "b.wav") is Cause.CONNECTION
+    with pytest.raises(StoreError):
+        store.probe()
+    with pytest.raises(StoreError):
+        store.put("recordings", "b.wav", b"", "audio/wav")
+    store.down, store.failing = None, {}
+    assert store.get("recordings", "a.wav", "v1", MOST).body == b"here"
+    assert store.gets == ["a.wav", "b.wav", "a.wav"]
+    store.remove("recordings", "a.wav")
+    assert cause(store, "a.wav") is Cause.MISSING
