@@ -5,7 +5,7 @@ with ``submit`` and ``take`` (decoders, device). The runtime implements them wit
 simulator with a seed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from streamproc.arena import Lease
@@ -198,11 +198,16 @@ class Decoders(Protocol):
 class DecoderChildren(Decoders, Protocol):
     """The decoders as processes, which the runtime starts, waits on and stops."""
 
-    def start(self) -> None:
+    @property
+    def restarts(self) -> int:
+        """Children that were replaced so far."""
+        ...
+
+    def start(self, now: float) -> None:
         """Spawn the children."""
         ...
 
-    def filenos(self) -> Sequence[int]:
+    def filenos(self) -> Collection[int]:
         """Descriptors that become readable when there is something to take; they change as children are replaced."""
         ...
 
