@@ -1,0 +1,279 @@
+"""The emotion2vec+ network, batch-invariant: a clip's numbers do not depend on what shares its batch.
+
+The graph is FunASR's ``Emotion2vec`` at inference (Ma et al., arXiv:2312.15185): a convolutional stem, relative
+positions by stacked convolutions, post-norm transformer blocks with ALiBi, mean pooling, a linear head. Tensors are
+laid out [batch, time, channels] throughout, so the strided convolutions are plain matrix products on reshaped views.
+
+A padded batch equals its clips run alone because of five rules, marked where they act:
+
+1. a waveform is normalised over its own samples, before it is padded;
+2. the stem's convolutions are unpadded, so the frames of a clip never see its padding: nothing to mask;
+3. frames past a clip's end are zero before *every* positional convolution, as a lone clip's zero padding is;
+4. keys past a clip's end get -inf in every attention;
+5. the mean runs over a clip's own frames.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+MIN_SAMPLES = 400
+"""25 ms: the field of the published stem, hence its shortest waveform that gives a frame."""
+NORM_EPS = 1e-5
+STEM_FRAMES = 1500
+"""The stem works through a waveform in spans of 30 s: its first layer takes 6.5 MB for each audio-second."""
+BIAS_ENTRIES = 1 << 20
+"""Attention runs over so many (query, key) pairs of one head at a time: all of a 20 s clip, 64 MB with 16 heads."""
+
+
+class Convolution(NamedTuple):
+    """One layer of the stem."""
+
+    channels: int
+    kernel: int
+    stride: int
+
+
+PUBLISHED_STEM = (
+    Convolution(512, 10, 5),
+    *(Convolution(512, 3, 2),) * 4,
+    *(Convolution(512, 2, 2),) * 2,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """The shape of a network. The values of plus_large: 1024, 16, 4, 8, 9 and the defaults."""
+
+    embed_dim: int
+    heads: int
+    context_blocks: int
+    main_blocks: int
+    classes: int
+    extra_tokens: int = 10
+    pos_depth: int = 5
+    pos_width: int = 95
+    pos_groups: int = 16
+    stem: tuple[Convolution, ...] = PUBLISHED_STEM
+    norm_eps: float = NORM_EPS
+    """Of the norms of blocks and context; the stem's and the positions' are ``NORM_EPS`` always, as in FunASR."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a shape that is no network."""
+        counts = (self.embed_dim, self.heads, self.context_blocks + self.main_blocks, self.classes)
+        if min(*counts, self.pos_depth, self.pos_groups, *(n for layer in self.stem for n in layer)) < 1:
+            raise ValueError("every size of a network is at least 1")
+        if min(self.context_blocks, self.main_blocks, self.extra_tokens) < 0:
+            raise ValueError("no count of blocks or tokens is negative")
+        if self.embed_dim % self.heads or self.embed_dim % self.pos_groups:
+            raise ValueError(
+                f"embed_dim {self.embed_dim} is no multiple of {self.heads} heads, {self.pos_groups} groups"
+            )
+        if self.pos_kernel % 2 == 0:
+            raise ValueError(f"a positional kernel of {self.pos_kernel} has no middle")
+
+    @property
+    def pos_kernel(self) -> int:
+        """Kernel of each positional convolution: FunASR shares the width among the layers."""
+        return max(3, self.pos_width // self.pos_depth)
+
+
+def frames(samples: int, stem: Sequence[Convolution] = PUBLISHED_STEM) -> int:
+    """How many frames the stem makes of so many samples; 0 or less when they are too few for one."""
+    for _, kernel, stride in stem:
+        samples = (samples - kernel) // stride + 1
+    return samples
+
+
+def field(count: int, stem: Sequence[Convolution] = PUBLISHED_STEM) -> int:
+    """How many samples ``count`` frames look at: the inverse of ``frames``. One frame of the published stem: 400."""
+    for _, kernel, stride in reversed(stem):
+        count = (count - 1) * stride + kernel
+    return count
+
+
+def collate(waves: Sequence[Tensor], stem: Sequence[Convolution] = PUBLISHED_STEM) -> tuple[Tensor, Tensor]:
+    """Make a batch of waveforms (1-D, 16 kHz): [batch, samples] normalised and padded, and [batch] frame counts."""
+    batch = waves[0].new_zeros(len(waves), max(len(wave) for wave in waves))
+    for row, wave in zip(batch, waves, strict=True):
+        # Rule 1: mean and variance are the clip's own; padding comes after and takes no part. Silence becomes zeros.
+        row[: len(wave)] = functional.layer_norm(wave, wave.shape, eps=NORM_EPS)
+    return batch, torch.tensor([frames(len(wave), stem) for wave in waves])
+
+
+def slopes(heads: int) -> list[float]:
+    """ALiBi's slope of each head (Press et al., arXiv:2108.12409).
+
+    ``2^(-8 (h + 1) / heads)`` for powers of two; other counts take the slopes of the power below, then every second
+    one of the power above, as the paper's code does.
+    """
+    power = 2 ** math.floor(math.log2(heads))
+    whole = [2.0 ** (-8 * (head + 1) / power) for head in range(power)]
+    return whole if power == heads else whole + slopes(2 * power)[0::2][: heads - power]
+
+
+class StemLayer(nn.Module):
+    """Convolution without bias or padding, norm over channels, GELU.
+
+    ``weight`` is [channels, kernel * inputs], tap by tap: the layout of the matrix product itself, so there is no
+    derived copy that training would leave stale.
+    """
+
+    def __init__(self, inputs: int, shape: Convolution) -> None:
+        super().__init__()
+        self.shape = shape
+        self.weight = nn.Parameter(torch.empty(shape.channels, shape.kernel * inputs))
+        self.norm = nn.LayerNorm(shape.channels, eps=NORM_EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, L, inputs] -> [B, (L - kernel) // stride + 1, channels]."""
+        # Rule 2: no padding here, so what is computed past a clip's end stays past its end.
+        _, kernel, stride = self.shape
+        batch, length, inputs = x.shape
+        count = (length - kernel) // stride + 1
+        # The first `stride` taps of all windows do not overlap: together they are a view of x, which costs nothing.
+        view = stride if inputs > 1 and kernel >= stride else 0
+        cut = view * inputs
+        parts = []
+        if view:
+            taps = x[:, : stride * count].reshape(batch, count, cut)
+            parts.append(functional.linear(taps, self.weight[:, :cut]))
+        if kernel > view:
+            taps = x[:, view:].unfold(1, kernel - view, stride)[:, :count].transpose(2, 3).flatten(2)
+            parts.append(functional.linear(taps, self.weight[:, cut:]))
+        return functional.gelu(self.norm(sum(parts[1:], parts[0])))
+
+
+class Bias:
+    """ALiBi and the clips' ends as one additive attention bias, made row by row of queries where it would be large."""
+
+    def __init__(self, slopes: Tensor, extra: int, frames: Tensor, longest: int) -> None:
+        self.tokens = extra + longest
+        self._slopes = slopes.view(-1, 1, 1)
+        position = torch.arange(self.tokens, device=slopes.device) - extra
+        self._position = position.to(slopes.dtype)
+        self._real = position >= 0
+        ragged = int(frames.min()) < longest
+        # Rule 4: no query may see a key past its clip's end.
+        self._ended = (position >= frames[:, None].to(slopes.device))[:, None, None, :] if ragged else None
+        self.rows = min(self.tokens, max(1, BIAS_ENTRIES // self.tokens))
+        self._whole = self._make(0, self.tokens) if self.rows == self.tokens else None
+
+    def __getitem__(self, queries: slice) -> Tensor:
+        """[batch or 1, heads, queries, tokens]."""
+        return self._make(queries.start, queries.stop) if self._whole is None else self._whole
+
+    def _make(self, start: int, stop: int) -> Tensor:
+        distance = (self._position[start:stop, None] - self._position).abs()
+        # Extra tokens have no place in time: their rows and columns are 0.
+        distance = distance * (self._real[start:stop, None] & self._real)
+        bias = (-self._slopes * distance)[None]
+        return bias if self._ended is None else bias.masked_fill(self._ended, -math.inf)
+
+
+class Block(nn.Module):
+    """A post-norm transformer block; ``qkv``, ``proj``, ``fc1`` and ``fc2`` may be replaced by faster equals."""
+
+    def __init__(self, dim: int, heads: int, eps: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1 = nn.LayerNorm(dim, eps)
+        self.norm2 = nn.LayerNorm(dim, eps)
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+        self.fc1 = nn.Linear(dim, 4 * dim)
+        self.fc2 = nn.Linear(4 * dim, dim)
+
+    def forward(self, x: Tensor, bias: Bias) -> Tensor:
+        """[B, tokens, dim] -> the same."""
+        x = self.norm1(x + self.proj(self._attend(x, bias)))
+        out: Tensor = self.norm2(x + self.fc2(functional.gelu(self.fc1(x))))
+        return out
+
+    def _attend(self, x: Tensor, bias: Bias) -> Tensor:
+        batch, tokens, dim = x.shape
+        parts = self.qkv(x).view(batch, tokens, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        query, key, value = parts.unbind(0)
+        spans = (slice(start, min(start + bias.rows, tokens)) for start in range(0, tokens, bias.rows))
+        attended = [
+            functional.scaled_dot_product_attention(query[:, :, span], key, value, attn_mask=bias[span])
+            for span in spans
+        ]
+        return torch.cat(attended, 2).transpose(1, 2).reshape(batch, tokens, dim)
+
+
+class Network(nn.Module):
+    """emotion2vec+ of any shape. Parameters are uninitialised: ``checkpoint`` fills them, or whoever trains does."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim, channels = config.embed_dim, config.stem[-1].channels
+        inputs = (1, *(layer.channels for layer in config.stem))
+        self.stem = nn.ModuleList(map(StemLayer, inputs, config.stem))
+        self.feature_norm = nn.LayerNorm(channels, eps=NORM_EPS)
+        self.feature_proj = nn.Linear(channels, dim)
+        kernel, groups = config.pos_kernel, config.pos_groups
+        self.positions = nn.ModuleList(
+            nn.Conv1d(dim, dim, kernel, padding=kernel // 2, groups=groups) for _ in range(config.pos_depth)
+        )
+        self.extra_tokens = nn.Parameter(torch.empty(1, config.extra_tokens, dim))
+        self.alibi_scale = nn.Parameter(torch.empty(1, 1, config.heads, 1, 1))
+        self.norm = nn.LayerNorm(dim, config.norm_eps)
+        blocks = config.context_blocks + config.main_blocks
+        self.blocks = nn.ModuleList(Block(dim, config.heads, config.norm_eps) for _ in range(blocks))
+        self.head = nn.Linear(dim, config.classes)
+
+    def encode(self, waves: Tensor, frames: Tensor) -> Tensor:
+        """What ``collate`` made -> [B, most frames, embed_dim]; frames past a clip's end are zero."""
+        keep = torch.arange(int(frames.max()), device=waves.device) < frames[:, None].to(waves.device)
+        keep = keep[:, :, None]
+        x = self._features(waves) * keep
+        x = x + self._positions(x, keep)
+        x = torch.cat([self.extra_tokens.expand(len(x), -1, -1), x], 1)
+        bias = self._bias(frames, len(keep[0]))
+        x = self.norm(x)
+        for block in self.blocks:
+            x = block(x, bias)
+        encoded: Tensor = x[:, self.config.extra_tokens :] * keep
+        return encoded
+
+    def forward(self, waves: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """What ``collate`` made -> embeddings [B, embed_dim], logits [B, classes]."""
+        # Rule 5: frames past the end are zero in the sum and absent from the count.
+        embeddings = self.encode(waves, frames).sum(1) / frames[:, None].to(waves.device)
+        return embeddings, self.head(embeddings)
+
+    def logits(self, waves: Tensor, frames: Tensor) -> Tensor:
+        """What ``collate`` made -> [B, classes], before any softmax."""
+        return self.forward(waves, frames)[1]
+
+    def _features(self, waves: Tensor) -> Tensor:
+        """[B, samples] -> [B, frames, embed_dim], a span of ``STEM_FRAMES`` at a time; exact, being unpadded."""
+        stem = self.config.stem
+        hop = math.prod(layer.stride for layer in stem)
+        total = frames(waves.shape[1], stem)
+        spans = []
+        for start in range(0, total, STEM_FRAMES):
+            count = min(STEM_FRAMES, total - start)
+            x = waves[:, start * hop : start * hop + field(count, stem), None]
+            for layer in self.stem:
+                x = layer(x)
+            spans.append(self.feature_proj(self.feature_norm(x)))
+        return torch.cat(spans, 1)
+
+    def _positions(self, x: Tensor, keep: Tensor) -> Tensor:
+        for convolution in self.positions:
+            x = convolution(x.transpose(1, 2)).transpose(1, 2)
+            # Rule 3: each of the convolutions leaks into the padding; the next one must find zeros there.
+            x = functional.gelu(functional.layer_norm(x, x.shape[-1:], eps=NORM_EPS)) * keep
+        return x
+
+    def _bias(self, frames: Tensor, longest: int) -> Bias:
+        base = torch.tensor(slopes(self.config.heads), dtype=self.alibi_scale.dtype, device=self.alibi_scale.device)
+        return Bias(base * self.alibi_scale.clamp_min(0).flatten(), self.config.extra_tokens, frames, longest)
