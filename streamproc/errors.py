@@ -12,6 +12,7 @@
     ├── TierError             a tier cannot be used just now; work goes on without it
     ├── AbortedError          a transaction was aborted; its outcomes are produced again
     └── FatalError            the process must end and be started again   exit code 4
+        ├── FencedError       somebody else took this producer's place; the runtime counts these
         └── NoRestartError    starting again would not help               exit code 5
 
 Exceptions are named by the decision they force, and carry fields rather than formatted text.
@@ -174,6 +175,10 @@ class FatalError(StreamprocError):
     """Raised when this process cannot go on truthfully; its supervisor starts it again."""
 
     exit_code = ExitCode.FATAL
+
+
+class FencedError(FatalError):
+    """Raised when another producer took our transactional id, or the broker gave our transaction up."""
 
 
 class NoRestartError(FatalError):

@@ -1,0 +1,79 @@
+"""The topics: who is called what, how many partitions, how long records stay, how large they may be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from streamproc.records.avro import Row
+from streamproc.records.ledger import LedgerEntry
+from streamproc.records.recording import RecordingEvent
+from streamproc.records.result import EmotionResult
+from streamproc.records.segment import EmotionSegment
+from streamproc.settings import TopicSettings
+
+MAX_INPUT_BYTES = 1024**2
+"""Largest batch of the input topic, as the broker stores it (it may unpack to more)."""
+MAX_FORWARDED_BYTES = MAX_INPUT_BYTES + 64 * 1024
+"""The same for lanes and dead letters: an input record and our headers."""
+
+
+class Compatibility(StrEnum):
+    """What the registry holds a subject's next version to."""
+
+    INPUT = "BACKWARD_TRANSITIVE"
+    """Our schema reads every event that was ever written."""
+    OUTPUT = "FULL_TRANSITIVE"
+    """Besides, readers of any age read what we write."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """What a topic has to be."""
+
+    name: str
+    partitions: int
+    retention: timedelta
+    max_message_bytes: int
+
+    @property
+    def config(self) -> Mapping[str, str]:
+        """The same in the broker's words. ``delete``: compaction would drop records that have an outcome due."""
+        return {
+            "cleanup.policy": "delete",
+            "retention.ms": str(self.retention // timedelta(milliseconds=1)),
+            "max.message.bytes": str(self.max_message_bytes),
+        }
+
+
+def topic_specs(topics: TopicSettings) -> tuple[TopicSpec, ...]:
+    """Every topic that a worker reads or writes."""
+    week, month = timedelta(days=7), timedelta(days=30)
+    return (
+        TopicSpec(topics.recordings, topics.partitions, week, MAX_INPUT_BYTES),
+        *(TopicSpec(lane, topics.lane_partitions, week, MAX_FORWARDED_BYTES) for lane in topics.lanes),
+        TopicSpec(topics.dead_letters, topics.lane_partitions, month, MAX_FORWARDED_BYTES),
+        TopicSpec(topics.results, topics.partitions, month, MAX_INPUT_BYTES),
+        TopicSpec(topics.segments, topics.partitions, month, MAX_INPUT_BYTES),
+        TopicSpec(topics.ledger, topics.partitions, month, MAX_INPUT_BYTES),
+    )
+
+
+def subject(topic: str) -> str:
+    """The subject that a topic's value schemas are registered under."""
+    return f"{topic}-value"
+
+
+def row_types(topics: TopicSettings) -> Mapping[str, type[Row]]:
+    """What is registered under the subject of which topic."""
+    return {
+        topics.recordings: RecordingEvent,
+        topics.results: EmotionResult,
+        topics.segments: EmotionSegment,
+        topics.ledger: LedgerEntry,
+    }
+
+
+def compatibility(row: type[Row]) -> Compatibility:
+    """How a row's schema may change."""
+    return Compatibility.INPUT if row is RecordingEvent else Compatibility.OUTPUT
