@@ -13,7 +13,8 @@ MAKEFLAGS += --jobs=2 --no-print-directory
 
 VENV := .venv
 RUN := $(VENV)/bin/
-UV := $(RUN)uv pip install --quiet --python $(RUN)python --require-hashes --no-build-isolation
+# A lock names everything there is to install (no-deps), also what builds it (no-build-isolation).
+UV := $(RUN)uv pip install --quiet --python $(RUN)python --require-hashes --no-build-isolation --no-deps
 ITSELF := $(RUN)uv pip install --quiet --python $(RUN)python --no-deps --no-build-isolation --editable .
 COMPILE := $(RUN)uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-header --no-annotate $(UPGRADE)
