@@ -116,16 +116,8 @@ class EventCodec(Protocol):
 class RowCodec(Protocol):
     """Avro of the output topics, in the registry's wire format."""
 
-    def result(self, row: EmotionResult) -> bytes:
-        """Encode a row of the results topic."""
-        ...
-
-    def segment(self, row: EmotionSegment) -> bytes:
-        """Encode a row of the segments topic."""
-        ...
-
-    def ledger(self, row: LedgerEntry) -> bytes:
-        """Encode a row of the ledger topic."""
+    def encode(self, row: EmotionResult | EmotionSegment | LedgerEntry) -> bytes:
+        """Encode a row for its topic. Raises PoisonError(avro_invalid) for one that no topic would take."""
         ...
 
 

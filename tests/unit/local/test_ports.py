@@ -8,7 +8,7 @@ import pytest
 from streamproc.local.failure import LocalError
 from streamproc.local.ports import LOWEST, candidates, choose, free, fresh_candidates
 
-SOURCE = random.Random(1)  # noqa: S311  # which ports are tried is no secret
+SOURCE = random.Random(1)  # which ports are tried is no secret
 
 
 def test_a_remembered_port_is_kept_while_it_is_free() -> None:
