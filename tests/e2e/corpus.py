@@ -13,6 +13,7 @@ import numpy as np
 import soundfile
 from confluent_kafka.schema_registry import Schema
 from minio import Minio
+from numpy.typing import NDArray
 
 from tests.e2e.oracle import Oracle
 
@@ -149,13 +150,14 @@ class Corpus:
         return self._oracle.encode(ident, schema, fields)
 
 
-def tone(seconds: float) -> np.ndarray:
+def tone(seconds: float) -> NDArray[np.float64]:
     """Something that is not silent."""
     t = np.arange(round(16_000 * seconds)) / 16_000
-    return 0.3 * np.sin(2 * np.pi * 220 * t) * (1 + np.sin(2 * np.pi * 3 * t))
+    wave: NDArray[np.float64] = 0.3 * np.sin(2 * np.pi * 220 * t) * (1 + np.sin(2 * np.pi * 3 * t))
+    return wave
 
 
-def wav(wave: np.ndarray, subtype: str = "PCM_16") -> bytes:
+def wav(wave: NDArray[np.float64], subtype: str = "PCM_16") -> bytes:
     """A WAV file at 16 kHz."""
     out = io.BytesIO()
     soundfile.write(out, wave, 16_000, format="WAV", subtype=subtype)
