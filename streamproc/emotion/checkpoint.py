@@ -13,14 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from streamproc.emotion.funasr_config import (
-    WEIGHTS,
-    CheckpointError,
-    read_config,
-    read_labels,
-    read_paths,
-    write_texts,
-)
+from streamproc.emotion.errors import CheckpointError
+from streamproc.emotion.funasr_config import WEIGHTS, read_config, read_labels, read_paths, write_texts
 from streamproc.emotion.network import Network, NetworkConfig
 
 SCOPE = "d2v_model."

@@ -12,27 +12,19 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from streamproc.emotion.errors import CheckpointError
 from streamproc.emotion.network import Convolution, NetworkConfig
-from streamproc.errors import NoRestartError
 
 CONFIG, CONFIGURATION, WEIGHTS, TOKENS = "config.yaml", "configuration.json", "model.pt", "tokens.txt"
 MAX_TEXT_BYTES = 1 << 20
 """The published config.yaml has 5.5 KB; what is a thousand times that is no configuration."""
 MAX_SPEC = 1000
 MAX_LAYERS = 32
+MAX_LABELS = 64
+"""128 items of so many scores still fit one message of the device process."""
 _TRIPLE = r"\(\s*\d{1,5}\s*,\s*\d{1,5}\s*,\s*\d{1,5}\s*\)"
 _TERM = re.compile(rf"\s*\[\s*({_TRIPLE}(?:\s*,\s*{_TRIPLE})*)\s*\]\s*(?:\*\s*(\d{{1,2}})\s*)?")
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
-
-
-class CheckpointError(NoRestartError):
-    """Raised when a model directory is not one that gives true numbers; it is never filled with random weights."""
-
-    def __init__(self, path: Path, problem: str, remedy: str) -> None:
-        super().__init__(f"{path}: {problem}; {remedy}")
-        self.path = path
-        self.problem = problem
-        self.remedy = remedy
 
 
 def _published(value: float) -> float:
@@ -143,8 +135,9 @@ def read_labels(path: Path) -> tuple[str | None, ...]:
     lines = _text(path).splitlines()
     labels = tuple(None if line.startswith("unuse") else _english(line) for line in lines if line.strip())
     live = [label for label in labels if label is not None]
-    if not live or "" in live or len(set(live)) != len(live):
-        raise CheckpointError(path, f"labels {live} are not distinct words", "one `native/english` label a line")
+    if not 1 <= len(live) <= MAX_LABELS or "" in live or len(set(live)) != len(live):
+        problem = f"labels {live[:MAX_LABELS]} are not 1 to {MAX_LABELS} distinct words"
+        raise CheckpointError(path, problem, "write one `native/english` label a line")
     return labels
 
 

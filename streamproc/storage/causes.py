@@ -1,6 +1,6 @@
-"""The one table from what S3 and its client say to a ``Cause``.
+"""The one table from what S3 and the connection to it say to a ``Cause``.
 
-No text of the server or of a library goes into an error: it could echo a signature, and it is the store's, not ours.
+No text of the server or of a library goes into an error: it could echo what was sent, and is not ours to vouch for.
 """
 
 import re
@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from http.client import IncompleteRead
 from types import MappingProxyType
-from xml.etree.ElementTree import ParseError
 
-from minio.error import MinioException, S3Error, ServerError
 from urllib3.exceptions import (
     HTTPError,
     NewConnectionError,
@@ -56,9 +54,6 @@ EXCEPTIONS: tuple[tuple[type[Exception], Cause, str], ...] = (
     (NewConnectionError, Cause.CONNECTION, "cannot connect"),
     (TimeoutError, Cause.TIMEOUT, "silent for too long"),
     (HTTPError, Cause.CONNECTION, "the connection failed"),
-    (MinioException, Cause.SERVER_ERROR, "not an answer of S3"),
-    (ParseError, Cause.SERVER_ERROR, "not an answer of S3"),
-    (UnicodeDecodeError, Cause.SERVER_ERROR, "not an answer of S3"),
     (ValueError, Cause.INVALID_NAME, "no name that the store can have"),
 )
 """By the class of an exception without a response; the first that fits."""
@@ -74,12 +69,8 @@ def from_response(what: str, status: int, body: bytes) -> StoreError:
 
 
 def from_exception(what: str, error: Exception) -> StoreError:
-    """The meaning of an exception that minio or urllib3 raised; any other is raised again."""
+    """The meaning of an exception that urllib3 or the naming of an object raised; any other is raised again."""
     match error:
-        case S3Error():
-            return StoreError(_cause(error.response.status, error.code), f"{what}: {error.code}")
-        case ServerError():
-            return StoreError(_cause(error.status_code, None), f"{what}: HTTP {error.status_code}")
         case ProtocolError(args=(_, IncompleteRead())):
             return StoreError(Cause.SHORT_BODY, f"{what}: the body ended before its declared length")
     for kind, cause, words in EXCEPTIONS:

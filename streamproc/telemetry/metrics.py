@@ -109,7 +109,7 @@ class Metrics:
         self.tier_errors = self._by_label("tier_errors_total", "fault", TierFault, "Work that Redis did not save.")
         self.rebalances = self._by_label("rebalances_total", "event", Rebalance, "lost means somebody was too slow.")
         self.dependency_down = self._gauge_by_label(
-            "dependency_down", "dependency", Dependency, "1 while the worker waits for this server."
+            "dependency_down", "dependency", Dependency, "1 while this server is away: we wait, or go without."
         )
         self._build_info()
         ProcessCollector(registry=self.registry)

@@ -10,6 +10,8 @@ from streamproc.records.recording import RecordingEvent, event_from_avro
 from streamproc.records.result import EmotionResult
 from streamproc.records.segment import EmotionSegment
 
+MOST_ROW_BYTES = 100_000
+
 
 def encode_event(
     object_key: str, event_id: str | None = None, schema: int = 1, fields: Mapping[str, object] | None = None
@@ -59,14 +61,9 @@ class JsonEvents:
 class JsonRows:
     """A ``RowCodec``."""
 
-    def result(self, row: EmotionResult) -> bytes:
-        """Encode a result."""
-        return json.dumps(asdict(row)).encode()
-
-    def segment(self, row: EmotionSegment) -> bytes:
-        """Encode a segment."""
-        return json.dumps(asdict(row)).encode()
-
-    def ledger(self, row: LedgerEntry) -> bytes:
-        """Encode a ledger entry."""
-        return json.dumps(asdict(row)).encode()
+    def encode(self, row: EmotionResult | EmotionSegment | LedgerEntry) -> bytes:
+        """Encode a row. Raises PoisonError for attributes that are longer than a row takes here."""
+        value = json.dumps(asdict(row)).encode()
+        if len(value) > MOST_ROW_BYTES:
+            raise PoisonError(Reason.AVRO_INVALID, Stage.ASSEMBLE, f"a row of {len(value)} bytes")
+        return value

@@ -5,7 +5,7 @@ with ``submit`` and ``take`` (decoders, device). The runtime implements them wit
 simulator with a seed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from streamproc.arena import Lease
@@ -116,16 +116,8 @@ class EventCodec(Protocol):
 class RowCodec(Protocol):
     """Avro of the output topics, in the registry's wire format."""
 
-    def result(self, row: EmotionResult) -> bytes:
-        """Encode a row of the results topic."""
-        ...
-
-    def segment(self, row: EmotionSegment) -> bytes:
-        """Encode a row of the segments topic."""
-        ...
-
-    def ledger(self, row: LedgerEntry) -> bytes:
-        """Encode a row of the ledger topic."""
+    def encode(self, row: EmotionResult | EmotionSegment | LedgerEntry) -> bytes:
+        """Encode a row for its topic. Raises PoisonError(avro_invalid) for one that no topic would take."""
         ...
 
 
@@ -198,11 +190,16 @@ class Decoders(Protocol):
 class DecoderChildren(Decoders, Protocol):
     """The decoders as processes, which the runtime starts, waits on and stops."""
 
-    def start(self) -> None:
+    @property
+    def restarts(self) -> int:
+        """Children that were replaced so far."""
+        ...
+
+    def start(self, now: float) -> None:
         """Spawn the children."""
         ...
 
-    def filenos(self) -> Sequence[int]:
+    def filenos(self) -> Collection[int]:
         """Descriptors that become readable when there is something to take; they change as children are replaced."""
         ...
 

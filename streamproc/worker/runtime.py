@@ -70,6 +70,7 @@ class Runtime:
         self._pipeline: Pipeline | None = None
         self._identity: ModelIdentity | None = None
         self._revoking: list[Revoking] = []
+        self._decoder_restarts = 0
         self._stopping = False
         self._stepped_at = clock.monotonic()
         self._started_at = clock.monotonic()
@@ -102,12 +103,17 @@ class Runtime:
         """Seconds since the loop was last seen alive."""
         return self._clock.monotonic() - self._stepped_at
 
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since this worker was built."""
+        return round(self._clock.monotonic() - self._started_at, 3)
+
     def status(self) -> Mapping[str, object]:
         """What a person would ask for."""
         pipeline = self._pipeline
         return {
             "state": self.state,
-            "uptime_s": round(self._clock.monotonic() - self._started_at, 1),
+            "uptime_s": self.uptime_s,
             "slot": self._parts.slot,
             "model": self._identity.name if self._identity else None,
             "weights_sha256": self._identity.weights_sha256 if self._identity else None,
@@ -124,7 +130,7 @@ class Runtime:
             stack.callback(self._parts.arena.close)
             self._parts.device.start()
             stack.callback(self._parts.device.close)
-            self._parts.decoders.start()
+            self._parts.decoders.start(self._clock.monotonic())
             stack.callback(self._parts.decoders.close)
             commit = stack.enter_context(pool(1, "commit"))
             io = stack.enter_context(pool(flow.io_threads, "io"))
@@ -173,7 +179,7 @@ class Runtime:
             for event in self._parts.device.take(self._clock.monotonic()):
                 if isinstance(event, DeviceReady):
                     self._identity = event.identity
-                    log.info("network is warm", detail=event.identity.name, seconds=self._uptime())
+                    log.info("network is warm", detail=event.identity.name, seconds=self.uptime_s)
             for _, answer in opening.take():
                 if isinstance(answer, DependencyDownError):
                     log.warning("waiting for the broker", dependency="kafka", detail=answer.detail)
@@ -200,7 +206,7 @@ class Runtime:
             raise self._poller.error
         if not self._stopping:
             raise FatalError("the polling thread ended by itself")
-        log.info("stopped", seconds=self._uptime())
+        log.info("stopped", seconds=self.uptime_s)
 
     def _hear(self, pipeline: Pipeline) -> None:
         """Act on what the polling thread told, in the order it was told."""
@@ -216,6 +222,9 @@ class Runtime:
 
     def _steer(self, pipeline: Pipeline) -> None:
         """Tell the polling thread what it may do."""
+        restarts = self._parts.decoders.restarts
+        self._metrics.decoder_restarts.inc(restarts - self._decoder_restarts)
+        self._decoder_restarts = restarts
         self._poller.not_due = pipeline.not_due
         if pipeline.room and not self._poller.news:
             self._poller.room.set()
@@ -240,9 +249,6 @@ class Runtime:
             if isinstance(news, Revoking):
                 news.settled.set()
         self._poller.close()
-
-    def _uptime(self) -> float:
-        return round(self._clock.monotonic() - self._started_at, 3)
 
 
 @contextmanager

@@ -50,8 +50,12 @@ class Assemble:
         took = bool(self.inbox)
         while self.inbox:
             analysed = self.inbox.popleft()
-            if self._batches.wanted(analysed.admitted.taken):
-                self._settle(analysed.admitted.taken, self._result(analysed, now))
+            taken = analysed.admitted.taken
+            if self._batches.wanted(taken):
+                try:
+                    self._settle(taken, self._result(analysed, now))
+                except PoisonError as error:
+                    self.fail(taken, error)
                 self._metrics.stage_seconds[Stage.ASSEMBLE].observe(now.mono - analysed.at)
         return took
 
@@ -107,11 +111,11 @@ class Assemble:
             input_offset=attempt.offset,
         )
         outputs = [
-            OutputRecord(self._topics.results, key, self._rows.result(build_result(event, analysed.analysis, how)))
+            OutputRecord(self._topics.results, key, self._rows.encode(build_result(event, analysed.analysis, how)))
         ]
         if "segments" in event.outputs:
             outputs += [
-                OutputRecord(self._topics.segments, key, self._rows.segment(row))
+                OutputRecord(self._topics.segments, key, self._rows.encode(row))
                 for row in build_segments(event, analysed.analysis, ident)
             ]
         return Outcome(OutcomeKind.RESULT, tuple(outputs), ident)

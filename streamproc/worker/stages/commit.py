@@ -71,7 +71,7 @@ class Transact:
         outputs = [output for share in shares for _, outcome in share.outcomes for output in outcome.outputs]
         for share in shares:
             entry = build_entry(self.slot, share.source, share.outcomes, self.clock.wall_ms())
-            outputs.append(OutputRecord(self.ledger_topic, str(share.source).encode(), self.rows.ledger(entry)))
+            outputs.append(OutputRecord(self.ledger_topic, str(share.source).encode(), self.rows.encode(entry)))
         return outputs
 
 

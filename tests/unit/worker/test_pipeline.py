@@ -430,3 +430,10 @@ def test_every_micro_batch_writes_one_canonical_line(worker: WorkerHarness) -> N
         worker.settle()
     (line,) = [line for line in lines if line["event"] == "micro-batch committed"]
     assert (line["records"], line["results"], line["dead_letters"], line["dropped"]) == (2, 1, 1, 0)
+
+
+def test_a_row_that_no_topic_takes_is_a_dead_letter(worker: WorkerHarness) -> None:
+    worker.poll(worker.record(put(worker, "a.wav", attributes={"note": "x" * 200_000})))
+    worker.settle()
+    (dead,) = worker.sink.values(DEAD)
+    assert (header(dead.headers, "sp-reason"), header(dead.headers, "sp-stage")) == (b"avro_invalid", b"assemble")

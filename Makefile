@@ -1,0 +1,77 @@
+# make demo    set everything up and run the main job
+# make test    set everything up and run every test that belongs to a commit
+# make check   static checks and the quick tests
+# make bench   measure
+# make lock    resolve the dependencies anew (UPGRADE=--upgrade takes newer ones)
+# make clean   remove what was set up; the data of local servers stays in .streamproc
+
+PYTHON ?= python3
+WHAT ?= pipeline
+
+# The servers' programs are built while the big packages download.
+MAKEFLAGS += --jobs=2 --no-print-directory
+
+VENV := .venv
+RUN := $(VENV)/bin/
+# A lock names everything there is to install (no-deps), also what builds it (no-build-isolation).
+UV := $(RUN)uv pip install --quiet --python $(RUN)python --require-hashes --no-build-isolation --no-deps
+ITSELF := $(RUN)uv pip install --quiet --python $(RUN)python --no-deps --no-build-isolation --editable .
+COMPILE := $(RUN)uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes --no-header --no-annotate $(UPGRADE)
+LEAN := --override requirements/lean.txt
+SUITES := $(wildcard tests/unit tests/contract tests/integration tests/e2e)
+
+.PHONY: help demo test check bench lock clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^# //p;/^$$/q' Makefile
+
+demo: $(VENV)/runtime.done $(VENV)/servers.done
+	@$(RUN)streamproc demo
+
+test: $(VENV)/dev.done $(VENV)/servers.done
+	@$(RUN)python -m pytest $(SUITES)
+
+check: $(VENV)/dev.done
+	@$(RUN)ruff check .
+	@$(RUN)ruff format --check .
+	@$(RUN)mypy
+	@$(RUN)lint-imports
+	@$(RUN)python -m pytest --quiet --cov --cov-report=term:skip-covered tests/unit
+
+bench: $(VENV)/runtime.done $(VENV)/servers.done
+	@$(RUN)streamproc bench $(WHAT)
+
+# One after the other, since each keeps to the versions of the one before.
+lock: $(VENV)/uv.done
+	$(COMPILE) $(LEAN) --extra local --group dev pyproject.toml --output-file requirements/dev.lock
+	$(COMPILE) $(LEAN) --extra local --constraints requirements/dev.lock pyproject.toml --output-file requirements/runtime.lock
+	$(COMPILE) --constraints requirements/dev.lock requirements/local.in --output-file requirements/local.lock
+	$(COMPILE) requirements/bootstrap.in --output-file requirements/bootstrap.lock
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/uv.done: requirements/bootstrap.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else \
+	"Python 3.11, 3.12 or 3.13 is needed, this is %d.%d: make PYTHON=python3.12 ..." % v)'
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN)python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
+	@touch $@
+
+$(VENV)/local.done: requirements/local.lock $(VENV)/uv.done
+	@echo "installing what builds the servers"
+	@$(UV) -r requirements/local.lock
+	@touch $@
+
+$(VENV)/runtime.done $(VENV)/dev.done: $(VENV)/%.done: requirements/%.lock pyproject.toml $(VENV)/local.done
+	@echo "installing the packages of requirements/$*.lock"
+	@$(UV) -r requirements/$*.lock
+	@$(ITSELF)
+	@touch $@
+
+# No reason to stop: whoever needs the servers tries again, and says what is wrong.
+$(VENV)/servers.done: $(VENV)/local.done $(wildcard streamproc/local/poms/*)
+	@$(RUN)python -m streamproc.local.build && touch $@ || true

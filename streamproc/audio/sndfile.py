@@ -1,0 +1,48 @@
+"""FLAC, Ogg and MP3 by libsndfile."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from streamproc.audio.limits import readable, refused
+from streamproc.audio.sniff import Kind
+from streamproc.audio.stream import BLOCK_SAMPLES, Stream
+from streamproc.errors import Reason
+
+FORMATS = {Kind.FLAC: "FLAC", Kind.VORBIS: "OGG", Kind.OPUS: "OGG", Kind.MP3: "MP3"}
+
+
+@contextmanager
+def open_sndfile(kind: Kind, descriptor: int) -> Iterator[Stream]:
+    """Open by descriptor. Raises PoisonError(decode_failed; format_unsupported when libsndfile sees another format).
+
+    The number of frames is certain in FLAC alone: in MP3 it is an estimate, in Ogg the last page that is there.
+    """
+    with _translated():
+        sound = soundfile.SoundFile(descriptor, closefd=False)
+    with sound:
+        if sound.format != FORMATS[kind]:
+            raise refused(Reason.FORMAT_UNSUPPORTED, f"it begins like {kind} and reads as {sound.format}")
+        short_by = 0 if kind is Kind.FLAC else None
+        yield Stream(sound.samplerate, sound.channels, kind, sound.frames, short_by, _blocks(sound))
+
+
+def _blocks(sound: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
+    frames = BLOCK_SAMPLES // sound.channels
+    while True:
+        with _translated():
+            block: NDArray[np.float32] = sound.read(frames, dtype="float32", always_2d=True)
+        if not len(block):
+            return
+        yield block
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except soundfile.SoundFileError as error:
+        raise refused(Reason.DECODE_FAILED, readable(error)) from error

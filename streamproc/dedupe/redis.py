@@ -1,0 +1,144 @@
+"""The tier that workers share, in Redis. Nothing depends on it but the work that it saves."""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import InvalidResponse, RedisError, ResponseError
+from redis.retry import Retry
+
+from streamproc.dedupe.breaker import Breaker, BreakerPolicy
+from streamproc.errors import TierError, UsageError
+from streamproc.records.analysis import Analysis
+from streamproc.settings import RedisSettings
+from streamproc.telemetry.clock import Clock
+from streamproc.telemetry.log import get_log
+from streamproc.telemetry.metrics import Dependency, Metrics, TierFault
+
+PREFIX = "sp:a:"
+MOST_VALUE_BYTES = 8 * 1024 * 1024
+"""Values over this are not shared. Four hours of eight split channels are 7,680 segments of about 130 bytes: 1 MB."""
+
+POLICY = BreakerPolicy()
+
+_log = get_log(__name__)
+
+
+def redis_key(content_key: str) -> str:
+    """The name of a content key in Redis: 192 bits of its SHA-256, in 32 characters instead of over a hundred."""
+    return PREFIX + urlsafe_b64encode(hashlib.sha256(content_key.encode()).digest()[:24]).decode()
+
+
+class RedisTier:
+    """Analyses by content key. Methods block for one round trip and may be called from any thread.
+
+    Each error of Redis counts in ``tier_errors`` and raises TierError; after three in a row calls are refused at once
+    for five seconds, then one of them tries.
+    """
+
+    def __init__(
+        self,
+        settings: RedisSettings,
+        encode: Callable[[Analysis], bytes],
+        decode: Callable[[bytes], Analysis],
+        clock: Clock,
+        metrics: Metrics,
+        policy: BreakerPolicy = POLICY,
+    ) -> None:
+        """Connect to nothing yet. ``decode`` raises ValueError for bytes that it does not know.
+
+        Raises UsageError for a url that Redis cannot have; it is not repeated, it may hold a password.
+        """
+        self._encode = encode
+        self._decode = decode
+        self._ttl_s = settings.ttl_s
+        self._clock = clock
+        self._metrics = metrics
+        self._breaker = Breaker(policy)
+        try:
+            self._redis = Redis.from_url(
+                settings.url.get_secret_value() if settings.url else "",
+                socket_timeout=settings.timeout_s,
+                socket_connect_timeout=settings.timeout_s,
+                # The default is three tries with a growing pause: that is the breaker's business here.
+                retry=Retry(NoBackoff(), 0),
+                protocol=2,
+            )
+        except ValueError:
+            raise UsageError("redis.url is not redis://, rediss:// or unix:// with a database number") from None
+
+    def get_many(self, keys: Sequence[str]) -> Mapping[str, Analysis]:
+        """What is known of these content keys, by one MGET. Raises TierError.
+
+        A value that does not verify counts as unknown; it is logged and counted.
+        """
+        if not keys:
+            return {}
+        found = {}
+        corrupt = 0
+        for key, value in zip(keys, self._values(keys), strict=True):
+            if value is None:
+                continue
+            try:
+                found[key] = self._decode(value)
+            except ValueError:
+                corrupt += 1
+        if corrupt:
+            _log.warning("values in redis do not verify", count=corrupt)
+            self._metrics.tier_errors[TierFault.CORRUPT].inc(corrupt)
+        return found
+
+    def put_many(self, analyses: Mapping[str, Analysis]) -> None:
+        """Remember these for ``redis.ttl_s``, in one pipeline. Raises TierError.
+
+        When Redis refuses some, others may have been stored: each is a pure value of its key.
+        """
+        values = {key: self._encode(analysis) for key, analysis in analyses.items()}
+        pipeline = self._redis.pipeline(transaction=False)
+        for key, value in values.items():
+            if len(value) <= MOST_VALUE_BYTES:
+                pipeline.set(redis_key(key), value, ex=self._ttl_s)
+        if len(pipeline):
+            with self._guarded():
+                pipeline.execute()
+
+    def _values(self, keys: Sequence[str]) -> list[bytes | None]:
+        with self._guarded():
+            values: object = self._redis.mget([redis_key(key) for key in keys])
+            # A proxy that lies about its protocol must not end a worker either.
+            if not isinstance(values, list) or len(values) != len(keys):
+                raise InvalidResponse
+        return [value if isinstance(value, bytes) else None for value in values]
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._redis.close()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """One call to Redis, through the breaker, with its errors as TierError."""
+        if not self._breaker.allows(self._clock.monotonic()):
+            self._metrics.tier_errors[TierFault.UNAVAILABLE].inc()
+            raise TierError("redis failed several times in a row and is left alone for a while")
+        try:
+            yield
+        except RedisError as error:
+            self._metrics.tier_errors[TierFault.UNAVAILABLE].inc()
+            detail = _describe(error)
+            if self._breaker.failed(self._clock.monotonic()):
+                self._metrics.dependency_down[Dependency.REDIS].set(1)
+                _log.warning("redis is left alone for a while, work goes on without it", detail=detail)
+            raise TierError(f"redis: {detail}") from None
+        if self._breaker.succeeded():
+            self._metrics.dependency_down[Dependency.REDIS].set(0)
+            _log.info("redis answers again")
+
+
+def _describe(error: RedisError) -> str:
+    """The class of an error and Redis's own code for it; never its text, which may repeat what was sent."""
+    code = str(error).partition(" ")[0]
+    shown = isinstance(error, ResponseError) and code.isalpha() and code.isupper()
+    return f"{type(error).__name__}{f' {code}' if shown else ''}"

@@ -1,0 +1,224 @@
+"""DeviceProcess: the main process's handle of the process that owns the accelerator (or the CPU cores)."""
+
+import os
+import select
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Sequence
+
+import structlog
+
+from streamproc.arena import ArenaMap
+from streamproc.emotion.device_message import (
+    MAX_BYTES,
+    MAX_ITEMS,
+    Ready,
+    Refused,
+    Start,
+    decode_answer,
+    encode_batch,
+    encode_start,
+)
+from streamproc.emotion.profile import Profile
+from streamproc.errors import FatalError, NoRestartError
+from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, SegmentHandle
+from streamproc.records.identity import ModelIdentity
+from streamproc.settings import ModelSettings
+
+log = structlog.get_logger()
+
+MODULE = "streamproc.emotion.device_main"
+CLOSE_S = 2.0
+"""How long a child may take to see that we are gone before it is killed."""
+MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+}
+"""Keeps what one batch frees for the next one: page faults for fresh memory cost up to a quarter of the time."""
+
+
+class _Child:
+    """One process and our end of its socket."""
+
+    def __init__(self, settings: ModelSettings, arena: ArenaMap) -> None:
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.setblocking(False)
+        with theirs:
+            start = Start(
+                socket=theirs.fileno(),
+                arena=arena.descriptor,
+                slots=arena.slots,
+                model=settings.name_or_dir,
+                device=settings.device,
+                precision=settings.precision,
+                threads=settings.threads,
+                max_batch_seconds=settings.max_batch_seconds,
+            )
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", MODULE, encode_start(start)],
+                stdin=subprocess.DEVNULL,
+                stdout=sys.__stderr__,  # our stdout may be somebody's table or JSON
+                pass_fds=(theirs.fileno(), arena.descriptor),
+                env=MALLOC | os.environ,
+                process_group=0,  # a Ctrl-C is ours to handle; the child would die of it while it still imports
+            )
+        self.pidfd = os.pidfd_open(self.process.pid)
+        self.silent_since: float | None = None
+
+    def receive(self) -> bytes | None:
+        """One message; empty when there will be no more, None when there is none now."""
+        try:
+            return self.socket.recv(MAX_BYTES)
+        except BlockingIOError:
+            return None
+        except ConnectionError:
+            return b""
+
+    def close(self, grace_s: float) -> None:
+        """Drop the socket, which ends the child, and see it gone."""
+        self.socket.close()
+        os.close(self.pidfd)
+        try:
+            self.process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class DeviceProcess:
+    """The ``Device`` port. Call ``start`` once, from a thread that lives as long as this object.
+
+    (The kernel ends a child with the *thread* that started it; ``take`` replaces dead children, so the same holds for
+    whoever calls it.) ``fileno`` is one descriptor for a selector, valid over all replacements: it becomes readable
+    when ``take`` has something to do.
+    """
+
+    def __init__(self, settings: ModelSettings, arena: ArenaMap) -> None:
+        self._settings = settings
+        self._arena = arena
+        self._epoll = select.epoll()
+        self._child: _Child | None = None
+        self._unsent: deque[bytes] = deque()
+        self._open: dict[int, None] = {}
+        self._deaths: deque[float] = deque()
+        self._identity: ModelIdentity | None = None
+        self._profile: Profile | None = None
+
+    def start(self) -> None:
+        """Start the child; DeviceReady is taken once its network is warm."""
+        self._child = _Child(self._settings, self._arena)
+        self._epoll.register(self._child.socket, select.EPOLLIN)
+        self._epoll.register(self._child.pidfd, select.EPOLLIN)
+
+    def close(self) -> None:
+        """End the child; batches on it are forgotten."""
+        if self._child is not None:
+            self._child.close(CLOSE_S)
+            self._child = None
+        self._epoll.close()
+
+    def fileno(self) -> int:
+        """For a selector."""
+        return self._epoll.fileno()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the child that serves now."""
+        return None if self._child is None else self._child.process.pid
+
+    def submit(self, batch: int, items: Sequence[SegmentHandle]) -> None:
+        """Queue a compute batch of at most 128 items. Never blocks."""
+        if batch in self._open or not 1 <= len(items) <= MAX_ITEMS:
+            raise ValueError(f"batch {batch} of {len(items)} items: a new number and 1 to {MAX_ITEMS} items are needed")
+        self._open[batch] = None
+        self._unsent.append(encode_batch(batch, items))
+        self._send()
+
+    def take(self, now: float) -> Sequence[DeviceEvent]:
+        """Events since the last take; a dead child is replaced.
+
+        Raises FatalError when ``deaths_allowed`` children died within ``deaths_window_s`` or the weights changed under
+        us, NoRestartError when the child refuses its checkpoint or its device.
+        """
+        child = self._started()
+        dead = child.process.poll() is not None  # before receiving, so that a dead child's last words are all taken
+        events = self._receive(child, now)
+        self._send()
+        if dead:
+            events.append(self._replace(child, now))
+        elif child.silent_since is not None and now - child.silent_since > CLOSE_S:
+            child.process.kill()  # it hangs in its own end; its death is taken next time
+        return events
+
+    def cost(self, lengths: Sequence[int]) -> float:
+        """Predicted seconds for one batch of these lengths (samples); valid once ready."""
+        return self._measured().cost(lengths)
+
+    def most_items(self, longest: int) -> int:
+        """How many items of at most ``longest`` samples one batch should hold; valid once ready."""
+        return min(MAX_ITEMS, self._measured().most_items(longest))
+
+    def _receive(self, child: _Child, now: float) -> list[DeviceEvent]:
+        events: list[DeviceEvent] = []
+        while child.silent_since is None and (message := child.receive()) is not None:
+            if not message:
+                child.silent_since = now
+                self._epoll.unregister(child.socket)  # its end would keep us awake until the process is gone as well
+                break
+            match decode_answer(message):
+                case Ready(identity, profile):
+                    events.append(self._ready(identity, profile))
+                case Refused(problem):
+                    raise NoRestartError(f"the device process refuses to serve: {problem}")
+                case BatchDone() as done:
+                    self._open.pop(done.batch)
+                    events.append(done)
+        return events
+
+    def _ready(self, identity: ModelIdentity, profile: Profile) -> DeviceReady:
+        if self._identity not in {None, identity}:
+            raise FatalError(f"the model changed while we ran: it was {self._identity}, now it is {identity}")
+        self._identity, self._profile = identity, profile
+        return DeviceReady(identity)
+
+    def _send(self) -> None:
+        child = self._started()
+        if child.silent_since is not None:
+            return
+        try:
+            while self._unsent:
+                child.socket.send(self._unsent[0])
+                self._unsent.popleft()
+        except BlockingIOError:
+            pass  # the child is behind; the selector tells when there is room
+        except ConnectionError:
+            return  # it died; `take` will see that
+        self._epoll.modify(child.socket, select.EPOLLIN | (select.EPOLLOUT if self._unsent else 0))
+
+    def _replace(self, child: _Child, now: float) -> DeviceDied:
+        child.close(CLOSE_S)
+        detail = f"the device process ended with status {child.process.returncode}"
+        died = DeviceDied(tuple(self._open), detail)
+        self._open.clear()
+        self._unsent.clear()
+        self._deaths.append(now)
+        while self._deaths[0] < now - self._settings.deaths_window_s:
+            self._deaths.popleft()
+        if len(self._deaths) >= self._settings.deaths_allowed:
+            raise FatalError(f"{detail}, {len(self._deaths)} times in {self._settings.deaths_window_s:g} s")
+        log.warning("device_died", status=child.process.returncode, batches=len(died.batches))
+        self.start()
+        return died
+
+    def _started(self) -> _Child:
+        if self._child is None:
+            raise ValueError("the device process is not started, or closed")
+        return self._child
+
+    def _measured(self) -> Profile:
+        if self._profile is None:
+            raise ValueError("the device process is not ready yet: take DeviceReady first")
+        return self._profile

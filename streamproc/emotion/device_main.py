@@ -1,0 +1,87 @@
+"""The device process: takes batches of slots, answers with scores, ends with its parent."""
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streamproc.arena import ArenaMap, Lease, StaleLeaseError
+from streamproc.emotion.device_message import (
+    MAX_BYTES,
+    Ready,
+    Refused,
+    Start,
+    decode_batch,
+    decode_start,
+    encode_answer,
+)
+from streamproc.emotion.model import EmotionModel, load_model
+from streamproc.errors import ExitCode, NoRestartError, UsageError
+from streamproc.records.compute import BatchDone, ItemError
+
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+def main(argument: str) -> ExitCode:
+    """Serve until the parent's end of the socket closes."""
+    start = decode_start(argument)
+    _bind_to_parent()
+    with socket.socket(fileno=start.socket) as connection:
+        try:
+            return _serve(start, connection)
+        except ConnectionError:
+            return ExitCode.DONE  # the parent left before it took our answer
+
+
+def _serve(start: Start, connection: socket.socket) -> ExitCode:
+    try:
+        model = _load(start)
+    except (NoRestartError, UsageError) as error:
+        connection.send(encode_answer(Refused(str(error))))
+        return ExitCode.NO_RESTART
+    arena = ArenaMap(start.arena, start.slots)
+    connection.send(encode_answer(Ready(model.identity, model.profile)))
+    while message := connection.recv(MAX_BYTES):
+        connection.send(encode_answer(_answer(model, arena, *decode_batch(message))))
+    return ExitCode.DONE
+
+
+def _bind_to_parent() -> None:
+    """Die when the parent does, even in the middle of a batch; leave all other signals to it."""
+    # Ctrl-C and a supervisor's stop reach the whole process group; how to end is the parent's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+
+
+def _load(start: Start) -> EmotionModel:
+    torch.set_num_threads(start.threads or len(os.sched_getaffinity(0)))
+    return load_model(start.model, start.device, start.precision, max_batch_seconds=start.max_batch_seconds)
+
+
+def _answer(model: EmotionModel, arena: ArenaMap, batch: int, leases: Sequence[Lease]) -> BatchDone:
+    begun = time.perf_counter()
+    waves = [_read(arena, lease) for lease in leases]
+    results = iter(model.run([wave for wave in waves if not isinstance(wave, ItemError)]))
+    items = tuple(wave if isinstance(wave, ItemError) else next(results) for wave in waves)
+    return BatchDone(batch, items, time.perf_counter() - begun)
+
+
+def _read(arena: ArenaMap, lease: Lease) -> NDArray[np.float32] | ItemError:
+    try:
+        return arena.read(lease)
+    except StaleLeaseError as error:
+        return ItemError(str(error))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

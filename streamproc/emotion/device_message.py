@@ -1,0 +1,99 @@
+"""Messages between the main process and its device process: one JSON object each, on a pair of SOCK_SEQPACKET sockets.
+
+The kernel keeps their boundaries, so there is no framing, and nothing is unpickled.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from streamproc.arena import Lease
+from streamproc.emotion.profile import Profile
+from streamproc.records.compute import BatchDone, ItemError, SegmentHandle
+from streamproc.records.identity import ModelIdentity
+
+MAX_ITEMS = 128
+"""With 64 labels their answer is 180 KB, under the 208 KiB that Linux grants a socket's buffer by default."""
+MAX_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a child is told on its command line."""
+
+    socket: int
+    arena: int
+    slots: int
+    model: str
+    device: str
+    precision: str
+    threads: int
+    max_batch_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The network is loaded, warm and timed."""
+
+    identity: ModelIdentity
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The child will not serve this checkpoint or device, now or after a restart."""
+
+    problem: str
+
+
+def encode_start(start: Start) -> str:
+    """One argument for the command line."""
+    return json.dumps(asdict(start))
+
+
+def decode_start(argument: str) -> Start:
+    """The inverse of ``encode_start``."""
+    return Start(**json.loads(argument))
+
+
+def encode_batch(batch: int, items: Sequence[SegmentHandle]) -> bytes:
+    """What ``submit`` sends."""
+    return _encode({"batch": batch, "items": [tuple(item.lease) for item in items]})
+
+
+def decode_batch(message: bytes) -> tuple[int, list[Lease]]:
+    """The inverse of ``encode_batch``: the device needs no more than the leases."""
+    body = json.loads(message)
+    return body["batch"], [Lease(*item) for item in body["items"]]
+
+
+def encode_answer(answer: Ready | Refused | BatchDone) -> bytes:
+    """What a child sends."""
+    match answer:
+        case Ready(identity, profile):
+            return _encode({"ready": {"identity": asdict(identity), "profile": asdict(profile)}})
+        case Refused(problem):
+            return _encode({"refused": problem})
+        case BatchDone(batch, items, seconds):
+            values = [{"error": item.message} if isinstance(item, ItemError) else item for item in items]
+            return _encode({"done": {"batch": batch, "items": values, "seconds": seconds}})
+
+
+def decode_answer(message: bytes) -> Ready | Refused | BatchDone:
+    """The inverse of ``encode_answer``. Raises ValueError for anything else."""
+    match json.loads(message):
+        case {"ready": {"identity": identity, "profile": profile}}:
+            labels = tuple(identity.pop("labels"))
+            return Ready(ModelIdentity(**identity, labels=labels), Profile(**profile))
+        case {"refused": str(problem)}:
+            return Refused(problem)
+        case {"done": {"batch": int(batch), "items": items, "seconds": float(seconds)}}:
+            values = tuple(ItemError(i["error"]) if isinstance(i, dict) else tuple(i) for i in items)
+            return BatchDone(batch, values, seconds)
+        case other:
+            raise ValueError(f"no answer of a device process: {str(other)[:100]}")
+
+
+def _encode(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode()

@@ -1,0 +1,156 @@
+"""EmotionModel: waveforms to labels, scores and embeddings. Importing this does not import torch; loading does."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamproc.arena import SAMPLE_RATE
+from streamproc.emotion.errors import WaveformError
+from streamproc.emotion.profile import Profile, fit, split
+from streamproc.errors import UsageError
+from streamproc.records.analysis import best
+from streamproc.records.compute import ItemError
+from streamproc.records.identity import ModelIdentity
+
+Wave = NDArray[np.float32]
+SHIPPED = ("demo",)
+"""Models inside the package: tiny, of the published architecture, trained on synthesised speech."""
+TRIAL_SECONDS = (0.5, 2.0, 6.0)
+TRIALS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Emotion:
+    """What the network says of one waveform."""
+
+    label: str
+    confidence: float
+    scores: Mapping[str, float]
+    """By English label, in the model's order; they sum to 1."""
+    embedding: Wave
+    """Mean of the frames, [embed_dim]."""
+
+
+class Engine(Protocol):
+    """The network on its device."""
+
+    most_samples: int
+    min_samples: int
+
+    def run(self, waves: Sequence[Wave]) -> tuple[Wave, Wave]:
+        """Embeddings [n, embed_dim] and logits [n, classes] of one pass."""
+        ...
+
+
+class EmotionModel:
+    """A loaded model. Not for several threads at once."""
+
+    def __init__(self, identity: ModelIdentity, live: Sequence[int], engine: Engine) -> None:
+        self.identity = identity
+        self.labels = identity.labels
+        self._live = list(live)
+        self._engine = engine
+
+    def analyze(self, waves: Sequence[Wave]) -> list[Emotion]:
+        """One value per waveform (1-D float32, 16 kHz, mono, at least 400 samples), in order; nothing is cut.
+
+        Raises WaveformError, before anything is computed, for a waveform that is something else or not finite.
+        """
+        for index, wave in enumerate(waves):
+            if problem := self._problem(wave):
+                raise WaveformError(index, problem)
+        embeddings, scores = self._compute(waves)
+        return [self._emotion(i, embeddings[i], scores[i]) for i in range(len(waves))]
+
+    def run(self, batch: Sequence[Wave]) -> list[tuple[float, ...] | ItemError]:
+        """One tuple of scores in the order of ``labels``, or one error, per waveform; no item harms another."""
+        problems = [self._problem(wave) for wave in batch]
+        good = [i for i, problem in enumerate(problems) if not problem]
+        _, scores = self._compute([batch[i] for i in good])
+        values = dict(zip(good, map(_value, scores), strict=True))
+        return [ItemError(problem) if problem else values[i] for i, problem in enumerate(problems)]
+
+    def cost(self, lengths: Sequence[int]) -> float:
+        """Predicted seconds for waveforms of these lengths (samples)."""
+        return self.profile.cost(lengths)
+
+    @cached_property
+    def profile(self) -> Profile:
+        """Measured at first use, which also warms the network up: the best of a few runs of a few lengths."""
+        times = []
+        for seconds in (*TRIAL_SECONDS[-1:], *TRIAL_SECONDS):  # the first, longest one is the warm-up
+            wave = np.zeros(int(seconds * SAMPLE_RATE), np.float32)
+            times.append((len(wave), min(self._seconds(wave) for _ in range(TRIALS))))
+        return fit(self._engine.most_samples, times[1:])
+
+    def _seconds(self, wave: Wave) -> float:
+        start = time.perf_counter()
+        self._engine.run([wave])
+        return time.perf_counter() - start
+
+    def _compute(self, waves: Sequence[Wave]) -> tuple[list[Wave], list[Wave]]:
+        embeddings: dict[int, Wave] = {}
+        scores: dict[int, Wave] = {}
+        for places in split([len(wave) for wave in waves], self._engine.most_samples):
+            found, logits = self._engine.run([waves[i] for i in places])
+            embeddings.update(zip(places, found, strict=True))
+            # Labels without a meaning (`unuse_*`) get no share, as FunASR's -inf gives them none.
+            scores.update(zip(places, _softmax(logits[:, self._live]), strict=True))
+        return [embeddings[i] for i in range(len(waves))], [scores[i] for i in range(len(waves))]
+
+    def _problem(self, wave: Any) -> str:
+        """What is wrong with a waveform; empty when nothing is."""
+        if not isinstance(wave, np.ndarray) or wave.dtype != np.float32 or wave.ndim != 1:
+            return f"{_shape(wave)}, not 1-D float32"
+        if len(wave) < self._engine.min_samples:
+            return f"{len(wave)} samples are under the {self._engine.min_samples} that one frame takes"
+        return "" if np.isfinite(wave).all() else "holds samples that are not finite"
+
+    def _emotion(self, index: int, embedding: Wave, scores: Wave) -> Emotion:
+        value = _value(scores)
+        if isinstance(value, ItemError):
+            raise WaveformError(index, value.message)
+        label, confidence = best(self.labels, value)
+        return Emotion(label, confidence, dict(zip(self.labels, value, strict=True)), embedding)
+
+
+def load_model(
+    name_or_dir: str | Path, device: str = "auto", precision: str = "fp32", *, max_batch_seconds: float = 60
+) -> EmotionModel:
+    """Load a shipped model by name ("demo") or a FunASR model directory by path.
+
+    ``device`` is auto, cpu or cuda. Raises CheckpointError for a directory that does not hold a whole model, UsageError
+    for a device or a precision that there is not.
+    """
+    # torch takes a second and 200 MB: only who computes pays for it.
+    from streamproc.emotion import checkpoint, runner  # noqa: PLC0415  # see above
+
+    if precision != "fp32":
+        raise UsageError(f"precision {precision!r} is not known: use fp32")
+    shipped = str(name_or_dir) in SHIPPED
+    directory = Path(str(files(__package__) / "checkpoints" / str(name_or_dir))) if shipped else Path(name_or_dir)
+    loaded = checkpoint.load(directory.expanduser())
+    identity = ModelIdentity(directory.resolve().name, loaded.weights_sha256, precision, loaded.labels)
+    return EmotionModel(identity, loaded.live, runner.Runner(loaded.network, device, max_batch_seconds))
+
+
+def _value(scores: Wave) -> tuple[float, ...] | ItemError:
+    return tuple(scores.tolist()) if np.isfinite(scores).all() else ItemError("the network gave no finite scores")
+
+
+def _softmax(logits: Wave) -> Wave:
+    with np.errstate(invalid="ignore"):  # an infinite logit becomes NaN, which `_value` reports
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        shares: Wave = powers / powers.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _shape(wave: Any) -> str:
+    return f"{wave.ndim}-D {wave.dtype}" if isinstance(wave, np.ndarray) else type(wave).__name__

@@ -1,0 +1,61 @@
+"""Our own schemas in the registry: put there by a deploy step, looked up by every worker at its start."""
+
+from collections.abc import Mapping
+
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+
+from streamproc.errors import UsageError
+from streamproc.kafka.registry import RefusedSchemaError, UnknownSchemaError, ask
+from streamproc.records.avro import OutputCodec, Row, schema_of
+from streamproc.records.topics import compatibility, row_types, subject
+from streamproc.settings import TopicSettings
+
+
+def register_schemas(client: SchemaRegistryClient, topics: TopicSettings) -> Mapping[str, int]:
+    """Register each topic's schema under its subject, with its compatibility rule; ids by subject.
+
+    Doing it again changes nothing. Raises UsageError for a schema that the rule does not allow after those that are
+    there, DependencyDownError.
+    """
+    return {subject(topic): _register(client, subject(topic), row) for topic, row in row_types(topics).items()}
+
+
+def look_up_outputs(client: SchemaRegistryClient, topics: TopicSettings) -> OutputCodec:
+    """The codec that frames rows with the ids of our output schemas.
+
+    Raises UsageError for a schema that was not registered, DependencyDownError.
+    """
+    return OutputCodec(
+        result_schema_id=_look_up(client, topics, topics.results),
+        segment_schema_id=_look_up(client, topics, topics.segments),
+        ledger_schema_id=_look_up(client, topics, topics.ledger),
+    )
+
+
+def look_up_events(client: SchemaRegistryClient, topics: TopicSettings) -> int:
+    """The id to frame events with. Raises UsageError, DependencyDownError."""
+    return _look_up(client, topics, topics.recordings)
+
+
+def _register(client: SchemaRegistryClient, name: str, row: type[Row]) -> int:
+    # The rule goes first, so that it already judges this registration.
+    ask(lambda: client.set_compatibility(name, compatibility(row)))
+    try:
+        return ask(lambda: client.register_schema(name, _registrable(row)))
+    except RefusedSchemaError as error:
+        raise UsageError(f"the registry does not take our {row.__name__} under {name}: {error}") from None
+
+
+def _look_up(client: SchemaRegistryClient, topics: TopicSettings, topic: str) -> int:
+    row, name = row_types(topics)[topic], subject(topic)
+    try:
+        schema_id = ask(lambda: client.lookup_schema(name, _registrable(row)).schema_id)
+    except (UnknownSchemaError, RefusedSchemaError):
+        schema_id = None
+    if schema_id is None:
+        raise UsageError(f"this version's {row.__name__} is not registered under {name}: run the deploy step first")
+    return schema_id
+
+
+def _registrable(row: type[Row]) -> Schema:
+    return Schema(schema_of(row).text, "AVRO")

@@ -1,0 +1,58 @@
+"""The schema registry: a client, and what its answers mean."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.common._httpx_compat import httpx  # the one way to the HTTP library it chose
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+
+from streamproc.errors import DependencyDownError, StreamprocError
+from streamproc.settings import RegistrySettings
+
+T = TypeVar("T")
+_RETRIES = 1
+_RETRY_MS = 200
+_NOT_FOUND = frozenset({40401, 40402, 40403})
+"""Subject, version, schema not found. A bare 404 is a wrong address, which is no record's fault."""
+_INVALID = 422
+_CONFLICT = 409
+
+
+class UnknownSchemaError(StreamprocError):
+    """Raised when the registry is there and does not have what was asked for."""
+
+
+class RefusedSchemaError(StreamprocError):
+    """Raised when the registry will not take a schema."""
+
+
+def connect(settings: RegistrySettings) -> SchemaRegistryClient:
+    """A client that gives up after the timeout of the settings, twice."""
+    config: dict[str, object] = {
+        "url": settings.url,
+        "timeout": settings.timeout_s,
+        "max.retries": _RETRIES,
+        "retries.wait.ms": _RETRY_MS,
+    }
+    if settings.username is not None and settings.password is not None:
+        config["basic.auth.user.info"] = f"{settings.username}:{settings.password.get_secret_value()}"
+    return SchemaRegistryClient(config)
+
+
+def ask(call: Callable[[], T]) -> T:
+    """Make one request.
+
+    Raises UnknownSchemaError and RefusedSchemaError for answers about schemas; DependencyDownError for everything else,
+    refused credentials and nonsense included: none of that is said about a record.
+    """
+    try:
+        return call()
+    except SchemaRegistryError as error:
+        if error.error_code in _NOT_FOUND:
+            raise UnknownSchemaError(str(error)) from None
+        if error.http_status_code in {_CONFLICT, _INVALID}:
+            raise RefusedSchemaError(str(error)) from None
+        raise DependencyDownError("schema registry", str(error)[:256]) from error
+    except (httpx.HTTPError, ValueError) as error:
+        raise DependencyDownError("schema registry", f"{type(error).__name__}: {error}"[:256]) from error

@@ -1,0 +1,168 @@
+"""Where outcomes are written: in one transaction with their offsets, or at least once."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from streamproc.errors import AbortedError, DependencyDownError, FatalError
+from streamproc.kafka.config import ClientConfig, producer_config, transactional_config
+from streamproc.kafka.errors import Decision, decide, describe, fatal
+from streamproc.kafka.outbox import Deadline, write_all
+from streamproc.kafka.positions import to_positions
+from streamproc.records.record import CommitOffset, OutputRecord
+from streamproc.settings import Settings
+
+_log = structlog.stdlib.get_logger(__name__)
+_OPEN_CALL_S = 5.0
+_BACKOFF_S = 0.2
+"""Between calls that fail at once; those that time out have waited already."""
+_PASSING = frozenset({Decision.AGAIN, Decision.DOWN})
+
+
+class TransactionalSink:
+    """Outputs and offsets become visible together, or not at all. Only the commit thread calls it."""
+
+    def __init__(self, settings: Settings, slot: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._timeout_s = settings.kafka.transaction_timeout_s
+        self._clock = clock
+        self._producer = _producer(transactional_config(settings, slot))
+
+    def open(self) -> None:
+        """Fence our predecessor, which aborts what it left open.
+
+        Raises FatalError; DependencyDownError when no broker answered for as long as a transaction may take.
+        """
+        deadline = Deadline(self._timeout_s, self._clock)
+        while True:
+            try:
+                self._producer.init_transactions(min(_OPEN_CALL_S, max(deadline.left(), _BACKOFF_S)))
+            except KafkaException as raised:
+                error: KafkaError = raised.args[0]
+                if decide(error) not in _PASSING:
+                    raise fatal("the transactional id cannot be taken", error) from raised
+                if not deadline.left():
+                    raise DependencyDownError("kafka", describe(error)) from raised
+                self._producer.poll(_BACKOFF_S)
+            else:
+                return
+
+    def commit(self, outputs: Sequence[OutputRecord], offsets: Sequence[CommitOffset], group_metadata: object) -> None:
+        """Make outputs and offsets visible together; returns only when they are.
+
+        Raises AbortedError when nothing of it became visible and it may be tried again, FatalError when its fate is
+        unknown or this producer was fenced.
+        """
+        deadline = Deadline(self._timeout_s, self._clock)
+        try:
+            self._producer.begin_transaction()
+        except KafkaException as raised:
+            raise fatal("no transaction can be begun", raised.args[0]) from raised
+        try:
+            write_all(self._producer, outputs, deadline)
+            self._until(
+                deadline,
+                lambda left: self._producer.send_offsets_to_transaction(to_positions(offsets), group_metadata, left),
+            )
+        except KafkaException as raised:
+            raise self._aborted(raised.args[0]) from raised
+        try:
+            self._until(deadline, self._producer.commit_transaction)
+        except KafkaException as raised:
+            raise self._uncommitted(raised.args[0]) from raised
+
+    def close(self) -> None:
+        """Flush nothing, drop the connection; an open transaction is left to whoever opens this slot next."""
+        self._producer.purge()
+
+    def _until(self, deadline: Deadline, call: Callable[[float], None]) -> None:
+        """Make a call until it answers: librdkafka takes it up where the last one timed out."""
+        while True:
+            try:
+                call(max(deadline.left(), _BACKOFF_S))
+            except KafkaException as raised:
+                if decide(raised.args[0]) not in _PASSING or not deadline.left():
+                    raise
+                _log.warning("transaction call again", dependency="kafka", detail=describe(raised.args[0]))
+                self._producer.poll(_BACKOFF_S)
+            else:
+                return
+
+    def _aborted(self, cause: KafkaError) -> AbortedError | FatalError:
+        """Abort before the end was asked for; what to raise."""
+        if cause.fatal():
+            return fatal("the transaction failed beyond repair", cause)
+        try:
+            self._until(Deadline(self._timeout_s, self._clock), self._producer.abort_transaction)
+        except KafkaException as raised:
+            return fatal(f"the transaction could not be aborted after {describe(cause)}", raised.args[0])
+        if cause.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            return FatalError(f"an outcome is larger than its topic takes: {describe(cause)}")
+        return AbortedError(describe(cause))
+
+    def _uncommitted(self, cause: KafkaError) -> AbortedError | FatalError:
+        """What a commit that did not succeed amounts to."""
+        match decide(cause):
+            case Decision.ABORT:
+                return self._aborted(cause)
+            case Decision.AGAIN | Decision.DOWN:
+                return FatalError(f"a commit of unknown fate, no answer in {self._timeout_s:g} s: {describe(cause)}")
+            case Decision.FENCED | Decision.FATAL:
+                return fatal("the transaction was not committed", cause)
+
+
+class IdempotentSink:
+    """Outputs first, then offsets: nothing is lost, and a crash in between writes outputs again.
+
+    ``commit_offsets`` commits through the consumer; it may raise KafkaException.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        commit_offsets: Callable[[Sequence[CommitOffset]], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._timeout_s = settings.kafka.transaction_timeout_s
+        self._clock = clock
+        self._commit_offsets = commit_offsets
+        self._producer = _producer(producer_config(settings))
+
+    def open(self) -> None:
+        """Find a broker. Raises DependencyDownError when none answers."""
+        try:
+            self._producer.list_topics(timeout=self._timeout_s)
+        except KafkaException as raised:
+            raise DependencyDownError("kafka", describe(raised.args[0])) from raised
+
+    def commit(self, outputs: Sequence[OutputRecord], offsets: Sequence[CommitOffset], group_metadata: object) -> None:  # noqa: ARG002  # the port's; only a transaction needs it
+        """Write outputs, then offsets.
+
+        Raises AbortedError when it is to be done again (some outputs may then be there twice), FatalError when this
+        producer cannot go on.
+        """
+        try:
+            write_all(self._producer, outputs, Deadline(self._timeout_s, self._clock))
+            self._commit_offsets(offsets)
+        except KafkaException as raised:
+            error: KafkaError = raised.args[0]
+            if error.fatal():
+                raise fatal("the producer cannot go on", error) from raised
+            self._producer.purge(in_flight=False)  # what is on its way cannot be called back
+            raise AbortedError(describe(error)) from raised
+
+    def close(self) -> None:
+        """Flush nothing, drop the connection."""
+        self._producer.purge()
+
+
+def _producer(config: ClientConfig) -> Producer:
+    config["error_cb"] = _on_error
+    return Producer(config, logger=logging.getLogger("librdkafka"))
+
+
+def _on_error(error: KafkaError) -> None:
+    # What matters of it comes back from the call that it spoiled; this is for whoever reads the log meanwhile.
+    _log.warning("sink in trouble", dependency="kafka", detail=describe(error))

@@ -1,0 +1,226 @@
+"""The input topics, as one member of the worker's group."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import confluent_kafka
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+
+from streamproc.errors import FatalError
+from streamproc.kafka.config import consumer_config
+from streamproc.kafka.errors import END_OF_PARTITION, OUT_OF_RANGE, Decision, decide, describe
+from streamproc.kafka.positions import to_names, to_partitions, to_positions
+from streamproc.kafka.starts import earliest, read_starts
+from streamproc.records.record import CommitOffset, Headers, Record, TopicPartition
+from streamproc.settings import Settings
+
+_log = structlog.stdlib.get_logger(__name__)
+_START_EXTRA_S = 15.0
+"""Past the transaction timeout: the broker looks for timed-out transactions every 10 s."""
+_PROBE_S = 0.5
+UNREADABLE_HEADERS = "unreadable-headers"
+"""Stands for the headers of a record whose names are not UTF-8: the client cannot hand them over."""
+
+
+class Assignments(Protocol):
+    """Who is told what the source owns, on the polling thread."""
+
+    def assigned(self, starts: Mapping[TopicPartition, CommitOffset]) -> None:
+        """These partitions are ours from these offsets on."""
+        ...
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """These go to somebody else once this returns."""
+        ...
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """These are somebody else's already."""
+        ...
+
+
+class KafkaSource:
+    """Records of ``topics``. Only the polling thread calls it, but for ``group_metadata`` and ``commit``."""
+
+    def __init__(self, settings: Settings, topics: Sequence[str], assignments: Assignments) -> None:
+        self._assignments = assignments
+        self._start_budget_s = settings.kafka.transaction_timeout_s + _START_EXTRA_S
+        self._owned: set[TopicPartition] = set()
+        self._at_end: set[TopicPartition] = set()
+        self._wanted_paused: frozenset[TopicPartition] = frozenset()
+        self._paused: set[TopicPartition] = set()
+        self._trouble: KafkaError | None = None
+        self._fatal: KafkaError | None = None
+        config = consumer_config(settings)
+        config["error_cb"] = self._on_error
+        self._consumer = Consumer(config, logger=logging.getLogger("librdkafka"))
+        self._consumer.subscribe(
+            list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps records from coming just now, as far as the client says; None when nothing does."""
+        return None if self._trouble is None else describe(self._trouble)
+
+    @property
+    def at_end(self) -> frozenset[TopicPartition]:
+        """Owned partitions whose last record was taken: idle is when these are all that is owned.
+
+        Lag would not tell: control records of transactions keep it above 0.
+        """
+        return frozenset(self._at_end)
+
+    @property
+    def owned(self) -> frozenset[TopicPartition]:
+        """The partitions that are ours."""
+        return frozenset(self._owned)
+
+    def poll(self, most: int, timeout_s: float) -> Sequence[Record]:
+        """Up to ``most`` records, whatever arrived within ``timeout_s``. Runs the assignment callbacks.
+
+        Raises FatalError when the group or the offsets are beyond repair, naming what was lost.
+        """
+        messages = self._consumer.consume(most, timeout_s)
+        if self._fatal is not None:
+            raise FatalError(f"the consumer cannot go on: {describe(self._fatal)}")
+        records = [record for message in messages if (record := self._take(message)) is not None]
+        if self._trouble is not None:
+            self._look_up_from_trouble(some_came=bool(records), timeout_s=timeout_s)
+        return records
+
+    def pause(self, partitions: frozenset[TopicPartition]) -> None:
+        """Make exactly this set paused, of those owned; re-applied after each assignment."""
+        self._wanted_paused = partitions
+        wanted = partitions & self._owned
+        # Only what we paused is resumed: resuming a partition that runs can rewind it (librdkafka issue 4637).
+        if resume := self._paused - wanted:
+            self._consumer.resume(to_partitions(sorted(resume)))
+        if pause := wanted - self._paused:
+            self._consumer.pause(to_partitions(sorted(pause)))
+        self._paused = set(wanted)
+
+    def group_metadata(self) -> object:
+        """The member's identity for a transaction. Safe from any thread."""
+        return self._consumer.consumer_group_metadata()
+
+    def commit(self, offsets: Sequence[CommitOffset]) -> None:
+        """Commit without a transaction, for at-least-once delivery. Safe from any thread. Raises KafkaException."""
+        for done in self._consumer.commit(offsets=to_positions(offsets), asynchronous=False):
+            if done.error is not None:
+                raise KafkaException(done.error)
+
+    def close(self) -> None:
+        """Leave the group; revokes what is owned."""
+        self._consumer.close()
+
+    def _take(self, message: "Message[bytes, bytes]") -> Record | None:
+        error = message.error()
+        origin = _origin(message)
+        if error is None:
+            self._at_end.discard(origin)
+            # Taken before a callback of the same call gave the partition away.
+            return to_record(message, origin) if origin in self._owned else None
+        if error.code() == END_OF_PARTITION:
+            if origin in self._owned:
+                self._at_end.add(origin)
+        elif error.code() in OUT_OF_RANGE:
+            raise self._out_of_range(origin, message.offset(), error)
+        elif error.fatal():
+            raise FatalError(f"the consumer cannot go on: {describe(error)}")
+        else:
+            self._remember(error)
+        return None
+
+    def _out_of_range(self, origin: TopicPartition, offset: int | None, error: KafkaError) -> FatalError:
+        try:
+            now = f"its first record is now {earliest(self._consumer, *to_partitions([origin]))}"
+        except KafkaException as other:
+            now = f"its first record is not known: {describe(other.args[0])}"
+        return FatalError(
+            f"{origin} was to be read from offset {offset}, which is not there: {now}. Records were deleted before "
+            f"they were read, or the topic was made anew ({describe(error)}). Commit an offset for the group "
+            "explicitly to accept the loss"
+        )
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._fatal = error
+        else:
+            self._remember(error)
+
+    def _remember(self, error: KafkaError) -> None:
+        if self._trouble is None or self._trouble.code() != error.code():
+            _log.warning("source in trouble", dependency="kafka", detail=describe(error))
+        self._trouble = error
+
+    def _look_up_from_trouble(self, *, some_came: bool, timeout_s: float) -> None:
+        """Find out that trouble is over: the client says when brokers go away, not when they are back."""
+        if not some_came:
+            if self._trouble is None or decide(self._trouble) is not Decision.DOWN:
+                return
+            try:
+                self._consumer.list_topics(timeout=min(timeout_s, _PROBE_S))
+            except KafkaException:
+                return
+        _log.info("source out of trouble", dependency="kafka")
+        self._trouble = None
+
+    def _on_assign(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
+        starts = read_starts(consumer, partitions, self._start_budget_s) if partitions else ()
+        consumer.incremental_assign(to_positions(starts))
+        by_partition = {TopicPartition(start.topic, start.partition): start for start in starts}
+        self._owned |= by_partition.keys()
+        self.pause(self._wanted_paused)
+        self._assignments.assigned(by_partition)
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
+        self._assignments.revoked(to_names(partitions))
+        self._forget(consumer, partitions)
+
+    def _on_lost(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
+        self._assignments.lost(to_names(partitions))
+        self._forget(consumer, partitions)
+
+    def _forget(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
+        consumer.incremental_unassign(partitions)
+        gone = set(to_names(partitions))
+        self._owned -= gone
+        self._at_end -= gone
+        self._paused -= gone
+
+
+def to_record(message: "Message[bytes, bytes]", origin: TopicPartition) -> Record:
+    """A message as plain values."""
+    offset = message.offset()
+    if offset is None:
+        raise FatalError(f"a record of {origin} came without an offset")
+    return Record(
+        topic=origin.topic,
+        partition=origin.partition,
+        offset=offset,
+        timestamp_ms=message.timestamp()[1],
+        key=message.key(),
+        value=message.value(),
+        headers=_headers(message, origin, offset),
+    )
+
+
+def _headers(message: "Message[bytes, bytes]", origin: TopicPartition, offset: int) -> Headers:
+    try:
+        headers = message.headers()
+    except UnicodeDecodeError as error:
+        _log.warning(
+            "header names not utf-8", topic=origin.topic, partition=origin.partition, offset=offset, detail=str(error)
+        )
+        return ((UNREADABLE_HEADERS, str(error).encode()),)
+    if headers is None:
+        return ()
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return tuple((name, value.encode() if isinstance(value, str) else value) for name, value in pairs)
+
+
+def _origin(message: "Message[bytes, bytes]") -> TopicPartition:
+    topic, partition = message.topic(), message.partition()
+    return TopicPartition(topic or "", -1 if partition is None else partition)

@@ -1,0 +1,57 @@
+"""Where a partition is to be read from: its committed offset, else its earliest record, never a guess."""
+
+from collections.abc import Sequence
+
+import confluent_kafka
+from confluent_kafka import Consumer, KafkaError, KafkaException
+from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_fixed
+
+from streamproc.errors import FatalError
+from streamproc.kafka.errors import TIMED_OUT, Decision, decide, describe
+from streamproc.records.record import CommitOffset
+
+_CALL_S = 5.0
+_WAIT_S = 0.2
+"""Between calls that fail at once; those that time out have waited already."""
+
+
+def read_starts(
+    consumer: Consumer, partitions: Sequence[confluent_kafka.TopicPartition], budget_s: float
+) -> Sequence[CommitOffset]:
+    """Ask the group's coordinator and, for partitions without a commit, the partition's leader; blocks.
+
+    A predecessor's open transaction over these offsets is waited for: the coordinator does not answer until it is
+    committed or aborted, and librdkafka reports that as a time-out. The budget must therefore exceed the
+    transaction timeout. Raises FatalError when it is spent, or when the answer is a refusal.
+    """
+    retrying = Retrying(retry=retry_if_exception(_passing), stop=stop_after_delay(budget_s), wait=wait_fixed(_WAIT_S))
+    names = ", ".join(f"{p.topic}/{p.partition}" for p in partitions)
+    try:
+        return retrying(_read, consumer, partitions)
+    except RetryError as error:
+        cause = error.last_attempt.exception()
+        raise FatalError(f"where to start {names} was not learned in {budget_s:g} s: {cause}") from cause
+    except KafkaException as error:
+        raise FatalError(f"where to start {names} cannot be learned: {describe(error.args[0])}") from error
+
+
+def _passing(error: BaseException) -> bool:
+    return isinstance(error, KafkaException) and decide(error.args[0]) in {Decision.AGAIN, Decision.DOWN}
+
+
+def _read(consumer: Consumer, partitions: Sequence[confluent_kafka.TopicPartition]) -> Sequence[CommitOffset]:
+    starts = []
+    for found in consumer.committed(list(partitions), timeout=_CALL_S):
+        if found.error is not None:
+            raise KafkaException(found.error)
+        offset = found.offset if found.offset >= 0 else earliest(consumer, found)
+        starts.append(CommitOffset(found.topic, found.partition, offset, found.metadata or ""))
+    return starts
+
+
+def earliest(consumer: Consumer, partition: confluent_kafka.TopicPartition) -> int:
+    """The offset of the first record that the partition still has. Raises KafkaException."""
+    watermarks = consumer.get_watermark_offsets(partition, timeout=_CALL_S)
+    if watermarks is None:
+        raise KafkaException(KafkaError(TIMED_OUT))
+    return watermarks[0]

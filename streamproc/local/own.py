@@ -1,0 +1,24 @@
+"""Servers that the user brings: their addresses stand in the environment or in the TOML file."""
+
+from streamproc.local.server import Recipe
+from streamproc.settings import Settings
+
+
+def named_by_user() -> Settings:
+    """The settings without ``local.env``, so that what is set is set by the user."""
+    return Settings(_env_file=None)  # type: ignore[call-arg]  # pydantic-settings' own argument, unknown to its plugin
+
+
+def is_own(recipe: Recipe, named: Settings) -> bool:
+    """Whether the user set this server's address."""
+    section, name = recipe.setting
+    return name in getattr(named, section).model_fields_set
+
+
+def address_of(recipe: Recipe, settings: Settings) -> str:
+    """The address in the settings, without credentials: a Redis url may hold a password."""
+    section, name = recipe.setting
+    value = getattr(getattr(settings, section), name)
+    text = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value or "")
+    scheme, mark, rest = text.rpartition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}"

@@ -1,0 +1,39 @@
+"""A shared tier in memory, with failures on demand."""
+
+from collections.abc import Mapping, Sequence
+
+from streamproc.errors import TierError
+from streamproc.records.analysis import Analysis
+
+
+class MemorySharedTier:
+    """Satisfies ``worker.ports.SharedTier``.
+
+    Failures are plain attributes, which may be changed at any time:
+
+    ``down``     while true every call raises TierError
+    ``corrupt``  content keys whose value does not verify: they count as unknown until they are put again
+    ``calls``    how often it was asked, failed calls too
+    """
+
+    def __init__(self) -> None:
+        self.down = False
+        self.corrupt: set[str] = set()
+        self.calls = 0
+        self._analyses: dict[str, Analysis] = {}
+
+    def get_many(self, keys: Sequence[str]) -> Mapping[str, Analysis]:
+        """What is known of these content keys. Raises TierError."""
+        self._call()
+        return {key: self._analyses[key] for key in keys if key in self._analyses and key not in self.corrupt}
+
+    def put_many(self, analyses: Mapping[str, Analysis]) -> None:
+        """Remember. Raises TierError."""
+        self._call()
+        self._analyses.update(analyses)
+        self.corrupt.difference_update(analyses)
+
+    def _call(self) -> None:
+        self.calls += 1
+        if self.down:
+            raise TierError("injected")

@@ -1,0 +1,170 @@
+"""The only place that joins rooms: settings in, a worker, a prepared platform or a client out."""
+
+import os
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from streamproc.arena import SLOT_SECONDS, Arena
+from streamproc.audio.pool import DecoderPool
+from streamproc.dedupe.memory import MemoryTier
+from streamproc.dedupe.redis import RedisTier
+from streamproc.emotion.device import DeviceProcess
+from streamproc.errors import FencedError, NoRestartError, UsageError
+from streamproc.kafka.admin import create_topics
+from streamproc.kafka.event_codec import RegistryEventCodec
+from streamproc.kafka.own_schemas import look_up_outputs, register_schemas
+from streamproc.kafka.registry import connect
+from streamproc.kafka.sink import IdempotentSink, TransactionalSink
+from streamproc.kafka.slot import Slot, claim_slot
+from streamproc.kafka.source import KafkaSource
+from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
+from streamproc.records.record import CommitOffset
+from streamproc.settings import Settings
+from streamproc.storage.s3 import S3Store
+from streamproc.telemetry.clock import Clock, SystemClock
+from streamproc.telemetry.http import Check, Endpoints, HttpServer
+from streamproc.telemetry.log import get_log
+from streamproc.telemetry.metrics import Metrics
+from streamproc.worker.ports import Assignments, Sink, Source
+from streamproc.worker.runtime import Parts, Runtime, stop_on_signals
+
+log = get_log(__name__)
+
+STUCK_S = 30.0
+"""A loop that was not seen for so long is stuck: its sleeps last a fraction of a second."""
+FENCED_S = 60.0
+"""Fenced this soon after the start, twice in a row, somebody else runs with our slot: a restart would not help."""
+
+
+def prepare(settings: Settings) -> None:
+    """Make topics, schemas and the bucket; what is there already is left as it is."""
+    create_topics(settings)
+    register_schemas(connect(settings.registry), settings.topics)
+    store = S3Store(settings.storage, 1, SystemClock())
+    try:
+        for bucket in sorted(settings.storage.buckets):
+            store.ensure_bucket(bucket)
+    finally:
+        store.close()
+
+
+def run_worker(settings: Settings) -> None:
+    """Run a worker in this process until SIGTERM or SIGINT. Raises StreamprocError with its exit code."""
+    clock, metrics = SystemClock(), Metrics()
+    slot = claim_slot(settings, socket.gethostname(), os.environ)
+    with ExitStack() as stack:
+        stack.callback(slot.release)
+        runtime = build_worker(settings, slot, clock, metrics, stack)
+        http = stack.enter_context(serve(settings, runtime, metrics))
+        log.info("worker starts", slot=str(slot.number), url=f"http://{settings.http.host}:{http.port}")
+        with stop_on_signals(runtime):
+            try:
+                runtime.run()
+            except FencedError as error:
+                raise judge_fence(settings, slot, error, started_s=runtime.uptime_s) from error
+
+
+def build_worker(settings: Settings, slot: Slot, clock: Clock, metrics: Metrics, stack: ExitStack) -> Runtime:
+    """Put a worker together; nothing is started. ``stack`` closes what the runtime does not own."""
+    arena = Arena(slots(settings))
+    store = S3Store(settings.storage, settings.flow.io_threads, clock)
+    stack.callback(store.close)
+    shared: RedisTier | None = None
+    if settings.redis.url is not None and settings.redis.url.get_secret_value():
+        shared = RedisTier(settings.redis, analysis_to_bytes, analysis_from_bytes, clock, metrics)
+        stack.callback(shared.close)
+    source = SourceOpener(settings)
+    registry = connect(settings.registry)
+    return Runtime(
+        settings,
+        Parts(
+            arena=arena,
+            decoders=DecoderPool(arena, settings.audio),
+            device=DeviceProcess(settings.model, arena),
+            open_source=source,
+            sink=open_sink(settings, slot, source),
+            codec=RegistryEventCodec(registry, settings.topics.recordings, clock.monotonic),
+            rows=look_up_outputs(registry, settings.topics),
+            store=store,
+            near=MemoryTier(settings.dedupe.memory_bytes),
+            shared=shared,
+            slot=str(slot.number),
+        ),
+        clock,
+        metrics,
+    )
+
+
+def slots(settings: Settings) -> int:
+    """How many slots the arena needs: what may be in flight, and one for each decoder to go on with."""
+    return round(settings.flow.in_flight_audio_s / SLOT_SECONDS) + settings.audio.decoders
+
+
+class SourceOpener:
+    """Opens the source when the worker is warm, and lends its commit to a sink that has no transactions."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._source: KafkaSource | None = None
+
+    def __call__(self, assignments: Assignments) -> Source:
+        """Join the group."""
+        topics = self._settings.topics
+        self._source = KafkaSource(self._settings, [topics.recordings, *topics.lanes], assignments)
+        return self._source
+
+    def commit(self, offsets: Sequence[CommitOffset]) -> None:
+        """Commit outside a transaction."""
+        if self._source is None:
+            raise RuntimeError("nothing can be committed before the group was joined")
+        self._source.commit(offsets)
+
+
+def open_sink(settings: Settings, slot: Slot, source: SourceOpener) -> Sink:
+    """The sink of the delivery that is set."""
+    if settings.kafka.delivery == "exactly_once":
+        return TransactionalSink(settings, slot.number)
+    return IdempotentSink(settings, source.commit)
+
+
+@contextmanager
+def serve(settings: Settings, runtime: Runtime, metrics: Metrics) -> Iterator[HttpServer]:
+    """The worker's endpoints."""
+    endpoints = Endpoints(
+        metrics.registry,
+        health=lambda: Check(runtime.silent_s < STUCK_S, {"state": runtime.state}),
+        ready=lambda: Check(runtime.ready, {"state": runtime.state}),
+        status=runtime.status,
+    )
+    try:
+        server = HttpServer(settings.http, endpoints)
+    except OSError as error:
+        where = f"{settings.http.host}:{settings.http.port}"
+        raise UsageError(
+            f"the worker cannot listen on {where}: {error.strerror}. Set STREAMPROC_HTTP__PORT to a free port, "
+            "or to 0 for any"
+        ) from None
+    server.start()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def judge_fence(settings: Settings, slot: Slot, error: FencedError, started_s: float) -> Exception:
+    """What a fence means: a restart helps, unless it happened the same way to our predecessor on this slot."""
+    mark = Path(settings.local.state_dir) / f"{settings.kafka.transactional_prefix}-{slot.number}.fenced"
+    if started_s >= FENCED_S:
+        return error
+    again = mark.exists() and time.time() - mark.stat().st_mtime < 2 * FENCED_S
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    if not again:
+        return error
+    return NoRestartError(
+        f"fenced twice within {FENCED_S:g} s of starting: another worker uses slot {slot.number} "
+        f"({settings.kafka.transactional_prefix}-{slot.number}). Give each worker its own STREAMPROC_KAFKA__SLOT"
+    )

@@ -1,0 +1,63 @@
+"""Markers by folder, and the real servers that a test session shares."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamproc.local.failure import ProgramMissingError
+from streamproc.local.stack import Stack, down, up
+from streamproc.settings import LocalSettings, Settings
+from tests.programs import missing
+
+ON_SERVERS = ("integration", "e2e")
+"""Folders whose tests need the real servers."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark by folder, so that no test can forget it."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).parts[0] in ON_SERVERS:
+            item.add_marker("servers")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    """Tests see the defaults and what they set, never the servers of whoever runs them.
+
+    Where programs come from is the machine's business, so ``STREAMPROC_LOCAL__*`` stays.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("STREAMPROC_") and "__" in name and not name.startswith("STREAMPROC_LOCAL__"):
+                patch.delenv(name)
+        patch.delenv("STREAMPROC_CONFIG", raising=False)
+        patch.setitem(Settings.model_config, "env_file", None)  # .streamproc/local.env of the working folder
+        yield
+
+
+def nothing_more(_settings: Settings) -> None:
+    """What ``up`` has to prepare where a test makes its own topics."""
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, _no_settings_from_outside: None) -> Iterator[Stack]:
+    """Kafka, registry, Redis and MinIO: real ones, with data and ports of their own, down when the session ends."""
+    folder = tmp_path_factory.mktemp("servers")
+    local = LocalSettings(**{**Settings().local.model_dump(), "state_dir": folder, "kafka_heap_mb": 512})
+    settings = Settings(local=local)
+    told: list[str] = []
+    try:
+        yield up(settings, lambda server, text: told.append(f"{server}: {text}"), nothing_more)
+    except ProgramMissingError as error:
+        missing(str(error))
+    finally:
+        down(settings, lambda server, text: told.append(f"{server}: {text}"))
+
+
+@pytest.fixture(scope="session")
+def servers(stack: Stack) -> Settings:
+    """Settings that lead to the session's servers."""
+    return stack.settings

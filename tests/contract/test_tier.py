@@ -1,0 +1,164 @@
+"""What every shared tier does, the one in memory and the real Redis."""
+
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from redis import Redis
+
+from streamproc.dedupe.redis import RedisTier, redis_key
+from streamproc.errors import TierError
+from streamproc.records.analysis import Analysis, AudioInfo, SegmentAnalysis, Status
+from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
+from streamproc.settings import Settings
+from streamproc.telemetry.clock import SystemClock
+from streamproc.telemetry.metrics import Metrics
+from streamproc.testing.tier import MemorySharedTier
+
+Tier = MemorySharedTier | RedisTier
+
+
+def redis_tier(settings: Settings) -> RedisTier:
+    return RedisTier(settings.redis, analysis_to_bytes, analysis_from_bytes, SystemClock(), Metrics())
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.servers)])
+def tier(request: pytest.FixtureRequest) -> Iterator[Tier]:
+    if request.param == "memory":
+        yield MemorySharedTier()
+        return
+    tier = redis_tier(request.getfixturevalue("servers"))
+    yield tier
+    tier.close()
+
+
+@pytest.fixture
+def run() -> str:
+    """Part of each key, so that a run does not see what an earlier one left."""
+    return str(uuid.uuid4())
+
+
+def analysis(seed: int, segments: int = 2) -> Analysis:
+    scores = (0.1 + 0.2 + seed / 3, 1e-17)
+    return Analysis(
+        status=Status.OK,
+        labels=("angry", "sad"),
+        scores=scores,
+        speech_ms=1234,
+        info=AudioInfo(1500, 8000, 2, "pcm_mulaw"),
+        segments=tuple(
+            SegmentAnalysis(i, -1, i * 700, (i + 1) * 700, 600, -23.5, "angry", scores[0], scores)
+            for i in range(segments)
+        ),
+    )
+
+
+def test_what_was_put_is_got_back_bit_for_bit(tier: Tier, run: str) -> None:
+    silence = Analysis(Status.NO_SPEECH, (), (), 0, AudioInfo(900, 16_000, 1, "flac"), ())
+    put = {f"{run}:1": analysis(1), f"{run}:2": silence, f"{run}:3": analysis(3, segments=2000)}
+    tier.put_many(put)
+    assert tier.get_many(list(put)) == put
+
+
+def test_what_is_not_known_is_left_out(tier: Tier, run: str) -> None:
+    tier.put_many({f"{run}:1": analysis(1)})
+    assert tier.get_many([f"{run}:0", f"{run}:1", f"{run}:2"]) == {f"{run}:1": analysis(1)}
+
+
+def test_the_last_put_counts(tier: Tier, run: str) -> None:
+    tier.put_many({run: analysis(1)})
+    tier.put_many({run: analysis(2)})
+    assert tier.get_many([run]) == {run: analysis(2)}
+
+
+def test_a_key_asked_for_twice_is_answered(tier: Tier, run: str) -> None:
+    tier.put_many({run: analysis(1)})
+    assert tier.get_many([run, run]) == {run: analysis(1)}
+
+
+def test_nothing_can_be_asked_and_put(tier: Tier) -> None:
+    tier.put_many({})
+    assert tier.get_many([]) == {}
+
+
+def test_many_threads_see_what_each_put(tier: Tier, run: str) -> None:
+    def put_and_get(i: int) -> bool:
+        key = f"{run}:{i}"
+        tier.put_many({key: analysis(i)})
+        return tier.get_many([key]) == {key: analysis(i)}
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(put_and_get, range(64)))
+
+
+@pytest.fixture
+def raw(servers: Settings) -> Iterator[Redis]:
+    assert servers.redis.url is not None
+    client = Redis.from_url(servers.redis.url.get_secret_value())
+    yield client
+    client.close()
+
+
+@pytest.mark.servers
+def test_redis_forgets_after_the_time_that_is_set(servers: Settings, raw: Redis, run: str) -> None:
+    tier = redis_tier(servers)
+    tier.put_many({run: analysis(1)})
+    assert servers.redis.ttl_s - 5 <= raw.ttl(redis_key(run)) <= servers.redis.ttl_s
+    tier.close()
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("planted", [b"", b"\x80\x04cos\nsystem\n", b"\x01" + bytes(64), b"\xff" * 100_000])
+def test_what_somebody_else_planted_in_redis_is_unknown(
+    servers: Settings, raw: Redis, run: str, planted: bytes
+) -> None:
+    tier = redis_tier(servers)
+    tier.put_many({f"{run}:good": analysis(1)})
+    raw.set(redis_key(f"{run}:bad"), planted, ex=60)
+    assert tier.get_many([f"{run}:good", f"{run}:bad"]) == {f"{run}:good": analysis(1)}
+    tier.close()
+
+
+@pytest.mark.servers
+def test_another_type_under_our_key_is_unknown_and_written_over(servers: Settings, raw: Redis, run: str) -> None:
+    tier = redis_tier(servers)
+    raw.rpush(redis_key(run), "not a string")
+    raw.expire(redis_key(run), 60)
+    assert tier.get_many([run]) == {}
+    tier.put_many({run: analysis(1)})
+    assert tier.get_many([run]) == {run: analysis(1)}
+    tier.close()
+
+
+@pytest.mark.servers
+def test_a_value_cut_by_one_byte_is_unknown(servers: Settings, raw: Redis, run: str) -> None:
+    tier = redis_tier(servers)
+    raw.set(redis_key(run), analysis_to_bytes(analysis(1))[:-1], ex=60)
+    assert tier.get_many([run]) == {}
+    tier.close()
+
+
+@pytest.mark.servers
+def test_a_connection_that_redis_dropped_is_replaced(servers: Settings, raw: Redis, run: str) -> None:
+    tier = redis_tier(servers)
+    tier.put_many({run: analysis(1)})
+    ours = tier._redis.client_id()
+    raw.client_kill_filter(_id=str(ours))
+    assert tier.get_many([run]) == {run: analysis(1)}
+    tier.close()
+
+
+def test_the_fake_fails_on_demand() -> None:
+    tier = MemorySharedTier()
+    tier.put_many({"a": analysis(1), "b": analysis(2)})
+    tier.corrupt.add("a")
+    assert tier.get_many(["a", "b"]) == {"b": analysis(2)}
+    tier.put_many({"a": analysis(3)})
+    assert tier.get_many(["a"]) == {"a": analysis(3)}
+    tier.down = True
+    with pytest.raises(TierError):
+        tier.get_many(["a"])
+    with pytest.raises(TierError):
+        tier.put_many({})
+    assert tier.calls == 6

@@ -1,0 +1,171 @@
+"""What an outsider sees: plain confluent-kafka and fastavro, nothing of the product.
+
+The oracle reads committed records only, and knows the input offsets that it produced itself.
+"""
+
+import io
+import json
+import struct
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import fastavro
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.schema_registry import SchemaRegistryClient
+
+INPUT_TIMEOUT_S = 30
+
+
+@dataclass
+class Seen:
+    """Everything that became visible."""
+
+    results: list[dict[str, object]] = field(default_factory=list)
+    segments: list[dict[str, object]] = field(default_factory=list)
+    ledger: list[dict[str, object]] = field(default_factory=list)
+    dead: list[tuple[bytes | None, bytes | None, dict[str, bytes | None]]] = field(default_factory=list)
+
+    def outcomes(self, topic: str) -> dict[tuple[int, int], list[tuple[str, str]]]:
+        """Per input offset of ``topic``, what it became: every one that is visible."""
+        found: dict[tuple[int, int], list[tuple[str, str]]] = {}
+        for row in self.results:
+            assert row["input_topic"] == topic
+            place = (int(str(row["input_partition"])), int(str(row["input_offset"])))
+            found.setdefault(place, []).append(("result", str(row["status"])))
+        for _, _, headers in self.dead:
+            place = (int(headers["sp-origin-partition"] or b""), int(headers["sp-origin-offset"] or b""))
+            found.setdefault(place, []).append(("dead_letter", (headers["sp-reason"] or b"").decode()))
+        return found
+
+
+class Oracle:
+    """Produces to the input, reads the outputs."""
+
+    def __init__(self, bootstrap: str, registry: str, topics: Mapping[str, str]) -> None:
+        self._bootstrap = bootstrap
+        self._topics = topics
+        self.registry = SchemaRegistryClient({"url": registry})
+        self._schemas: dict[int, object] = {}
+        self._producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
+        self._admin = AdminClient({"bootstrap.servers": bootstrap})
+        self._watchers = {
+            level: Consumer({"bootstrap.servers": bootstrap, "group.id": "oracle", "isolation.level": level})
+            for level in ("read_committed", "read_uncommitted")
+        }
+        self._watched: list[TopicPartition] = []
+
+    def produce(
+        self, value: bytes | None, key: bytes, headers: Sequence[tuple[str, bytes]] = (), timestamp_ms: int = 0
+    ) -> tuple[int, int]:
+        """Produce one input record; its partition and offset."""
+        placed: list[tuple[int, int]] = []
+
+        def delivered(error: KafkaError | None, message: object) -> None:
+            assert error is None, error
+            placed.append((message.partition(), message.offset()))  # type: ignore[attr-defined]  # a Message
+
+        self._producer.produce(
+            self._topics["input"],
+            value=value,
+            key=key,
+            headers=list(headers),
+            timestamp=timestamp_ms or int(time.time() * 1000),
+            on_delivery=delivered,
+        )
+        assert self._producer.flush(INPUT_TIMEOUT_S) == 0
+        return placed[0]
+
+    def encode(self, schema_id: int, schema: Mapping[str, object], fields: Mapping[str, object]) -> bytes:
+        """Confluent's wire format, by hand."""
+        out = io.BytesIO()
+        out.write(struct.pack(">bI", 0, schema_id))
+        fastavro.schemaless_writer(out, fastavro.parse_schema(dict(schema)), dict(fields))
+        return out.getvalue()
+
+    def read(self, name: str, isolation: str = "read_committed") -> Iterator[object]:
+        """Every message of a topic from its start to its end now."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._bootstrap,
+                "group.id": "oracle",
+                "enable.auto.commit": False,
+                "isolation.level": isolation,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+            }
+        )
+        try:
+            topic = self._topics[name]
+            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+            left = set(partitions)
+            deadline = time.monotonic() + 60
+            while left:
+                assert time.monotonic() < deadline, f"{topic}: no end of {left} in 60 s"
+                message = consumer.poll(1)
+                if message is None:
+                    continue
+                error = message.error()
+                if error is None:
+                    yield message
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    left.discard(message.partition())
+                else:
+                    raise KafkaException(error)
+        finally:
+            consumer.close()
+
+    def seen(self) -> Seen:
+        """Everything that a read_committed reader sees now."""
+        seen = Seen()
+        for name, rows in (("results", seen.results), ("segments", seen.segments), ("ledger", seen.ledger)):
+            rows.extend(self._decode(message.value()) for message in self.read(name))  # type: ignore[attr-defined]  # a Message
+        for message in self.read("dead"):
+            headers = dict(message.headers() or ())  # type: ignore[attr-defined]  # a Message
+            seen.dead.append((message.key(), message.value(), headers))  # type: ignore[attr-defined]  # a Message
+        return seen
+
+    def transaction_is_open(self) -> bool:
+        """Whether some output partition holds records that no read_committed reader may see yet."""
+        ends = {level: self._ends(level) for level in ("read_committed", "read_uncommitted")}
+        return any(ends["read_committed"][place] < end for place, end in ends["read_uncommitted"].items())
+
+    def position(self, group: str) -> int:
+        """Sum of the group's committed offsets of the input topic."""
+        found = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+        committed = next(iter(found.values())).result(timeout=20).topic_partitions
+        return sum(max(p.offset, 0) for p in committed if p.topic == self._topics["input"])
+
+    def close(self) -> None:
+        """Drop the connections."""
+        for consumer in self._watchers.values():
+            consumer.close()
+
+    def _ends(self, isolation: str) -> dict[tuple[str, int], int]:
+        consumer = self._watchers[isolation]
+        if not self._watched:
+            for name in ("ledger", "results"):
+                topic = self._topics[name]
+                partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+                self._watched += [TopicPartition(topic, partition) for partition in partitions]
+        ends = {}
+        for place in self._watched:
+            watermarks = consumer.get_watermark_offsets(place, timeout=10)
+            assert watermarks is not None, f"no answer for {place}"
+            ends[place.topic, place.partition] = watermarks[1]
+        return ends
+
+    def _decode(self, value: bytes) -> dict[str, object]:
+        magic, schema_id = struct.unpack(">bI", value[:5])
+        assert magic == 0
+        if schema_id not in self._schemas:
+            text = self.registry.get_schema(schema_id).schema_str
+            assert text is not None
+            self._schemas[schema_id] = fastavro.parse_schema(json.loads(text))
+        stream = io.BytesIO(value[5:])
+        row = fastavro.schemaless_reader(stream, self._schemas[schema_id], None)  # type: ignore[arg-type]  # a parsed schema
+        assert stream.tell() == len(value) - 5
+        assert isinstance(row, dict)
+        return row

@@ -1,0 +1,205 @@
+import random
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+import soundfile
+from minio import Minio
+from streamproc.local.stack import Stack, down, up
+from streamproc.wiring import prepare
+from tests.conftest import nothing_more
+
+from streamproc.settings import Settings
+from tests.e2e.corpus import HELD_OUT, HOUR_MS, MOST_BYTES, MOST_SECONDS, Corpus, Planned
+from tests.e2e.oracle import Oracle, Seen
+from tests.e2e.reference import reference_scores
+from tests.e2e.workers import Worker
+
+SEED = 20
+EVENTS = 200
+LABELS = ("angry", "disgusted", "fearful", "happy", "neutral", "other", "sad", "surprised", "unknown")
+
+
+def tell(_server: str, _text: str) -> None:
+    """Nobody listens."""
+
+
+@pytest.fixture
+def own(servers: Settings) -> Settings:
+    """The session's servers, with topics and a group that nobody else uses."""
+    name = f"e2e-{uuid.uuid4().hex[:8]}"
+    topics = servers.topics.model_copy(
+        update={
+            "recordings": f"{name}.recordings",
+            "results": f"{name}.results",
+            "segments": f"{name}.segments",
+            "ledger": f"{name}.ledger",
+            "partitions": 4,
+        }
+    )
+    kafka = servers.kafka.model_copy(update={"group": name, "transactional_prefix": name})
+    return servers.model_copy(update={"topics": topics, "kafka": kafka})
+
+
+@pytest.fixture
+def oracle(own: Settings) -> Iterator[Oracle]:
+    prepare(own)
+    names = {
+        "input": own.topics.recordings,
+        "results": own.topics.results,
+        "segments": own.topics.segments,
+        "ledger": own.topics.ledger,
+        "dead": own.topics.dead_letters,
+    }
+    oracle = Oracle(own.kafka.bootstrap_servers, own.registry.url, names)
+    yield oracle
+    oracle.close()
+
+
+@pytest.fixture
+def worker(own: Settings, tmp_path: Path) -> Iterator[Worker]:
+    environment = {
+        "STREAMPROC_KAFKA__BOOTSTRAP_SERVERS": own.kafka.bootstrap_servers,
+        "STREAMPROC_KAFKA__GROUP": own.kafka.group,
+        "STREAMPROC_KAFKA__TRANSACTIONAL_PREFIX": own.kafka.transactional_prefix,
+        "STREAMPROC_KAFKA__SLOT": "0",
+        "STREAMPROC_REGISTRY__URL": own.registry.url,
+        "STREAMPROC_REDIS__URL": own.redis.url.get_secret_value() if own.redis.url else "",
+        "STREAMPROC_STORAGE__ENDPOINT": own.storage.endpoint,
+        "STREAMPROC_STORAGE__ACCESS_KEY": own.storage.access_key.get_secret_value(),
+        "STREAMPROC_STORAGE__SECRET_KEY": own.storage.secret_key.get_secret_value(),
+        "STREAMPROC_STORAGE__BUCKET": own.storage.bucket,
+        "STREAMPROC_TOPICS__RECORDINGS": own.topics.recordings,
+        "STREAMPROC_TOPICS__RESULTS": own.topics.results,
+        "STREAMPROC_TOPICS__SEGMENTS": own.topics.segments,
+        "STREAMPROC_TOPICS__LEDGER": own.topics.ledger,
+        "STREAMPROC_AUDIO__MAX_OBJECT_BYTES": str(MOST_BYTES),
+        "STREAMPROC_AUDIO__MAX_SECONDS": str(MOST_SECONDS),
+        "STREAMPROC_FLOW__MICRO_BATCH_RECORDS": "4",  # many small transactions: more of them to be killed in
+        "STREAMPROC_HTTP__PORT": "0",
+    }
+    worker = Worker(environment, tmp_path)
+    yield worker
+    worker.stop()
+
+
+def until(
+    true: Callable[[], bool], seconds: float, why: Callable[[], str], each: Callable[[], None] = lambda: None
+) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain: {why()}"
+        each()
+        time.sleep(0.2)
+
+
+def plan(corpus: Corpus) -> list[Planned]:
+    """Exactly 200 events, shuffled: every bad kind, silence and blip, the rest good ones with repeats."""
+    others = [*corpus.bad(), *corpus.quiet()]
+    planned = others + corpus.good(EVENTS - len(others), SEED)
+    random.Random(SEED).shuffle(planned)
+    assert len(planned) == EVENTS
+    return planned
+
+
+def produce(oracle: Oracle, planned: list[Planned], placed: dict[tuple[int, int], Planned]) -> None:
+    for one in planned:
+        timestamp = int(time.time() * 1000) - HOUR_MS if one.old else 0
+        place = oracle.produce(one.value, f"call-{len(placed) % 11}".encode(), one.headers, timestamp)
+        placed[place] = one
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_kills_inside_a_transaction_and_a_broker_restart_leave_one_outcome_per_offset(
+    stack: Stack, own: Settings, oracle: Oracle, worker: Worker
+) -> None:
+    address = urlsplit(own.storage.endpoint)
+    store = Minio(
+        address.netloc,
+        access_key=own.storage.access_key.get_secret_value(),
+        secret_key=own.storage.secret_key.get_secret_value(),
+        secure=False,
+    )
+    corpus = Corpus(oracle, store, own.storage.bucket, f"{own.topics.recordings}-value")
+    planned = plan(corpus)
+    placed: dict[tuple[int, int], Planned] = {}
+
+    produce(oracle, planned[:120], placed)
+    for kill in (1, 2):
+        worker.start()
+        until(lambda: not oracle.transaction_is_open(), 60, worker.tail)
+        worker.kill_in_a_transaction(oracle.transaction_is_open)
+        assert oracle.position(own.kafka.group) < 120, f"kill {kill} came after the work was done"
+    worker.start()
+    produce(oracle, planned[120:160], placed)
+    down(stack.settings, tell, only=["kafka"])
+    up(stack.settings, tell, nothing_more)
+    produce(oracle, planned[160:], placed)
+    until(lambda: oracle.position(own.kafka.group) == EVENTS, 180, worker.tail, worker.supervise)
+    assert worker.stop() == 0, worker.tail()
+
+    seen = oracle.seen()
+    outcomes = seen.outcomes(own.topics.recordings)
+    wrong = {
+        place: (one.end, outcomes.get(place))
+        for place, one in placed.items()
+        if [":".join(end) for end in outcomes.get(place, ())] != [one.end]
+    }
+    assert not wrong
+    assert outcomes.keys() == placed.keys()
+    assert_dead_letters_are_the_originals(seen, placed)
+    assert_ledger_counts(seen, own.topics.recordings, placed)
+    assert_equal_to_the_reference(seen, placed)
+    assert_same_event_same_result(seen, placed)
+
+
+def assert_dead_letters_are_the_originals(seen: Seen, placed: dict[tuple[int, int], Planned]) -> None:
+    for _key, value, headers in seen.dead:
+        one = placed[int(headers["sp-origin-partition"] or b""), int(headers["sp-origin-offset"] or b"")]
+        assert value == one.value
+        assert {name: headers[name] for name, _ in one.headers} == dict(one.headers)
+
+
+def assert_ledger_counts(seen: Seen, topic: str, placed: dict[tuple[int, int], Planned]) -> None:
+    """The ledger covers each partition without hole or overlap."""
+    rows = [row for row in seen.ledger if row["input_topic"] == topic]
+    covered = Counter(
+        (int(str(row["input_partition"])), offset)
+        for row in rows
+        for offset in range(int(str(row["first_offset"])), int(str(row["last_offset"])) + 1)
+    )
+    assert covered == Counter(placed.keys())
+    counts = Counter(one.end.partition(":")[0] for one in placed.values())
+    assert sum(int(str(row["results"])) for row in rows) == counts["result"]
+    assert sum(int(str(row["dead_letters"])) for row in rows) == counts["dead_letter"]
+
+
+def assert_equal_to_the_reference(seen: Seen, placed: dict[tuple[int, int], Planned]) -> None:
+    """Each result equals what FunASR says of that clip alone; the labels reach the accuracy that is recorded."""
+    names = sorted({one.clip for one in placed.values() if one.clip})
+    waves = {name: soundfile.read(HELD_OUT / name, dtype="float32")[0] for name in names}
+    expected = reference_scores(waves)
+    right, worst = 0, 0.0
+    for row in seen.results:
+        one = placed[int(str(row["input_partition"])), int(str(row["input_offset"]))]
+        if one.clip:
+            got = np.array([row[f"score_{label}"] for label in LABELS], float)
+            worst = max(worst, float(np.abs(got - expected[one.clip]).max()))
+            right += row["label"] == one.label
+    assert worst <= 1e-4
+    print(f"largest score difference to FunASR {worst:.1e} over {len(names)} clips")  # noqa: T201  # shown with -rP
+
+
+def assert_same_event_same_result(seen: Seen, placed: dict[tuple[int, int], Planned]) -> None:
+    by_event: dict[str, set[str]] = {}
+    for row in seen.results:
+        by_event.setdefault(str(row["event_id"]), set()).add(str(row["result_id"]))
+    assert all(len(ids) == 1 for ids in by_event.values())
+    repeated = Counter(one.event_id for one in placed.values() if one.event_id)
+    assert max(repeated.values()) > 1, "no event was sent twice"

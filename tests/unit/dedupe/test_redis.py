@@ -1,0 +1,241 @@
+"""What the Redis tier makes of a server that refuses, stalls or talks nonsense."""
+
+import contextlib
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from prometheus_client import generate_latest
+from pydantic import SecretStr
+
+from streamproc.dedupe.breaker import BreakerPolicy
+from streamproc.dedupe.redis import MOST_VALUE_BYTES, RedisTier, redis_key
+from streamproc.errors import TierError, UsageError
+from streamproc.records.analysis import Analysis, AudioInfo, Status
+from streamproc.records.identity import content_key
+from streamproc.settings import RedisSettings
+from streamproc.telemetry.metrics import Metrics
+from streamproc.testing.clock import ManualClock
+
+SECRET = "sekrit"
+PATIENT = BreakerPolicy(failures=1000)
+
+
+def analysis(codec: str) -> Analysis:
+    return Analysis(Status.NO_SPEECH, (), (), 0, AudioInfo(1000, 16_000, 1, codec), ())
+
+
+def encode(value: Analysis) -> bytes:
+    return value.info.codec.encode()
+
+
+def decode(value: bytes) -> Analysis:
+    if value.startswith(b"?"):
+        raise ValueError("does not verify")
+    return analysis(value.decode())
+
+
+class LyingRedis:
+    """A TCP server that answers each command with the same bytes; None is silence, b"" hangs up."""
+
+    def __init__(self) -> None:
+        self.answer: bytes | None = None
+        self.received = b""
+        self.connections: list[socket.socket] = []
+        self._stopped = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    @property
+    def url(self) -> SecretStr:
+        return SecretStr(f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0")
+
+    def close(self) -> None:
+        self._stopped.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self.connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(5)
+            assert not thread.is_alive()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections.append(connection)
+            self._threads.append(threading.Thread(target=self._serve, args=(connection,)))
+            self._threads[-1].start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            while data := connection.recv(65_536):
+                self.received += data
+                if b"SETINFO" in data:
+                    connection.sendall(b"+OK\r\n" * data.count(b"SETINFO"))
+                elif self.answer is None:
+                    self._stopped.wait(10)
+                elif not self.answer:
+                    return
+                else:
+                    connection.sendall(self.answer)
+
+
+class World:
+    def __init__(self) -> None:
+        self.server = LyingRedis()
+        self.clock = ManualClock()
+        self.metrics = Metrics()
+        self.tiers: list[RedisTier] = []
+
+    def tier(self, url: SecretStr | None = None, policy: BreakerPolicy = PATIENT) -> RedisTier:
+        settings = RedisSettings(url=url or self.server.url, timeout_s=0.2)
+        self.tiers.append(RedisTier(settings, encode, decode, self.clock, self.metrics, policy))
+        return self.tiers[-1]
+
+    def exposes(self, line: str) -> bool:
+        return line in generate_latest(self.metrics.registry).decode().splitlines()
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    world = World()
+    yield world
+    for tier in world.tiers:
+        tier.close()
+    world.server.close()
+
+
+REFUSALS = [
+    b"-READONLY You can't write against a read only replica.\r\n",
+    b"-MISCONF Errors writing to the AOF file: No space left on device\r\n",
+    b"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+    b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n",
+    b"-LOADING Redis is loading the dataset in memory\r\n",
+    b"-NOAUTH Authentication required.\r\n",
+    b"-NOPERM User reader has no permissions to run the 'set' command\r\n",
+    b"-CLUSTERDOWN The cluster is down\r\n",
+    b"-MOVED 1234 127.0.0.1:7000\r\n",
+    b"-ERR " + SECRET.encode() + b"\r\n",
+    b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    b":7\r\n",
+    b"+OK\r\n",
+    b"*1\r\n$1\r\nx\r\n",
+    b"",
+    None,
+]
+
+
+@pytest.mark.parametrize("answer", REFUSALS, ids=lambda a: a.split()[0].decode() if a else repr(a))
+def test_each_refusal_of_a_read_is_a_tier_error(world: World, answer: bytes | None) -> None:
+    world.server.answer = answer
+    with pytest.raises(TierError) as caught:
+        world.tier().get_many(["a", "b"])
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert world.exposes('streamproc_tier_errors_total{fault="unavailable"} 1.0')
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [a for a in REFUSALS if a not in (b":7\r\n", b"+OK\r\n", b"*1\r\n$1\r\nx\r\n")],
+    ids=lambda a: a.split()[0].decode() if a else repr(a),
+)
+def test_each_refusal_of_a_write_is_a_tier_error(world: World, answer: bytes | None) -> None:
+    world.server.answer = answer
+    with pytest.raises(TierError) as caught:
+        world.tier().put_many({"a": analysis("pcm")})
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_silent_server_costs_one_time_out(world: World) -> None:
+    started = time.monotonic()
+    with pytest.raises(TierError, match="TimeoutError"):
+        world.tier().get_many(["a"])
+    assert time.monotonic() - started < 1
+
+
+def test_nobody_there_is_a_tier_error(world: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(TierError, match="ConnectionError"):
+        world.tier(SecretStr(f"redis://user:{SECRET}@127.0.0.1:{port}/0")).get_many(["a"])
+
+
+def test_many_keys_are_one_command(world: World) -> None:
+    world.server.answer = b"*3\r\n$3\r\npcm\r\n$-1\r\n$4\r\nflac\r\n"
+    found = world.tier().get_many(["a", "b", "c"])
+    assert found == {"a": analysis("pcm"), "c": analysis("flac")}
+    assert world.server.received.count(b"MGET") == 1
+
+
+def test_a_value_that_does_not_verify_is_unknown_counted_and_logged(world: World) -> None:
+    world.server.answer = b"*3\r\n$3\r\npcm\r\n$2\r\n?!\r\n$1\r\n?\r\n"
+    with structlog.testing.capture_logs() as said:
+        found = world.tier().get_many(["a", "b", "c"])
+    assert found == {"a": analysis("pcm")}
+    assert world.exposes('streamproc_tier_errors_total{fault="corrupt"} 2.0')
+    assert said == [{"event": "values in redis do not verify", "count": 2, "log_level": "warning"}]
+
+
+def test_a_write_expires(world: World) -> None:
+    world.server.answer = b"+OK\r\n"
+    world.tier().put_many({"a": analysis("pcm")})
+    assert b"\r\nSET\r\n" in world.server.received
+    assert b"\r\nEX\r\n$5\r\n86400\r\n" in world.server.received
+
+
+def test_a_value_that_is_too_large_to_share_is_not_sent(world: World) -> None:
+    world.tier().put_many({"a": analysis("x" * (MOST_VALUE_BYTES + 1))})
+    assert world.server.connections == []
+
+
+def test_nothing_to_ask_is_not_asked(world: World) -> None:
+    assert world.tier().get_many([]) == {}
+    world.tier().put_many({})
+    assert world.server.connections == []
+
+
+def test_a_server_that_fails_in_a_row_is_left_alone_and_then_tried_again(world: World) -> None:
+    world.server.answer = b"-READONLY x\r\n"
+    tier = world.tier(policy=BreakerPolicy(failures=2, rest_s=5))
+    with structlog.testing.capture_logs() as said:
+        for _ in range(5):
+            with pytest.raises(TierError):
+                tier.get_many(["a"])
+        asked = world.server.received.count(b"MGET")
+        assert world.exposes('streamproc_dependency_down{dependency="redis"} 1.0')
+        world.clock.advance(5)
+        world.server.answer = b"*1\r\n$3\r\npcm\r\n"
+        assert tier.get_many(["a"]) == {"a": analysis("pcm")}
+    assert asked == 2
+    assert world.exposes('streamproc_dependency_down{dependency="redis"} 0.0')
+    assert world.exposes('streamproc_tier_errors_total{fault="unavailable"} 5.0')
+    assert [line["log_level"] for line in said] == ["warning", "info"]
+
+
+@pytest.mark.parametrize("url", ["", "http://host", f"redis://user:{SECRET}@host:port/0"])
+def test_a_url_that_redis_cannot_have_is_refused_without_repeating_it(world: World, url: str) -> None:
+    settings = RedisSettings(url=SecretStr(url))
+    with pytest.raises(UsageError, match=r"redis\.url") as caught:
+        RedisTier(settings, encode, decode, world.clock, world.metrics)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_no_url_is_refused_too(world: World) -> None:
+    with pytest.raises(UsageError, match=r"redis\.url"):
+        RedisTier(RedisSettings(url=None), encode, decode, world.clock, world.metrics)
+
+
+def test_a_key_is_short_printable_and_its_own() -> None:
+    keys = {redis_key(content_key("global", f"{i:064x}", "f" * 32)) for i in range(100)}
+    assert len(keys) == 100
+    assert all(key.startswith("sp:a:") and len(key) == 37 and key.isascii() for key in keys)

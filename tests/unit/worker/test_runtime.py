@@ -1,0 +1,211 @@
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from streamproc.arena import Arena
+from streamproc.errors import DependencyDownError, FatalError
+from streamproc.records.record import Record, TopicPartition
+from streamproc.settings import FlowSettings, Settings
+from streamproc.telemetry.clock import SystemClock
+from streamproc.telemetry.metrics import Metrics
+from streamproc.testing.codec import JsonEvents, JsonRows, encode_event
+from streamproc.testing.decoders import FakeDecoders, recording
+from streamproc.testing.device import FakeDevice
+from streamproc.testing.harness import DictTier
+from streamproc.testing.sink import MemorySink
+from streamproc.testing.source import MemorySource
+from streamproc.testing.store import MemoryStore
+from streamproc.worker.calls import Wake
+from streamproc.worker.ports import Assignments, Source
+from streamproc.worker.runtime import Parts, Runtime
+
+IN = "audio.recordings"
+
+
+class Decoders(FakeDecoders):
+    """The fake ones, as children that never restart."""
+
+    restarts = 0
+
+    def start(self, now: float) -> None:
+        del now
+
+    def filenos(self) -> tuple[int, ...]:
+        return ()
+
+    def close(self) -> None:
+        pass
+
+
+class Device(FakeDevice):
+    """The fake one, as a process."""
+
+    def __init__(self, arena: Arena) -> None:
+        super().__init__(arena)
+        self._wake = Wake()
+
+    def start(self) -> None:
+        pass
+
+    def fileno(self) -> int:
+        return self._wake.fileno()
+
+    def close(self) -> None:
+        self._wake.close()
+
+
+@dataclass
+class Running:
+    runtime: Runtime
+    sink: MemorySink
+    store: MemoryStore
+    device: Device
+    sources: list[MemorySource]
+    ended: list[BaseException | None] = field(default_factory=list)
+
+    @property
+    def source(self) -> MemorySource:
+        until(lambda: bool(self.sources))
+        return self.sources[0]
+
+    def feed(self, *keys: str, partition: int = 0, start: int = 0) -> None:
+        for offset, key in enumerate(keys, start):
+            self.store.put("recordings", key, recording(1000, name=key), "audio/wav")
+            value = encode_event(object_key=key, event_id=key)
+            self.source.feed(Record(IN, partition, offset, int(time.time() * 1000), b"k", value))
+
+
+def until(true: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Running]]:
+    running: list[tuple[Running, threading.Thread]] = []
+
+    def begin(flow: FlowSettings | None = None, sink: MemorySink | None = None) -> Running:
+        settings = Settings(flow=flow or FlowSettings())
+        arena, sources = Arena(8), list[MemorySource]()
+        store, device, kept = MemoryStore(), Device(arena), sink or MemorySink()
+
+        def open_source(assignments: Assignments) -> Source:
+            sources.append(MemorySource(assignments, [TopicPartition(IN, 0), TopicPartition(IN, 1)]))
+            return sources[-1]
+
+        parts = Parts(
+            arena, Decoders(arena), device, open_source, kept, JsonEvents(), JsonRows(), store, DictTier(), None, "0"
+        )
+        runtime = Runtime(settings, parts, SystemClock(), Metrics())
+        one = Running(runtime, kept, store, device, sources)
+
+        def run() -> None:
+            try:
+                runtime.run()
+            except BaseException as error:  # noqa: BLE001  # the test looks at it
+                one.ended.append(error)
+            else:
+                one.ended.append(None)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        running.append((one, thread))
+        return one
+
+    yield begin
+    for one, thread in running:
+        one.runtime.stop()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_records_flow_and_a_stop_drains_and_leaves_the_group(start: Callable[..., Running]) -> None:
+    worker = start()
+    worker.feed("a", "b", "c")
+    until(lambda: worker.sink.position(IN, 0) == 3)
+    assert worker.runtime.ready
+    worker.device.held = True
+    worker.feed("d", start=3)
+    until(lambda: worker.runtime.status()["in_flight"]["records"] == 1)  # type: ignore[index]  # it is a dict
+    worker.runtime.stop()
+    worker.device.held = False
+    until(lambda: bool(worker.ended))
+    assert worker.ended == [None]
+    assert worker.sink.position(IN, 0) == 4
+    assert worker.source.closed
+
+
+def test_nothing_is_polled_before_the_broker_was_reached(start: Callable[..., Running]) -> None:
+    class Away(MemorySink):
+        tries = 0
+
+        def open(self) -> None:
+            self.tries += 1
+            if self.tries < 3:
+                raise DependencyDownError("kafka", "away")
+
+    sink = Away()
+    worker = start(sink=sink)
+    until(lambda: worker.runtime.state == "working")
+    assert sink.tries == 3
+
+
+def test_a_full_pipeline_is_not_polled_into_but_the_group_is_still_served(start: Callable[..., Running]) -> None:
+    worker = start(FlowSettings(micro_batches=1, pause_after_s=0.2))
+    worker.device.held = True
+    worker.feed("a")
+    until(lambda: worker.runtime.status()["in_flight"]["records"] == 1)  # type: ignore[index]  # it is a dict
+    worker.feed("b", start=1)
+    until(lambda: worker.source.paused == {TopicPartition(IN, 0), TopicPartition(IN, 1)})
+    polls = worker.source.polls
+    until(lambda: worker.source.polls > polls + 1)
+    assert worker.runtime.status()["in_flight"]["records"] == 1  # type: ignore[index]  # it is a dict
+    worker.device.held = False
+    until(lambda: worker.sink.position(IN, 0) == 2)
+    assert worker.source.paused == frozenset()
+
+
+def test_a_revoke_waits_for_the_device_and_only_inside_its_budget(start: Callable[..., Running]) -> None:
+    worker = start(FlowSettings(drain_s=0.5))
+    worker.device.held = True
+    worker.feed("a")
+    until(lambda: worker.runtime.status()["in_flight"]["records"] == 1)  # type: ignore[index]  # it is a dict
+    began = time.monotonic()
+    worker.source.take_away(TopicPartition(IN, 0))
+    until(lambda: worker.runtime.status()["partitions"] == [f"{IN}/1"])
+    assert time.monotonic() - began >= 0.4
+    worker.device.held = False
+    worker.feed("b", partition=1)
+    until(lambda: worker.sink.position(IN, 1) == 1)
+    assert worker.sink.position(IN, 0) is None
+
+
+def test_a_revoke_commits_what_the_device_finishes_in_time(start: Callable[..., Running]) -> None:
+    worker = start()
+    worker.device.held = True
+    worker.feed("a")
+    until(lambda: worker.runtime.status()["in_flight"]["records"] == 1)  # type: ignore[index]  # it is a dict
+    worker.source.take_away(TopicPartition(IN, 0))
+    time.sleep(0.3)
+    worker.device.held = False
+    until(lambda: worker.sink.position(IN, 0) == 1)
+
+
+def test_a_fatal_source_ends_the_worker(start: Callable[..., Running]) -> None:
+    worker = start()
+    worker.source.error = FatalError("fenced")
+    until(lambda: bool(worker.ended))
+    assert isinstance(worker.ended[0], FatalError)
+
+
+def test_a_fatal_sink_ends_the_worker_without_waiting_for_the_drain(start: Callable[..., Running]) -> None:
+    worker = start()
+    worker.sink.error = FatalError("commit of unknown fate")
+    worker.feed("a")
+    until(lambda: bool(worker.ended))
+    assert str(worker.ended[0]) == "commit of unknown fate"
