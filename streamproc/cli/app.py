@@ -16,7 +16,6 @@ from streamproc.cli.status import status
 from streamproc.cli.up import up
 from streamproc.cli.worker import worker
 from streamproc.errors import DependencyDownError, ExitCode, FatalError, NoRestartError, StreamprocError
-from streamproc.telemetry.log import get_log
 
 NEXT: Mapping[type[StreamprocError], str] = MappingProxyType(
     {
@@ -46,6 +45,8 @@ def _tell(command: str, error: StreamprocError) -> None:
     """Say what went wrong and what to do; the worker says it as a line of its log."""
     following = next((text for kind, text in NEXT.items() if isinstance(error, kind)), "")
     if command == "worker":
+        from streamproc.telemetry.log import get_log
+
         get_log(__name__).error("worker ended", error=type(error).__name__, detail=f"{error}. {following}".rstrip())
     else:
         typer.secho("error: ", err=True, nl=False, fg="red", bold=True)
@@ -69,14 +70,15 @@ def _version(*, wanted: bool) -> None:
         raise typer.Exit(ExitCode.DONE)
 
 
+# What the group itself reads: `debug` is taken from the context where errors are told, `version` acts by its callback.
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Version = Annotated[
+    bool, typer.Option("--version", callback=lambda value: _version(wanted=value), is_eager=True, help="Say it.")
+]
+
+
 @app.callback()
-def root(
-    *,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read from the context where errors are told
-    version: Annotated[  # noqa: ARG001  # acts by its callback
-        bool, typer.Option("--version", callback=lambda value: _version(wanted=value), is_eager=True, help="Say it.")
-    ] = False,
-) -> None:
+def root(*, debug: Debug = False, version: Version = False) -> None:  # see above
     """Recordings in, emotion results out, exactly once.
 
     Recordings lie in an S3 bucket, events about them on a Kafka topic; workers turn each event into one result.

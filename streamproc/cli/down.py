@@ -18,12 +18,12 @@ def down(
 
     Example: `streamproc down`
     """
-    from streamproc.operate.progress import ServerProgress
     from streamproc.local import stack
+    from streamproc.operate.progress import LiveProgress
 
     settings = load_settings()
-    with ServerProgress() as progress:
-        stopped = stack.down(settings, progress.report, wipe=wipe)
+    with LiveProgress() as progress:
+        stopped = stack.down(settings, progress.server, wipe=wipe)
     typer.echo(f"Stopped: {', '.join(stopped) or 'nothing, no server ran'}.")
     if wipe:
         typer.echo("Their data is removed.")

@@ -36,7 +36,7 @@ def server_table(servers: Sequence[ServerStatus]) -> Table:
 def span(seconds: float) -> str:
     """A length of time in its two largest units."""
     left = int(seconds)
-    parts = []
+    parts: list[str] = []
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
         count, left = divmod(left, size)
         if count or (unit == "s" and not parts):

@@ -14,13 +14,13 @@ def up() -> None:
 
     Example: `streamproc up && streamproc status`
     """
-    from streamproc.operate.progress import ServerProgress
     from streamproc.local import stack
+    from streamproc.operate.progress import LiveProgress
     from streamproc.wiring import prepare
 
     settings = load_settings()
-    with ServerProgress() as progress:
-        ready = stack.up(settings, progress.report, prepare)
+    with LiveProgress() as progress:
+        ready = stack.up(settings, progress.server, prepare)
     started = ", ".join(sorted(ready.started)) or "nothing, all ran already"
     typer.echo(f"Ready. Started: {started}. Addresses: {LOCAL_ENV}")
     typer.echo("Next: `streamproc worker` in another terminal, then `streamproc publish my.wav`, `streamproc results`.")

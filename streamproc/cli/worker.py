@@ -1,7 +1,6 @@
 """``streamproc worker``."""
 
 from streamproc.settings import LogSettings, load_settings
-from streamproc.telemetry.log import configure_log
 
 
 def worker() -> None:
@@ -14,6 +13,8 @@ def worker() -> None:
 
     Example: `STREAMPROC_HTTP__PORT=9465 streamproc worker`
     """
+    from streamproc.telemetry.log import configure_log
+
     configure_log(LogSettings())  # settings that cannot be read are told in the log's own shape too
     settings = load_settings()
     configure_log(settings.log)

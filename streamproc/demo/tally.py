@@ -71,6 +71,11 @@ class Tally:
         return self._sent[place]
 
     @property
+    def sent(self) -> int:
+        """Offsets in."""
+        return len(self._sent)
+
+    @property
     def done(self) -> int:
         """Offsets that have an end."""
         return len(self._ends)

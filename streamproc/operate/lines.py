@@ -9,7 +9,8 @@ from streamproc.operate.scores import bar, scores_of, style
 from streamproc.records.result import EmotionResult
 
 BAR_WIDTH = 16
-RESULTS = f"{'produced (UTC)':<19}  {'recording':<32}  {'label':<10} {'scores':<{BAR_WIDTH}} {'conf':>4}  " + (
+RESULTS = (
+    f"{'produced (UTC)':<19}  {'recording':<32}  {'label':<10} {'scores':<{BAR_WIDTH}} {'conf':>4}  "
     f"{'seconds':>8} {'segments':>8}  {'tier':<8} {'ms':>7}"
 )
 DEAD_LETTERS = f"{'given up (UTC)':<19}  {'input offset':<32}  {'reason':<18}  message"

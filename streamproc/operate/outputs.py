@@ -50,6 +50,11 @@ class Outputs:
         while not self._tail.reached(ends):
             yield from self.poll(1.0)
 
+    def forever(self) -> Iterator[Output]:
+        """Rows as they come, without an end."""
+        while True:
+            yield from self.poll(1.0)
+
     def _row(self, record: Record, kind: type[T]) -> T:
         try:
             schema_id, payload = unframe(record.value or b"")

@@ -1,21 +1,25 @@
-"""What happens to local servers, while it happens."""
+"""What is happening, while it happens: on stderr, one live line for each thing on a terminal, plain lines elsewhere."""
 
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+PLAIN_STEPS = 4
+"""How often a count is told where no bar can be drawn."""
 
 
-class ServerProgress:
-    """One line for each server on a terminal, one line for each event elsewhere; all on stderr."""
+class LiveProgress:
+    """Servers that get ready, and counts that grow."""
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
         self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.fields[server]:<10}"),
+            SpinnerColumn(finished_text="[green]✓[/]"),
+            TextColumn("{task.fields[name]:<10}"),
+            BarColumn(24),
             TimeElapsedColumn(),
             TextColumn("{task.description}"),
             console=self._console,
@@ -33,11 +37,26 @@ class ServerProgress:
         if self._console.is_terminal:
             self._progress.stop()
 
-    def report(self, server: str, text: str) -> None:
+    def server(self, name: str, text: str) -> None:
         """Show what a server is at. Called by one thread at a time."""
-        if not self._console.is_terminal:
-            self._console.print(f"{server}: {text}", markup=False, highlight=False, soft_wrap=True)
-            return
-        if server not in self._tasks:
-            self._tasks[server] = self._progress.add_task("", server=server, total=None)
-        self._progress.update(self._tasks[server], description=escape(text))
+        if self._console.is_terminal:
+            self._progress.update(self._task(name, None), description=escape(text))
+        else:
+            self._say(f"{name}: {text}")
+
+    def count(self, name: str, text: str, done: int, total: int) -> None:
+        """Show how far something is, and what was done last."""
+        if self._console.is_terminal:
+            self._progress.update(
+                self._task(name, total), completed=done, description=escape(f"{done} of {total}  {text}")
+            )
+        elif done == total or done % max(1, total // PLAIN_STEPS) == 0:
+            self._say(f"{name}: {done} of {total}")
+
+    def _task(self, name: str, total: int | None) -> TaskID:
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task("", name=name, total=total)
+        return self._tasks[name]
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
