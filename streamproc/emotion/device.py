@@ -200,6 +200,7 @@ class DeviceProcess:
 
     def _replace(self, child: _Child, now: float) -> DeviceDied:
         child.close(CLOSE_S)
+        self._child = None
         detail = f"the device process ended with status {child.process.returncode}"
         died = DeviceDied(tuple(self._open), detail)
         self._open.clear()
