@@ -9,6 +9,7 @@ from pathlib import Path
 
 from streamproc.arena import SLOT_SECONDS, Arena
 from streamproc.audio.pool import DecoderPool
+from streamproc.client.recordings import RecordingClient
 from streamproc.dedupe.memory import MemoryTier
 from streamproc.dedupe.redis import RedisTier
 from streamproc.emotion.device import DeviceProcess
@@ -49,6 +50,13 @@ def prepare(settings: Settings) -> None:
             store.ensure_bucket(bucket)
     finally:
         store.close()
+
+
+@contextmanager
+def open_client(settings: Settings) -> Iterator[RecordingClient]:
+    """What upstream platforms use."""
+    with RecordingClient(settings) as client:
+        yield client
 
 
 def run_worker(settings: Settings) -> None:

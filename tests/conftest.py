@@ -8,7 +8,7 @@ import pytest
 
 from streamproc.local.failure import ProgramMissingError
 from streamproc.local.stack import Stack, down, up
-from streamproc.settings import LocalSettings, Settings
+from streamproc.settings import Settings
 from tests.programs import missing
 
 ON_SERVERS = ("integration", "e2e")
@@ -42,19 +42,21 @@ def nothing_more(_settings: Settings) -> None:
     """What ``up`` has to prepare where a test makes its own topics."""
 
 
+def unheard(_server: str, _text: str) -> None:
+    """Progress that nobody watches; what matters is in the error."""
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, _no_settings_from_outside: None) -> Iterator[Stack]:
     """Kafka, registry, Redis and MinIO: real ones, with data and ports of their own, down when the session ends."""
     folder = tmp_path_factory.mktemp("servers")
-    local = LocalSettings(**{**Settings().local.model_dump(), "state_dir": folder, "kafka_heap_mb": 512})
-    settings = Settings(local=local)
-    told: list[str] = []
+    settings = Settings(local=Settings().local.model_copy(update={"state_dir": folder}))
     try:
-        yield up(settings, lambda server, text: told.append(f"{server}: {text}"), nothing_more)
+        yield up(settings, unheard, nothing_more)
     except ProgramMissingError as error:
         missing(str(error))
     finally:
-        down(settings, lambda server, text: told.append(f"{server}: {text}"))
+        down(settings, unheard)
 
 
 @pytest.fixture(scope="session")

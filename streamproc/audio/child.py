@@ -7,12 +7,14 @@ here, one recording at a time, behind the sandbox. Ends when the other side clos
 import io
 import json
 import os
+import resource
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,9 @@ from streamproc.records.recording import Channels
 
 _REPORT_S = 60
 """Audio-seconds between two ``reached`` messages: each grants half a second, so more often would tell nothing."""
+
+_ROOM_BYTES = 128 * 1024**2
+"""What the longest recording of 8 channels needs beside the libraries, with as much again to spare."""
 
 
 class Child:
@@ -155,6 +160,18 @@ def _rehearse(session: Any) -> None:
                 next(stream.blocks)
 
 
+def _check_memory(limits: Limits, shared: int) -> None:
+    """Raise SystemExit when the limit is so low that every recording would fail for it, which is nobody's fault."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    used = pages * resource.getpagesize() - shared
+    if limits.memory_bytes < used + _ROOM_BYTES:
+        message = (
+            f"a decoder needs {used} bytes to begin with and {_ROOM_BYTES} to work in; "
+            f"audio.decoder_memory_bytes is {limits.memory_bytes}"
+        )
+        raise SystemExit(message)
+
+
 def main(arguments: list[str]) -> None:
     """Load everything, lock the doors, work."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process; it drains and closes the socket
@@ -164,11 +181,12 @@ def main(arguments: list[str]) -> None:
     limits = Limits(**json.loads(arguments[3]))
     session = load_session()
     _rehearse(session)
+    shared = os.fstat(arena.descriptor).st_size  # mapped, yet no memory of ours
+    _check_memory(limits, shared)
     # From here on libraries may print what a stranger's file says; until here it is our own start that may fail.
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stderr.fileno())
     os.close(null)
-    shared = os.fstat(arena.descriptor).st_size  # mapped, yet no memory of ours
     level = sandbox.lock(limits.memory_bytes + shared)
     channel.send(encode(kind=Kind.HELLO, level=level))
     Child(channel, arena, limits, session).serve()

@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from streamproc.audio.limits import readable, refused
+from streamproc.audio.limits import refused
 from streamproc.audio.sniff import Kind
 from streamproc.audio.stream import BLOCK_SAMPLES, Stream
 from streamproc.errors import Reason
@@ -44,5 +44,5 @@ def _blocks(sound: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except soundfile.SoundFileError as error:
-        raise refused(Reason.DECODE_FAILED, readable(error)) from error
+    except soundfile.LibsndfileError as error:
+        raise refused(Reason.DECODE_FAILED, f"libsndfile: {error.error_string}") from error

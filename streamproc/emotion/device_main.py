@@ -84,4 +84,5 @@ def _read(arena: ArenaMap, lease: Lease) -> NDArray[np.float32] | ItemError:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    # Not sys.exit: torch takes seconds to be torn down on busy cores, and the kernel takes everything back anyway.
+    os._exit(main(sys.argv[1]))

@@ -1,7 +1,6 @@
 """Apache Kafka: one broker that is its own controller (KRaft)."""
 
 import secrets
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,12 @@ from streamproc.local.java import QUICK_START, Java, find_java, heap
 from streamproc.local.maven import bring, cache_name
 from streamproc.local.probe import connects
 from streamproc.local.server import MAIN, Place, Server
-from streamproc.local.toolbox import Toolbox
+from streamproc.local.toolbox import Toolbox, clean_environment
 from streamproc.settings import Settings
 
 VERSION = "4.3.1"
 CONTROLLER = "controller"
 LOGGING = Path(__file__).parent / "kafka.log4j2.properties"
-FORMAT_S = 60
 
 BROKER: Mapping[str, str | int] = {
     "process.roles": "broker,controller",
@@ -74,25 +72,25 @@ def properties(place: Place) -> str:
     return "".join(f"{name}={escape(str(value))}\n" for name, value in {**BROKER, **here}.items())
 
 
-def format_data(java: Java, jars: Path, place: Place, config: Path) -> None:
-    """Give an empty data folder its identity, which a broker asks for before its first start."""
+def format_command(java: Java, jars: Path, config: Path, identity: str) -> tuple[str, ...]:
+    """Gives an empty data folder its identity: 22 characters of URL-safe base64, which may begin with a dash."""
+    tool = ("-Xmx128m", *QUICK_START, "-cp", f"{jars}/*", "kafka.tools.StorageTool", "format")
+    return (str(java.executable), *tool, "--ignore-formatted", f"--cluster-id={identity}", f"--config={config}")
+
+
+def format_data(box: Toolbox, java: Java, jars: Path, place: Place, config: Path) -> None:
+    """Format the data folder unless it is: a broker asks for it before its first start. Raises LocalError."""
     if (place.data / "meta.properties").is_file():
         return
     place.data.mkdir(exist_ok=True)
-    tool = ("-Xmx128m", *QUICK_START, "-cp", f"{jars}/*", "kafka.tools.StorageTool", "format")
-    identity = secrets.token_urlsafe(16)
-    log = place.folder / "format.log"
-    with log.open("wb") as file:
-        done = subprocess.run(
-            [str(java.executable), *tool, "--ignore-formatted", "--cluster-id", identity, "--config", str(config)],
-            stdin=subprocess.DEVNULL, stdout=file, stderr=file, timeout=FORMAT_S, check=False,
-        )  # fmt: skip
-    if done.returncode:
-        raise LocalError(
-            f"Kafka's data folder {place.data} cannot be formatted",
-            "If it holds nothing that you need, `streamproc down --wipe` clears it.",
-            log,
-        )
+    box.run(
+        f"formatting Kafka's data folder {place.data}",
+        format_command(java, jars, config, secrets.token_urlsafe(16)),
+        clean_environment({}),
+        place.folder / "format.log",
+        "If it holds nothing that you need, `streamproc down --wipe` clears it.",
+        LocalError,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +120,7 @@ class KafkaRecipe:
         config = place.folder / "server.properties"
         config.write_text(properties(place), encoding="ascii")
         box.report(self.name, "starting")
-        format_data(java, jars, place, config)
+        format_data(box, java, jars, place, config)
         command = (
             str(java.executable), *heap(settings.local.kafka_heap_mb), *QUICK_START,
             f"-Dlog4j2.configurationFile={LOGGING}", "-cp", f"{jars}/*", "kafka.Kafka", str(config),

@@ -1,6 +1,5 @@
 """Bring one server to the point where it answers, or say why not."""
 
-import os
 import time
 from collections.abc import Mapping
 
@@ -8,7 +7,7 @@ from streamproc.local.failure import LocalError, StoppedError
 from streamproc.local.process import ProcessId, alive, listens, spawn, stop
 from streamproc.local.server import MAIN, Place, Recipe
 from streamproc.local.state import Running, State
-from streamproc.local.toolbox import Toolbox
+from streamproc.local.toolbox import Toolbox, clean_environment
 from streamproc.settings import Settings
 
 READY_S = 90
@@ -16,14 +15,6 @@ READY_S = 90
 GRACE_S = 20
 """How long a server may take to write its data and end. Measured: at most 2 s."""
 POLL_S = 0.05
-PASSED_ON = ("PATH", "HOME", "TMPDIR", "TZ")
-"""Nothing else of our environment reaches a server: half of these programs take settings from any variable."""
-
-
-def environment(own: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a server: few of ours, a locale in which Java reads any path, and its own."""
-    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    return {**passed, "LC_ALL": "C.UTF-8", **own}
 
 
 def await_ready(recipe: Recipe, place: Place, process: ProcessId, box: Toolbox, state: State) -> None:
@@ -67,7 +58,7 @@ def start(recipe: Recipe, ports: Mapping[str, int], box: Toolbox, state: State, 
     if box.stop.is_set():
         raise StoppedError
     began = time.monotonic()
-    process = spawn(server.command, environment(server.environment), state.turn_log(recipe.name))
+    process = spawn(server.command, clean_environment(server.environment), state.turn_log(recipe.name))
     state.keep_running(recipe.name, Running(server.version, ports, time.time(), process))
     try:
         await_ready(recipe, place, process, box, state)

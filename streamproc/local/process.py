@@ -13,7 +13,7 @@ import psutil
 from streamproc.local.failure import LocalError
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-STATE_FIELD, START_FIELD = 0, 19  # of /proc/<pid>/stat behind the command: fields 3 and 22 of proc(5)
+STATE, THREADS, START = 0, 17, 19  # of /proc/<pid>/stat behind the command: fields 3, 20 and 22 of proc(5)
 POLL_S = 0.02
 KILL_S = 5
 """How long the kernel may take to remove a killed process."""
@@ -28,28 +28,30 @@ class ProcessId:
     boot: str
 
 
-def _stat(pid: int) -> tuple[str, int] | None:
-    """State letter and start tick; None without such a process."""
+def _stat(pid: int) -> list[str] | None:
+    """The fields of /proc/<pid>/stat from the state on; None without such a process."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    fields = text.rpartition(")")[2].split()  # the command stands in parentheses and may hold anything
-    return fields[STATE_FIELD], int(fields[START_FIELD])
+    return text.rpartition(")")[2].split()  # the command stands in parentheses and may hold anything
 
 
 def identify(pid: int) -> ProcessId | None:
     """The process that has this pid now, or None."""
     stat = _stat(pid)
-    return ProcessId(pid, stat[1], BOOT_ID.read_text().strip()) if stat else None
+    return ProcessId(pid, int(stat[START]), BOOT_ID.read_text().strip()) if stat else None
 
 
 def alive(process: ProcessId) -> bool:
-    """Whether this very process still runs. One that ended and was ours is reaped on the way."""
+    """Whether this very process still runs. One that ended and was ours is reaped on the way.
+
+    While a process ends, its first thread may be a zombie already and others still hold its memory, files and ports.
+    """
     if identify(process.pid) != process:
         return False
     stat = _stat(process.pid)
-    if stat and stat[0] not in "ZX":
+    if stat and (stat[STATE] not in "ZX" or int(stat[THREADS]) > 1):
         return True
     with contextlib.suppress(ChildProcessError):  # somebody else's child is theirs to reap
         os.waitpid(process.pid, os.WNOHANG)

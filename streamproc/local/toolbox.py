@@ -1,5 +1,6 @@
 """Run a tool with a log, and report progress."""
 
+import os
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 from shutil import which
 
 from streamproc.local.cache import Cache
-from streamproc.local.failure import ProgramMissingError, StoppedError
+from streamproc.local.failure import LocalError, ProgramMissingError, StoppedError
 
 Report = Callable[[str, str], None]
 """Told (server, what is happening to it)."""
@@ -16,6 +17,9 @@ Report = Callable[[str, str], None]
 POLL_S = 0.2
 ANSWER_S = 30
 """How long a program may take to tell its version; a cold Java on a busy machine took 3 s."""
+
+PASSED_ON = ("PATH", "HOME", "TMPDIR", "TZ")
+"""Nothing else of our environment reaches a server: half of these programs take settings from any variable."""
 
 PATH_ADVICE = "Set STREAMPROC_LOCAL__PREFER_PATH=false to use the Python packages instead of what is on PATH."
 
@@ -39,9 +43,15 @@ class Toolbox:
         return self.cache.once(name, make, self.stop, lambda: self.report(server, f"waiting: {name} is being made"))
 
     def run(
-        self, what: str, command: Sequence[str | Path], environment: Mapping[str, str], log: Path, advice: str
+        self,
+        what: str,
+        command: Sequence[str | Path],
+        environment: Mapping[str, str],
+        log: Path,
+        advice: str,
+        failure: type[LocalError] = ProgramMissingError,
     ) -> None:
-        """Run a tool to its end, its output in ``log``. Raises ProgramMissingError with the log's end, StoppedError."""
+        """Run a tool to its end, its output in ``log``. Raises ``failure`` with the end of that, StoppedError."""
         with (
             log.open("ab") as file,
             subprocess.Popen(
@@ -53,7 +63,13 @@ class Toolbox:
                     process.terminate()
                     raise StoppedError
         if process.returncode:
-            raise ProgramMissingError(f"{what} failed with exit status {process.returncode}", advice, log)
+            raise failure(f"{what} failed with exit status {process.returncode}", advice, log)
+
+
+def clean_environment(own: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a server: few of ours, a locale in which Java reads any path, and its own."""
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return {**passed, "LC_ALL": "C.UTF-8", **own}
 
 
 def answer(command: Sequence[str | Path]) -> str:

@@ -93,7 +93,9 @@ def configure_log(settings: LogSettings, stream: TextIO | None = None) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(settings.level.upper())
+    # Libraries narrate at info (an HTTP client, every request): theirs is heard from warning on.
+    root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[settings.level.upper()]))
+    logging.getLogger("streamproc").setLevel(settings.level.upper())
     logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[

@@ -69,6 +69,7 @@ class Poller:
         self._clock = clock
         self._metrics = metrics
         self._source: Source | None = None
+        self._revoke_s = flow.drain_s
         self._draining = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="poll", daemon=True)
@@ -91,8 +92,12 @@ class Poller:
         """Take no more records, but stay in the group."""
         self._draining.set()
 
-    def close(self) -> None:
-        """Leave the group and end the thread; ``running`` tells when it has."""
+    def close(self, wait_s: float) -> None:
+        """Leave the group and end the thread; ``running`` tells when it has.
+
+        What is in flight still may take ``wait_s``: a drain that spent its budget must not be given it again.
+        """
+        self._revoke_s = wait_s
         self._closing.set()
 
     def group_metadata(self) -> object:
@@ -115,7 +120,7 @@ class Poller:
         began = self._clock.monotonic()
         settled = threading.Event()
         self._tell(Revoking(tuple(partitions), settled))
-        in_time = settled.wait(self._flow.drain_s)
+        in_time = settled.wait(self._revoke_s)
         self._ownership.drop(partitions)
         self._tell(Gone(tuple(partitions)))
         seconds = round(self._clock.monotonic() - began, 3)

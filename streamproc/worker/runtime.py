@@ -198,10 +198,11 @@ class Runtime:
                 self._hear(pipeline)
             self._steer(pipeline)
             if self._stopping:
-                drain_until = drain_until or self._clock.monotonic() + self._settings.flow.drain_s
+                now = self._clock.monotonic()
+                drain_until = drain_until or now + self._settings.flow.drain_s
                 self._poller.drain()
-                if pipeline.idle or self._clock.monotonic() >= drain_until:
-                    self._poller.close()
+                if pipeline.idle or now >= drain_until:
+                    self._poller.close(max(0.0, drain_until - now))
         if self._poller.error is not None:
             raise self._poller.error
         if not self._stopping:
@@ -248,7 +249,7 @@ class Runtime:
         for news in (*self._revoking, *self._poller.news):
             if isinstance(news, Revoking):
                 news.settled.set()
-        self._poller.close()
+        self._poller.close(0)
 
 
 @contextmanager

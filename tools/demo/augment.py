@@ -15,7 +15,7 @@ _TELEPHONE_SHARE = 0.3
 _MU = 255.0
 _MU_LAW_SHARE = 0.2
 _SNR_DB = (12.0, 45.0)
-_LEVEL_DB = (-36.0, 12.0)
+_LEVEL_DB = (-30.0, 12.0)
 """Relative to the clips' own. The network's norm has an eps, so that a very quiet clip is another clip to it."""
 
 

@@ -36,7 +36,7 @@ REPORT_EVERY = 50
 class Recipe:
     """How the network learns."""
 
-    steps: int = 1000
+    steps: int = 1500
     batch: int = 16
     rate: float = 1e-3
     warm_up: int = 100

@@ -152,8 +152,8 @@ def script(cast: Cast, per_emotion: int, seed: int) -> tuple[Line, ...]:
 
 
 def training_script() -> tuple[Line, ...]:
-    """What the demo network learns from: 1,800 lines."""
-    return script(TRAINING, per_emotion=300, seed=1)
+    """What the demo network learns from: 3,000 lines."""
+    return script(TRAINING, per_emotion=500, seed=1)
 
 
 def held_out_script() -> tuple[Line, ...]:

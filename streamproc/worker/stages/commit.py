@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from streamproc.errors import AbortedError, FatalError
+from streamproc.errors import AbortedError, FatalError, Stage
 from streamproc.records.ledger import build_entry
 from streamproc.records.outcome import Outcome, OutcomeKind
 from streamproc.records.record import CommitOffset, OutputRecord, TopicPartition
@@ -164,6 +164,7 @@ class Commit:
         self._metrics.micro_batch_records.observe(len(batch.entries))
         self._metrics.micro_batch_seconds.observe(seconds)
         self._metrics.transaction_seconds.observe(committed.seconds)
+        self._metrics.stage_seconds[Stage.COMMIT].observe(committed.seconds)
         micro_batch_line(
             log,
             MicroBatchLine(

@@ -3,8 +3,10 @@
 import io
 import os
 import struct
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import av
@@ -27,24 +29,38 @@ def noise(seconds: float, rate: int = 16_000, channels: int = 1, level: float = 
     return (random.standard_normal((round(seconds * rate), channels)) * level).astype(np.float32)
 
 
-def voice(seconds: float, rate: int = 16_000, pitch: float = 120.0, seed: int = 0) -> Wave:
-    """1-D: glottal pulses through moving formants in syllables of 250 ms; the voice detector takes it for speech."""
+def voice(seconds: float, pitch: float = 120.0, seed: int = 0) -> Wave:
+    """1-D at 16 kHz: glottal pulses through formants, in syllables; the voice detector takes it for speech."""
     random = np.random.default_rng(seed)
-    n = round(seconds * rate)
-    t = np.arange(n) / rate
-    f0 = pitch * (1 + 0.08 * np.sin(2 * np.pi * 2.1 * t) + 0.02 * np.cumsum(random.standard_normal(n)) / rate)
-    phase = 2 * np.pi * np.cumsum(f0) / rate
-    slots = (t / 0.25).astype(int)
-    first = random.uniform(300, 800, slots[-1] + 1)[slots]
-    second = random.uniform(900, 2200, slots[-1] + 1)[slots]
+    n = round(seconds * 16_000)
+    f0 = pitch * (1 + 0.15 * np.sin(2 * np.pi * 0.7 * np.arange(n) / 16_000))
+    pulses = np.diff(np.floor(np.cumsum(f0) / 16_000), prepend=0)
+    source = np.diff(np.convolve(pulses, 0.95 ** np.arange(200))[:n], prepend=0) + 0.02 * random.standard_normal(n)
+    vowels = [(730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480), (570, 840, 2410)]
     wave = np.zeros(n)
-    for harmonic in range(1, 30):
-        f = harmonic * f0
-        gain = sum(width / (1 + ((f - centre) / 90) ** 2) for centre, width in ((first, 1), (second, 0.6), (2600, 0.3)))
-        wave += gain * np.sin(harmonic * phase) / harmonic**0.3
-    wave *= 0.55 - 0.45 * np.cos(2 * np.pi * t / 0.25)
+    t = np.arange(1200) / 16_000
+    at = 0
+    while at < n:
+        length = min(n - at, int(3520 * random.uniform(0.7, 1.4)))
+        consonant = length // 4
+        syllable = source[at : at + length].copy()
+        syllable[:consonant] *= 0.1
+        for formant, width in zip((*vowels[random.integers(5)], 3500, 4500), (60, 90, 120, 150, 200), strict=True):
+            ringing = np.exp(-np.pi * width * t) * np.sin(2 * np.pi * formant * t)
+            syllable = np.convolve(syllable, ringing / ringing.sum())[:length]
+        syllable[:consonant] += 0.02 * np.diff(random.standard_normal(consonant + 1))
+        wave[at : at + length] = syllable
+        at += length
     scaled: Wave = (wave / np.abs(wave).max() * 0.5).astype(np.float32)
     return scaled
+
+
+def talk(parts: list[tuple[float, float]]) -> Wave:
+    """1-D at 16 kHz: (seconds of speech, seconds of pause) in turns."""
+    pieces = []
+    for seed, (speech, pause) in enumerate(parts):
+        pieces += [voice(speech, seed=seed), noise(pause, level=1e-4, seed=seed)[:, 0]]
+    return np.concatenate(pieces)
 
 
 def encoded(wave: Wave, rate: int, form: str, subtype: str | None = None) -> bytes:
@@ -56,17 +72,22 @@ def encoded(wave: Wave, rate: int, form: str, subtype: str | None = None) -> byt
 
 def contained(wave: Wave, rate: int, form: str, codec: str, options: dict[str, str] | None = None) -> bytes:
     """A file by FFmpeg: (n, 1 or 2)."""
-    file = io.BytesIO()
     layout = {1: "mono", 2: "stereo"}[wave.shape[1]]
-    with av.open(file, "w", format=form, options=options or {}) as container:
-        stream: Any = container.add_stream(codec, rate=rate, layout=layout)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(wave.T), format="fltp", layout=layout)
-        frame.sample_rate = rate
-        resampler = av.AudioResampler(stream.format.name, layout, rate, frame_size=stream.codec_context.frame_size or 0)
-        for piece in (*resampler.resample(frame), *resampler.resample(None)):
-            container.mux(stream.encode(piece))
-        container.mux(stream.encode(None))
-    return file.getvalue()
+    # A path, because FFmpeg reads its own output again to put the index of an MP4 in front.
+    with tempfile.NamedTemporaryFile() as file:
+        with av.open(file.name, "w", format=form, options=options or {}) as container:
+            _encode(container, wave, rate, codec, layout)
+        return Path(file.name).read_bytes()
+
+
+def _encode(container: Any, wave: Wave, rate: int, codec: str, layout: str) -> None:
+    stream = container.add_stream(codec, rate=rate, layout=layout)
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(wave.T), format="fltp", layout=layout)
+    frame.sample_rate = rate
+    resampler = av.AudioResampler(stream.format.name, layout, rate, frame_size=stream.codec_context.frame_size or 0)
+    for piece in (*resampler.resample(frame), *resampler.resample(None)):
+        container.mux(stream.encode(piece))
+    container.mux(stream.encode(None))
 
 
 def reference(data: bytes, form: str | None = None) -> tuple[Wave, int]:

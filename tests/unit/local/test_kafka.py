@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from streamproc.local.kafka import escape, properties
+from streamproc.local.java import Java
+from streamproc.local.kafka import escape, format_command, properties
 from streamproc.local.server import Place
 
 
@@ -17,3 +18,9 @@ def test_the_broker_listens_on_this_computer_only() -> None:
     assert lines["advertised.listeners"] == "PLAINTEXT://127.0.0.1:20001"
     assert lines["controller.quorum.voters"] == "1@127.0.0.1:20002"
     assert lines["log.dirs"] == "/state/kafka/data"
+
+
+def test_an_identity_that_begins_with_a_dash_is_not_taken_for_an_option() -> None:
+    command = format_command(Java(Path("/java"), "17", packaged=False), Path("/jars"), Path("/config"), "-dash")
+    assert "-dash" not in command
+    assert "--cluster-id=-dash" in command

@@ -55,7 +55,7 @@ def test_a_line_is_one_json_object_with_time_level_room_and_fields() -> None:
 
 def test_what_is_below_the_level_is_not_said() -> None:
     stream = spoken(level="warning")
-    get_log("x").info("quiet")
+    get_log("streamproc.x").info("quiet")
     logging.getLogger("library").info("quiet too")
     assert stream.getvalue() == ""
 
@@ -63,8 +63,8 @@ def test_what_is_below_the_level_is_not_said() -> None:
 def test_context_variables_are_on_every_line() -> None:
     stream = spoken()
     with structlog.contextvars.bound_contextvars(slot="3"):
-        get_log("x").info("inside")
-    get_log("x").info("outside")
+        get_log("streamproc.x").info("inside")
+    get_log("streamproc.x").info("outside")
     inside, outside = lines(stream)
     assert inside["slot"] == "3"
     assert "slot" not in outside
@@ -89,7 +89,7 @@ def test_warnings_of_libraries_become_lines() -> None:
 
 def test_an_unknown_field_is_named_and_its_value_dropped() -> None:
     stream = spoken()
-    get_log("x").info("hello", pasword="hunter2", seconds=1)
+    get_log("streamproc.x").info("hello", pasword="hunter2", seconds=1)
     (line,) = lines(stream)
     assert line["unknown_fields"] == ["pasword"]
     assert line["seconds"] == 1
@@ -107,7 +107,7 @@ def test_a_traceback_shows_no_values_of_variables(style: str) -> None:
     try:
         fail_with_a_secret_in_scope()
     except ValueError:
-        get_log("x").exception("it failed")
+        get_log("streamproc.x").exception("it failed")
     text = stream.getvalue()
     assert "a secret of 7 characters" in text
     assert "fail_with_a_secret_in_scope" in text
@@ -116,7 +116,7 @@ def test_a_traceback_shows_no_values_of_variables(style: str) -> None:
 
 def test_a_secret_value_stays_masked() -> None:
     stream = spoken()
-    get_log("x").info("hello", detail=SecretStr("hunter2"))
+    get_log("streamproc.x").info("hello", detail=SecretStr("hunter2"))
     assert "hunter2" not in stream.getvalue()
     assert "**" in stream.getvalue()
 
@@ -134,7 +134,7 @@ def test_the_canonical_line_holds_every_number_of_a_micro_batch() -> None:
 
 def test_console_lines_are_for_people() -> None:
     stream = spoken(format="console")
-    get_log("x").info("hello", seconds=1)
+    get_log("streamproc.x").info("hello", seconds=1)
     assert "hello" in stream.getvalue()
     with pytest.raises(json.JSONDecodeError):
         json.loads(stream.getvalue())

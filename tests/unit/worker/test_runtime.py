@@ -196,6 +196,19 @@ def test_a_revoke_commits_what_the_device_finishes_in_time(start: Callable[..., 
     until(lambda: worker.sink.position(IN, 0) == 1)
 
 
+def test_a_stop_spends_its_drain_budget_once(start: Callable[..., Running]) -> None:
+    worker = start(FlowSettings(drain_s=0.6))
+    worker.device.held = True
+    worker.feed("a")
+    until(lambda: worker.runtime.status()["in_flight"]["records"] == 1)  # type: ignore[index]  # it is a dict
+    began = time.monotonic()
+    worker.runtime.stop()
+    until(lambda: bool(worker.ended))
+    assert 0.5 < time.monotonic() - began < 1.1
+    assert worker.ended == [None]
+    assert worker.sink.position(IN, 0) is None
+
+
 def test_a_fatal_source_ends_the_worker(start: Callable[..., Running]) -> None:
     worker = start()
     worker.source.error = FatalError("fenced")

@@ -1,0 +1,70 @@
+"""The client against real servers, seen by a reader that knows nothing of our code."""
+
+import io
+import json
+import uuid
+from pathlib import Path
+
+import fastavro
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from minio import Minio
+
+from streamproc.client import RecordingClient
+from streamproc.settings import Settings
+from streamproc.wiring import prepare
+
+
+@pytest.fixture
+def ready(servers: Settings) -> Settings:
+    """Settings with topics of this test's own."""
+    topics = servers.topics.model_copy(update={"recordings": f"audio.{uuid.uuid4().hex}", "partitions": 3})
+    settings = servers.model_copy(update={"topics": topics})
+    prepare(settings)
+    return settings
+
+
+def test_what_is_published_is_read_by_anybody(ready: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "call.wav"
+    path.write_bytes(bytes(range(256)) * 100)
+    with RecordingClient(ready) as client:
+        published = [
+            client.publish(path, call_id=f"call-{i % 5}", recorded_at=1_700_000_000_000 + i) for i in range(50)
+        ]
+
+    consumer = Consumer({"bootstrap.servers": ready.kafka.bootstrap_servers, "group.id": uuid.uuid4().hex})
+    consumer.assign([TopicPartition(ready.topics.recordings, p, 0) for p in range(3)])
+    messages = consumer.consume(50, timeout=20)
+    consumer.close()
+    assert len(messages) == 50
+    with SchemaRegistryClient({"url": ready.registry.url}) as registry:
+        events = []
+        for message in messages:
+            value = message.value()
+            assert value is not None
+            assert value[0] == 0
+            text = registry.get_schema(int.from_bytes(value[1:5])).schema_str
+            assert text is not None
+            event = fastavro.schemaless_reader(io.BytesIO(value[5:]), json.loads(text), None)
+            assert isinstance(event, dict)
+            assert message.key() == event["call_id"].encode()
+            events.append(event)
+    assert {event["event_id"] for event in events} == {event.event_id for event in published}
+    for call in range(5):
+        times = [event["recorded_at"] for event in events if event["call_id"] == f"call-{call}"]
+        assert times == sorted(times)
+
+    storage = ready.storage
+    store = Minio(
+        endpoint=storage.endpoint.removeprefix("http://"),
+        access_key=storage.access_key.get_secret_value(),
+        secret_key=storage.secret_key.get_secret_value(),
+        secure=False,
+    )
+    response = store.get_object(bucket_name=events[0]["bucket"], object_name=events[0]["object_key"])
+    try:
+        assert response.read() == path.read_bytes()
+    finally:
+        response.close()
+        response.release_conn()

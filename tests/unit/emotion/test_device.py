@@ -1,0 +1,248 @@
+"""DeviceProcess with a real child: batches, bad items, deaths, refusals, and no orphan."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from streamproc.arena import Arena, Lease
+from streamproc.emotion import load_model
+from streamproc.emotion.device import DeviceProcess
+from streamproc.emotion.device_message import MAX_ITEMS
+from streamproc.errors import FatalError, NoRestartError
+from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
+from streamproc.records.identity import ModelIdentity
+from streamproc.settings import ModelSettings
+from streamproc.worker.ports import Device
+
+Wave = NDArray[np.float32]
+PATIENCE_S = 90.0
+"""A child imports torch first, which takes long where the cores are shared."""
+
+
+@pytest.fixture(scope="module")
+def arena() -> Iterator[Arena]:
+    with closing(Arena(8)) as arena:
+        yield arena
+
+
+@pytest.fixture(scope="module")
+def settings(directories: Callable[[str], Path]) -> ModelSettings:
+    return ModelSettings(name_or_dir=str(directories("tiny")), device="cpu", threads=1)
+
+
+@pytest.fixture(scope="module")
+def device(settings: ModelSettings, arena: Arena) -> Iterator[DeviceProcess]:
+    """One that served a while; each test leaves it ready."""
+    with closing(DeviceProcess(settings, arena)) as device:
+        device.start()
+        wait(device, DeviceReady)
+        yield device
+
+
+def take(device: DeviceProcess, now: float = 0.0) -> list[DeviceEvent]:
+    """What the device has to say next; sleeps on its descriptor as the worker does."""
+    deadline = time.monotonic() + PATIENCE_S
+    poll = select.poll()
+    poll.register(device.fileno(), select.POLLIN)
+    while not (events := list(device.take(now))):
+        left = deadline - time.monotonic()
+        assert left > 0, "the device process said nothing"
+        poll.poll(1000 * left)
+    return events
+
+
+def wait(device: DeviceProcess, kind: type[DeviceEvent]) -> DeviceEvent:
+    """The next event, which is of this kind."""
+    [event] = take(device)
+    assert isinstance(event, kind)
+    return event
+
+
+def put(arena: Arena, wave: Wave) -> SegmentHandle:
+    lease = arena.lease()
+    assert lease is not None
+    arena.write(lease, wave)
+    return SegmentHandle(lease, len(wave))
+
+
+def kill(device: DeviceProcess) -> None:
+    assert device.pid is not None
+    os.kill(device.pid, signal.SIGKILL)
+
+
+def test_it_has_the_shape_of_the_port(device: DeviceProcess) -> None:
+    port: Device = device
+    assert port.cost([16_000]) > 0
+    assert port.most_items(16_000) == 1
+
+
+def test_a_batch_gives_what_the_model_gives_and_bad_items_an_error(
+    device: DeviceProcess, arena: Arena, settings: ModelSettings, clip: Callable[[int, int], Wave]
+) -> None:
+    waves = [clip(16_000, 1), clip(16_000, 2)[:100], np.full(8000, np.nan, np.float32), clip(9_000, 3)]
+    handles = [put(arena, wave) for wave in waves]
+    stale = SegmentHandle(Lease(handles[0].lease.slot, 999), 16_000)
+    device.submit(7, [*handles, stale])
+    done = wait(device, BatchDone)
+    for handle in handles:
+        arena.release(handle.lease)
+
+    assert isinstance(done, BatchDone)
+    assert done.batch == 7
+    assert done.seconds > 0
+    expected = load_model(settings.name_or_dir, device="cpu").run(waves)
+    for found, wanted in zip(done.items, expected, strict=False):
+        assert found == (wanted if isinstance(wanted, ItemError) else pytest.approx(wanted, abs=1e-6))
+    assert [isinstance(item, ItemError) for item in done.items] == [False, True, True, False, True]
+    assert "holds generation" in str(done.items[4])
+
+
+def test_a_child_that_was_killed_is_replaced_and_its_batch_can_run_again(
+    device: DeviceProcess, arena: Arena, clip: Callable[[int, int], Wave]
+) -> None:
+    handle = put(arena, clip(16_000, 5))
+    device.submit(1, [handle])
+    before = wait(device, BatchDone)
+    first = device.pid
+
+    kill(device)
+    device.submit(2, [handle])
+    device.submit(3, [handle])
+    died = wait(device, DeviceDied)
+    assert isinstance(died, DeviceDied)
+    assert died.batches == (2, 3)
+    assert "status -9" in died.detail
+    assert device.pid != first
+    wait(device, DeviceReady)
+
+    device.submit(2, [handle])
+    again = wait(device, BatchDone)
+    arena.release(handle.lease)
+    assert isinstance(before, BatchDone)
+    assert isinstance(again, BatchDone)
+    assert again.items == before.items
+
+
+def test_more_than_the_socket_holds_waits_its_turn(device: DeviceProcess) -> None:
+    """Stale handles are answered without the network, so many batches cost little."""
+    assert device.pid is not None
+    stale = [SegmentHandle(Lease(0, 999), 400)] * MAX_ITEMS
+    os.kill(device.pid, signal.SIGSTOP)
+    for batch in range(400):
+        device.submit(batch, stale)
+    assert device._unsent, "the socket took everything: the test must submit more"
+    os.kill(device.pid, signal.SIGCONT)
+    found: list[int] = []
+    while len(found) < 400:
+        found += [event.batch for event in take(device) if isinstance(event, BatchDone)]
+    assert found == list(range(400))
+
+
+def test_a_batch_that_breaks_the_contract_is_refused(device: DeviceProcess) -> None:
+    handle = SegmentHandle(Lease(0, 999), 400)
+    for items in ([], [handle] * (MAX_ITEMS + 1)):
+        with pytest.raises(ValueError, match="1 to 128 items"):
+            device.submit(1, items)
+    device.submit(1, [handle])
+    with pytest.raises(ValueError, match="new number"):
+        device.submit(1, [handle])
+    wait(device, BatchDone)
+
+
+def test_the_descriptor_sleeps_while_nothing_happens(device: DeviceProcess) -> None:
+    assert device.take(0.0) == []
+    assert select.select([device.fileno()], [], [], 0.05) == ([], [], [])
+
+
+def test_a_changed_model_is_fatal(device: DeviceProcess) -> None:
+    known, profile = device._identity, device._profile
+    assert known is not None
+    assert profile is not None
+    assert device._ready(known, profile) == DeviceReady(known)
+    with pytest.raises(FatalError, match="the model changed"):
+        device._ready(ModelIdentity(known.name, "0" * 64, known.precision, known.labels), profile)
+
+
+def test_three_deaths_in_the_window_are_fatal(settings: ModelSettings, arena: Arena) -> None:
+    with closing(DeviceProcess(settings, arena)) as device:
+        device.start()
+        for now in (0.0, 700.0):  # further apart than the window: the first one is forgiven
+            kill(device)
+            assert isinstance(take(device, now)[0], DeviceDied)
+        kill(device)
+        assert isinstance(take(device, 900.0)[0], DeviceDied)
+        kill(device)
+        with pytest.raises(FatalError, match=r"status -9, 3 times in 600 s") as caught:
+            take(device, 1299.0)
+        assert not isinstance(caught.value, NoRestartError)
+
+
+def test_a_checkpoint_that_is_refused_is_not_tried_again(settings: ModelSettings, arena: Arena, tmp_path: Path) -> None:
+    with closing(DeviceProcess(settings.model_copy(update={"name_or_dir": str(tmp_path)}), arena)) as device:
+        device.start()
+        with pytest.raises(NoRestartError, match=r"refuses to serve.*configuration\.json"):
+            take(device)
+
+
+def test_it_must_be_started_and_ready(settings: ModelSettings, arena: Arena) -> None:
+    with closing(DeviceProcess(settings, arena)) as device:
+        assert device.pid is None
+        with pytest.raises(ValueError, match="not started"):
+            device.take(0.0)
+        with pytest.raises(ValueError, match="not ready"):
+            device.cost([1])
+
+
+def gone(pid: int) -> bool:
+    """Whether a process ended; as a zombie it has, whoever is to reap it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_close_leaves_no_child(settings: ModelSettings, arena: Arena) -> None:
+    device = DeviceProcess(settings, arena)
+    device.start()
+    assert device.pid is not None
+    pid = device.pid
+    device.close()
+    assert gone(pid)
+
+
+PARENT = """
+import select, sys
+from streamproc.arena import Arena
+from streamproc.emotion.device import DeviceProcess
+from streamproc.settings import ModelSettings
+device = DeviceProcess(ModelSettings(name_or_dir=sys.argv[1], device="cpu", threads=1), Arena(1))
+device.start()
+while not device.take(0.0):
+    select.select([device.fileno()], [], [])
+print(device.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_parent_that_is_killed_leaves_no_child(settings: ModelSettings) -> None:
+    command = [sys.executable, "-c", PARENT, settings.name_or_dir]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        pid = json.loads(parent.stdout.readline())
+        assert not gone(pid)
+        parent.kill()
+    deadline = time.monotonic() + 5
+    while not gone(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,195 @@
+"""EmotionModel: values for good waveforms, typed errors for others; torch stays out of the main process."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from streamproc.emotion import load_model
+from streamproc.emotion.errors import CheckpointError, WaveformError
+from streamproc.emotion.model import EmotionModel
+from streamproc.emotion.network import Network, NetworkConfig
+from streamproc.emotion.runner import PackedLinear, Runner, pack_if_faster, packed_is_faster
+from streamproc.errors import UsageError
+from streamproc.records.compute import ItemError
+from streamproc.records.identity import ModelIdentity
+
+Wave = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def model(directories: Callable[[str], Path]) -> EmotionModel:
+    return load_model(directories("tiny"), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def waves(clip: Callable[[int, int], Wave]) -> list[Wave]:
+    return [clip(length, length) for length in (9_000, 400, 20_000, 400)]
+
+
+def test_each_waveform_has_its_value_in_order(model: EmotionModel, waves: list[Wave]) -> None:
+    emotions = model.analyze(waves)
+    assert len(emotions) == len(waves)
+    for emotion, wave in zip(emotions, waves, strict=True):
+        alone = model.analyze([wave])[0]
+        assert tuple(emotion.scores) == model.labels
+        assert emotion.scores == pytest.approx(alone.scores, abs=1e-5)
+        assert sum(emotion.scores.values()) == pytest.approx(1, abs=1e-5)
+        assert emotion.confidence == max(emotion.scores.values()) == emotion.scores[emotion.label]
+        assert emotion.embedding.shape == (32,)
+
+
+def test_nothing_is_no_waveform(model: EmotionModel) -> None:
+    assert model.analyze([]) == []
+    assert model.run([]) == []
+
+
+def test_run_gives_the_scores_of_analyze(model: EmotionModel, waves: list[Wave]) -> None:
+    assert model.run(waves) == [tuple(emotion.scores.values()) for emotion in model.analyze(waves)]
+
+
+def test_scores_and_labels_are_funasrs_where_labels_are_unused(
+    directories: Callable[[str], Path], judged: Callable[..., Any], waves: list[Wave], tmp_path: Path
+) -> None:
+    """The first published revision had five labels and four ``unuse_*`` lines."""
+    for path in directories("thin").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    lines = [
+        "生气/angry",
+        "开心/happy",
+        "unuse_0",
+        "中立/neutral",
+        "unuse_1",
+        "难过/sad",
+        "<unk>",
+        "unuse_2",
+        "unuse_3",
+    ]
+    (tmp_path / "tokens.txt").write_text("".join(line + "\n" for line in lines))
+    expected = judged(tmp_path, waves)
+    found = load_model(tmp_path, device="cpu").run(waves)
+    assert len(expected[0][1]) == 5
+    assert np.abs(np.array(found) - np.array([scores for _, scores in expected])).max() < 1e-4
+
+
+BAD = {
+    "not float32": np.zeros(8000),
+    "integers": np.zeros(8000, np.int16),
+    "stereo": np.zeros((2, 8000), np.float32),
+    "a list": [0.0] * 8000,
+    "too short": np.zeros(399, np.float32),
+    "empty": np.zeros(0, np.float32),
+    "NaN": np.full(8000, np.nan, np.float32),
+    "infinite": np.full(8000, np.inf, np.float32),
+}
+
+
+@pytest.mark.parametrize("wave", BAD.values(), ids=BAD.keys())
+def test_a_bad_waveform_is_a_typed_error_that_names_its_place(
+    model: EmotionModel, waves: list[Wave], wave: Any
+) -> None:
+    with pytest.raises(WaveformError, match="waveform 1: ") as caught:
+        model.analyze([waves[0], wave])
+    assert caught.value.index == 1
+
+
+@pytest.mark.parametrize("wave", BAD.values(), ids=BAD.keys())
+def test_a_bad_item_harms_no_neighbour(model: EmotionModel, waves: list[Wave], wave: Any) -> None:
+    alone = model.run([waves[0]])
+    found = model.run([waves[0], wave, waves[0]])
+    assert [found[0], found[2]] == alone * 2
+    assert isinstance(found[1], ItemError)
+
+
+def test_scores_that_are_not_finite_are_an_error_of_that_item(model: EmotionModel, waves: list[Wave]) -> None:
+    """Samples at the edge of float32 are finite; their sum is not."""
+    loud = np.full(8000, 3e38, np.float32)
+    found = model.run([loud, waves[0]])
+    assert found == [ItemError("the network gave no finite scores"), *model.run([waves[0]])]
+    with pytest.raises(WaveformError, match="no finite scores"):
+        model.analyze([loud])
+
+
+class Ragged(Runner):
+    """The CPU runner made to pad, as it does on an accelerator."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network, "cpu", max_batch_seconds=1)
+        self.most_samples = 45_000
+        self.passes: list[list[int]] = []
+
+    def run(self, waves: Sequence[Wave]) -> tuple[Wave, Wave]:
+        self.passes.append([len(wave) for wave in waves])
+        return super().run(waves)
+
+
+def test_passes_that_mix_lengths_change_no_value_and_keep_the_ceiling(
+    model: EmotionModel, waves: list[Wave], shapes: dict[str, NetworkConfig], random_network: Callable[..., Network]
+) -> None:
+    engine = Ragged(random_network(shapes["tiny"]))
+    ragged = EmotionModel(model.identity, range(9), engine)
+    mixed = [emotion.scores for emotion in ragged.analyze(waves)]
+    assert engine.passes == [[400, 400, 9_000], [20_000]]
+    for found, expected in zip(mixed, model.analyze(waves), strict=True):
+        assert found == pytest.approx(expected.scores, abs=1e-5)
+
+
+def test_the_cost_is_measured_and_grows_with_the_audio(model: EmotionModel) -> None:
+    assert model.profile.most_items(16_000) == 1
+    assert 0 < model.cost([16_000]) < model.cost([160_000])
+    assert model.cost([16_000, 16_000]) == pytest.approx(2 * model.cost([16_000]))
+
+
+def test_the_identity_names_model_weights_precision_and_labels(
+    model: EmotionModel, directories: Callable[[str], Path]
+) -> None:
+    identity = model.identity
+    assert isinstance(identity, ModelIdentity)
+    assert identity.name == directories("tiny").name
+    assert len(identity.weights_sha256) == 64
+    assert (identity.precision, identity.labels) == ("fp32", model.labels)
+
+
+def test_what_cannot_be_loaded_is_refused(directories: Callable[[str], Path], tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="No such file"):
+        load_model(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="precision 'bf16'"):
+        load_model(directories("tiny"), precision="bf16")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_refused(directories: Callable[[str], Path]) -> None:
+    with pytest.raises(UsageError, match="no CUDA device"):
+        load_model(directories("tiny"), device="cuda")
+
+
+def test_a_packed_linear_layer_equals_the_plain_one(
+    shapes: dict[str, NetworkConfig], random_network: Callable[..., Network], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, packed = random_network(shapes["thin"]), random_network(shapes["thin"])
+    monkeypatch.setattr("streamproc.emotion.runner.packed_is_faster", lambda _: True)
+    pack_if_faster(packed)
+    assert sum(isinstance(module, PackedLinear) for module in packed.modules()) == 16
+    waves, counts = torch.randn(2, 8000), torch.tensor([24, 11])
+    with torch.inference_mode():
+        assert (packed.logits(waves, counts) - plain.logits(waves, counts)).abs().max() < 1e-5
+
+
+def test_a_torch_without_the_packed_operations_keeps_the_plain_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_: torch.nn.Linear) -> PackedLinear:
+        raise AttributeError("no such operation")
+
+    monkeypatch.setattr("streamproc.emotion.runner.PackedLinear", gone)
+    assert not packed_is_faster(torch.nn.Linear(8, 8))
+
+
+def test_the_main_process_never_imports_torch() -> None:
+    code = "import sys, streamproc.emotion, streamproc.emotion.device; print('torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "False\n"
