@@ -1,5 +1,6 @@
 """All commands joined, and the one place where an error becomes a line and an exit code."""
 
+import logging
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -78,7 +79,11 @@ Version = Annotated[
 
 
 @app.callback()
-def root(*, debug: Debug = False, version: Version = False) -> None:  # see above
+def root(
+    *,
+    debug: Debug = False,  # noqa: ARG001  # see above
+    version: Version = False,  # noqa: ARG001  # see above
+) -> None:
     """Recordings in, emotion results out, exactly once.
 
     Recordings lie in an S3 bucket, events about them on a Kafka topic; workers turn each event into one result.
@@ -88,6 +93,8 @@ def root(*, debug: Debug = False, version: Version = False) -> None:  # see abov
     the TOML file that STREAMPROC_CONFIG names. Exit codes: 0 done, 2 wrong use or settings, 3 a server is away,
     4 fatal (start again), 5 do not start again, 1 anything else.
     """
+    # What libraries say goes to the worker's log; people are told by the errors that commands raise.
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 for _command in (up, down, status, demo, worker, publish, results):

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.table import Table
 
 from streamproc.local.status import ServerStatus
@@ -17,9 +16,10 @@ STATES = {
 
 def server_table(servers: Sequence[ServerStatus]) -> Table:
     """One row for each server."""
-    table = Table("server", "state", "address", "version", box=box.SIMPLE)
+    table = Table("server", "state", "address", "version", box=None, padding=(0, 2, 0, 0))
     for name in ("pid", "memory", "uptime"):
         table.add_column(name, justify="right")
+    table.columns[2].no_wrap = True  # an address that is cut is none
     for server in servers:
         table.add_row(
             server.name,

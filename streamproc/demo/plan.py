@@ -26,7 +26,7 @@ class Announcement:
     """One record to send."""
 
     title: str
-    """What people call it; unique in a plan."""
+    """What people call it: the file, or what stands for one; unique in a plan."""
     key: str
     """The Kafka key: what has the same one stays in order, and repeats follow their original in one micro-batch."""
     ends: str
@@ -52,7 +52,7 @@ def build_plan(manifest: Manifest, run: str) -> Sequence[Announcement]:
     clips = {clip.file: clip for clip in manifest.clips}
     repeats = {file: _again(clips[file], run) for file in REPEATED}
     repeats[COPIED] = _copy(clips[COPIED], run)
-    repeats[SENT_TWICE] = replace(_recording(clips[SENT_TWICE], run), title=f"{SENT_TWICE}, its event sent twice")
+    repeats[SENT_TWICE] = replace(_recording(clips[SENT_TWICE], run), title=f"{SENT_TWICE} (twice)")
     plan = []
     for clip in manifest.clips:
         plan.append(_recording(clip, run))
@@ -60,7 +60,7 @@ def build_plan(manifest: Manifest, run: str) -> Sequence[Announcement]:
             plan.append(repeat)
     plan += [
         Announcement(
-            title=oddity.title,
+            title=oddity.file,
             key=f"{run}:{oddity.file}",
             ends="result" if oddity.outcome in set(Status) else "dead_letter",
             how=oddity.outcome,
@@ -72,7 +72,7 @@ def build_plan(manifest: Manifest, run: str) -> Sequence[Announcement]:
         for oddity in manifest.oddities
     ]
     missing = Announcement(
-        title="an object that was never stored, announced an hour ago",
+        title="never-stored.wav",
         key=f"{run}:missing",
         ends="dead_letter",
         how=Reason.OBJECT_MISSING,
@@ -81,7 +81,7 @@ def build_plan(manifest: Manifest, run: str) -> Sequence[Announcement]:
         age_ms=OLD_MS,
     )
     garbage = Announcement(
-        title="a record that is not Avro",
+        title="not-avro",
         key=f"{run}:not-avro",
         ends="dead_letter",
         how=Reason.AVRO_INVALID,
@@ -105,7 +105,7 @@ def _recording(clip: Clip, run: str) -> Announcement:
 
 
 def _again(clip: Clip, run: str) -> Announcement:
-    return replace(_recording(clip, run), title=f"{clip.file}, announced again", event_id=f"{run}:{clip.file}:again")
+    return replace(_recording(clip, run), title=f"{clip.file} (again)", event_id=f"{run}:{clip.file}:again")
 
 
 def _copy(clip: Clip, run: str) -> Announcement:

@@ -31,8 +31,8 @@ from streamproc.wiring import prepare
 
 PREFIX = "demo"
 PARTITIONS = 3
-PATIENCE_S = 120
-"""Without one new outcome for so long, something is wrong."""
+PATIENCE_S = 300
+"""Without one new outcome for so long, something is wrong, however busy the machine."""
 POLL_S = 0.2
 
 Progress = Callable[[str, str, int, int], None]

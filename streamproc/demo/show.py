@@ -12,10 +12,10 @@ from streamproc.demo.run import Run
 from streamproc.demo.tally import End, Sent, Totals
 from streamproc.operate.dead_letter import DeadLetter
 from streamproc.operate.lines import bar_text
-from streamproc.operate.scores import GLYPHS, scores_of, style
+from streamproc.operate.scores import GLYPHS, bar, scores_of, style
 from streamproc.records.result import EmotionResult
 
-BAR_WIDTH = 16
+BAR_WIDTH = 10
 HONEST = (
     "The checkpoint is a demo: a small network, trained by a script in the repository on speech that espeak-ng "
     "synthesised. It tells those recipes apart, not people's emotions. No real weights are shipped."
@@ -33,11 +33,15 @@ def show(run: Run, console: Console) -> None:
     """Print everything."""
     totals = run.tally.totals()
     console.print(result_table(run))
-    console.print(legend())
+    console.print(legend(run))
+    console.print()
     console.print(dead_letter_table(run))
+    console.print()
     for line in total_lines(totals):
-        console.print(line)
+        console.print(line, highlight=False)
+    console.print()
     console.print(stage_table(run))
+    console.print()
     parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.wall_s.items())
     console.print(f"Wall time {sum(run.wall_s.values()):.1f} s: {parts}.", highlight=False)
     console.print()
@@ -55,12 +59,14 @@ def go_on() -> Table:
 
 
 def result_table(run: Run) -> Table:
-    """One row for each result."""
-    table = Table("recording", "label", "scores", box=box.SIMPLE, title="Results", title_justify="left")
-    for name in ("confidence", "seconds", "segments"):
+    """One row for each result; fits 80 columns."""
+    table = Table("recording", "label", "scores", box=None, padding=(0, 1, 0, 0), title="Results", title_justify="left")
+    for name in ("conf", "seconds", "seg"):
         table.add_column(name, justify="right")
     table.add_column("tier")
     table.add_column("ms", justify="right")
+    for column in table.columns:
+        column.no_wrap = True
     for sent, end in run.tally.ends():
         if isinstance(end, EmotionResult):
             table.add_row(
@@ -82,20 +88,24 @@ def _label_style(sent: Sent, end: EmotionResult) -> str:
     return "green" if end.label == sent.announcement.label else "yellow"
 
 
-def legend() -> Text:
-    """What the letters of a bar mean."""
-    glyphs = [(f" {glyph} ", style(glyph)) for glyph in GLYPHS.values()]
-    return Text.assemble(" ", *(part for glyph, label in zip(glyphs, GLYPHS, strict=True) for part in (glyph, label)))
+def legend(run: Run) -> Text:
+    """What the letters of the bars mean."""
+    results = [end for _, end in run.tally.ends() if isinstance(end, EmotionResult)]
+    drawn = set("".join(bar(scores_of(end), BAR_WIDTH) for end in results))
+    words = [(f"{glyph} {label}  ", style(glyph)) for label, glyph in GLYPHS.items() if glyph in drawn]
+    return Text.assemble("scores: ", *words)
 
 
 def dead_letter_table(run: Run) -> Table:
     """One row for each dead letter."""
-    table = Table("what", "reason", "message", "what to do", box=box.SIMPLE, title="Dead letters", title_justify="left")
+    table = Table(box=None, padding=(0, 1, 0, 0), title="Dead letters", title_justify="left")
+    table.add_column("recording", no_wrap=True)
+    table.add_column("reason", no_wrap=True)
+    table.add_column("why, and what to do")
     for sent, end in run.tally.ends():
         if isinstance(end, DeadLetter):
-            table.add_row(
-                Text(sent.announcement.title), Text(end.reason, style="red"), Text(end.message), Text(end.advice)
-            )
+            why = f"{end.message.rstrip('.')}. To do: {end.advice}"
+            table.add_row(Text(sent.announcement.title), Text(end.reason, style="red"), Text(why))
     return table
 
 
@@ -112,12 +122,14 @@ def total_lines(totals: Totals) -> Iterator[str]:
     )
     yield f"Distinct result_ids: {totals.result_ids}, since an event that is sent twice gives one."
     yield f"Audio: {totals.audio_seconds:.1f} s."
-    yield f"Labels: {totals.right} of {totals.labelled} recordings with one known emotion got it."
+    yield f"Labels: {totals.right} of {totals.labelled} recordings with one known emotion were given it (green)."
 
 
 def stage_table(run: Run) -> Table:
     """Where the time of the records went."""
-    table = Table("stage", box=box.SIMPLE, title="Time per stage, waiting included", title_justify="left")
+    table = Table(
+        "stage", box=None, padding=(0, 1, 0, 0), title="Time per stage, waiting included", title_justify="left"
+    )
     for name in ("records", "mean ms", "all, s"):
         table.add_column(name, justify="right")
     for stage, (seconds, count) in run.stages.items():

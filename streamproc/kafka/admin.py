@@ -1,5 +1,6 @@
 """Topics: made when they are missing, checked when they are there, never changed."""
 
+import logging
 from collections.abc import Iterable, Mapping
 
 from confluent_kafka import KafkaError, KafkaException
@@ -25,7 +26,7 @@ def create_topics(settings: Settings) -> tuple[str, ...]:
     Raises UsageError naming each existing topic that would break a guarantee, and how; DependencyDownError.
     """
     specs = topic_specs(settings.topics)
-    admin = AdminClient(client_config(settings))
+    admin = AdminClient(client_config(settings), logger=logging.getLogger("librdkafka"))
     try:
         there = set(admin.list_topics(timeout=_TIMEOUT_S).topics)
         made = _create(admin, [spec for spec in specs if spec.name not in there], settings.topics.replication_factor)
