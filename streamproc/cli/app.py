@@ -18,6 +18,9 @@ from streamproc.cli.up import up
 from streamproc.cli.worker import worker
 from streamproc.errors import DependencyDownError, ExitCode, FatalError, NoRestartError, StreamprocError
 
+INTERRUPTED = 130
+"""What shells say of a process that SIGINT ended."""
+
 NEXT: Mapping[type[StreamprocError], str] = MappingProxyType(
     {
         NoRestartError: "Do not start it again before the cause is healed.",
@@ -40,6 +43,9 @@ class Commands(TyperGroup):
                 raise
             _tell(ctx.invoked_subcommand or "", error)
             raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            typer.echo("stopped by Ctrl-C", err=True)
+            raise typer.Exit(INTERRUPTED) from None
 
 
 def _tell(command: str, error: StreamprocError) -> None:
