@@ -42,7 +42,8 @@ FENCED_S = 60.0
 def prepare(settings: Settings) -> None:
     """Make topics, schemas and the bucket; what is there already is left as it is."""
     create_topics(settings)
-    register_schemas(connect(settings.registry), settings.topics)
+    with connect(settings.registry) as registry:
+        register_schemas(registry, settings.topics)
     store = S3Store(settings.storage, 1, SystemClock())
     try:
         for bucket in sorted(settings.storage.buckets):
