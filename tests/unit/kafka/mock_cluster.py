@@ -42,18 +42,63 @@ class MockCluster:
 @contextmanager
 def mock_cluster() -> Iterator[MockCluster]:
     """A cluster of one broker for as long as the block lasts."""
-    folder = Path(confluent_kafka.__file__).parent.parent / "confluent_kafka.libs"
-    library = ctypes.CDLL(str(next(folder.glob("librdkafka*.so*"))))
-    for name in ("rd_kafka_conf_new", "rd_kafka_new", "rd_kafka_mock_cluster_new"):
-        getattr(library, name).restype = ctypes.c_void_p
-    library.rd_kafka_mock_cluster_bootstraps.restype = ctypes.c_char_p
-    reason = ctypes.create_string_buffer(512)
-    client = ctypes.c_void_p(
-        library.rd_kafka_new(0, ctypes.c_void_p(library.rd_kafka_conf_new()), reason, ctypes.c_size_t(512))
-    )
+    library = _library()
+    client = _client(library, {})
     handle = ctypes.c_void_p(library.rd_kafka_mock_cluster_new(client, 1))
     try:
         yield MockCluster(library, handle)
     finally:
         library.rd_kafka_mock_cluster_destroy(handle)
         library.rd_kafka_destroy(client)
+
+
+def produce_with_headers(bootstrap_servers: str, topic: str, value: bytes, names: list[bytes]) -> None:
+    """Produce a record whose headers have these names, UTF-8 or not: other languages' clients can, Python's cannot."""
+    library = _library()
+    client = _client(library, {b"bootstrap.servers": bootstrap_servers.encode()})
+    headers = ctypes.c_void_p(library.rd_kafka_headers_new(ctypes.c_size_t(len(names))))
+    for name in names:
+        library.rd_kafka_header_add(headers, name, ctypes.c_ssize_t(len(name)), b"v", ctypes.c_ssize_t(1))
+    held = ctypes.create_string_buffer(value, len(value))
+    parts = (_Part * 3)()
+    parts[0].kind, parts[0].content.text = 1, topic.encode()
+    parts[1].kind = 4
+    parts[1].content.memory[0], parts[1].content.memory[1] = ctypes.addressof(held), len(value)
+    parts[2].kind, parts[2].content.pointer = 10, headers.value
+    if library.rd_kafka_produceva(client, parts, ctypes.c_size_t(3)) is not None:
+        raise AssertionError("librdkafka did not take the record")
+    if library.rd_kafka_flush(client, 10_000) != 0:
+        raise AssertionError("the record was not delivered")
+    library.rd_kafka_destroy(client)
+
+
+class _Content(ctypes.Union):
+    _fields_ = (
+        ("text", ctypes.c_char_p),
+        ("pointer", ctypes.c_void_p),
+        ("memory", ctypes.c_void_p * 2),
+        ("padding", ctypes.c_char * 64),
+    )
+
+
+class _Part(ctypes.Structure):
+    """``rd_kafka_vu_t``: one argument of ``rd_kafka_produceva``."""
+
+    _fields_ = (("kind", ctypes.c_int), ("content", _Content))
+
+
+def _library() -> ctypes.CDLL:
+    folder = Path(confluent_kafka.__file__).parent.parent / "confluent_kafka.libs"
+    library = ctypes.CDLL(str(next(folder.glob("librdkafka*.so*"))))
+    for name in ("conf_new", "new", "mock_cluster_new", "headers_new", "produceva"):
+        getattr(library, f"rd_kafka_{name}").restype = ctypes.c_void_p
+    library.rd_kafka_mock_cluster_bootstraps.restype = ctypes.c_char_p
+    return library
+
+
+def _client(library: ctypes.CDLL, options: dict[bytes, bytes]) -> ctypes.c_void_p:
+    reason = ctypes.create_string_buffer(512)
+    config = ctypes.c_void_p(library.rd_kafka_conf_new())
+    for name, value in options.items():
+        library.rd_kafka_conf_set(config, name, value, reason, ctypes.c_size_t(512))
+    return ctypes.c_void_p(library.rd_kafka_new(0, config, reason, ctypes.c_size_t(512)))
