@@ -137,7 +137,7 @@ def committed_values(settings: Settings, topic: str) -> Counter[bytes | None]:
 
 
 def next_offsets(records: Sequence[Record], metadata: str = "") -> list[CommitOffset]:
-    last = {record.origin: record.offset + 1 for record in records}
+    last = {record.source: record.offset + 1 for record in records}
     return [CommitOffset(name.topic, name.partition, offset, metadata) for name, offset in last.items()]
 
 
