@@ -135,6 +135,8 @@ class ModelSettings(Section):
     """CPU threads of the device process; 0 means all cores."""
     max_batch_seconds: Positive = 60
     """Padded audio-seconds of one compute batch on an accelerator; on CPU clips run alone, which is faster there."""
+    stuck_s: Positive = 120
+    """A device process that has work and says nothing for so long is killed and replaced: some drivers hang."""
     deaths_allowed: Count = 3
     deaths_window_s: Positive = 600
 
