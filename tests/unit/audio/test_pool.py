@@ -3,6 +3,8 @@
 import os
 import select
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -128,6 +130,13 @@ def failure(outcome: Outcome) -> tuple[Reason, bool]:
 def test_the_pool_has_the_shape_of_its_port(bench: Bench) -> None:
     decoders: Decoders = bench.pool  # what this asserts, mypy checks
     assert decoders is bench.pool
+
+
+def test_the_main_process_loads_no_decoding_library() -> None:
+    libraries = "{'av', 'onnxruntime', 'soundfile', 'soxr'}"
+    script = f"import sys, streamproc.audio.pool; print({libraries} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "set()\n"
 
 
 def test_a_child_is_idle_once_it_said_hello_behind_the_full_sandbox(bench: Bench) -> None:
