@@ -122,7 +122,7 @@ class AudioSettings(Section):
     decoders: Count = 2
     decoder_memory_bytes: Count = 1536 * 1024**2
     decode_timeout_s: Positive = 30
-    """Wall time for one file; half a second more is granted for each minute of audio in it."""
+    """Wall time for one file; two seconds more are granted for each minute of audio in it."""
 
 
 class ModelSettings(Section):
