@@ -9,6 +9,7 @@ from pathlib import Path
 
 from streamproc.arena import SLOT_SECONDS, Arena
 from streamproc.audio.pool import DecoderPool
+from streamproc.client.recordings import RecordingClient
 from streamproc.dedupe.memory import MemoryTier
 from streamproc.dedupe.redis import RedisTier
 from streamproc.emotion.device import DeviceProcess
@@ -52,6 +53,13 @@ def prepare(settings: Settings) -> None:
         store.close()
 
 
+@contextmanager
+def open_client(settings: Settings) -> Iterator[RecordingClient]:
+    """What upstream platforms use."""
+    with RecordingClient(settings) as client:
+        yield client
+
+
 def run_worker(settings: Settings) -> None:
     """Run a worker in this process until SIGTERM or SIGINT. Raises StreamprocError with its exit code."""
     clock, metrics = SystemClock(), Metrics()
@@ -78,7 +86,7 @@ def build_worker(settings: Settings, slot: Slot, clock: Clock, metrics: Metrics,
         shared = RedisTier(settings.redis, analysis_to_bytes, analysis_from_bytes, clock, metrics)
         stack.callback(shared.close)
     source = SourceOpener(settings)
-    registry = connect(settings.registry)
+    registry = stack.enter_context(connect(settings.registry))
     return Runtime(
         settings,
         Parts(

@@ -8,8 +8,6 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 
-import structlog
-
 from streamproc.arena import ArenaMap
 from streamproc.emotion.device_message import (
     MAX_BYTES,
@@ -26,8 +24,9 @@ from streamproc.errors import FatalError, NoRestartError
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, SegmentHandle
 from streamproc.records.identity import ModelIdentity
 from streamproc.settings import ModelSettings
+from streamproc.telemetry.log import get_log
 
-log = structlog.get_logger()
+log = get_log(__name__)
 
 MODULE = "streamproc.emotion.device_main"
 CLOSE_S = 2.0
@@ -210,7 +209,7 @@ class DeviceProcess:
             self._deaths.popleft()
         if len(self._deaths) >= self._settings.deaths_allowed:
             raise FatalError(f"{detail}, {len(self._deaths)} times in {self._settings.deaths_window_s:g} s")
-        log.warning("device_died", status=child.process.returncode, batches=len(died.batches))
+        log.warning("device process is replaced", detail=detail, count=len(died.batches))
         self.start()
         return died
 

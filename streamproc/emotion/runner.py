@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import structlog
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -12,8 +11,9 @@ from torch import Tensor, nn
 from streamproc.arena import SAMPLE_RATE
 from streamproc.emotion.network import Block, Network, collate, field
 from streamproc.errors import UsageError
+from streamproc.telemetry.log import get_log
 
-log = structlog.get_logger()
+log = get_log(__name__)
 
 TRIAL_ROWS = 260
 """Tokens of a 5 s clip: the size of product that a lone clip gives."""
@@ -53,14 +53,14 @@ class Runner:
         else:
             # cuDNN rounds convolutions to 10 bits by default; the precision that we state is fp32.
             torch.backends.cudnn.allow_tf32 = False
-            log.warning(
-                "device_experimental", device=str(self._device), detail="speed and parity are not measured here"
-            )
+            log.warning("device is experimental, neither speed nor parity is measured on it", detail=str(self._device))
 
     @torch.inference_mode()
     def run(self, waves: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """One pass over 1-D float32 waveforms: embeddings [n, embed_dim], logits [n, classes]."""
-        batch, frames = collate([torch.from_numpy(wave) for wave in waves], self._network.config.stem)
+        # A view that is read-only or runs backwards is somebody's good right; torch wants neither.
+        tensors = [torch.from_numpy(np.require(wave, np.float32, ["C", "W"])) for wave in waves]
+        batch, frames = collate(tensors, self._network.config.stem)
         embeddings, logits = self._network(batch.to(self._device), frames)
         return embeddings.cpu().numpy(), logits.cpu().numpy()
 
