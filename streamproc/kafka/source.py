@@ -55,6 +55,7 @@ class KafkaSource:
         config = consumer_config(settings)
         config["error_cb"] = self._on_error
         self._consumer = Consumer(config, logger=logging.getLogger("librdkafka"))
+        self._metadata: object = self._consumer.consumer_group_metadata()
         self._consumer.subscribe(
             list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -83,6 +84,7 @@ class KafkaSource:
         Raises FatalError when the group or the offsets are beyond repair, naming what was lost.
         """
         messages = self._consumer.consume(most, timeout_s)
+        self._metadata = self._consumer.consumer_group_metadata()
         if self._fatal is not None:
             raise FatalError(f"the consumer cannot go on: {describe(self._fatal)}")
         records = [record for message in messages if (record := self._take(message)) is not None]
@@ -102,8 +104,13 @@ class KafkaSource:
         self._paused = set(wanted)
 
     def group_metadata(self) -> object:
-        """The member's identity for a transaction. Safe from any thread."""
-        return self._consumer.consumer_group_metadata()
+        """The member's identity for a transaction, as of the last poll. Safe from any thread.
+
+        The client lets one thread at a time call a consumer, and the others wait without a turn: asked from the
+        commit thread beside a thread that polls, it had not answered after 100 s. An identity that a rebalance has
+        overtaken since is refused by the broker, and the transaction tried again.
+        """
+        return self._metadata
 
     def commit(self, offsets: Sequence[CommitOffset]) -> None:
         """Commit without a transaction, for at-least-once delivery. Safe from any thread. Raises KafkaException."""
@@ -173,6 +180,7 @@ class KafkaSource:
         by_partition = {TopicPartition(start.topic, start.partition): start for start in starts}
         self._owned |= by_partition.keys()
         self.pause(self._wanted_paused)
+        self._metadata = consumer.consumer_group_metadata()
         self._assignments.assigned(by_partition)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:

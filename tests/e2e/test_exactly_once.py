@@ -134,7 +134,7 @@ def test_two_kills_inside_a_transaction_and_a_broker_restart_leave_one_outcome_p
     committed = 0
     for kill in (1, 2):
         worker.start()
-        until(lambda: oracle.position(own.kafka.group) > committed, 120, worker.tail)  # noqa: B023  # used at once
+        until(lambda: oracle.position(own.kafka.group) > committed, 120, worker.tail, worker.supervise)  # noqa: B023  # used at once
         worker.kill_in_a_transaction(oracle.transaction_is_open)
         committed = oracle.position(own.kafka.group)
         assert committed < 120, f"kill {kill} came after the work was done"

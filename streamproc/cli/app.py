@@ -1,0 +1,106 @@
+"""All commands joined, and the one place where an error becomes a line and an exit code."""
+
+import logging
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from streamproc import __version__
+from streamproc.cli.demo import demo
+from streamproc.cli.down import down
+from streamproc.cli.publish import publish
+from streamproc.cli.results import results
+from streamproc.cli.status import status
+from streamproc.cli.up import up
+from streamproc.cli.worker import worker
+from streamproc.errors import DependencyDownError, ExitCode, FatalError, NoRestartError, StreamprocError
+
+NEXT: Mapping[type[StreamprocError], str] = MappingProxyType(
+    {
+        NoRestartError: "Do not start it again before the cause is healed.",
+        FatalError: "Start it again; nothing is lost, the group goes on at its last committed offsets.",
+        DependencyDownError: "`streamproc status` tells what runs here; `streamproc up` starts what is missing.",
+    }
+)
+"""What to do next, for errors whose text cannot know it; the first that fits."""
+
+
+class Commands(TyperGroup):
+    """The group of all commands."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer's own name of what it passes
+        """Run a command; what it raises on purpose becomes its exit code."""
+        try:
+            return super().invoke(ctx)
+        except StreamprocError as error:
+            if ctx.params["debug"]:
+                raise
+            _tell(ctx.invoked_subcommand or "", error)
+            raise typer.Exit(error.exit_code) from None
+
+
+def _tell(command: str, error: StreamprocError) -> None:
+    """Say what went wrong and what to do; the worker says it as a line of its log."""
+    following = next((text for kind, text in NEXT.items() if isinstance(error, kind)), "")
+    if command == "worker":
+        from streamproc.telemetry.log import get_log
+
+        get_log(__name__).error("worker ended", error=type(error).__name__, detail=f"{error}. {following}".rstrip())
+    else:
+        typer.secho("error: ", err=True, nl=False, fg="red", bold=True)
+        typer.echo("\n".join(filter(None, (str(error), following))), err=True)
+
+
+app = typer.Typer(
+    name="streamproc",
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,  # its tracebacks show the values of variables: secrets live there
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"streamproc {__version__}")
+        raise typer.Exit(ExitCode.DONE)
+
+
+# What the group itself reads: `debug` is taken from the context where errors are told, `version` acts by its callback.
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Version = Annotated[
+    bool, typer.Option("--version", callback=lambda value: _version(wanted=value), is_eager=True, help="Say it.")
+]
+
+
+@app.callback()
+def root(
+    *,
+    debug: Debug = False,  # noqa: ARG001  # see above
+    version: Version = False,  # noqa: ARG001  # see above
+) -> None:
+    """Recordings in, emotion results out, exactly once.
+
+    Recordings lie in an S3 bucket, events about them on a Kafka topic; workers turn each event into one result.
+    Start with `streamproc demo`: it shows all of it on this computer.
+
+    Settings come from STREAMPROC_SECTION__NAME variables, from `.streamproc/local.env` (written by `up`) and from
+    the TOML file that STREAMPROC_CONFIG names. Exit codes: 0 done, 2 wrong use or settings, 3 a server is away,
+    4 fatal (start again), 5 do not start again, 1 anything else.
+    """
+    # What libraries say goes to the worker's log; people are told by the errors that commands raise.
+    logging.getLogger().addHandler(logging.NullHandler())
+
+
+for _command in (up, down, status, demo, worker, publish, results):
+    app.command()(_command)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,59 @@
+"""``streamproc publish``."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamproc.records.recording import Channels
+from streamproc.settings import load_settings
+
+
+def publish(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings: wav, flac, mp3, ogg, opus, m4a.")],
+    *,
+    call_id: Annotated[
+        str | None, typer.Option(help="The call they belong to; recordings of one call stay in order.")
+    ] = None,
+    tenant: Annotated[str | None, typer.Option(help="Whose recordings they are.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language that is spoken, as in en or pt-BR.")] = None,
+    channels: Annotated[Channels, typer.Option(help="'mix' analyses their mean, 'split' each on its own.")] = "mix",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Store recordings in the bucket and announce each with one event.
+
+    Prints the event id of each. Every file is looked at before the first is stored: one that is missing, empty, too
+    large or no file at all stops the whole command with nothing sent.
+
+    Example: `streamproc publish --call-id c-17 --language en customer.wav agent.wav`
+    """
+    from streamproc.cli.recordings import check_files
+    from streamproc.client import RecordingClient
+    from streamproc.client.recordings import About
+
+    settings = load_settings()
+    check_files(files, settings.audio.max_object_bytes)
+    about: About = {"channels": channels, "outputs": frozenset({"scores", "segments"})}
+    if call_id is not None:
+        about["call_id"] = call_id
+    if tenant is not None:
+        about["tenant"] = tenant
+    if language is not None:
+        about["language"] = language
+    with RecordingClient(settings) as client:
+        events = [(file, client.publish(file, **about)) for file in files]
+    # Told only now: leaving the block is what makes sure that Kafka has them.
+    for file, event in events:
+        if as_json:
+            told = {
+                "file": str(file),
+                "event_id": event.event_id,
+                "bucket": event.bucket,
+                "object_key": event.object_key,
+            }
+            typer.echo(json.dumps(told, ensure_ascii=False))
+        else:
+            typer.echo(f"{event.event_id}  {file}")
+    if not as_json:
+        typer.echo("Announced. `streamproc results --follow` shows what a worker makes of it.", err=True)

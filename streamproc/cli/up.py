@@ -1,0 +1,27 @@
+"""``streamproc up``."""
+
+import typer
+
+from streamproc.settings import LOCAL_ENV, load_settings
+
+
+def up() -> None:
+    """Start real servers on this computer: Kafka, schema registry, Redis, MinIO.
+
+    Plain processes on free ports of 127.0.0.1, without Docker or root. What runs already is kept. Topics, schemas
+    and bucket are made, and the addresses written to `.streamproc/local.env`, where every other command finds them.
+    A server whose address you set yourself (say STREAMPROC_KAFKA__BOOTSTRAP_SERVERS) is used and not started.
+
+    Example: `streamproc up && streamproc status`
+    """
+    from streamproc.local import stack
+    from streamproc.operate.progress import LiveProgress
+    from streamproc.wiring import prepare
+
+    settings = load_settings()
+    with LiveProgress() as progress:
+        ready = stack.up(settings, progress.server, prepare)
+    started = ", ".join(sorted(ready.started)) or "nothing, all ran already"
+    typer.echo(f"Ready. Started: {started}. Addresses: {LOCAL_ENV}")
+    typer.echo("Next: `streamproc worker` in another terminal, then `streamproc publish my.wav`, `streamproc results`.")
+    typer.echo("`streamproc down` stops the servers.")

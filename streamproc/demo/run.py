@@ -1,0 +1,238 @@
+"""The whole main job, once, on real servers: announce, work, read, reckon."""
+
+import signal
+import time
+import uuid
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+
+from streamproc.client import RecordingClient
+from streamproc.demo.clips import load_manifest, read_bytes
+from streamproc.demo.plan import Announcement, build_plan
+from streamproc.demo.tally import Sent, Tally
+from streamproc.demo.worker import WorkerProcess
+from streamproc.errors import Stage, StreamprocError
+from streamproc.kafka.publisher import Publisher
+from streamproc.kafka.tail import Tail
+from streamproc.local import stack as servers
+from streamproc.local.toolbox import Report
+from streamproc.operate.dead_letter import DeadLetter
+from streamproc.operate.outputs import Output, Outputs, open_outputs
+from streamproc.records.record import OutputRecord, Record
+from streamproc.records.recording import RecordingEvent
+from streamproc.records.result import EmotionResult
+from streamproc.settings import Settings, TopicSettings
+from streamproc.storage.s3 import S3Store
+from streamproc.telemetry.clock import SystemClock
+from streamproc.wiring import prepare
+
+PREFIX = "demo"
+PARTITIONS = 3
+PATIENCE_S = 300
+"""Without one new outcome for so long, something is wrong, however busy the machine."""
+POLL_S = 0.2
+
+Progress = Callable[[str, str, int, int], None]
+"""Told (what is counted, what was just done, how many are done, of how many)."""
+
+
+class NoOutcomeError(StreamprocError):
+    """Raised when outcomes stay away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of it."""
+
+    name: str
+    tally: Tally
+    stages: Mapping[Stage, tuple[float, int]]
+    """Seconds of all records together, and how many records, by stage."""
+    wall_s: Mapping[str, float] = field(default_factory=dict)
+
+
+def demo_settings(settings: Settings) -> Settings:
+    """The settings with names of the demo's own, so that it meets no recordings, group or producer of yours.
+
+    The names stay the same from run to run: the group goes on where it was. What is known of equal bytes is shared
+    inside one run only (each is a tenant of its own), so that every run shows the model at work.
+    """
+    topics = settings.topics.model_dump() | {
+        name: f"{PREFIX}.{name}" for name in ("recordings", "results", "segments", "ledger")
+    }
+    return settings.model_copy(
+        update={
+            "topics": TopicSettings(**topics | {"partitions": PARTITIONS, "lane_partitions": 1}),
+            "kafka": settings.kafka.model_copy(
+                update={"group": f"streamproc-{PREFIX}", "transactional_prefix": f"streamproc-{PREFIX}"}
+            ),
+            "dedupe": settings.dedupe.model_copy(update={"scope": "tenant"}),
+            "model": settings.model.model_copy(update={"name_or_dir": PREFIX}),
+            "http": settings.http.model_copy(update={"host": "127.0.0.1", "port": 0}),
+            "log": settings.log.model_copy(update={"level": "info", "format": "json"}),
+        }
+    )
+
+
+def run_demo(settings: Settings, report: Report, progress: Progress) -> Run:
+    """Run it once; what was started is stopped, whatever happens. Raises StreamprocError."""
+    name = f"demo-{uuid.uuid4().hex[:8]}"
+    laps = _Laps()
+    with interrupted_by_sigterm(), ExitStack() as stack:
+        up = servers.up(demo_settings(settings), report, prepare)
+        stack.callback(_shielded, lambda: servers.down(settings, report, only=up.started))
+        laps.lap("servers")
+        worker = WorkerProcess(up.settings, settings.local.state_dir / "demo-worker.log")
+        stack.callback(_shielded, worker.stop)
+        worker.start()
+        plan = build_plan(load_manifest(), name)
+        store(up.settings, plan, progress)
+        laps.lap("store")
+        topics = up.settings.topics
+        outputs = stack.enter_context(
+            open_outputs(up.settings, [topics.results, topics.dead_letters, topics.ledger], None)
+        )
+        tally = Tally(topics.recordings, announce(up.settings, plan, name))
+        follow(tally, outputs, worker, progress)
+        laps.lap("results")
+        stages = worker.stage_seconds()
+        worker.stop()
+        for output in outputs.rest():  # an outcome too many would be here
+            tally.add(output)
+        laps.lap("stop the worker")
+    laps.lap("stop the servers")
+    return Run(name, tally, stages, laps.seconds)
+
+
+def store(settings: Settings, plan: Sequence[Announcement], progress: Progress) -> None:
+    """Put every object that is announced into the bucket. Raises StoreError."""
+    objects = {one.object_key: one.content for one in plan if one.content is not None}
+    s3 = S3Store(settings.storage, 1, SystemClock())
+    try:
+        for done, (key, file) in enumerate(objects.items(), 1):
+            s3.put(settings.storage.bucket, key, read_bytes(file), "application/octet-stream")
+            progress("stored", key, done, len(objects))
+    finally:
+        s3.close()
+
+
+def announce(settings: Settings, plan: Sequence[Announcement], tenant: str) -> Sequence[Sent]:
+    """Send every announcement, then read from the input topic where each came to lie.
+
+    Raises UsageError, DependencyDownError.
+    """
+    now_ms = SystemClock().wall_ms()
+    topic = settings.topics.recordings
+    with closing(Tail(settings, [topic], None)) as tail:
+        with RecordingClient(settings) as client, closing(Publisher(settings)) as publisher:
+            for one in plan:
+                if one.raw is None:
+                    client.announce(event(one, settings.storage.bucket, tenant, now_ms), one.key, now_ms - one.age_ms)
+                else:
+                    publisher.send(OutputRecord(topic, one.key.encode(), one.raw), one.title)
+            publisher.flush()
+        ends = tail.ends()
+        records: list[Record] = []
+        while not tail.reached(ends):
+            records += tail.poll(POLL_S)
+    return locate(plan, records)
+
+
+def locate(plan: Sequence[Announcement], records: Sequence[Record]) -> Sequence[Sent]:
+    """Find each announcement among the records of the input topic: those of one key lie in the order they were sent.
+
+    Raises StreamprocError when one is not there.
+    """
+    by_key: dict[bytes, deque[Record]] = defaultdict(deque)
+    for record in records:
+        by_key[record.key or b""].append(record)
+    sent = []
+    for one in plan:
+        if not by_key[one.key.encode()]:
+            raise StreamprocError(f"{one.title} was sent and is not on the input topic")
+        record = by_key[one.key.encode()].popleft()
+        sent.append(Sent(one, record.partition, record.offset))
+    return sent
+
+
+def event(one: Announcement, bucket: str, tenant: str, now_ms: int) -> RecordingEvent:
+    """What a producer says of a recording."""
+    return RecordingEvent(
+        event_id=one.event_id,
+        recorded_at=now_ms - one.age_ms,
+        bucket=bucket,
+        object_key=one.object_key,
+        tenant=tenant,
+        call_id=one.key,
+        language="en",
+        outputs=frozenset({"scores", "segments"}),
+    )
+
+
+def follow(tally: Tally, outputs: Outputs, worker: WorkerProcess, progress: Progress) -> None:
+    """Read until every announcement has its end. Raises WorkerEndedError, NoOutcomeError."""
+    deadline = time.monotonic() + PATIENCE_S
+    while still := tally.open():
+        worker.check()
+        if time.monotonic() > deadline:
+            names = ", ".join(one.announcement.title for one in still[:3])
+            raise NoOutcomeError(
+                f"{len(still)} announcements wait for their outcome since {PATIENCE_S} s, among them {names}. "
+                f"The worker's log says why: {worker.log}"
+            )
+        for output in outputs.poll(POLL_S):
+            if (sent := tally.add(output)) is not None:
+                deadline = time.monotonic() + PATIENCE_S
+                progress("ended", brief(sent, output), tally.done, tally.sent)
+
+
+def brief(sent: Sent, output: Output) -> str:
+    """An end in a few words."""
+    match output:
+        case EmotionResult(label=label, status=status):
+            return f"{sent.announcement.title}: {label or status}"
+        case DeadLetter(reason=reason):
+            return f"{sent.announcement.title}: {reason}"
+        case _:
+            return sent.announcement.title
+
+
+@contextmanager
+def interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end things in order, as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _shielded(clean_up: Callable[[], object]) -> None:
+    """Clean up without being interrupted in it by a second Ctrl-C."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        clean_up()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Laps:
+    """Wall time by part of the run."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        """End a part."""
+        now = time.monotonic()
+        self.seconds[name] = round(now - self._since, 3)
+        self._since = now

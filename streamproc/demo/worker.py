@@ -1,0 +1,118 @@
+"""A worker as a process of its own, exactly as a deployment starts it."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
+
+from streamproc.errors import Stage, StreamprocError
+from streamproc.settings import Settings
+
+TAIL_LINES = 5
+HTTP_S = 5
+
+
+class WorkerEndedError(StreamprocError):
+    """Raised when the worker ended while it was needed."""
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Every setting that is set, as the variables that say the same to another process.
+
+    A setting that is None is left out: None is what a process has without it.
+    """
+    variables = {}
+    for section in Settings.model_fields:
+        values = getattr(settings, section)
+        for name in values.model_fields_set:
+            if (value := getattr(values, name)) is not None:
+                variables[f"STREAMPROC_{section}__{name}".upper()] = _text(value)
+    return variables
+
+
+def _text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return json.dumps(value) if isinstance(value, tuple) else str(value)
+
+
+class WorkerProcess:
+    """``streamproc worker`` from ``start`` to ``stop``, in a process group of its own: Ctrl-C is ours to pass on."""
+
+    def __init__(self, settings: Settings, log: Path) -> None:
+        self.log = log
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; it loads the network while we go on."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "streamproc", "worker"],
+                env={**os.environ, **environment(self._settings)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+            )
+
+    def check(self) -> None:
+        """Raise WorkerEndedError with the end of its log, if it ended."""
+        if self._process is not None and self._process.poll() is not None:
+            lines = self.log.read_text("utf-8", "replace").splitlines()[-TAIL_LINES:]
+            raise WorkerEndedError(
+                f"the worker ended with exit code {self._process.returncode}. Its log is {self.log}; the end of it:\n"
+                + "\n".join(f"  {line}" for line in lines)
+            )
+
+    def stop(self) -> None:
+        """Let it finish what is in flight; past its drain budget, kill it."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(self._settings.flow.drain_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def stage_seconds(self) -> Mapping[Stage, tuple[float, int]]:
+        """Seconds by stage, all records together, and how many passed it; from the worker's /metrics."""
+        connection = http.client.HTTPConnection(urlsplit(self._url()).netloc, timeout=HTTP_S)
+        try:
+            connection.request("GET", "/metrics")
+            text = connection.getresponse().read().decode()
+        except (OSError, http.client.HTTPException) as error:
+            raise WorkerEndedError(f"the worker's /metrics does not answer: {error}. Its log is {self.log}") from error
+        finally:
+            connection.close()
+        return parse_stages(text)
+
+    def _url(self) -> str:
+        """Where it listens: it took a free port and says so in its first lines."""
+        for line in self.log.read_text("utf-8", "replace").splitlines():
+            if line.startswith("{") and (url := json.loads(line).get("url")):
+                return str(url)
+        raise WorkerEndedError(f"the worker did not say where it listens. Its log is {self.log}")
+
+
+def parse_stages(text: str) -> Mapping[Stage, tuple[float, int]]:
+    """Read ``streamproc_stage_seconds``: sum and count by stage, in the order of a record's life."""
+    sums: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == "streamproc_stage_seconds_sum":
+                sums[sample.labels["stage"]] = sample.value
+            elif sample.name == "streamproc_stage_seconds_count":
+                counts[sample.labels["stage"]] = int(sample.value)
+    return {stage: (sums[stage], counts[stage]) for stage in Stage if counts.get(stage)}

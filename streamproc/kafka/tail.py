@@ -1,0 +1,121 @@
+"""Reading topics without a group: from a moment or from the end on, committed records only."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import confluent_kafka
+from confluent_kafka import Consumer, KafkaError, KafkaException
+
+from streamproc.errors import DependencyDownError, UsageError
+from streamproc.kafka.config import client_config
+from streamproc.kafka.errors import END_OF_PARTITION, TIMED_OUT, Decision, decide, describe
+from streamproc.kafka.source import to_record
+from streamproc.records.record import Record, TopicPartition
+from streamproc.settings import Settings
+
+_CALL_S = 10.0
+_MOST_RECORDS = 512
+
+
+class Tail:
+    """All partitions of some topics. Commits nothing, so any number of these disturb nobody.
+
+    ``since_ms`` is where to begin, in ms since the epoch; None begins behind what is there now. Used by one thread.
+    Raises UsageError for a topic that is not there, DependencyDownError.
+    """
+
+    def __init__(self, settings: Settings, topics: Sequence[str], since_ms: int | None) -> None:
+        config = client_config(settings)
+        config |= {
+            "group.id": f"{settings.kafka.group}-reader",  # librdkafka wants one; it is never joined
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "earliest",  # what retention took while we read is not ours to judge
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+        }
+        self._address = settings.kafka.bootstrap_servers
+        self._consumer = Consumer(config, logger=logging.getLogger("librdkafka"))
+        self._reached: dict[TopicPartition, int] = {}
+        try:
+            partitions = [partition for topic in topics for partition in self._partitions(topic)]
+            self._reached = dict(self._starts(partitions, since_ms))
+            self._consumer.assign(
+                [confluent_kafka.TopicPartition(p.topic, p.partition, at) for p, at in self._reached.items()]
+            )
+        except KafkaException as raised:
+            self._consumer.close()
+            raise self._down(raised) from raised
+        except BaseException:
+            self._consumer.close()
+            raise
+
+    def ends(self) -> Mapping[TopicPartition, int]:
+        """The offset behind the last committed record of each partition, as of now. Raises DependencyDownError."""
+        try:
+            return {partition: self._end(partition) for partition in self._reached}
+        except KafkaException as raised:
+            raise self._down(raised) from raised
+
+    def reached(self, ends: Mapping[TopicPartition, int]) -> bool:
+        """Whether everything before these offsets was given out."""
+        return all(self._reached[partition] >= offset for partition, offset in ends.items())
+
+    def poll(self, timeout_s: float) -> Sequence[Record]:
+        """Records that arrived within ``timeout_s``; those of one partition in order. Raises DependencyDownError."""
+        records = []
+        for message in self._consumer.consume(_MOST_RECORDS, timeout_s):
+            error = message.error()
+            origin = TopicPartition(message.topic() or "", -1 if (p := message.partition()) is None else p)
+            if error is None:
+                record = to_record(message, origin)
+                self._reached[origin] = record.offset + 1
+                records.append(record)
+            elif error.code() == END_OF_PARTITION:
+                # Behind the last record may stand what readers never see: the end marks of transactions.
+                self._reached[origin] = message.offset() or 0
+            else:
+                self._judge(error)
+        return records
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._consumer.close()
+
+    def _judge(self, error: KafkaError) -> None:
+        """Tell a lost connection, which the client mends by itself, from a broker that is away."""
+        if error.fatal() or decide(error) not in {Decision.DOWN, Decision.AGAIN}:
+            raise self._down(KafkaException(error))
+        try:
+            self._consumer.list_topics(timeout=_CALL_S)
+        except KafkaException as raised:
+            raise self._down(raised) from raised
+
+    def _down(self, raised: KafkaException) -> DependencyDownError:
+        return DependencyDownError("kafka", f"{self._address}: {describe(raised.args[0])}")
+
+    def _partitions(self, topic: str) -> Sequence[TopicPartition]:
+        found = self._consumer.list_topics(topic, timeout=_CALL_S).topics[topic]
+        if not found.partitions:
+            raise UsageError(f"there is no topic {topic} at {self._address}: `streamproc up` makes it on local servers")
+        return [TopicPartition(topic, number) for number in sorted(found.partitions)]
+
+    def _starts(self, partitions: Sequence[TopicPartition], since_ms: int | None) -> Mapping[TopicPartition, int]:
+        ends = {partition: self._end(partition) for partition in partitions}
+        if since_ms is None:
+            return ends
+        asked = [confluent_kafka.TopicPartition(p.topic, p.partition, since_ms) for p in partitions]
+        found = self._consumer.offsets_for_times(asked, timeout=_CALL_S)
+        return {
+            partition: position.offset if position.offset >= 0 else ends[partition]
+            for position in found
+            for partition in [TopicPartition(position.topic, position.partition)]
+        }
+
+    def _end(self, partition: TopicPartition) -> int:
+        """The offset behind the last committed record: an explicit number, since "end" would be looked up later."""
+        asked = confluent_kafka.TopicPartition(partition.topic, partition.partition)
+        watermarks = self._consumer.get_watermark_offsets(asked, timeout=_CALL_S)
+        if watermarks is None:
+            raise KafkaException(KafkaError(TIMED_OUT))
+        return watermarks[1]

@@ -1,0 +1,89 @@
+"""What workers made of the recordings, read from the topics as any downstream reader sees it."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from confluent_kafka.schema_registry import SchemaRegistryClient
+
+from streamproc.errors import PoisonError, StreamprocError
+from streamproc.kafka.registry import UnknownSchemaError, ask, connect
+from streamproc.kafka.tail import Tail
+from streamproc.operate.dead_letter import DeadLetter, read_dead_letter
+from streamproc.records.avro import Row, WriterSchema, decode, parse_writer, schema_of, unframe
+from streamproc.records.ledger import LedgerEntry
+from streamproc.records.record import Record, TopicPartition
+from streamproc.records.result import EmotionResult
+from streamproc.settings import Settings
+
+T = TypeVar("T", EmotionResult, LedgerEntry)
+
+Output = EmotionResult | DeadLetter | LedgerEntry
+
+
+class UnreadableRowError(StreamprocError):
+    """Raised for a record of an output topic that is not a row of ours; another program wrote it."""
+
+
+class Outputs:
+    """Rows of some output topics, in the order of each partition. Used by one thread."""
+
+    def __init__(self, settings: Settings, tail: Tail) -> None:
+        topics = settings.topics
+        self._tail = tail
+        self._registry = connect(settings.registry)
+        self._read: Mapping[str, Callable[[Record], Output | None]] = {
+            topics.results: lambda record: self._row(record, EmotionResult),
+            topics.ledger: lambda record: self._row(record, LedgerEntry),
+            topics.dead_letters: read_dead_letter,
+        }
+        self._writers: dict[tuple[int, str], WriterSchema] = {}
+
+    def poll(self, timeout_s: float) -> Sequence[Output]:
+        """Rows that arrived within ``timeout_s``. Raises DependencyDownError, UnreadableRowError."""
+        rows = (self._read[record.topic](record) for record in self._tail.poll(timeout_s))
+        return [row for row in rows if row is not None]
+
+    def rest(self) -> Iterator[Output]:
+        """Rows up to what is there at this moment."""
+        ends: Mapping[TopicPartition, int] = self._tail.ends()
+        while not self._tail.reached(ends):
+            yield from self.poll(1.0)
+
+    def forever(self) -> Iterator[Output]:
+        """Rows as they come, without an end."""
+        while True:
+            yield from self.poll(1.0)
+
+    def _row(self, record: Record, kind: type[T]) -> T:
+        try:
+            schema_id, payload = unframe(record.value or b"")
+            return kind(**decode(payload, self._writer(schema_id, kind), schema_of(kind)))
+        except (PoisonError, UnknownSchemaError) as error:
+            raise UnreadableRowError(
+                f"{record.source}/{record.offset} is no {kind.__name__}: {error}. Does another program write there?"
+            ) from error
+
+    def _writer(self, schema_id: int, kind: type[Row]) -> WriterSchema:
+        place = (schema_id, kind.__name__)
+        if place not in self._writers:
+            self._writers[place] = parse_writer(_text(self._registry, schema_id), schema_of(kind))
+        return self._writers[place]
+
+
+@contextmanager
+def open_outputs(settings: Settings, topics: Sequence[str], since_ms: int | None) -> Iterator[Outputs]:
+    """Read these topics from a moment (ms since the epoch) on, or None: what comes from now on.
+
+    Raises UsageError for a topic that is not there, DependencyDownError.
+    """
+    tail = Tail(settings, topics, since_ms)
+    try:
+        yield Outputs(settings, tail)
+    finally:
+        tail.close()
+
+
+def _text(registry: SchemaRegistryClient, schema_id: int) -> str:
+    schema: Any = ask(lambda: registry.get_schema(schema_id))
+    return str(schema.schema_str)

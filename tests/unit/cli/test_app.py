@@ -1,0 +1,128 @@
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from streamproc import __version__
+from streamproc.cli.app import app
+from streamproc.errors import (
+    DependencyDownError,
+    FatalError,
+    NoRestartError,
+    StreamprocError,
+    UsageError,
+)
+
+COMMANDS = ("up", "down", "status", "demo", "worker", "publish", "results")
+HEAVY = ("torch", "av", "confluent_kafka", "onnxruntime", "soundfile", "minio", "redis", "numpy")
+
+run = CliRunner()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_teaches_by_an_example(command: str) -> None:
+    done = run.invoke(app, [command, "--help"])
+    assert done.exit_code == 0
+    assert f"Example: {'STREAMPROC' if command == 'worker' else 'streamproc ' + command}" in done.output
+
+
+def test_no_command_is_missing_and_none_is_a_surprise() -> None:
+    assert {command.callback.__name__ for command in app.registered_commands if command.callback} == set(COMMANDS)
+
+
+def test_help_waits_for_nothing_heavy() -> None:
+    script = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from streamproc.cli.app import app\n"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_version() -> None:
+    done = run.invoke(app, ["--version"])
+    assert (done.exit_code, done.output) == (0, f"streamproc {__version__}\n")
+
+
+def test_the_module_runs_as_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "streamproc", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"streamproc {__version__}\n"
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["results", "--count", "0"], ["publish"], ["status", "--nonsense"]])
+def test_wrong_use_is_exit_code_2(words: list[str]) -> None:
+    assert run.invoke(app, words).exit_code == 2
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
+    """What ``streamproc status`` raises."""
+    errors: list[BaseException] = []
+
+    def fail(*_: object) -> None:
+        raise errors[0]
+
+    monkeypatch.setattr("streamproc.local.stack.status", fail)
+    return errors
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (UsageError("say which"), 2, "say which"),
+        (DependencyDownError("kafka", "10.0.0.1:9092 refused"), 3, "streamproc up"),
+        (FatalError("fenced"), 4, "Start it again"),
+        (NoRestartError("fenced twice"), 5, "Do not start it again"),
+        (StreamprocError("odd"), 1, "odd"),
+    ],
+)
+def test_an_error_becomes_its_exit_code_and_says_what_to_do(
+    failing: list[BaseException], error: StreamprocError, code: int, says: str
+) -> None:
+    failing.append(error)
+    done = run.invoke(app, ["status"])
+    assert done.exit_code == code
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert says in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_debug_lets_the_error_through(failing: list[BaseException]) -> None:
+    failing.append(UsageError("say which"))
+    done = run.invoke(app, ["--debug", "status"])
+    assert isinstance(done.exception, UsageError)
+
+
+def test_a_bug_is_not_dressed_up(failing: list[BaseException]) -> None:
+    failing.append(ZeroDivisionError())
+    assert isinstance(run.invoke(app, ["status"]).exception, ZeroDivisionError)
+
+
+def test_ctrl_c_is_exit_code_130(failing: list[BaseException]) -> None:
+    failing.append(KeyboardInterrupt())
+    assert run.invoke(app, ["status"]).exit_code == 130
+
+
+@pytest.mark.parametrize("command", ["status", "up", "results", "demo"])
+def test_impossible_settings_are_exit_code_2_and_name_the_setting(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMPROC_KAFKA__DELIVERY", "perhaps")
+    done = run.invoke(app, [command])
+    assert done.exit_code == 2
+    assert "kafka.delivery" in done.stderr
+
+
+def test_the_worker_tells_even_impossible_settings_as_a_line_of_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMPROC_KAFKA__DELIVERY", "perhaps")
+    done = subprocess.run([sys.executable, "-m", "streamproc", "worker"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert '"error": "UsageError"' in line
+    assert "kafka.delivery" in line

@@ -1,0 +1,113 @@
+import json
+import os
+from pathlib import Path
+from typing import Self
+
+import pytest
+from typer.testing import CliRunner
+
+from streamproc.cli.app import app
+from streamproc.cli.recordings import check_files
+from streamproc.errors import DependencyDownError, UsageError
+from streamproc.records.recording import RecordingEvent
+
+run = CliRunner()
+
+
+class FakeClient:
+    """Notes what it is asked to publish."""
+
+    published: list[tuple[Path, dict[str, object]]]
+    flushed = False
+    fails = False
+
+    def __init__(self, _settings: object) -> None:
+        FakeClient.published = []
+        FakeClient.flushed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if FakeClient.fails:
+            raise DependencyDownError("kafka", "1 records were not acknowledged")
+        FakeClient.flushed = True
+
+    def publish(self, recording: Path, **about: object) -> RecordingEvent:
+        self.published.append((recording, about))
+        return RecordingEvent(f"id-{recording.name}", 0, "recordings", f"sha256/{recording.name}")
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> type[FakeClient]:
+    monkeypatch.setattr("streamproc.client.RecordingClient", FakeClient)
+    FakeClient.published = []
+    FakeClient.fails = False
+    return FakeClient
+
+
+def file(folder: Path, name: str, body: bytes = b"RIFF") -> Path:
+    path = folder / name
+    path.write_bytes(body)
+    return path
+
+
+def test_ids_are_printed_with_their_files(client: type[FakeClient], tmp_path: Path) -> None:
+    paths = [file(tmp_path, "a.wav"), file(tmp_path, "b.wav")]
+    done = run.invoke(app, ["publish", *map(str, paths), "--call-id", "c-17", "--language", "en"])
+    assert done.exit_code == 0, done.output
+    assert done.stdout == f"id-a.wav  {paths[0]}\nid-b.wav  {paths[1]}\n"
+    assert client.flushed
+    about = {"call_id": "c-17", "language": "en", "channels": "mix", "outputs": frozenset({"scores", "segments"})}
+    assert client.published == [(path, about) for path in paths]
+
+
+def test_json_is_one_object_a_line(client: type[FakeClient], tmp_path: Path) -> None:
+    path = file(tmp_path, "a.wav")
+    done = run.invoke(app, ["publish", str(path), "--json", "--channels", "split", "--tenant", "t"])
+    assert json.loads(done.stdout) == {
+        "file": str(path),
+        "event_id": "id-a.wav",
+        "bucket": "recordings",
+        "object_key": "sha256/a.wav",
+    }
+    assert client.published[0][1]["channels"] == "split"
+    assert client.published[0][1]["tenant"] == "t"
+
+
+def test_an_announcement_that_did_not_arrive_is_not_told_as_done(client: type[FakeClient], tmp_path: Path) -> None:
+    client.fails = True
+    done = run.invoke(app, ["publish", str(file(tmp_path, "a.wav"))])
+    assert done.exit_code == 3
+    assert done.stdout == ""
+
+
+def test_one_bad_file_stops_all_before_the_first_is_stored(client: type[FakeClient], tmp_path: Path) -> None:
+    good, empty = file(tmp_path, "a.wav"), file(tmp_path, "empty.wav", b"")
+    done = run.invoke(app, ["publish", str(good), str(empty), str(tmp_path), str(tmp_path / "gone.wav")])
+    assert done.exit_code == 2
+    assert client.published == []
+    assert "empty.wav: has no bytes" in done.stderr
+    assert f"{tmp_path}: is a directory" in done.stderr
+    assert "gone.wav: does not exist" in done.stderr
+    assert "a.wav:" not in done.stderr.replace("gone", "")
+
+
+def test_channels_are_one_of_two(client: type[FakeClient], tmp_path: Path) -> None:
+    assert run.invoke(app, ["publish", str(file(tmp_path, "a.wav")), "--channels", "left"]).exit_code == 2
+    assert client.published == []
+
+
+def test_a_file_over_the_limit_is_named_with_the_limit(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"big\.wav: has 11 bytes; audio\.max_object_bytes is 10"):
+        check_files([file(tmp_path, "big.wav", b"x" * 11)], 10)
+
+
+def test_a_file_at_the_limit_passes(tmp_path: Path) -> None:
+    check_files([file(tmp_path, "fits.wav", b"x" * 10)], 10)
+
+
+def test_a_pipe_is_no_recording(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="no regular file"):
+        check_files([tmp_path / "pipe"], 10)

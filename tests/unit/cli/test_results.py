@@ -1,0 +1,86 @@
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+
+import pytest
+from typer.testing import CliRunner
+
+from streamproc.cli.app import app
+from streamproc.demo.clips import load_manifest
+from streamproc.demo.plan import build_plan
+from streamproc.operate.outputs import Output
+from tests.unit.demo.made import dead_letter, result, sent
+
+run = CliRunner()
+SENT = sent(list(build_plan(load_manifest(), "r")))
+
+
+class FakeOutputs:
+    """Two rows that are there, one that comes, then Ctrl-C."""
+
+    def __init__(self, rows: Sequence[Output]) -> None:
+        self.rows = rows
+
+    def rest(self) -> Iterator[Output]:
+        yield from self.rows[:2]
+
+    def forever(self) -> Iterator[Output]:
+        for number in count(2):
+            if number >= len(self.rows):
+                raise KeyboardInterrupt
+            yield self.rows[number]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """What was asked of the topics."""
+    calls: list[tuple[object, ...]] = []
+
+    @contextmanager
+    def open_outputs(_settings: object, topics: Sequence[str], since_ms: int | None) -> Iterator[FakeOutputs]:
+        calls.append((tuple(topics), since_ms))
+        if topics == ["audio.recordings.dlq"]:
+            yield FakeOutputs([dead_letter(SENT[-1])])
+        else:
+            yield FakeOutputs([result(one, score_angry=0.9, score_sad=0.1) for one in SENT[:3]])
+
+    monkeypatch.setattr("streamproc.operate.outputs.open_outputs", open_outputs)
+    return calls
+
+
+def test_all_that_is_kept_as_a_table(asked: list[tuple[object, ...]]) -> None:
+    done = run.invoke(app, ["results"])
+    assert done.exit_code == 0, done.output
+    assert asked == [(("emotion.results",), 0)]
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith("2023-11-14 22:13:20  demo/angry-line.wav")
+    assert "aaaaaaaaaaaaaass" in lines[1]
+
+
+def test_json_lines_hold_every_column(asked: list[tuple[object, ...]]) -> None:
+    done = run.invoke(app, ["results", "--json", "--count", "1"])
+    assert len(asked) == 1
+    (line,) = done.stdout.splitlines()
+    assert json.loads(line)["input_offset"] == 0
+
+
+def test_following_begins_now_and_ctrl_c_is_its_ordinary_end(asked: list[tuple[object, ...]]) -> None:
+    done = run.invoke(app, ["results", "--follow", "--json"])
+    assert done.exit_code == 0
+    assert asked == [(("emotion.results",), None)]
+    assert len(done.stdout.splitlines()) == 3
+
+
+def test_dead_letters_say_what_to_do(asked: list[tuple[object, ...]]) -> None:
+    done = run.invoke(app, ["results", "--dead-letters", "--since", "1970-01-01T00:00:01"])
+    assert asked == [(("audio.recordings.dlq",), 1000)]
+    assert "avro_invalid" in done.stdout
+    assert "To do: fix the producer" in done.stdout
+
+
+def test_a_time_that_is_none_is_wrong_use(asked: list[tuple[object, ...]]) -> None:
+    done = run.invoke(app, ["results", "--since", "yesterday"])
+    assert done.exit_code == 2
+    assert asked == []
