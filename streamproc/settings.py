@@ -122,7 +122,7 @@ class AudioSettings(Section):
     decoders: Count = 2
     decoder_memory_bytes: Count = 1536 * 1024**2
     decode_timeout_s: Positive = 30
-    """Wall time for one file; half a second more is granted for each minute of audio in it."""
+    """Wall time for one file; two seconds more are granted for each minute of audio in it."""
 
 
 class ModelSettings(Section):
@@ -135,6 +135,8 @@ class ModelSettings(Section):
     """CPU threads of the device process; 0 means all cores."""
     max_batch_seconds: Positive = 60
     """Padded audio-seconds of one compute batch on an accelerator; on CPU clips run alone, which is faster there."""
+    stuck_s: Positive = 120
+    """A device process that has work and says nothing for so long is killed and replaced: some drivers hang."""
     deaths_allowed: Count = 3
     deaths_window_s: Positive = 600
 

@@ -43,7 +43,8 @@ FENCED_S = 60.0
 def prepare(settings: Settings) -> None:
     """Make topics, schemas and the bucket; what is there already is left as it is."""
     create_topics(settings)
-    register_schemas(connect(settings.registry), settings.topics)
+    with connect(settings.registry) as registry:
+        register_schemas(registry, settings.topics)
     store = S3Store(settings.storage, 1, SystemClock())
     try:
         for bucket in sorted(settings.storage.buckets):
@@ -85,7 +86,7 @@ def build_worker(settings: Settings, slot: Slot, clock: Clock, metrics: Metrics,
         shared = RedisTier(settings.redis, analysis_to_bytes, analysis_from_bytes, clock, metrics)
         stack.callback(shared.close)
     source = SourceOpener(settings)
-    registry = connect(settings.registry)
+    registry = stack.enter_context(connect(settings.registry))
     return Runtime(
         settings,
         Parts(

@@ -39,7 +39,7 @@ from streamproc.records.decoding import Decoded, DecodeFailed, SegmentReady, Slo
 from streamproc.records.recording import Channels
 
 _REPORT_S = 60
-"""Audio-seconds between two ``reached`` messages: each grants half a second, so more often would tell nothing."""
+"""Audio-seconds between two ``reached`` messages: finer steps would grant a second more or less."""
 
 _ROOM_BYTES = 128 * 1024**2
 """What the longest recording of 8 channels needs beside the libraries, with as much again to spare."""

@@ -21,7 +21,8 @@ from streamproc.audio.wav import WavLayout, read_blocks, read_layout
 from streamproc.errors import Reason
 
 _FLAC_TOTAL = slice(21, 26)
-"""The four low bits of byte 21 and the next four bytes are the number of frames, 0 when it is not known (RFC 9639)."""
+_FLAC_TOTAL_BITS = 2**36 - 1
+"""The low 36 bits of these five bytes are the number of frames, 0 when it is not known (RFC 9639, 8.2)."""
 
 
 @contextmanager
@@ -54,8 +55,7 @@ def _look(descriptor: int) -> tuple[Kind, WavLayout | None, bool]:
     with mmap.mmap(descriptor, 0, prot=mmap.PROT_READ) as data:
         kind = sniff(data)
         layout = read_layout(data) if kind is Kind.WAV else None
-        total = data[_FLAC_TOTAL] if data[:4] == b"fLaC" else b"?"
-        endless = kind is Kind.FLAC and not any(total[1:]) and not total[0] & 0x0F
+        endless = data[:4] == b"fLaC" and not int.from_bytes(data[_FLAC_TOTAL]) & _FLAC_TOTAL_BITS
     return kind, layout, endless
 
 

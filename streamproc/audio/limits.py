@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from streamproc.errors import PoisonError, Reason, Stage
 
-SECONDS_PER_MINUTE_OF_AUDIO = 0.5
-"""Time granted on top of ``timeout_s`` for each minute of audio. Measured: decoding, resampling and voice detection
-take 0.06 (FLAC) to 0.4 s (Opus) a minute on one busy core."""
+SECONDS_PER_MINUTE_OF_AUDIO = 2.0
+"""Time granted on top of ``timeout_s`` for each minute of audio. Measured on two cores that ten processes wanted, a
+minute took 0.1 (FLAC at 16 kHz) to 0.6 s (stereo Opus) of CPU and up to 1.3 s on the wall: less would turn good
+recordings of hours into dead letters whenever a machine is busy."""
 READABLE = 200
 """Most characters of a foreign library's text that go into a message."""
 

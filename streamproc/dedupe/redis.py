@@ -63,7 +63,7 @@ class RedisTier:
                 settings.url.get_secret_value() if settings.url else "",
                 socket_timeout=settings.timeout_s,
                 socket_connect_timeout=settings.timeout_s,
-                # The default is three tries with a growing pause: that is the breaker's business here.
+                # Said aloud: other ways to make a client try three times more. Here that is the breaker's business.
                 retry=Retry(NoBackoff(), 0),
                 protocol=2,
             )

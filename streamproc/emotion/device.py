@@ -102,6 +102,8 @@ class DeviceProcess:
         self._child: _Child | None = None
         self._unsent: deque[bytes] = deque()
         self._open: dict[int, None] = {}
+        self._idle_at = 0.0
+        """When it last had nothing to do or something to say."""
         self._deaths: deque[float] = deque()
         self._identity: ModelIdentity | None = None
         self._profile: Profile | None = None
@@ -146,8 +148,14 @@ class DeviceProcess:
         dead = child.process.poll() is not None  # before receiving, so that a dead child's last words are all taken
         events = self._receive(child, now)
         self._send()
+        if events or not self._open:
+            self._idle_at = now
         if dead:
             events.append(self._replace(child, now))
+        elif now - self._idle_at > self._settings.stuck_s:
+            log.error("device process is stuck and killed", pid=child.process.pid, seconds=now - self._idle_at)
+            child.process.kill()  # its death is taken next time
+            self._idle_at = now
         elif child.silent_since is not None and now - child.silent_since > CLOSE_S:
             child.process.kill()  # it hangs in its own end; its death is taken next time
         return events

@@ -58,7 +58,9 @@ class Runner:
     @torch.inference_mode()
     def run(self, waves: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """One pass over 1-D float32 waveforms: embeddings [n, embed_dim], logits [n, classes]."""
-        batch, frames = collate([torch.from_numpy(wave) for wave in waves], self._network.config.stem)
+        # A view that is read-only or runs backwards is somebody's good right; torch wants neither.
+        tensors = [torch.from_numpy(np.require(wave, np.float32, ["C", "W"])) for wave in waves]
+        batch, frames = collate(tensors, self._network.config.stem)
         embeddings, logits = self._network(batch.to(self._device), frames)
         return embeddings.cpu().numpy(), logits.cpu().numpy()
 

@@ -10,14 +10,16 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
     NewTopic,
     ResourceType,
 )
+from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from streamproc.errors import DependencyDownError, UsageError
 from streamproc.kafka.config import client_config
-from streamproc.kafka.errors import Decision, decide, describe
+from streamproc.kafka.errors import describe, passes
 from streamproc.records.topics import TopicSpec, topic_specs
-from streamproc.settings import Settings
+from streamproc.settings import Settings, TopicSettings
 
 _TIMEOUT_S = 15.0
+_WAIT_S = 0.2
 
 
 def create_topics(settings: Settings) -> tuple[str, ...]:
@@ -25,18 +27,22 @@ def create_topics(settings: Settings) -> tuple[str, ...]:
 
     Raises UsageError naming each existing topic that would break a guarantee, and how; DependencyDownError.
     """
-    specs = topic_specs(settings.topics)
     admin = AdminClient(client_config(settings), logger=logging.getLogger("librdkafka"))
+    # Again while a broker has not heard of a topic that another has just made.
+    retrying = Retrying(retry=retry_if_exception(passes), stop=stop_after_delay(_TIMEOUT_S), wait=wait_fixed(_WAIT_S))
     try:
-        there = set(admin.list_topics(timeout=_TIMEOUT_S).topics)
-        made = _create(admin, [spec for spec in specs if spec.name not in there], settings.topics.replication_factor)
-        problems = tuple(_problems(admin, [spec for spec in specs if spec.name not in made]))
+        return retrying(_create_or_check, admin, settings.topics)
+    except RetryError as error:
+        raise DependencyDownError("kafka", str(error.last_attempt.exception())) from error
     except KafkaException as raised:
-        error: KafkaError = raised.args[0]
-        if decide(error) in {Decision.DOWN, Decision.AGAIN}:
-            raise DependencyDownError("kafka", describe(error)) from raised
-        raise UsageError(f"the topics cannot be made: {describe(error)}") from raised
-    if problems:
+        raise UsageError(f"the topics cannot be made: {describe(raised.args[0])}") from raised
+
+
+def _create_or_check(admin: AdminClient, topics: TopicSettings) -> tuple[str, ...]:
+    specs = topic_specs(topics)
+    there = set(admin.list_topics(timeout=_TIMEOUT_S).topics)
+    made = _create(admin, [spec for spec in specs if spec.name not in there], topics.replication_factor)
+    if problems := tuple(_problems(admin, [spec for spec in specs if spec.name not in made])):
         raise UsageError("topics are not what they have to be:\n  " + "\n  ".join(problems))
     return made
 
@@ -66,6 +72,8 @@ def _problems(admin: AdminClient, specs: Iterable[TopicSpec]) -> Iterable[str]:
     for resource, future in futures.items():
         spec = known[resource.name]
         config = {key: entry.value for key, entry in future.result(_TIMEOUT_S).items()}
+        if spec.name not in partitions:
+            raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, spec.name))
         yield from (f"{spec.name} {problem}" for problem in find_problems(spec, partitions[spec.name], config))
 
 

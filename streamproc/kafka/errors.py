@@ -2,7 +2,7 @@
 
 from enum import Enum, auto
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from streamproc.errors import FatalError, FencedError
 
@@ -28,7 +28,27 @@ OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCAT
 TIMED_OUT = KafkaError._TIMED_OUT
 _FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
 _DOWN = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE})
-_AGAIN = frozenset({KafkaError._TIMED_OUT, KafkaError._IN_PROGRESS, KafkaError._WAIT_COORD})
+_AGAIN = frozenset(
+    {
+        KafkaError._TIMED_OUT,
+        KafkaError._IN_PROGRESS,
+        KafkaError._WAIT_COORD,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.NETWORK_EXCEPTION,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.UNSTABLE_OFFSET_COMMIT,
+        KafkaError.CONCURRENT_TRANSACTIONS,
+    }
+)
+"""A broker, leader or coordinator is changing. Only the transaction calls say ``retriable`` themselves."""
 _MEMBERSHIP = frozenset(
     {
         KafkaError.ILLEGAL_GENERATION,
@@ -56,6 +76,11 @@ def decide(error: KafkaError) -> Decision:
     if error.retriable() or code in _AGAIN:
         return Decision.AGAIN
     return Decision.FATAL
+
+
+def passes(error: BaseException) -> bool:
+    """Whether a call outside a transaction is worth making again."""
+    return isinstance(error, KafkaException) and decide(error.args[0]) in {Decision.AGAIN, Decision.DOWN}
 
 
 def describe(error: KafkaError) -> str:

@@ -218,7 +218,7 @@ def to_record(message: "Message[bytes, bytes]", origin: TopicPartition) -> Recor
 def _headers(message: "Message[bytes, bytes]", origin: TopicPartition, offset: int) -> Headers:
     try:
         headers = message.headers()
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, SystemError) as error:  # the client raises one or the other, by the headers after it
         _log.warning(
             "header names not utf-8", topic=origin.topic, partition=origin.partition, offset=offset, detail=str(error)
         )

@@ -7,7 +7,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from streamproc.errors import FatalError
-from streamproc.kafka.errors import TIMED_OUT, Decision, decide, describe
+from streamproc.kafka.errors import TIMED_OUT, describe, passes
 from streamproc.records.record import CommitOffset
 
 _CALL_S = 5.0
@@ -24,7 +24,7 @@ def read_starts(
     committed or aborted, and librdkafka reports that as a time-out. The budget must therefore exceed the
     transaction timeout. Raises FatalError when it is spent, or when the answer is a refusal.
     """
-    retrying = Retrying(retry=retry_if_exception(_passing), stop=stop_after_delay(budget_s), wait=wait_fixed(_WAIT_S))
+    retrying = Retrying(retry=retry_if_exception(passes), stop=stop_after_delay(budget_s), wait=wait_fixed(_WAIT_S))
     names = ", ".join(f"{p.topic}/{p.partition}" for p in partitions)
     try:
         return retrying(_read, consumer, partitions)
@@ -33,10 +33,6 @@ def read_starts(
         raise FatalError(f"where to start {names} was not learned in {budget_s:g} s: {cause}") from cause
     except KafkaException as error:
         raise FatalError(f"where to start {names} cannot be learned: {describe(error.args[0])}") from error
-
-
-def _passing(error: BaseException) -> bool:
-    return isinstance(error, KafkaException) and decide(error.args[0]) in {Decision.AGAIN, Decision.DOWN}
 
 
 def _read(consumer: Consumer, partitions: Sequence[confluent_kafka.TopicPartition]) -> Sequence[CommitOffset]:

@@ -140,6 +140,7 @@ class Oracle:
 
     def close(self) -> None:
         """Drop the connections."""
+        self.registry.close()
         for consumer in self._watchers.values():
             consumer.close()
 

@@ -62,7 +62,9 @@ class Worker:
         raise AssertionError(f"no open transaction was caught in {seconds} s:\n{self.tail()}")
 
     def stop(self) -> int:
-        """SIGTERM; its exit code."""
+        """SIGTERM; its exit code, 0 for one that was never started."""
+        if self._process is None:
+            return 0
         if self.process.poll() is None:
             self.process.terminate()
         try:

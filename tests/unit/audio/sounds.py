@@ -66,7 +66,10 @@ def talk(parts: list[tuple[float, float]]) -> Wave:
 def encoded(wave: Wave, rate: int, form: str, subtype: str | None = None) -> bytes:
     """A file by libsndfile."""
     file = io.BytesIO()
-    soundfile.write(file, wave, rate, format=form, subtype=subtype)
+    channels = wave.shape[1] if wave.ndim > 1 else 1
+    with soundfile.SoundFile(file, "w", rate, channels, subtype, format=form) as sound:
+        for at in range(0, len(wave), 16_384):  # libsndfile's Vorbis writer overflows its stack on a long array
+            sound.write(wave[at : at + 16_384])
     return file.getvalue()
 
 

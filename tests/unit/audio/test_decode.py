@@ -158,7 +158,8 @@ def test_a_codec_that_is_not_on_the_list_is_unsupported() -> None:
 
 def test_a_container_that_only_begins_like_one_is_refused() -> None:
     for magic in (b"\0\0\0\x18ftypisom", b"\x1a\x45\xdf\xa3", b"fLaC", b"RIFF\0\0\0\0WAVE"):
-        assert refusal_of(magic + bytes(500)).reason is Reason.DECODE_FAILED
+        for rest in (0, 1, 20, 500):
+            assert refusal_of(magic + bytes(rest)).reason is Reason.DECODE_FAILED
 
 
 def test_an_empty_recording_is_refused() -> None:

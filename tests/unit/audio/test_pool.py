@@ -3,6 +3,8 @@
 import os
 import select
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ from streamproc.errors import FatalError, Reason
 from streamproc.records.decoding import Decoded, DecodeFailed, DecodeJob, DecoderEvent, SegmentReady, SlotWanted
 from streamproc.records.recording import Channels
 from streamproc.settings import AudioSettings
+from streamproc.worker.ports import Decoders
 from tests.unit.audio.sounds import Wave, contained, encoded, noise, reference_16k, talk
 
 PATIENCE_S = 30
@@ -122,6 +125,18 @@ def failure(outcome: Outcome) -> tuple[Reason, bool]:
     assert isinstance(outcome.end, DecodeFailed)
     assert outcome.segments == []
     return outcome.end.reason, outcome.end.transient
+
+
+def test_the_pool_has_the_shape_of_its_port(bench: Bench) -> None:
+    decoders: Decoders = bench.pool  # what this asserts, mypy checks
+    assert decoders is bench.pool
+
+
+def test_the_main_process_loads_no_decoding_library() -> None:
+    libraries = "{'av', 'onnxruntime', 'soundfile', 'soxr'}"
+    script = f"import sys, streamproc.audio.pool; print({libraries} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "set()\n"
 
 
 def test_a_child_is_idle_once_it_said_hello_behind_the_full_sandbox(bench: Bench) -> None:
@@ -413,8 +428,10 @@ def damaged(draw: st.DrawFn) -> bytes:
     return bytes(data[: draw(st.integers(len(data) // 2, len(data)))])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.tuples(MAGIC, st.binary(max_size=300)).map(b"".join), damaged()))
 def test_whatever_the_bytes_are_the_child_gives_one_answer(bench: Bench, data: bytes) -> None:
+    restarts = bench.pool.restarts
     end = bench.decode(data).end
     assert isinstance(end, Decoded) or not end.transient
+    assert bench.pool.restarts == restarts

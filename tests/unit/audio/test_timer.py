@@ -4,19 +4,19 @@ from streamproc.audio.timer import Timer
 from tests.unit.audio.sounds import LIMITS
 
 
-def test_a_file_has_its_time_and_half_a_second_for_each_minute_of_audio() -> None:
+def test_a_file_has_its_time_and_two_seconds_for_each_minute_of_audio() -> None:
     timer = Timer(LIMITS, now=100)
     assert timer.deadline == 130
     timer.reached(600)
-    assert timer.deadline == 135
+    assert timer.deadline == 150
     timer.reached(60)
-    assert timer.deadline == 135
+    assert timer.deadline == 150
 
 
 def test_a_child_that_claims_to_have_years_of_audio_is_not_granted_years() -> None:
     timer = Timer(LIMITS, now=0)
     timer.reached(float("inf"))
-    assert timer.deadline == 30 + 0.5 * 240 * 8
+    assert timer.deadline == 30 + 2 * 240 * 8
 
 
 def test_waiting_for_a_slot_costs_nothing() -> None:

@@ -134,6 +134,20 @@ def test_a_child_that_was_killed_is_replaced_and_its_batch_can_run_again(
     assert again.items == before.items
 
 
+def test_a_child_that_hangs_with_work_is_killed_and_replaced(device: DeviceProcess, arena: Arena) -> None:
+    assert device.pid is not None
+    os.kill(device.pid, signal.SIGSTOP)
+    handle = put(arena, np.ones(8000, np.float32))
+    device.submit(901, [handle])
+    assert not device.take(1000.0)
+    assert not device.take(1119.0)
+    assert not device.take(1121.0)
+    died = take(device, 1122.0)
+    assert died == [DeviceDied((901,), died[0].detail)]  # type: ignore[union-attr]  # it is a DeviceDied
+    arena.release(handle.lease)
+    wait(device, DeviceReady)
+
+
 def test_more_than_the_socket_holds_waits_its_turn(device: DeviceProcess) -> None:
     """Stale handles are answered without the network, so many batches cost little."""
     assert device.pid is not None

@@ -45,6 +45,14 @@ def test_each_waveform_has_its_value_in_order(model: EmotionModel, waves: list[W
         assert emotion.embedding.shape == (32,)
 
 
+def test_a_view_is_as_good_as_an_array(model: EmotionModel, waves: list[Wave]) -> None:
+    backwards = waves[0][::-1]
+    locked = np.array(backwards)
+    locked.flags.writeable = False
+    stereo = np.stack([backwards, backwards], axis=1)
+    assert model.run([backwards, locked, stereo[:, 1]]) == model.run([np.array(backwards)]) * 3
+
+
 def test_nothing_is_no_waveform(model: EmotionModel) -> None:
     assert model.analyze([]) == []
     assert model.run([]) == []

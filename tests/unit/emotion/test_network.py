@@ -162,6 +162,16 @@ def test_every_parameter_is_trained_with_no_stale_copy(
     assert not torch.allclose(model.logits(batch, counts), before)
 
 
+@pytest.mark.parametrize(
+    ("config", "parameters"),
+    [(NetworkConfig(1024, 16, 4, 8, 9), 162_140_185), (NetworkConfig(768, 12, 4, 8, 9), 93_178_133)],
+)
+def test_the_published_shapes_have_the_published_number_of_parameters(config: NetworkConfig, parameters: int) -> None:
+    """plus_large and plus_base."""
+    with torch.device("meta"):
+        assert sum(parameter.numel() for parameter in Network(config).parameters()) == parameters
+
+
 @pytest.mark.parametrize(("samples", "expected"), [(399, 0), (400, 1), (719, 1), (720, 2), (16_000, 49), (80_000, 249)])
 def test_frames_are_those_of_the_published_stem(samples: int, expected: int) -> None:
     assert frames(samples) == expected

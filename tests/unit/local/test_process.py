@@ -18,6 +18,11 @@ from streamproc.local.process import ProcessId, alive, identify, listens, spawn,
 
 SLEEP = "import time; time.sleep(60)"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+LEADERLESS = """
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
 PARENT = (
     "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
     "print(p.pid, flush=True); time.sleep(60)"
@@ -62,10 +67,29 @@ def test_a_recycled_pid_is_not_the_process_and_is_never_stopped() -> None:
         stranger.kill()
 
 
+def test_two_processes_differ_by_their_start_whatever_their_pid(tmp_path: Path) -> None:
+    first = run(SLEEP, tmp_path / "log")
+    time.sleep(2 / os.sysconf("SC_CLK_TCK"))
+    second = run(SLEEP, tmp_path / "log")
+    try:
+        assert second.started_ticks > first.started_ticks
+    finally:
+        stop(first, grace_s=5)
+        stop(second, grace_s=5)
+
+
 def test_a_killed_child_of_ours_is_gone_although_nobody_waited_for_it(tmp_path: Path) -> None:
     process = run(SLEEP, tmp_path / "log")
     os.kill(process.pid, signal.SIGKILL)
     wait_for(lambda: not alive(process))
+    assert identify(process.pid) is None
+
+
+def test_a_process_whose_first_thread_ended_still_runs_and_can_be_stopped(tmp_path: Path) -> None:
+    process = run(LEADERLESS, tmp_path / "log")
+    wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
+    assert alive(process)
+    stop(process, grace_s=5)
     assert identify(process.pid) is None
 
 

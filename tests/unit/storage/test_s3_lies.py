@@ -162,6 +162,15 @@ def test_an_endless_body_is_left_at_the_limit(server: LyingServer, store: S3Stor
     assert peer.sent < 64 * MOST
 
 
+def test_one_byte_over_the_limit_is_too_much_without_a_length_too(server: LyingServer, store: S3Store) -> None:
+    server.by_method = {
+        "GET": respond("200 OK", BODY, length=None),
+        "HEAD": respond("200 OK", b"", length=len(BODY)),
+    }
+    assert get(store, most=len(BODY)).body == BODY
+    assert failure(store, most=len(BODY) - 1).cause is Cause.TOO_LARGE
+
+
 def test_an_endless_body_of_an_error_is_left_too(server: LyingServer, store: S3Store) -> None:
     def endless(peer: Peer, _request: Request) -> None:
         peer.respond("500 Internal Server Error", length=None)

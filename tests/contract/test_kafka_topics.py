@@ -1,0 +1,62 @@
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from streamproc.errors import DependencyDownError, UsageError
+from streamproc.kafka.admin import create_topics
+from streamproc.kafka.config import client_config
+from streamproc.records.topics import topic_specs
+from streamproc.settings import Settings
+
+pytestmark = pytest.mark.servers
+PATIENCE_S = 30.0
+
+
+@pytest.fixture
+def settings(servers: Settings) -> Iterator[Settings]:
+    name = f"t-{uuid.uuid4().hex[:12]}"
+    topics = servers.topics.model_copy(
+        update={
+            "recordings": name,
+            "results": f"{name}.r",
+            "segments": f"{name}.s",
+            "ledger": f"{name}.l",
+            "partitions": 2,
+            "lane_partitions": 1,
+        }
+    )
+    yield servers.model_copy(update={"topics": topics})
+    admin = AdminClient(client_config(servers))
+    ours = [topic for topic in admin.list_topics(timeout=PATIENCE_S).topics if topic.startswith(name)]
+    for future in admin.delete_topics(ours).values() if ours else ():
+        future.result(PATIENCE_S)
+
+
+def test_all_topics_are_made_once(settings: Settings) -> None:
+    assert set(create_topics(settings)) == {spec.name for spec in topic_specs(settings.topics)}
+    assert create_topics(settings) == ()
+
+
+def test_a_topic_that_is_wrong_is_named_and_left_alone(settings: Settings) -> None:
+    admin = AdminClient(client_config(settings))
+    wrong = NewTopic(settings.topics.dead_letters, 3, 1, config={"cleanup.policy": "compact"})
+    for future in admin.create_topics([wrong]).values():
+        future.result(PATIENCE_S)
+    with pytest.raises(UsageError) as caught:
+        create_topics(settings)
+    text = str(caught.value)
+    assert f"{settings.topics.dead_letters} has 3 partitions, the settings say 1" in text
+    assert "cleanup.policy=compact" in text
+    assert "has to be at least 1114112" in text
+
+
+def test_no_broker_is_a_dependency_down(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamproc.kafka.admin._TIMEOUT_S", 0.5)
+    nowhere = settings.model_copy(
+        update={"kafka": settings.kafka.model_copy(update={"bootstrap_servers": "127.0.0.1:1"})}
+    )
+    with pytest.raises(DependencyDownError):
+        create_topics(nowhere)

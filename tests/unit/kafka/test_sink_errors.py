@@ -1,0 +1,176 @@
+"""What the sink makes of broker errors, on librdkafka's mock broker; codes are Kafka's."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException
+
+from streamproc.errors import AbortedError, DependencyDownError, FatalError, FencedError
+from streamproc.kafka.config import consumer_config
+from streamproc.kafka.sink import IdempotentSink, TransactionalSink
+from streamproc.records.record import CommitOffset, OutputRecord
+from streamproc.settings import KafkaSettings, Settings
+from tests.unit.kafka.mock_cluster import (
+    END_TXN,
+    INIT_PRODUCER_ID,
+    PRODUCE,
+    TXN_OFFSET_COMMIT,
+    MockCluster,
+    mock_cluster,
+)
+
+OUTPUT = OutputRecord("out", b"k", b"v")
+OFFSET = CommitOffset("in", 0, 5)
+
+
+@pytest.fixture
+def cluster() -> Iterator[MockCluster]:
+    with mock_cluster() as cluster:
+        cluster.create_topic(OUTPUT.topic)
+        cluster.create_topic(OFFSET.topic)
+        yield cluster
+
+
+def settings_for(cluster: MockCluster, timeout_s: float = 4) -> Settings:
+    return Settings(
+        kafka=KafkaSettings(bootstrap_servers=cluster.bootstrap_servers, transaction_timeout_s=timeout_s, group="g")
+    )
+
+
+@pytest.fixture
+def metadata(cluster: MockCluster) -> Iterator[object]:
+    consumer = Consumer(consumer_config(settings_for(cluster)))
+    yield consumer.consumer_group_metadata()
+    consumer.close()
+
+
+@pytest.fixture
+def sink(cluster: MockCluster) -> Iterator[TransactionalSink]:
+    sink = TransactionalSink(settings_for(cluster), slot=0)
+    sink.open()
+    yield sink
+    sink.close()
+
+
+@pytest.mark.parametrize(
+    ("api", "codes"),
+    [
+        pytest.param(PRODUCE, (6, 6, 7), id="leader moves, request times out"),
+        pytest.param(END_TXN, (14, 15), id="coordinator loads"),
+        pytest.param(TXN_OFFSET_COMMIT, (14, 16), id="group coordinator moves"),
+    ],
+)
+def test_what_passes_is_waited_out(
+    cluster: MockCluster, sink: TransactionalSink, metadata: object, api: int, codes: tuple[int, ...]
+) -> None:
+    cluster.answer(api, *codes)
+    sink.commit([OUTPUT], [OFFSET], metadata)
+
+
+@pytest.mark.parametrize(
+    ("api", "code"),
+    [
+        pytest.param(TXN_OFFSET_COMMIT, 22, id="illegal generation"),
+        pytest.param(TXN_OFFSET_COMMIT, 25, id="unknown member"),
+        pytest.param(TXN_OFFSET_COMMIT, 113, id="stale member epoch"),
+    ],
+)
+def test_what_spoils_one_transaction_is_aborted_and_the_next_one_goes(
+    cluster: MockCluster, sink: TransactionalSink, metadata: object, api: int, code: int
+) -> None:
+    cluster.answer(api, code)
+    with pytest.raises(AbortedError):
+        sink.commit([OUTPUT], [OFFSET], metadata)
+    sink.commit([OUTPUT], [OFFSET], metadata)
+
+
+def test_a_refused_output_aborts_its_transaction(
+    cluster: MockCluster, sink: TransactionalSink, metadata: object
+) -> None:
+    cluster.answer(PRODUCE, 29)
+    with pytest.raises(AbortedError, match="TOPIC_AUTHORIZATION_FAILED"):
+        sink.commit([OUTPUT], [OFFSET], metadata)
+
+
+def test_an_output_that_will_never_fit_is_fatal_after_a_clean_abort(
+    cluster: MockCluster, sink: TransactionalSink, metadata: object
+) -> None:
+    cluster.answer(PRODUCE, 10)
+    with pytest.raises(FatalError, match="larger than its topic takes"):
+        sink.commit([OUTPUT], [OFFSET], metadata)
+
+
+@pytest.mark.parametrize(
+    ("api", "code", "kind"),
+    [
+        pytest.param(END_TXN, 90, FencedError, id="fenced"),
+        pytest.param(END_TXN, 47, FencedError, id="invalid epoch"),
+        pytest.param(END_TXN, 53, FatalError, id="transactional id refused"),
+    ],
+)
+def test_what_ends_the_producer_is_fatal(
+    cluster: MockCluster, sink: TransactionalSink, metadata: object, api: int, code: int, kind: type[FatalError]
+) -> None:
+    cluster.answer(api, code)
+    with pytest.raises(FatalError) as caught:
+        sink.commit([OUTPUT], [OFFSET], metadata)
+    assert type(caught.value) is kind
+
+
+def test_a_commit_without_an_answer_is_of_unknown_fate(cluster: MockCluster, metadata: object) -> None:
+    sink = TransactionalSink(settings_for(cluster, timeout_s=1), slot=0)
+    sink.open()
+    cluster.answer(END_TXN, *[14] * 1000)
+    with pytest.raises(FatalError, match="unknown fate"):
+        sink.commit([OUTPUT], [OFFSET], metadata)
+
+
+def test_no_broker_at_the_start_is_a_dependency_down(cluster: MockCluster) -> None:
+    cluster.set_down()
+    sink = TransactionalSink(settings_for(cluster, timeout_s=1), slot=0)
+    with pytest.raises(DependencyDownError):
+        sink.open()
+
+
+def test_a_broker_that_comes_back_in_time_is_enough(cluster: MockCluster) -> None:
+    cluster.set_down()
+    sink = TransactionalSink(settings_for(cluster), slot=0)
+    back = threading.Timer(0.5, cluster.set_up)
+    back.start()
+    sink.open()
+    back.join()
+
+
+def test_a_refused_transactional_id_is_fatal_at_the_start(cluster: MockCluster) -> None:
+    cluster.answer(INIT_PRODUCER_ID, 53)
+    with pytest.raises(FatalError, match="TRANSACTIONAL_ID"):
+        TransactionalSink(settings_for(cluster), slot=0).open()
+
+
+def test_at_least_once_commits_no_offset_for_a_refused_output(cluster: MockCluster) -> None:
+    committed: list[object] = []
+    sink = IdempotentSink(settings_for(cluster), committed.append)
+    sink.open()
+    cluster.answer(PRODUCE, 29)
+    with pytest.raises(AbortedError):
+        sink.commit([OUTPUT], [OFFSET], None)
+    assert committed == []
+
+
+def test_at_least_once_commits_offsets_after_outputs(cluster: MockCluster) -> None:
+    committed: list[object] = []
+    sink = IdempotentSink(settings_for(cluster), committed.append)
+    sink.open()
+    sink.commit([OUTPUT], [OFFSET], None)
+    assert committed == [[OFFSET]]
+
+
+def test_at_least_once_hands_a_failed_offset_commit_back(cluster: MockCluster) -> None:
+    def refuse(_offsets: object) -> None:
+        raise KafkaException(KafkaError(KafkaError.ILLEGAL_GENERATION))
+
+    sink = IdempotentSink(settings_for(cluster), refuse)
+    sink.open()
+    with pytest.raises(AbortedError):
+        sink.commit([OUTPUT], [OFFSET], None)
