@@ -1,7 +1,7 @@
 """What workers made of the recordings, read from the topics as any downstream reader sees it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -14,7 +14,7 @@ from streamproc.records.avro import Row, WriterSchema, decode, parse_writer, sch
 from streamproc.records.ledger import LedgerEntry
 from streamproc.records.record import Record, TopicPartition
 from streamproc.records.result import EmotionResult
-from streamproc.settings import Settings
+from streamproc.settings import Settings, TopicSettings
 
 T = TypeVar("T", EmotionResult, LedgerEntry)
 
@@ -28,10 +28,9 @@ class UnreadableRowError(StreamprocError):
 class Outputs:
     """Rows of some output topics, in the order of each partition. Used by one thread."""
 
-    def __init__(self, settings: Settings, tail: Tail) -> None:
-        topics = settings.topics
+    def __init__(self, topics: TopicSettings, registry: SchemaRegistryClient, tail: Tail) -> None:
         self._tail = tail
-        self._registry = connect(settings.registry)
+        self._registry = registry
         self._read: Mapping[str, Callable[[Record], Output | None]] = {
             topics.results: lambda record: self._row(record, EmotionResult),
             topics.ledger: lambda record: self._row(record, LedgerEntry),
@@ -77,11 +76,8 @@ def open_outputs(settings: Settings, topics: Sequence[str], since_ms: int | None
 
     Raises UsageError for a topic that is not there, DependencyDownError.
     """
-    tail = Tail(settings, topics, since_ms)
-    try:
-        yield Outputs(settings, tail)
-    finally:
-        tail.close()
+    with connect(settings.registry) as registry, closing(Tail(settings, topics, since_ms)) as tail:
+        yield Outputs(settings.topics, registry, tail)
 
 
 def _text(registry: SchemaRegistryClient, schema_id: int) -> str:
