@@ -1,0 +1,150 @@
+"""Reading results, dead letters and ledger from real servers, while others write."""
+
+import time
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Producer
+
+from streamproc.demo.plan import Announcement
+from streamproc.demo.tally import Sent
+from streamproc.errors import DependencyDownError, PoisonError, Reason, Stage, UsageError
+from streamproc.kafka.own_schemas import look_up_outputs
+from streamproc.kafka.registry import connect
+from streamproc.operate.dead_letter import DeadLetter
+from streamproc.operate.outputs import Outputs, UnreadableRowError, open_outputs
+from streamproc.records.avro import OutputCodec
+from streamproc.records.lane import Attempt, failure_headers
+from streamproc.records.record import Record
+from streamproc.records.result import EmotionResult
+from streamproc.settings import Settings
+from streamproc.wiring import prepare
+from tests.unit.demo.made import ledger, result
+
+ONE = Announcement("one", "k", "result", "ok", "e", "demo/one.wav", label="angry")
+
+
+@pytest.fixture
+def ready(servers: Settings) -> Settings:
+    """Settings with topics of this test's own."""
+    name = uuid.uuid4().hex
+    topics = servers.topics.model_copy(
+        update={"partitions": 2, "recordings": f"in.{name}", "results": f"res.{name}", "ledger": f"led.{name}"}
+    )
+    settings = servers.model_copy(update={"topics": topics})
+    prepare(settings)
+    return settings
+
+
+@pytest.fixture
+def codec(ready: Settings) -> Iterator[OutputCodec]:
+    with connect(ready.registry) as registry:
+        yield look_up_outputs(registry, ready.topics)
+
+
+@pytest.fixture
+def writer(ready: Settings) -> Producer:
+    """A transactional producer, like a worker's."""
+    producer = Producer(
+        {"bootstrap.servers": ready.kafka.bootstrap_servers, "transactional.id": uuid.uuid4().hex, "linger.ms": 0}
+    )
+    producer.init_transactions(30)
+    return producer
+
+
+def row(number: int) -> EmotionResult:
+    return result(Sent(ONE, 0, number))
+
+
+def rest(outputs: Outputs) -> list[int]:
+    return sorted(got.input_offset for got in outputs.rest() if isinstance(got, EmotionResult))
+
+
+def write(writer: Producer, settings: Settings, codec: OutputCodec, numbers: range, at_ms: int = 0) -> None:
+    for number in numbers:
+        writer.produce(settings.topics.results, codec.encode(row(number)), b"k", partition=number % 2, timestamp=at_ms)
+    writer.flush(30)
+
+
+def test_only_what_is_committed_is_read_and_the_rest_ends_there(
+    ready: Settings, codec: OutputCodec, writer: Producer
+) -> None:
+    with open_outputs(ready, [ready.topics.results], 0) as outputs:
+        assert rest(outputs) == []
+        writer.begin_transaction()
+        write(writer, ready, codec, range(5))
+        assert rest(outputs) == []
+        writer.commit_transaction(30)
+        assert rest(outputs) == [0, 1, 2, 3, 4]
+        writer.begin_transaction()
+        write(writer, ready, codec, range(5, 8))
+        writer.abort_transaction(30)
+        assert rest(outputs) == []
+    with open_outputs(ready, [ready.topics.results], 0) as outputs:
+        (first, *_) = (got for got in outputs.rest() if isinstance(got, EmotionResult) and got.input_offset == 0)
+        assert first == row(0)
+
+
+def test_from_now_on_leaves_out_what_was_there(ready: Settings, codec: OutputCodec, writer: Producer) -> None:
+    writer.begin_transaction()
+    write(writer, ready, codec, range(3))
+    writer.commit_transaction(30)
+    with open_outputs(ready, [ready.topics.results], None) as outputs:
+        writer.begin_transaction()
+        write(writer, ready, codec, range(3, 5))
+        writer.commit_transaction(30)
+        assert rest(outputs) == [3, 4]
+
+
+def test_since_begins_at_the_moment(ready: Settings, codec: OutputCodec, writer: Producer) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    writer.begin_transaction()
+    write(writer, ready, codec, range(4), now_ms - 3_600_000)
+    write(writer, ready, codec, range(4, 8), now_ms)
+    writer.commit_transaction(30)
+    with open_outputs(ready, [ready.topics.results], now_ms - 60_000) as outputs:
+        assert rest(outputs) == [4, 5, 6, 7]
+
+
+def test_dead_letters_and_ledger_are_read_beside_results(ready: Settings, codec: OutputCodec, writer: Producer) -> None:
+    origin = Record(ready.topics.recordings, 1, 7, 1, b"k", b"garbage")
+    error = PoisonError(Reason.AVRO_INVALID, Stage.ADMIT, "no")
+    headers = failure_headers(origin, Attempt(origin.topic, 1, 7, 1, 1), error)
+    writer.begin_transaction()
+    writer.produce(ready.topics.dead_letters, origin.value, origin.key, headers=list(headers))
+    writer.produce(ready.topics.ledger, codec.encode(ledger(7, 7, partition=1)), b"k")
+    write(writer, ready, codec, range(1))
+    writer.commit_transaction(30)
+    topics = ready.topics
+    with open_outputs(ready, [topics.results, topics.dead_letters, topics.ledger], 0) as outputs:
+        got = list(outputs.rest())
+    assert len(got) == 3
+    assert ledger(7, 7, partition=1) in got
+    (letter,) = [one for one in got if isinstance(one, DeadLetter)]
+    assert (letter.partition, letter.offset, letter.reason) == (1, 7, "avro_invalid")
+
+
+def test_a_row_of_another_program_is_named_by_its_place(ready: Settings, writer: Producer) -> None:
+    writer.begin_transaction()
+    writer.produce(ready.topics.results, b"hello", b"k", partition=1)
+    writer.commit_transaction(30)
+    with (
+        open_outputs(ready, [ready.topics.results], 0) as outputs,
+        pytest.raises(UnreadableRowError, match=rf"{ready.topics.results}/1/0 is no EmotionResult"),
+    ):
+        list(outputs.rest())
+
+
+def test_a_topic_that_is_not_there_is_wrong_use_with_what_to_do(ready: Settings) -> None:
+    with (
+        pytest.raises(UsageError, match=r"no topic never\.made at .*streamproc up"),
+        open_outputs(ready, ["never.made"], 0),
+    ):
+        pass
+
+
+def test_no_broker_is_a_dependency_that_is_away(ready: Settings) -> None:
+    nowhere = ready.model_copy(update={"kafka": ready.kafka.model_copy(update={"bootstrap_servers": "127.0.0.1:1"})})
+    with pytest.raises(DependencyDownError, match=r"127\.0\.0\.1:1"), open_outputs(nowhere, ["any"], 0):
+        pass
