@@ -15,6 +15,17 @@ from streamproc.errors import Reason
 FORMATS = {Kind.FLAC: "FLAC", Kind.VORBIS: "OGG", Kind.OPUS: "OGG", Kind.MP3: "MP3"}
 
 
+class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # soundfile ships no types
+    """Read from the start to the end and never back.
+
+    After each read of a file that can seek, soundfile seeks to where it stands already. In MP3 that empties the
+    decoder's bit reservoir, and the samples at the edge of every block come out wrong.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
 @contextmanager
 def open_sndfile(kind: Kind, descriptor: int) -> Iterator[Stream]:
     """Open by descriptor. Raises PoisonError(decode_failed; format_unsupported when libsndfile sees another format).
@@ -22,7 +33,7 @@ def open_sndfile(kind: Kind, descriptor: int) -> Iterator[Stream]:
     The number of frames is certain in FLAC alone: in MP3 it is an estimate, in Ogg the last page that is there.
     """
     with _translated():
-        sound = soundfile.SoundFile(descriptor, closefd=False)
+        sound = _Forward(descriptor, closefd=False)
     with sound:
         if sound.format != FORMATS[kind]:
             raise refused(Reason.FORMAT_UNSUPPORTED, f"it begins like {kind} and reads as {sound.format}")
@@ -30,7 +41,7 @@ def open_sndfile(kind: Kind, descriptor: int) -> Iterator[Stream]:
         yield Stream(sound.samplerate, sound.channels, kind, sound.frames, short_by, _blocks(sound))
 
 
-def _blocks(sound: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
+def _blocks(sound: _Forward) -> Iterator[NDArray[np.float32]]:
     frames = BLOCK_SAMPLES // sound.channels
     while True:
         with _translated():

@@ -133,10 +133,17 @@ class Oracle:
         return any(ends["read_committed"][place] < end for place, end in ends["read_uncommitted"].items())
 
     def position(self, group: str) -> int:
-        """Sum of the group's committed offsets of the input topic."""
-        found = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
-        committed = next(iter(found.values())).result(timeout=20).topic_partitions
-        return sum(max(p.offset, 0) for p in committed if p.topic == self._topics["input"])
+        """Sum of the group's committed offsets of the input topic; asked again while the broker comes back."""
+        deadline = time.monotonic() + 60
+        while True:
+            found = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+            try:
+                committed = next(iter(found.values())).result(timeout=20).topic_partitions
+            except (KafkaException, TimeoutError):
+                assert time.monotonic() < deadline, "the group's coordinator does not answer"
+                time.sleep(0.5)
+            else:
+                return sum(max(p.offset, 0) for p in committed if p.topic == self._topics["input"])
 
     def close(self) -> None:
         """Drop the connections."""

@@ -1,101 +1,22 @@
 import random
 import time
-import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 import soundfile
-from minio import Minio
 
 from streamproc.local.stack import Stack, down, up
 from streamproc.settings import Settings
-from streamproc.wiring import prepare
 from tests.conftest import nothing_more
-from tests.e2e.corpus import HELD_OUT, HOUR_MS, MOST_BYTES, MOST_SECONDS, Corpus, Planned
+from tests.e2e.corpus import HELD_OUT, HOUR_MS, Corpus, Planned
 from tests.e2e.oracle import Oracle, Seen
 from tests.e2e.reference import reference_scores
-from tests.e2e.workers import Worker
+from tests.e2e.workers import Worker, tell, until
 
 SEED = 20
 EVENTS = 200
 LABELS = ("angry", "disgusted", "fearful", "happy", "neutral", "other", "sad", "surprised", "unknown")
-
-
-def tell(_server: str, _text: str) -> None:
-    """Nobody listens."""
-
-
-@pytest.fixture
-def own(servers: Settings) -> Settings:
-    """The session's servers, with topics and a group that nobody else uses."""
-    name = f"e2e-{uuid.uuid4().hex[:8]}"
-    topics = servers.topics.model_copy(
-        update={
-            "recordings": f"{name}.recordings",
-            "results": f"{name}.results",
-            "segments": f"{name}.segments",
-            "ledger": f"{name}.ledger",
-            "partitions": 4,
-        }
-    )
-    kafka = servers.kafka.model_copy(update={"group": name, "transactional_prefix": name})
-    return servers.model_copy(update={"topics": topics, "kafka": kafka})
-
-
-@pytest.fixture
-def oracle(own: Settings) -> Iterator[Oracle]:
-    prepare(own)
-    names = {
-        "input": own.topics.recordings,
-        "results": own.topics.results,
-        "segments": own.topics.segments,
-        "ledger": own.topics.ledger,
-        "dead": own.topics.dead_letters,
-    }
-    oracle = Oracle(own.kafka.bootstrap_servers, own.registry.url, names)
-    yield oracle
-    oracle.close()
-
-
-@pytest.fixture
-def worker(own: Settings, tmp_path: Path) -> Iterator[Worker]:
-    environment = {
-        "STREAMPROC_KAFKA__BOOTSTRAP_SERVERS": own.kafka.bootstrap_servers,
-        "STREAMPROC_KAFKA__GROUP": own.kafka.group,
-        "STREAMPROC_KAFKA__TRANSACTIONAL_PREFIX": own.kafka.transactional_prefix,
-        "STREAMPROC_KAFKA__SLOT": "0",
-        "STREAMPROC_REGISTRY__URL": own.registry.url,
-        "STREAMPROC_REDIS__URL": own.redis.url.get_secret_value() if own.redis.url else "",
-        "STREAMPROC_STORAGE__ENDPOINT": own.storage.endpoint,
-        "STREAMPROC_STORAGE__ACCESS_KEY": own.storage.access_key.get_secret_value(),
-        "STREAMPROC_STORAGE__SECRET_KEY": own.storage.secret_key.get_secret_value(),
-        "STREAMPROC_STORAGE__BUCKET": own.storage.bucket,
-        "STREAMPROC_TOPICS__RECORDINGS": own.topics.recordings,
-        "STREAMPROC_TOPICS__RESULTS": own.topics.results,
-        "STREAMPROC_TOPICS__SEGMENTS": own.topics.segments,
-        "STREAMPROC_TOPICS__LEDGER": own.topics.ledger,
-        "STREAMPROC_AUDIO__MAX_OBJECT_BYTES": str(MOST_BYTES),
-        "STREAMPROC_AUDIO__MAX_SECONDS": str(MOST_SECONDS),
-        "STREAMPROC_FLOW__MICRO_BATCH_RECORDS": "4",  # many small transactions: more of them to be killed in
-        "STREAMPROC_HTTP__PORT": "0",
-    }
-    worker = Worker(environment, tmp_path)
-    yield worker
-    worker.stop()
-
-
-def until(
-    true: Callable[[], bool], seconds: float, why: Callable[[], str], each: Callable[[], None] = lambda: None
-) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain: {why()}"
-        each()
-        time.sleep(0.2)
 
 
 def plan(corpus: Corpus) -> list[Planned]:
@@ -117,16 +38,8 @@ def produce(oracle: Oracle, planned: list[Planned], placed: dict[tuple[int, int]
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_two_kills_inside_a_transaction_and_a_broker_restart_leave_one_outcome_per_offset(
-    stack: Stack, own: Settings, oracle: Oracle, worker: Worker
+    stack: Stack, own: Settings, oracle: Oracle, corpus: Corpus, worker: Worker
 ) -> None:
-    address = urlsplit(own.storage.endpoint)
-    store = Minio(
-        address.netloc,
-        access_key=own.storage.access_key.get_secret_value(),
-        secret_key=own.storage.secret_key.get_secret_value(),
-        secure=False,
-    )
-    corpus = Corpus(oracle, store, own.storage.bucket, f"{own.topics.recordings}-value")
     planned = plan(corpus)
     placed: dict[tuple[int, int], Planned] = {}
 

@@ -83,3 +83,18 @@ def stays_open(is_open: Callable[[], bool]) -> bool:
     """Whether a transaction is still open once the broker had time to end one that was being committed."""
     time.sleep(0.3)
     return is_open()
+
+
+def until(
+    true: Callable[[], bool], seconds: float, why: Callable[[], str], each: Callable[[], None] = lambda: None
+) -> None:
+    """Wait for something to become true, doing ``each`` meanwhile."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain: {why()}"
+        each()
+        time.sleep(0.2)
+
+
+def tell(_server: str, _text: str) -> None:
+    """Take the progress of the local servers, which nobody reads in a test."""

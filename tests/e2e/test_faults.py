@@ -1,0 +1,150 @@
+import json
+import os
+import signal
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from streamproc.local.stack import Stack, down, up
+from streamproc.settings import Settings
+from tests.conftest import nothing_more
+from tests.e2e.corpus import Corpus, Planned
+from tests.e2e.oracle import Oracle
+from tests.e2e.workers import Worker, tell, until
+
+ROUND = 8
+
+
+class Flow:
+    """Sends good recordings and waits until every one sent so far has exactly one result."""
+
+    def __init__(self, own: Settings, oracle: Oracle, corpus: Corpus, worker: Worker) -> None:
+        self._topic = own.topics.recordings
+        self._group = own.kafka.group
+        self._oracle = oracle
+        self._worker = worker
+        self._clips = iter(corpus.good(12 * ROUND, seed=1))
+        self.sent: dict[tuple[int, int], Planned] = {}
+
+    def send(self, count: int = ROUND) -> None:
+        for _ in range(count):
+            one = next(self._clips)
+            self.sent[self._oracle.produce(one.value, f"call-{len(self.sent) % 5}".encode())] = one
+
+    def arrives(self, seconds: float = 90) -> None:
+        until(lambda: self._oracle.position(self._group) == len(self.sent), seconds, self._worker.tail, self._lives)
+        # What went to a lane is committed there, and its result comes later.
+        until(lambda: len(self._outcomes()) == len(self.sent), seconds, self._worker.tail, self._lives)
+        assert self._outcomes() == {place: [("result", "ok")] for place in self.sent}
+
+    def _outcomes(self) -> dict[tuple[int, int], list[tuple[str, str]]]:
+        return self._oracle.seen().outcomes(self._topic)
+
+    def stands_still(self, seconds: float = 3) -> None:
+        before = self._oracle.position(self._group)
+        time.sleep(seconds)
+        assert self._oracle.position(self._group) == before < len(self.sent)
+        self._lives()
+
+    def _lives(self) -> None:
+        assert self._worker.process.poll() is None, self._worker.tail()
+
+
+@pytest.fixture
+def flow(own: Settings, oracle: Oracle, corpus: Corpus, worker: Worker) -> Flow:
+    flow = Flow(own, oracle, corpus, worker)
+    worker.start()
+    flow.send()
+    flow.arrives(120)
+    return flow
+
+
+@contextmanager
+def without(stack: Stack, server: str) -> Iterator[None]:
+    down(stack.settings, tell, only=[server])
+    try:
+        yield
+    finally:
+        up(stack.settings, tell, nothing_more)
+
+
+def child(worker: Worker, module: str) -> psutil.Process:
+    return next(p for p in psutil.Process(worker.process.pid).children() if module in p.cmdline())
+
+
+def lines(worker: Worker) -> list[dict[str, str]]:
+    return [json.loads(line) for line in worker.log.read_text().splitlines() if line.startswith("{")]
+
+
+def metrics(worker: Worker) -> str:
+    url = next(line["url"] for line in lines(worker) if "url" in line)
+    with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:  # noqa: S310  # the worker's own address
+        text: str = answer.read().decode()
+    return text
+
+
+def test_without_redis_results_still_flow(stack: Stack, flow: Flow, worker: Worker) -> None:
+    with without(stack, "redis"):
+        flow.send()
+        flow.arrives()
+        assert 'streamproc_dependency_down{dependency="redis"} 1.0' in metrics(worker)
+    flow.send()
+    flow.arrives()
+
+
+def test_without_the_registry_known_schemas_still_work(stack: Stack, flow: Flow) -> None:
+    with without(stack, "registry"):
+        flow.send()
+        until(lambda: flow_position(flow) == len(flow.sent), 60, lambda: "known ids wait for the registry")
+    flow.arrives()
+
+
+def flow_position(flow: Flow) -> int:
+    return flow._oracle.position(flow._group)
+
+
+def test_without_the_store_the_worker_waits_and_goes_on(stack: Stack, flow: Flow, worker: Worker) -> None:
+    with without(stack, "minio"):
+        flow.send()
+        until(lambda: "store is down, waiting" in worker.log.read_text(), 60, worker.tail)
+        flow.stands_still()
+    flow.arrives()
+    assert "store is back" in worker.log.read_text()
+
+
+def test_without_the_broker_the_worker_waits_and_goes_on(stack: Stack, flow: Flow) -> None:
+    with without(stack, "kafka"):
+        time.sleep(5)
+    flow.send()
+    flow.arrives()
+
+
+@pytest.mark.parametrize("module", ["streamproc.emotion.device_main", "streamproc.audio.child"])
+def test_a_killed_child_is_replaced_and_nothing_is_lost(flow: Flow, worker: Worker, module: str) -> None:
+    before = child(worker, module)
+    flow.send(2 * ROUND)
+    before.send_signal(signal.SIGKILL)
+    until(lambda: child_pid(worker, module) not in {None, before.pid}, 60, worker.tail)
+    flow.send()
+    flow.arrives(120)
+    assert os.getpgid(worker.process.pid)
+
+
+def child_pid(worker: Worker, module: str) -> int | None:
+    try:
+        return child(worker, module).pid
+    except (StopIteration, psutil.NoSuchProcess):
+        return None
+
+
+def test_a_worker_that_is_told_to_stop_drains_and_leaves_nothing_running(flow: Flow, worker: Worker) -> None:
+    family = [worker.process.pid, *(p.pid for p in psutil.Process(worker.process.pid).children(recursive=True))]
+    flow.send()
+    assert worker.stop() == 0, worker.tail()
+    until(lambda: not any(map(psutil.pid_exists, family)), 5, lambda: f"of {family} some still run")
+    worker.start()
+    flow.arrives(120)
