@@ -57,7 +57,8 @@ class Run:
 def demo_settings(settings: Settings) -> Settings:
     """The settings with names of the demo's own, so that it meets no recordings, group or producer of yours.
 
-    The names stay the same from run to run: the group goes on where it was. What is known of equal bytes is shared
+    The names stay the same from run to run: the group goes on where it was, and works off what an interrupted run has
+    left. What is known of equal bytes is shared
     inside one run only (each is a tenant of its own), so that every run shows the model at work.
     """
     topics = settings.topics.model_dump() | {
@@ -100,9 +101,10 @@ def run_demo(settings: Settings, report: Report, progress: Progress) -> Run:
         laps.lap("results")
         stages = worker.stage_seconds()
         worker.stop()
+        laps.lap("stop the worker")
         for output in outputs.rest():  # an outcome too many would be here
             tally.add(output)
-        laps.lap("stop the worker")
+        laps.lap("look for more")
     laps.lap("stop the servers")
     return Run(name, tally, stages, laps.seconds)
 

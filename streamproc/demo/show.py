@@ -128,7 +128,11 @@ def total_lines(totals: Totals) -> Iterator[str]:
 def stage_table(run: Run) -> Table:
     """Where the time of the records went."""
     table = Table(
-        "stage", box=None, padding=(0, 1, 0, 0), title="Time per stage, waiting included", title_justify="left"
+        "stage",
+        box=None,
+        padding=(0, 1, 0, 0),
+        title="Time per stage, waiting included",
+        title_justify="left",
     )
     for name in ("records", "mean ms", "all, s"):
         table.add_column(name, justify="right")

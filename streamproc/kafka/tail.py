@@ -8,13 +8,15 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from streamproc.errors import DependencyDownError, UsageError
 from streamproc.kafka.config import client_config
-from streamproc.kafka.errors import END_OF_PARTITION, TIMED_OUT, Decision, decide, describe
+from streamproc.kafka.errors import END_OF_PARTITION, Decision, decide, describe
 from streamproc.kafka.source import to_record
 from streamproc.records.record import Record, TopicPartition
 from streamproc.settings import Settings
 
 _CALL_S = 10.0
 _MOST_RECORDS = 512
+_LATEST = -1
+"""In the place of a time, the protocol's word for the end: of what is committed, with ``read_committed``."""
 
 
 class Tail:
@@ -53,7 +55,7 @@ class Tail:
     def ends(self) -> Mapping[TopicPartition, int]:
         """The offset behind the last committed record of each partition, as of now. Raises DependencyDownError."""
         try:
-            return {partition: self._end(partition) for partition in self._reached}
+            return self._look_up(list(self._reached), _LATEST)
         except KafkaException as raised:
             raise self._down(raised) from raised
 
@@ -101,21 +103,20 @@ class Tail:
         return [TopicPartition(topic, number) for number in sorted(found.partitions)]
 
     def _starts(self, partitions: Sequence[TopicPartition], since_ms: int | None) -> Mapping[TopicPartition, int]:
-        ends = {partition: self._end(partition) for partition in partitions}
+        ends = self._look_up(partitions, _LATEST)
         if since_ms is None:
             return ends
-        asked = [confluent_kafka.TopicPartition(p.topic, p.partition, since_ms) for p in partitions]
-        found = self._consumer.offsets_for_times(asked, timeout=_CALL_S)
-        return {
-            partition: position.offset if position.offset >= 0 else ends[partition]
-            for position in found
-            for partition in [TopicPartition(position.topic, position.partition)]
-        }
+        found = self._look_up(partitions, since_ms)
+        return {partition: offset if offset >= 0 else ends[partition] for partition, offset in found.items()}
 
-    def _end(self, partition: TopicPartition) -> int:
-        """The offset behind the last committed record: an explicit number, since "end" would be looked up later."""
-        asked = confluent_kafka.TopicPartition(partition.topic, partition.partition)
-        watermarks = self._consumer.get_watermark_offsets(asked, timeout=_CALL_S)
-        if watermarks is None:
-            raise KafkaException(KafkaError(TIMED_OUT))
-        return watermarks[1]
+    def _look_up(self, partitions: Sequence[TopicPartition], at: int) -> Mapping[TopicPartition, int]:
+        """The first offset at or after a moment, -1 where there is none; for ``_LATEST`` the one behind the last.
+
+        One request for all: each would wait its turn behind a fetch that waits for records.
+        """
+        asked = [confluent_kafka.TopicPartition(p.topic, p.partition, at) for p in partitions]
+        positions = self._consumer.offsets_for_times(asked, timeout=_CALL_S)
+        for position in positions:
+            if position.error is not None:
+                raise KafkaException(position.error)
+        return {TopicPartition(position.topic, position.partition): position.offset for position in positions}

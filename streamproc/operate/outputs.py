@@ -20,6 +20,9 @@ T = TypeVar("T", EmotionResult, LedgerEntry)
 
 Output = EmotionResult | DeadLetter | LedgerEntry
 
+STEP_S = 0.2
+"""The client gathers for so long, even when it has something: rows appear within this."""
+
 
 class UnreadableRowError(StreamprocError):
     """Raised for a record of an output topic that is not a row of ours; another program wrote it."""
@@ -47,12 +50,12 @@ class Outputs:
         """Rows up to what is there at this moment."""
         ends: Mapping[TopicPartition, int] = self._tail.ends()
         while not self._tail.reached(ends):
-            yield from self.poll(1.0)
+            yield from self.poll(STEP_S)
 
     def forever(self) -> Iterator[Output]:
         """Rows as they come, without an end."""
         while True:
-            yield from self.poll(1.0)
+            yield from self.poll(STEP_S)
 
     def _row(self, record: Record, kind: type[T]) -> T:
         try:
