@@ -59,11 +59,12 @@ def start(recipe: Recipe, ports: Mapping[str, int], box: Toolbox, state: State, 
         raise StoppedError
     began = time.monotonic()
     process = spawn(server.command, clean_environment(server.environment), state.turn_log(recipe.name))
-    state.keep_running(recipe.name, Running(server.version, ports, time.time(), process))
     try:
+        state.keep_running(recipe.name, Running(server.version, ports, time.time(), process))
         await_ready(recipe, place, process, box, state)
-    except LocalError:
-        halt(recipe.name, state)
+    except BaseException:  # without its record nobody would find the process again
+        stop(process, GRACE_S)
+        state.forget_running(recipe.name)
         raise
     state.keep_ports(recipe.name, ports)
     box.report(recipe.name, f"ready at {place.address} after {time.monotonic() - began:.1f} s")

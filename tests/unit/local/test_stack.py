@@ -1,5 +1,6 @@
 """Up, down and status, on small real servers."""
 
+import errno
 import os
 import signal
 import sys
@@ -12,10 +13,11 @@ import pytest
 from streamproc.local.failure import LocalError
 from streamproc.local.own import address_of
 from streamproc.local.probe import ok
-from streamproc.local.process import identify
+from streamproc.local.process import ProcessId, identify
 from streamproc.local.redis import RedisRecipe
 from streamproc.local.server import MAIN, Place, Server
 from streamproc.local.stack import Stack, down, status, up
+from streamproc.local.state import Running, State
 from streamproc.local.toolbox import Toolbox
 from streamproc.settings import LocalSettings, Settings
 
@@ -153,6 +155,19 @@ def test_what_ran_before_a_failed_up_keeps_running(session: Session) -> None:
         session.up(Web(), FAILING)
     assert pids(first) == [server.pid for server in status(session.settings, (Web(),))]
     assert Settings(_env_file=session.environment).registry == first.settings.registry  # type: ignore[call-arg]  # pydantic-settings' own argument
+
+
+def test_a_server_whose_start_cannot_be_recorded_is_stopped(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[ProcessId] = []
+
+    def fail(_state: State, _server: str, running: Running) -> None:
+        started.append(running.process)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(State, "keep_running", fail)
+    with pytest.raises(OSError, match="No space left"):
+        session.up(Web())
+    assert [identify(process.pid) for process in started] == [None]
 
 
 def test_a_failed_preparation_stops_what_was_started(session: Session) -> None:
