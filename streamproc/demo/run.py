@@ -58,8 +58,8 @@ def demo_settings(settings: Settings) -> Settings:
     """The settings with names of the demo's own, so that it meets no recordings, group or producer of yours.
 
     The names stay the same from run to run: the group goes on where it was, and works off what an interrupted run has
-    left. What is known of equal bytes is shared
-    inside one run only (each is a tenant of its own), so that every run shows the model at work.
+    left. What is known of equal bytes is shared inside one run only (each is a tenant of its own), so that every run
+    shows the model at work.
     """
     topics = settings.topics.model_dump() | {
         name: f"{PREFIX}.{name}" for name in ("recordings", "results", "segments", "ledger")
