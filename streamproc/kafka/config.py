@@ -18,6 +18,11 @@ _RETRY_BACKOFF_MS = 5
 _RETRY_BACKOFF_MAX_MS = 100
 _LINGER_MS = 5
 """Fills batches while a micro-batch is handed over; the flush at its end does not wait for it."""
+_METADATA_MAX_AGE_MS = 3_000
+"""How long the producer believes that it knows the group's coordinator. A broker that restarts, or leaves for good, can
+drop out of the metadata; ``send_offsets_to_transaction`` then waits for it for as long as it is believed, past its own
+time-out (librdkafka issues 5511 and 5456). With the default of 15 minutes a restart of the broker hung the producer
+each time; with this it goes on after a second."""
 
 
 class ClientConfig(dict[str, Any]):
@@ -101,6 +106,7 @@ def transactional_config(settings: Settings, slot: int) -> ClientConfig:
     config |= {
         "transactional.id": f"{settings.kafka.transactional_prefix}-{slot}",
         "transaction.timeout.ms": _ms(settings.kafka.transaction_timeout_s),
+        "metadata.max.age.ms": _METADATA_MAX_AGE_MS,
     }
     return config
 

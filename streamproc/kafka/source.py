@@ -1,7 +1,10 @@
 """The input topics, as one member of the worker's group."""
 
 import logging
+import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import Protocol
 
 import confluent_kafka
@@ -55,6 +58,8 @@ class KafkaSource:
         config = consumer_config(settings)
         config["error_cb"] = self._on_error
         self._consumer = Consumer(config, logger=logging.getLogger("librdkafka"))
+        self._polling_thread: int | None = None
+        self._commits: deque[tuple[tuple[CommitOffset, ...], Future[None]]] = deque()
         self._metadata: object = self._consumer.consumer_group_metadata()
         self._consumer.subscribe(
             list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
@@ -83,6 +88,8 @@ class KafkaSource:
 
         Raises FatalError when the group or the offsets are beyond repair, naming what was lost.
         """
+        self._polling_thread = threading.get_ident()
+        self.serve()
         messages = self._consumer.consume(most, timeout_s)
         self._metadata = self._consumer.consumer_group_metadata()
         if self._fatal is not None:
@@ -113,10 +120,30 @@ class KafkaSource:
         return self._metadata
 
     def commit(self, offsets: Sequence[CommitOffset]) -> None:
-        """Commit without a transaction, for at-least-once delivery. Safe from any thread. Raises KafkaException."""
-        for done in self._consumer.commit(offsets=to_positions(offsets), asynchronous=False):
-            if done.error is not None:
-                raise KafkaException(done.error)
+        """Commit without a transaction, for at-least-once delivery. Safe from any thread. Raises KafkaException.
+
+        The polling thread does it, at its next ``poll`` or ``serve``: the client lets no other thread in beside it.
+        """
+        request: Future[None] = Future()
+        self._commits.append((tuple(offsets), request))
+        if self._polling_thread in {None, threading.get_ident()}:
+            self.serve()
+        request.result()
+
+    def serve(self) -> None:
+        """Do what other threads asked of the consumer; for the polling thread, while it waits in a callback."""
+        while self._commits:
+            offsets, request = self._commits.popleft()
+            try:
+                committed = self._consumer.commit(offsets=to_positions(offsets), asynchronous=False)
+            except KafkaException as error:
+                request.set_exception(error)
+                continue
+            refusals = [done.error for done in committed if done.error is not None]
+            if refusals:
+                request.set_exception(KafkaException(refusals[0]))
+            else:
+                request.set_result(None)
 
     def close(self) -> None:
         """Leave the group; revokes what is owned."""

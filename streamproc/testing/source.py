@@ -55,6 +55,9 @@ class MemorySource:
         """Hold these back."""
         self.paused = partitions & self._owned
 
+    def serve(self) -> None:
+        """Nobody asks anything."""
+
     def group_metadata(self) -> object:
         """Nobody asks what it is."""
         return None

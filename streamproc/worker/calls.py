@@ -4,8 +4,8 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Generic
+from queue import SimpleQueue
+from typing import Any, Generic, Protocol
 
 from streamproc.worker.ports import K, V
 
@@ -36,10 +36,39 @@ class Wake:
         os.close(self._descriptor)
 
 
+class Executor(Protocol):
+    """What runs calls."""
+
+    def submit(self, call: Callable[..., None], /, *arguments: Any) -> object:
+        """Run ``call`` elsewhere."""
+        ...
+
+
+class OneThread:
+    """An executor of one daemon thread: should the library that it calls hang for ever, the process can still end."""
+
+    def __init__(self, name: str) -> None:
+        self._calls: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None] = SimpleQueue()
+        threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    def submit(self, call: Callable[..., None], /, *arguments: Any) -> None:
+        """Run ``call`` after those that were submitted before."""
+        self._calls.put((call, arguments))
+
+    def close(self) -> None:
+        """End the thread once it has answered."""
+        self._calls.put(None)
+
+    def _run(self) -> None:
+        while (entry := self._calls.get()) is not None:
+            call, arguments = entry
+            call(*arguments)
+
+
 class PooledCalls(Generic[K, V]):
     """Runs calls on an executor and wakes the loop when one has its answer."""
 
-    def __init__(self, executor: ThreadPoolExecutor, wake: Wake) -> None:
+    def __init__(self, executor: Executor, wake: Wake) -> None:
         self._executor = executor
         self._wake = wake
         self._lock = threading.Lock()

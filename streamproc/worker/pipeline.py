@@ -36,6 +36,9 @@ from streamproc.worker.stages.items import Admitted, Fetched
 from streamproc.worker.stages.lookup import Found, Lookup
 from streamproc.worker.stages.prepare import Prepare
 
+COMMIT_MARGIN_S = 10.0
+"""Past every time-out of a commit: librdkafka can outlast its own (its issues 5456 and 5511)."""
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -96,7 +99,9 @@ class Pipeline:
             slot=slot,
             clock=world.clock,
         )
-        self._commit = Commit(transact, world.commits, offsets, batches, flow.produce_again, metrics)
+        # A commit may use the transaction's time, and an abort after it the same again.
+        stuck_s = 2 * settings.kafka.transaction_timeout_s + COMMIT_MARGIN_S
+        self._commit = Commit(transact, world.commits, offsets, batches, flow.produce_again, stuck_s, metrics)
         self._join()
 
     def _join(self) -> None:

@@ -25,6 +25,10 @@ IDLE_POLL_S = 0.1
 """How long a poll lasts that is only there to serve the group, and how often room is looked for."""
 
 
+SERVE_S = 0.02
+"""How long the commit thread may wait for its turn while a revoke is waited out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arrived:
     """Records of one poll."""
@@ -120,7 +124,7 @@ class Poller:
         began = self._clock.monotonic()
         settled = threading.Event()
         self._tell(Revoking(tuple(partitions), settled))
-        in_time = settled.wait(self._revoke_s)
+        in_time = self._await(settled, began + self._revoke_s)
         self._ownership.drop(partitions)
         self._tell(Gone(tuple(partitions)))
         seconds = round(self._clock.monotonic() - began, 3)
@@ -128,6 +132,15 @@ class Poller:
             log.info("partitions revoked", count=len(partitions), seconds=seconds)
         else:
             log.warning("partitions revoked with work unfinished", count=len(partitions), seconds=seconds)
+
+    def _await(self, settled: threading.Event, until: float) -> bool:
+        """Wait, serving the commit thread meanwhile: what is waited for may need the consumer that this thread owns."""
+        while not settled.wait(SERVE_S):
+            if self._source is not None:
+                self._source.serve()
+            if self._clock.monotonic() >= until:
+                return False
+        return True
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Mark only: somebody else works on them already."""
@@ -163,6 +176,7 @@ class Poller:
                 source.pause(self._ownership.partitions())
                 self._arrive(source.poll(1, IDLE_POLL_S))
             else:
+                source.serve()
                 self.room.wait(IDLE_POLL_S)
 
     def _arrive(self, records: Sequence[Record]) -> None:

@@ -68,6 +68,10 @@ class Source(Protocol):
         """Make exactly this set paused, of those owned; re-applied after each assignment."""
         ...
 
+    def serve(self) -> None:
+        """Do what other threads asked of the consumer; for the polling thread, while it waits in a callback."""
+        ...
+
     def group_metadata(self) -> object:
         """The member's identity for a transaction. Safe from any thread."""
         ...

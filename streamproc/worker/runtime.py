@@ -16,7 +16,7 @@ from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Metrics
-from streamproc.worker.calls import PooledCalls, Wake
+from streamproc.worker.calls import OneThread, PooledCalls, Wake
 from streamproc.worker.core.ownership import Ownership
 from streamproc.worker.pipeline import Pipeline, World
 from streamproc.worker.poller import Arrived, Gone, Poller, Revoking
@@ -132,7 +132,8 @@ class Runtime:
             stack.callback(self._parts.device.close)
             self._parts.decoders.start(self._clock.monotonic())
             stack.callback(self._parts.decoders.close)
-            commit = stack.enter_context(pool(1, "commit"))
+            commit = OneThread("commit")
+            stack.callback(commit.close)
             io = stack.enter_context(pool(flow.io_threads, "io"))
             tier = stack.enter_context(pool(1, "tier"))
             stack.callback(self._parts.sink.close)
@@ -144,7 +145,7 @@ class Runtime:
             self._poller.start()
             self._work(self._pipeline)
 
-    def _build(self, commit: ThreadPoolExecutor, io: ThreadPoolExecutor, tier: ThreadPoolExecutor) -> Pipeline:
+    def _build(self, commit: OneThread, io: ThreadPoolExecutor, tier: ThreadPoolExecutor) -> Pipeline:
         parts, wake = self._parts, self._wake
         world = World(
             codec=parts.codec,
@@ -169,7 +170,7 @@ class Runtime:
             raise RuntimeError("the pipeline needs to know the network")
         return Pipeline(self._settings, world, self._identity, parts.slot, self._ownership, self._metrics)
 
-    def _warm_up(self, commit: ThreadPoolExecutor) -> None:
+    def _warm_up(self, commit: OneThread) -> None:
         """Load the network and reach the broker; nothing is taken from the group before both are done."""
         opening: PooledCalls[str, None] = PooledCalls(commit, self._wake)
         opening.submit("sink", self._parts.sink.open)

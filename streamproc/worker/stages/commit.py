@@ -85,6 +85,7 @@ class Commit:
         offsets: Offsets,
         batches: MicroBatches,
         most_aborts: int,
+        stuck_s: float,
         metrics: Metrics,
     ) -> None:
         self._transact = transact
@@ -92,6 +93,8 @@ class Commit:
         self._offsets = offsets
         self._batches = batches
         self._most_aborts = most_aborts
+        self._stuck_s = stuck_s
+        self._began_at: float | None = None
         self._metrics = metrics
         self._shares: tuple[Share, ...] | None = None
         self._aborts = 0
@@ -106,21 +109,25 @@ class Commit:
         """Take the answer of the running commit, begin the next."""
         answers = self._commits.take()
         for _, answer in answers:
+            self._began_at = None
             self._answered(answer, now)
+        if self._began_at is not None and now.mono - self._began_at > self._stuck_s:
+            raise FatalError(f"the client has not answered a commit in {self._stuck_s:g} s, past all its time-outs")
         if self._shares is not None and self._again_at is not None and self._again_at <= now.mono:
             self._again_at = None
-            self._begin(self._shares)
+            self._begin(self._shares, now)
             return True
         head = self._batches.head()
         if self._shares is None and head is not None and head.finished:
             self._shares = self._split(head)
             self._aborts = 0
-            self._begin(self._shares)
+            self._begin(self._shares, now)
             return True
         return bool(answers)
 
-    def _begin(self, shares: tuple[Share, ...]) -> None:
+    def _begin(self, shares: tuple[Share, ...], now: Instant) -> None:
         head = self._batches.head()
+        self._began_at = now.mono
         self._commits.submit(head.ident if head else 0, partial(self._transact, shares))
 
     def _split(self, batch: MicroBatch) -> tuple[Share, ...]:

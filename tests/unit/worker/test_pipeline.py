@@ -318,6 +318,14 @@ def test_aborts_without_end_are_fatal() -> None:
         outlast(worker)
 
 
+def test_a_commit_that_never_answers_is_fatal(worker: WorkerHarness) -> None:
+    worker.commits.at_once = False
+    worker.poll(worker.record(put(worker, "a.wav")))
+    worker.settle(70)
+    with pytest.raises(FatalError, match="not answered a commit"):
+        worker.settle(1)
+
+
 def test_nothing_of_a_lost_partition_is_committed(worker: WorkerHarness) -> None:
     worker.commits.at_once = False
     worker.poll(worker.record(put(worker, "a.wav"), 0), worker.record(put(worker, "b.wav"), 1))
