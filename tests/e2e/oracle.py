@@ -138,9 +138,11 @@ class Oracle:
         while True:
             found = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
             try:
-                committed = next(iter(found.values())).result(timeout=20).topic_partitions
+                committed = next(iter(found.values())).result(timeout=5).topic_partitions
             except (KafkaException, TimeoutError):
                 assert time.monotonic() < deadline, "the group's coordinator does not answer"
+                # A client that saw the broker go may wait for its old coordinator for ever (librdkafka issue 5511).
+                self._admin = AdminClient({"bootstrap.servers": self._bootstrap})
                 time.sleep(0.5)
             else:
                 return sum(max(p.offset, 0) for p in committed if p.topic == self._topics["input"])
