@@ -11,6 +11,9 @@ WHAT ?= pipeline
 # The servers' programs are built while the big packages download.
 MAKEFLAGS += --jobs=2 --no-print-directory
 
+# The worker is several processes: without bytecode each of them compiles torch anew, five seconds each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 RUN := $(VENV)/bin/
 # A lock names everything there is to install (no-deps), also what builds it (no-build-isolation).

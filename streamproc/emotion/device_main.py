@@ -25,6 +25,8 @@ from streamproc.emotion.device_message import (
 from streamproc.emotion.model import EmotionModel, load_model
 from streamproc.errors import ExitCode, NoRestartError, UsageError
 from streamproc.records.compute import BatchDone, ItemError
+from streamproc.settings import LogSettings
+from streamproc.telemetry.log import configure_log
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -33,6 +35,7 @@ def main(argument: str) -> ExitCode:
     """Serve until the parent's end of the socket closes."""
     start = decode_start(argument)
     _bind_to_parent()
+    configure_log(LogSettings())  # one JSON line a sentence, as the parent speaks: both write to the same stderr
     with socket.socket(fileno=start.socket) as connection:
         try:
             return _serve(start, connection)

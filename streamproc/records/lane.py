@@ -50,17 +50,10 @@ def _number(record: Record, name: str) -> int:
     return int(value)
 
 
-def failure_headers(record: Record, attempt: Attempt, error: RecordError) -> Headers:
-    """Headers of a record on its way to a lane or to the dead letters: its own, then ours.
-
-    ``attempt.attempts`` counts the try that just failed. What we wrote on an earlier way is replaced, so that
-    headers do not grow with each attempt; at its origin a record keeps whatever it came with.
-    """
-    first = (record.topic, record.partition, record.offset) == (attempt.topic, attempt.partition, attempt.offset)
-    own = record.headers if first else tuple(h for h in record.headers if not h[0].startswith(PREFIX))
+def failure_headers(attempt: Attempt, error: RecordError) -> Headers:
+    """Ours, for a record on its way to a lane or to the dead letters; ``attempt`` counts the try that just failed."""
     message = error.message.encode("utf-8", "replace")[:MAX_MESSAGE_BYTES].decode("utf-8", "ignore").encode()
     return (
-        *own,
         ("sp-origin-topic", attempt.topic.encode()),
         ("sp-origin-partition", b"%d" % attempt.partition),
         ("sp-origin-offset", b"%d" % attempt.offset),
@@ -72,3 +65,9 @@ def failure_headers(record: Record, attempt: Attempt, error: RecordError) -> Hea
         ("sp-message", message),
         ("sp-version", VERSION),
     )
+
+
+def original_headers(record: Record, attempt: Attempt) -> Headers:
+    """A record's own headers: without what we wrote on an earlier way; at its origin, whatever it came with."""
+    first = (record.topic, record.partition, record.offset) == (attempt.topic, attempt.partition, attempt.offset)
+    return record.headers if first else tuple(h for h in record.headers if not h[0].startswith(PREFIX))

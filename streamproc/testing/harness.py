@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from streamproc.arena import Arena
 from streamproc.records.analysis import Analysis
+from streamproc.records.dead_letter import Stored
 from streamproc.records.record import Headers, Record, TopicPartition
 from streamproc.settings import Settings
 from streamproc.telemetry.metrics import Metrics
@@ -61,6 +62,7 @@ class WorkerHarness:
         self.schema_lookups: ManualCalls[Taken, None] = ManualCalls()
         self.fetches: ManualCalls[Admitted, Content] = ManualCalls()
         self.probes: ManualCalls[str, None] = ManualCalls()
+        self.puts: ManualCalls[tuple[Taken, Stored], object] = ManualCalls()
         self.tier_reads: ManualCalls[tuple[str, ...], Found] = ManualCalls()
         self.tier_writes: ManualCalls[tuple[str, ...], None] = ManualCalls()
         self.commits: ManualCalls[int, Committed] = ManualCalls()
@@ -79,6 +81,7 @@ class WorkerHarness:
             schema_lookups=self.schema_lookups,
             fetches=self.fetches,
             probes=self.probes,
+            puts=self.puts,
             tier_reads=self.tier_reads,
             tier_writes=self.tier_writes,
             commits=self.commits,

@@ -23,6 +23,11 @@ class MemorySource:
         self.polls = 0
         self.closed = False
 
+    @property
+    def trouble(self) -> str | None:
+        """Never."""
+        return None
+
     def feed(self, *records: Record) -> None:
         """Let records arrive."""
         for record in records:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from streamproc.arena import Arena
 from streamproc.errors import RecordError
+from streamproc.records.dead_letter import Stored
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.record import TopicPartition
 from streamproc.settings import Settings
@@ -34,6 +35,7 @@ from streamproc.worker.stages.fetch import Content, Fetch
 from streamproc.worker.stages.infer import Infer
 from streamproc.worker.stages.items import Admitted, Fetched
 from streamproc.worker.stages.lookup import Found, Lookup
+from streamproc.worker.stages.oversized import Oversized
 from streamproc.worker.stages.prepare import Prepare
 
 COMMIT_MARGIN_S = 10.0
@@ -58,6 +60,7 @@ class World:
     schema_lookups: Calls[Taken, None]
     fetches: Calls[Admitted, Content]
     probes: Calls[str, None]
+    puts: Calls[tuple[Taken, Stored], object]
     tier_reads: Calls[tuple[str, ...], Found]
     tier_writes: Calls[tuple[str, ...], None]
     commits: Calls[int, Committed]
@@ -89,7 +92,16 @@ class Pipeline:
         self._lookup = Lookup(world.near, world.shared, world.tier_reads, world.tier_writes, batches, credit, metrics)
         self._prepare = Prepare(world.arena, world.decoders, batches, credit, metrics)
         self._infer = Infer(world.arena, world.device, identity, batches, metrics)
-        self._assemble = Assemble(settings.topics, retry, world.rows, identity.name, batches, credit, metrics)
+        self._assemble = Assemble(
+            topics=settings.topics,
+            retry=retry,
+            rows=world.rows,
+            model=identity.name,
+            oversized=Oversized(world.store, settings.storage.bucket, world.puts, batches),
+            batches=batches,
+            credit=credit,
+            metrics=metrics,
+        )
         transact = Transact(
             sink=world.sink,
             group_metadata=world.group_metadata,

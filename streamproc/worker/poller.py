@@ -13,7 +13,7 @@ from streamproc.records.record import CommitOffset, Record, TopicPartition
 from streamproc.settings import FlowSettings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.log import get_log
-from streamproc.telemetry.metrics import Metrics, Rebalance
+from streamproc.telemetry.metrics import Dependency, Metrics, Rebalance
 from streamproc.worker.calls import Wake
 from streamproc.worker.core.ownership import Ownership
 from streamproc.worker.core.retry import Polled
@@ -180,6 +180,8 @@ class Poller:
                 self.room.wait(IDLE_POLL_S)
 
     def _arrive(self, records: Sequence[Record]) -> None:
+        if self._source is not None:
+            self._metrics.dependency_down[Dependency.KAFKA].set(self._source.trouble is not None)
         polled = []
         for record in records:
             epoch = self._ownership.epoch(record.source)

@@ -64,6 +64,11 @@ class Source(Protocol):
         """
         ...
 
+    @property
+    def trouble(self) -> str | None:
+        """What keeps records from coming just now; None when nothing does."""
+        ...
+
     def pause(self, partitions: frozenset[TopicPartition]) -> None:
         """Make exactly this set paused, of those owned; re-applied after each assignment."""
         ...
@@ -135,6 +140,10 @@ class ObjectStore(Protocol):
         """Fetch a whole object of at most ``most`` bytes. Raises StoreError."""
         ...
 
+    def put(self, bucket: str, key: str, body: bytes, content_type: str, /) -> object:
+        """Store an object. Raises StoreError."""
+        ...
+
     def probe(self) -> None:
         """The canary: HEAD of the bucket. Raises StoreError when the store cannot be used at all."""
         ...
@@ -187,7 +196,10 @@ class Decoders(Protocol):
         ...
 
     def take(self, now: float) -> Sequence[DecoderEvent]:
-        """Events since the last take. Replaces children that died or outlasted their time."""
+        """Events since the last take. Replaces children that died or outlasted their time.
+
+        Raises FatalError when children end before they can work, again and again.
+        """
         ...
 
 
@@ -197,6 +209,11 @@ class DecoderChildren(Decoders, Protocol):
     @property
     def restarts(self) -> int:
         """Children that were replaced so far."""
+        ...
+
+    @property
+    def sandbox(self) -> str | None:
+        """How well the children are locked up: ``full``, or what else the kernel allowed; None before they said."""
         ...
 
     def start(self, now: float) -> None:

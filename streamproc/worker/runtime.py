@@ -71,6 +71,7 @@ class Runtime:
         self._identity: ModelIdentity | None = None
         self._revoking: list[Revoking] = []
         self._decoder_restarts = 0
+        self._sandbox: str | None = None
         self._stopping = False
         self._stepped_at = clock.monotonic()
         self._started_at = clock.monotonic()
@@ -117,6 +118,7 @@ class Runtime:
             "slot": self._parts.slot,
             "model": self._identity.name if self._identity else None,
             "weights_sha256": self._identity.weights_sha256 if self._identity else None,
+            "sandbox": self._sandbox,
             "partitions": sorted(map(str, self._ownership.partitions())),
             "in_flight": dict(pipeline.in_flight()) if pipeline else {},
         }
@@ -162,6 +164,7 @@ class Runtime:
             schema_lookups=PooledCalls(io, wake),
             fetches=PooledCalls(io, wake),
             probes=PooledCalls(io, wake),
+            puts=PooledCalls(io, wake),
             tier_reads=PooledCalls(tier, wake),
             tier_writes=PooledCalls(tier, wake),
             commits=PooledCalls(commit, wake),
@@ -227,6 +230,10 @@ class Runtime:
         restarts = self._parts.decoders.restarts
         self._metrics.decoder_restarts.inc(restarts - self._decoder_restarts)
         self._decoder_restarts = restarts
+        sandbox = self._parts.decoders.sandbox
+        if sandbox not in {None, "full", self._sandbox}:
+            log.warning("decoders run in a weaker sandbox: this kernel refuses seccomp", detail=sandbox)
+        self._sandbox = sandbox
         self._poller.not_due = pipeline.not_due
         if pipeline.room and not self._poller.news:
             self._poller.room.set()

@@ -15,7 +15,7 @@ from streamproc.kafka.registry import connect
 from streamproc.operate.dead_letter import DeadLetter
 from streamproc.operate.outputs import Outputs, UnreadableRowError, open_outputs
 from streamproc.records.avro import OutputCodec
-from streamproc.records.lane import Attempt, failure_headers
+from streamproc.records.lane import Attempt, failure_headers, original_headers
 from streamproc.records.record import Record
 from streamproc.records.result import EmotionResult
 from streamproc.settings import Settings
@@ -110,7 +110,8 @@ def test_since_begins_at_the_moment(ready: Settings, codec: OutputCodec, writer:
 def test_dead_letters_and_ledger_are_read_beside_results(ready: Settings, codec: OutputCodec, writer: Producer) -> None:
     origin = Record(ready.topics.recordings, 1, 7, 1, b"k", b"garbage")
     error = PoisonError(Reason.AVRO_INVALID, Stage.ADMIT, "no")
-    headers = failure_headers(origin, Attempt(origin.topic, 1, 7, 1, 1), error)
+    attempt = Attempt(origin.topic, 1, 7, 1, 1)
+    headers = (*original_headers(origin, attempt), *failure_headers(attempt, error))
     writer.begin_transaction()
     writer.produce(ready.topics.dead_letters, origin.value, origin.key, headers=list(headers))
     writer.produce(ready.topics.ledger, codec.encode(ledger(7, 7, partition=1)), b"k")

@@ -7,6 +7,7 @@ from streamproc.records.identity import ModelIdentity, fingerprint
 from streamproc.records.lane import Attempt, read_attempt
 from streamproc.records.record import Record
 from streamproc.records.recording import CHANNELS, RecordingEvent, check_object
+from streamproc.records.topics import MAX_INPUT_BYTES
 from streamproc.settings import Settings
 from streamproc.telemetry.metrics import Dependency, Metrics
 from streamproc.worker.core.batch import MicroBatches, Taken, cut
@@ -93,11 +94,12 @@ class Admit:
     def _pass_on(self, taken: Taken, verdict: RecordingEvent | RecordError | None, now: Instant) -> None:
         if not self._batches.wanted(taken):
             return
+        if verdict is None:
+            self._resolve(taken)
+            return
         self._metrics.stage_seconds[Stage.ADMIT].observe(now.mono - taken.taken_at)
         if isinstance(verdict, RecordError):
             self.fail(taken, verdict)
-        elif verdict is None:
-            self._resolve(taken)
         else:
             self.give(Admitted(taken, verdict, self._fingerprints[verdict.channels], now.mono))
 
@@ -145,9 +147,13 @@ class Admit:
 
 
 def announced(record: Record) -> bytes:
-    """The record's value. Raises PoisonError(event_invalid) for a tombstone."""
+    """The record's value. Raises PoisonError(event_invalid) for a tombstone, and for what no lane would take."""
     if record.value is None:
         raise PoisonError(Reason.EVENT_INVALID, Stage.ADMIT, "a tombstone announces no recording")
+    size = len(record.value) + len(record.key or b"")
+    if size > MAX_INPUT_BYTES:
+        message = f"key and value unpack to {size} bytes; at most {MAX_INPUT_BYTES} are taken"
+        raise PoisonError(Reason.EVENT_INVALID, Stage.ADMIT, message)
     return record.value
 
 

@@ -4,8 +4,9 @@ from collections import deque
 from dataclasses import replace
 
 from streamproc.errors import PoisonError, Reason, RecordError, Stage, TransientError
+from streamproc.records.dead_letter import fits, store_whole
 from streamproc.records.identity import result_id
-from streamproc.records.lane import Attempt, failure_headers
+from streamproc.records.lane import Attempt, failure_headers, original_headers
 from streamproc.records.outcome import Outcome, OutcomeKind
 from streamproc.records.record import OutputRecord
 from streamproc.records.result import Provenance, build_result
@@ -19,6 +20,7 @@ from streamproc.worker.core.instant import Instant
 from streamproc.worker.core.retry import RetryPolicy
 from streamproc.worker.ports import RowCodec
 from streamproc.worker.stages.items import Analysed
+from streamproc.worker.stages.oversized import Oversized
 
 log = get_log(__name__)
 
@@ -32,6 +34,7 @@ class Assemble:
         retry: RetryPolicy,
         rows: RowCodec,
         model: str,
+        oversized: Oversized,
         batches: MicroBatches,
         credit: Credits,
         metrics: Metrics,
@@ -40,6 +43,8 @@ class Assemble:
         self._retry = retry
         self._rows = rows
         self._model = model
+        self._oversized = oversized
+        oversized.settle = self._settle
         self._batches = batches
         self._credit = credit
         self._metrics = metrics
@@ -47,6 +52,7 @@ class Assemble:
 
     def step(self, now: Instant) -> bool:
         """Give every analysed record its outcome."""
+        stored = self._oversized.step(now)
         took = bool(self.inbox)
         while self.inbox:
             analysed = self.inbox.popleft()
@@ -57,7 +63,7 @@ class Assemble:
                 except PoisonError as error:
                     self.fail(taken, error)
                 self._metrics.stage_seconds[Stage.ASSEMBLE].observe(now.mono - analysed.at)
-        return took
+        return took or stored
 
     def fail(self, taken: Taken, error: RecordError) -> None:
         """Give a failed record its outcome."""
@@ -80,8 +86,13 @@ class Assemble:
             stage=error.stage,
             detail=error.message,
         )
-        outputs = (self._moved(taken, self._topics.dead_letters, attempt, error),)
-        self._settle(taken, Outcome(OutcomeKind.DEAD_LETTER, outputs, reason=error.reason))
+        letter = self._moved(taken, self._topics.dead_letters, attempt, error)
+        if fits(letter):
+            self._settle(taken, Outcome(OutcomeKind.DEAD_LETTER, (letter,), reason=error.reason))
+        else:
+            ours = failure_headers(attempt, error)
+            stored, pointer = store_whole(taken.record, letter, ours, self._oversized.bucket)
+            self._oversized.keep(taken, stored, Outcome(OutcomeKind.DEAD_LETTER, (pointer,), reason=error.reason))
 
     def _settle(self, taken: Taken, outcome: Outcome) -> None:
         self._batches.settle(taken, outcome)
@@ -91,7 +102,8 @@ class Assemble:
     def _moved(taken: Taken, topic: str, attempt: Attempt, error: RecordError) -> OutputRecord:
         """The original, byte for byte, with the reason in headers."""
         record = taken.record
-        return OutputRecord(topic, record.key, record.value, failure_headers(record, attempt, error))
+        headers = (*original_headers(record, attempt), *failure_headers(attempt, error))
+        return OutputRecord(topic, record.key, record.value, headers)
 
     def _result(self, analysed: Analysed, now: Instant) -> Outcome:
         admitted, taken = analysed.admitted, analysed.admitted.taken

@@ -1,3 +1,4 @@
+import base64
 import hashlib
 import json
 
@@ -445,3 +446,20 @@ def test_a_row_that_no_topic_takes_is_a_dead_letter(worker: WorkerHarness) -> No
     worker.settle()
     (dead,) = worker.sink.values(DEAD)
     assert (header(dead.headers, "sp-reason"), header(dead.headers, "sp-stage")) == (b"avro_invalid", b"assemble")
+
+
+def test_a_record_too_large_for_any_topic_is_kept_in_the_store_and_pointed_to(worker: WorkerHarness) -> None:
+    value = b"1:" + b"x" * 3_000_000
+    worker.store.down = Cause.CONNECTION
+    worker.poll(worker.record(value, headers=(("mine", b"\xff"),)))
+    worker.settle(5)
+    assert worker.sink.transactions == []
+    worker.store.down = None
+    worker.settle(5)
+    (dead,) = worker.sink.values(DEAD)
+    assert (dead.key, dead.value) == (b"call-1", None)
+    assert header(dead.headers, "sp-reason") == b"event_invalid"
+    assert header(dead.headers, "sp-record-uri") == b"s3://recordings/dead-letters/audio.recordings/0/0.json"
+    kept = json.loads(worker.store.get("recordings", "dead-letters/audio.recordings/0/0.json", None, 10**8).body)
+    assert base64.b64decode(kept["value"]) == value
+    assert [(name, base64.b64decode(held)) for name, held in kept["headers"]] == [("mine", b"\xff")]

@@ -29,6 +29,7 @@ class Decoders(FakeDecoders):
     """The fake ones, as children that never restart."""
 
     restarts = 0
+    sandbox = "full"
 
     def start(self, now: float) -> None:
         del now
