@@ -10,9 +10,8 @@ def dead(headers: tuple[tuple[str, bytes | None], ...], value: bytes | None = b"
 
 def written(reason: Reason) -> tuple[tuple[str, bytes | None], ...]:
     """What the worker writes."""
-    record = Record("audio.recordings", 3, 42, 7, None, b"abc")
     attempt = Attempt("audio.recordings", 3, 42, 2, 7)
-    return failure_headers(record, attempt, PoisonError(reason, Stage.FETCH, "gone é"))
+    return failure_headers(attempt, PoisonError(reason, Stage.FETCH, "gone é"))
 
 
 def test_what_the_worker_wrote_is_read_back() -> None:
