@@ -7,7 +7,7 @@ from functools import partial
 from streamproc.errors import FatalError, PoisonError, RecordError, Stage, TierError
 from streamproc.records.analysis import Analysis, Tier
 from streamproc.telemetry.log import get_log
-from streamproc.telemetry.metrics import Dependency, Metrics, TierFault
+from streamproc.telemetry.metrics import Metrics
 from streamproc.worker.core.batch import MicroBatches, Taken
 from streamproc.worker.core.credits import ZERO, Credits
 from streamproc.worker.core.instant import Instant
@@ -45,6 +45,7 @@ class Lookup:
         self._to_read: dict[str, Fetched] = {}
         self._to_write: dict[str, Analysis] = {}
         self._writing = False
+        self._shared_away = False
         self.inbox: deque[Fetched] = deque()
         self.give: Callable[[Fetched], None]
         self.known: Callable[[Analysed], None]
@@ -130,7 +131,9 @@ class Lookup:
             return {}
         if isinstance(answer, Exception):
             raise FatalError(f"reading the shared tier failed in an unforeseen way: {answer!r}") from answer
-        self._metrics.dependency_down[Dependency.REDIS].set(0)
+        if self._shared_away:
+            self._shared_away = False
+            log.info("shared tier is back", dependency="redis")
         return answer
 
     def _write(self) -> bool:
@@ -149,9 +152,10 @@ class Lookup:
         return bool(answers)
 
     def _trouble(self, error: TierError) -> None:
-        self._metrics.tier_errors[TierFault.UNAVAILABLE].inc()
-        self._metrics.dependency_down[Dependency.REDIS].set(1)
-        log.warning("shared tier unusable, going on without", dependency="redis", detail=str(error))
+        """Say it once: what each refused call means is counted by the tier itself."""
+        if not self._shared_away:
+            self._shared_away = True
+            log.warning("shared tier unusable, going on without", dependency="redis", detail=str(error))
 
     def _miss(self, fetched: Fetched, now: Instant) -> None:
         self._metrics.stage_seconds[Stage.LOOKUP].observe(now.mono - fetched.at)
