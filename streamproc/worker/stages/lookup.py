@@ -6,15 +6,12 @@ from functools import partial
 
 from streamproc.errors import FatalError, PoisonError, RecordError, Stage, TierError
 from streamproc.records.analysis import Analysis, Tier
-from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Metrics
 from streamproc.worker.core.batch import MicroBatches, Taken
 from streamproc.worker.core.credits import ZERO, Credits
 from streamproc.worker.core.instant import Instant
 from streamproc.worker.ports import Calls, NearTier, SharedTier
 from streamproc.worker.stages.items import Admitted, Analysed, Fetched
-
-log = get_log(__name__)
 
 Found = Mapping[str, Analysis]
 
@@ -45,7 +42,6 @@ class Lookup:
         self._to_read: dict[str, Fetched] = {}
         self._to_write: dict[str, Analysis] = {}
         self._writing = False
-        self._shared_away = False
         self.inbox: deque[Fetched] = deque()
         self.give: Callable[[Fetched], None]
         self.known: Callable[[Analysed], None]
@@ -127,22 +123,16 @@ class Lookup:
 
     def _found(self, answer: Found | Exception) -> Found:
         if isinstance(answer, TierError):
-            self._trouble(answer)
-            return {}
+            return {}  # the tier has counted it and said so; for the records it is a miss
         if isinstance(answer, Exception):
             raise FatalError(f"reading the shared tier failed in an unforeseen way: {answer!r}") from answer
-        if self._shared_away:
-            self._shared_away = False
-            log.info("shared tier is back", dependency="redis")
         return answer
 
     def _write(self) -> bool:
         answers = self._writes.take()
         for _, answer in answers:
             self._writing = False
-            if isinstance(answer, TierError):
-                self._trouble(answer)
-            elif isinstance(answer, Exception):
+            if isinstance(answer, Exception) and not isinstance(answer, TierError):
                 raise FatalError(f"writing the shared tier failed in an unforeseen way: {answer!r}") from answer
         if self._to_write and not self._writing and self._shared is not None:
             analyses, self._to_write = self._to_write, {}
@@ -150,12 +140,6 @@ class Lookup:
             self._writes.submit(tuple(analyses), partial(self._shared.put_many, analyses))
             return True
         return bool(answers)
-
-    def _trouble(self, error: TierError) -> None:
-        """Say it once: what each refused call means is counted by the tier itself."""
-        if not self._shared_away:
-            self._shared_away = True
-            log.warning("shared tier unusable, going on without", dependency="redis", detail=str(error))
 
     def _miss(self, fetched: Fetched, now: Instant) -> None:
         self._metrics.stage_seconds[Stage.LOOKUP].observe(now.mono - fetched.at)

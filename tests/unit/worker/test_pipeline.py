@@ -12,6 +12,7 @@ from streamproc.settings import FlowSettings, Settings
 from streamproc.testing.codec import encode_event
 from streamproc.testing.decoders import recording
 from streamproc.testing.harness import WorkerHarness
+from streamproc.testing.tier import MemorySharedTier
 
 IN = "audio.recordings"
 DEAD = "audio.recordings.dlq"
@@ -463,3 +464,24 @@ def test_a_record_too_large_for_any_topic_is_kept_in_the_store_and_pointed_to(wo
     kept = json.loads(worker.store.get("recordings", "dead-letters/audio.recordings/0/0.json", None, 10**8).body)
     assert base64.b64decode(kept["value"]) == value
     assert [(name, base64.b64decode(held)) for name, held in kept["headers"]] == [("mine", b"\xff")]
+
+
+def test_a_shared_tier_gives_what_another_worker_computed_and_its_loss_costs_only_work() -> None:
+    shared = MemorySharedTier()
+    first = WorkerHarness(shared=shared)
+    first.assign(0)
+    first.poll(first.record(put(first, "a.wav")))
+    first.settle()
+    second = WorkerHarness(shared=shared)
+    second.assign(0)
+    second.poll(second.record(put(second, "a.wav")))
+    second.settle()
+    assert [row["tier"] for row in (*first.results(), *second.results())] == ["computed", "redis"]
+    assert second.decoders.decoded == []
+    shared.down = True
+    third = WorkerHarness(shared=shared)
+    third.assign(0)
+    third.poll(third.record(put(third, "a.wav")))
+    third.settle()
+    assert [row["tier"] for row in third.results()] == ["computed"]
+    assert third.results()[0]["score_angry"] == first.results()[0]["score_angry"]
