@@ -5,7 +5,6 @@ file named by ``STREAMPROC_CONFIG``, defaults. Impossible combinations are refus
 """
 
 import os
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -100,12 +99,12 @@ class TopicSettings(Section):
     lane_partitions: Count = 3
     replication_factor: Count = 1
 
-    @cached_property
+    @property
     def lanes(self) -> tuple[str, str]:
         """The retry topics, shortest delay first."""
         return f"{self.recordings}.retry.10s", f"{self.recordings}.retry.5m"
 
-    @cached_property
+    @property
     def dead_letters(self) -> str:
         """The dead-letter topic."""
         return f"{self.recordings}.dlq"

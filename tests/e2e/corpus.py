@@ -7,6 +7,7 @@ import random
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from tests.e2e.oracle import Oracle
 
 HELD_OUT = Path(__file__).parent.parent / "data" / "heldout"
+SHOWN = Path(str(files("streamproc.demo") / "clips"))
+SEGMENT_S = 15
 HOUR_MS = 3_600_000
 MOST_BYTES = 2_000_000
 """What the test's worker is told to take, so that an object over the cap is quick to store."""
@@ -34,6 +37,7 @@ class Planned:
     label: str = ""
     event_id: str = ""
     old: bool = False
+    key: bytes = b""
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
@@ -67,10 +71,16 @@ class Corpus:
         for row in json.loads((HELD_OUT / "manifest.json").read_text()):
             yield row["file"], row["label"], (HELD_OUT / row["file"]).read_bytes()
 
+    def shown(self) -> Iterator[tuple[str, str, bytes]]:
+        """The demo's recordings that are one segment: every format, rate and number of channels."""
+        for row in json.loads((SHOWN / "manifest.json").read_text())["recordings"]:
+            if row["seconds"] <= SEGMENT_S:
+                yield row["file"], "", (SHOWN / row["file"]).read_bytes()
+
     def good(self, count: int, seed: int) -> list[Planned]:
-        """Every held-out clip, then repeats of their content, and events that are sent twice."""
+        """Every held-out clip and demo recording, then repeats of their content, and events that are sent twice."""
         draw = random.Random(seed)
-        clips = list(self.clips())
+        clips = [*self.clips(), *self.shown()]
         planned = [self._clip(name, label, body, name) for name, label, body in clips]
         while len(planned) < count:
             if draw.random() < 0.3:

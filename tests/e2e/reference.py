@@ -5,9 +5,30 @@ import io
 import warnings
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 
+import av
 import numpy as np
+import soundfile
+import soxr
 from numpy.typing import NDArray
+
+RATE = 16_000
+
+
+def decode(path: Path) -> NDArray[np.float32]:
+    """A recording as the reference gets it: decoded whole, the mean of its channels, resampled in one piece."""
+    if path.suffix in {".mp3", ".m4a"}:
+        with av.open(str(path)) as container:
+            frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
+            rate = container.streams.audio[0].rate
+        planes = np.concatenate([np.atleast_2d(frame) for frame in frames], axis=1)
+        wave = planes.mean(axis=0, dtype=np.float32)
+    else:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        wave = samples.mean(axis=1, dtype=np.float32)
+    resampled: NDArray[np.float32] = soxr.resample(wave, rate, RATE, quality="HQ")
+    return resampled
 
 
 def reference_scores(waves: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:

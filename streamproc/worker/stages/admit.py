@@ -46,6 +46,7 @@ class Admit:
         self._metrics = metrics
         self._fingerprints = {channels: fingerprint(identity, channels) for channels in CHANNELS}
         self._most = share(settings)
+        self._lanes = settings.topics.lanes
         self._unresolved: list[tuple[Taken, float]] = []
         self.give: Callable[[Admitted], None]
         self.fail: Callable[[Taken, RecordError], None]
@@ -109,7 +110,7 @@ class Admit:
 
     def _attempt(self, record: Record) -> Attempt:
         try:
-            return read_attempt(record, self._settings.topics.lanes)
+            return read_attempt(record, self._lanes)
         except PoisonError:
             # _judge says the same of it; its own place is then the best origin there is.
             return Attempt(record.topic, record.partition, record.offset, 0, record.timestamp_ms)
@@ -119,7 +120,7 @@ class Admit:
         flow = self._settings.flow
         try:
             check_headers(record, flow.max_header_count, flow.max_header_bytes)
-            read_attempt(record, self._settings.topics.lanes)
+            read_attempt(record, self._lanes)
             value = announced(record)
             if not self._codec.known(value):
                 return None
