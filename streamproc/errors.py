@@ -168,7 +168,14 @@ class TierError(StreamprocError):
 
 
 class AbortedError(StreamprocError):
-    """Raised when a transaction was aborted cleanly: nothing of it is visible, it may be produced again."""
+    """Raised when a transaction was aborted cleanly: nothing of it is visible, it may be produced again.
+
+    ``waited`` when the broker was away or too slow: then trying again is no use of patience, it is waiting.
+    """
+
+    def __init__(self, message: str, *, waited: bool = False) -> None:
+        super().__init__(message)
+        self.waited = waited
 
 
 class FatalError(StreamprocError):

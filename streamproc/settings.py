@@ -249,6 +249,18 @@ class Settings(BaseSettings):
                 "for longer than the group waits for its owner"
             )
             raise ValueError(msg)
+        quiet_s = flow.pause_after_s + flow.linger_s
+        if quiet_s > 0.8 * kafka.max_poll_interval_s:
+            msg = (
+                f"flow.pause_after_s + flow.linger_s = {quiet_s:g} is over 80 % of kafka.max_poll_interval_s="
+                f"{kafka.max_poll_interval_s:g}: the poll thread could be silent until its partitions are taken away"
+            )
+            raise ValueError(msg)
+        names = [*self.topics.lanes, self.topics.dead_letters]
+        names += [self.topics.recordings, self.topics.results, self.topics.segments, self.topics.ledger]
+        if len(set(names)) < len(names):
+            msg = f"topics: {sorted(n for n in set(names) if names.count(n) > 1)} is used for two things"
+            raise ValueError(msg)
         if flow.in_flight_bytes < audio.max_object_bytes:
             msg = (
                 f"flow.in_flight_bytes={flow.in_flight_bytes} is below audio.max_object_bytes="

@@ -168,9 +168,13 @@ def judge_fence(settings: Settings, slot: Slot, error: FencedError, started_s: f
     mark = Path(settings.local.state_dir) / f"{settings.kafka.transactional_prefix}-{slot.number}.fenced"
     if started_s >= FENCED_S:
         return error
-    again = mark.exists() and time.time() - mark.stat().st_mtime < 2 * FENCED_S
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.touch()
+    try:
+        again = mark.exists() and time.time() - mark.stat().st_mtime < 2 * FENCED_S
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    except OSError as problem:
+        log.warning("cannot remember that this slot was fenced", detail=str(problem))
+        return error
     if not again:
         return error
     return NoRestartError(

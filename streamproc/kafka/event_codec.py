@@ -5,7 +5,7 @@ from collections.abc import Callable
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from streamproc.errors import PoisonError, Reason, Stage
-from streamproc.kafka.registry import UnknownSchemaError, ask
+from streamproc.kafka.registry import RefusedSchemaError, UnknownSchemaError, ask
 from streamproc.records.avro import WriterSchema, decode, parse_writer, schema_of, unframe
 from streamproc.records.avro_caps import refused
 from streamproc.records.recording import RecordingEvent, event_from_avro
@@ -75,7 +75,7 @@ class RegistryEventCodec:
         try:
             schema = ask(lambda: self._client.get_schema(schema_id))
             versions = ask(lambda: self._client.get_schema_versions(schema_id))
-        except UnknownSchemaError:
+        except (UnknownSchemaError, RefusedSchemaError):
             raise _unknown(f"the registry has no schema with id {schema_id}") from None
         if self._subject not in {version.subject for version in versions}:
             raise _unknown(f"schema id {schema_id} is not registered under {self._subject}")

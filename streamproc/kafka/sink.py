@@ -100,7 +100,7 @@ class TransactionalSink:
             return fatal(f"the transaction could not be aborted after {describe(cause)}", raised.args[0])
         if cause.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             return FatalError(f"an outcome is larger than its topic takes: {describe(cause)}")
-        return AbortedError(describe(cause))
+        return AbortedError(describe(cause), waited=decide(cause) in _PASSING)
 
     def _uncommitted(self, cause: KafkaError) -> AbortedError | FatalError:
         """What a commit that did not succeed amounts to."""
@@ -151,7 +151,7 @@ class IdempotentSink:
             if error.fatal():
                 raise fatal("the producer cannot go on", error) from raised
             self._producer.purge(in_flight=False)  # what is on its way cannot be called back
-            raise AbortedError(describe(error)) from raised
+            raise AbortedError(describe(error), waited=decide(error) in _PASSING) from raised
 
     def close(self) -> None:
         """Flush nothing, drop the connection."""

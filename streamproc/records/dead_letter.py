@@ -27,9 +27,9 @@ def size_of(key: bytes | None, value: bytes | None, headers: Headers) -> int:
     return len(key or b"") + len(value or b"") + names + _FRAME_BYTES
 
 
-def fits(output: OutputRecord) -> bool:
-    """Whether a dead-letter topic takes a record: a compressed original can unpack to more than any topic takes."""
-    return size_of(output.key, output.value, output.headers) <= MAX_FORWARDED_BYTES
+def fits(output: OutputRecord, most: int = MAX_FORWARDED_BYTES) -> bool:
+    """Whether a topic takes a record: a compressed original can unpack to more than any topic takes."""
+    return size_of(output.key, output.value, output.headers) <= most
 
 
 def store_whole(record: Record, output: OutputRecord, own_headers: Headers, bucket: str) -> tuple[Stored, OutputRecord]:

@@ -7,7 +7,8 @@ from streamproc.records.record import Headers, Record
 
 VERSION = b"1"
 MAX_MESSAGE_BYTES = 1024
-PREFIX = "sp-"
+OURS = 10
+"""How many headers ``failure_headers`` writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,6 @@ def failure_headers(attempt: Attempt, error: RecordError) -> Headers:
     )
 
 
-def original_headers(record: Record, attempt: Attempt) -> Headers:
-    """A record's own headers: without what we wrote on an earlier way; at its origin, whatever it came with."""
-    first = (record.topic, record.partition, record.offset) == (attempt.topic, attempt.partition, attempt.offset)
-    return record.headers if first else tuple(h for h in record.headers if not h[0].startswith(PREFIX))
+def original_headers(record: Record, lanes: tuple[str, ...]) -> Headers:
+    """A record's own headers, byte for byte: on a lane ours are the last ones, anywhere else there are none of ours."""
+    return record.headers[:-OURS] if record.topic in lanes else record.headers

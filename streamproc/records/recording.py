@@ -16,6 +16,8 @@ OUTPUTS = frozenset({"scores", "segments"})
 KEY_GRAMMAR = re.compile(r"[A-Za-z0-9._=+-]+(?:/[A-Za-z0-9._=+-]+)*")
 MAX_KEY = 512
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""What a reader's own timestamps can hold: one row outside would stop it."""
 EVENT_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "streamproc:recording-event")
 
 
@@ -65,6 +67,8 @@ def event_from_avro(fields: Mapping[str, Any]) -> RecordingEvent:
     for name in ("size_bytes", "duration_ms"):
         if (value := fields.get(name)) is not None and value < 0:
             raise _invalid(f"{name} is {value}; it cannot be negative")
+    if not _FIRST_MS <= fields["recorded_at"] <= _LAST_MS:
+        raise _invalid(f"recorded_at is {fields['recorded_at']}; readers take ms since the epoch in years 1 to 9999")
     names: dict[str, Any] = {name: fields.get(name) for name in RecordingEvent.__dataclass_fields__}
     names |= {
         "event_id": fields.get("event_id") or default_event_id(fields),

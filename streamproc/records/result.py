@@ -84,6 +84,14 @@ def score_columns(scores: Mapping[str, float]) -> dict[str, Any]:
     return {f"score_{label}": scores.get(label) for label in SCORE_COLUMNS}
 
 
+def attributes_json(attributes: Mapping[str, str]) -> str | None:
+    """Attributes as a JSON object, None when there are none. Without U+0000, which sinks refuse escaped as well."""
+    if not attributes:
+        return None
+    clean = {name.replace("\0", ""): value.replace("\0", "") for name, value in attributes.items()}
+    return json.dumps(clean, ensure_ascii=False)
+
+
 def build_result(event: RecordingEvent, analysis: Analysis, how: Provenance) -> EmotionResult:
     """Join an event, an analysis and its provenance into a row."""
     scores = analysis.by_label()
@@ -110,7 +118,7 @@ def build_result(event: RecordingEvent, analysis: Analysis, how: Provenance) -> 
         agent=event.agent,
         queue=event.queue,
         language=event.language,
-        attributes_json=json.dumps(dict(event.attributes), ensure_ascii=False) if event.attributes else None,
+        attributes_json=attributes_json(event.attributes),
         recorded_at=event.recorded_at,
         embedding_uri=None,
         timeline_uri=None,

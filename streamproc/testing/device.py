@@ -33,6 +33,11 @@ class FakeDevice:
         self.batches: list[int] = []
         """Sizes of the batches that ran."""
 
+    @property
+    def waiting(self) -> int:
+        """Batches that were submitted and have not run."""
+        return len(self._queue)
+
     def submit(self, batch: int, items: Sequence[SegmentHandle]) -> None:
         """Queue a batch."""
         self._queue.append((batch, items))

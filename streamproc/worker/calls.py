@@ -44,20 +44,26 @@ class Executor(Protocol):
         ...
 
 
-class OneThread:
-    """An executor of one daemon thread: should the library that it calls hang for ever, the process can still end."""
+class Threads:
+    """An executor of daemon threads: should what they call hang, the process can still end, and at once.
 
-    def __init__(self, name: str) -> None:
+    (The standard library's pool is joined when the interpreter ends, whatever its ``shutdown`` was told.)
+    """
+
+    def __init__(self, name: str, count: int) -> None:
         self._calls: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None] = SimpleQueue()
-        threading.Thread(target=self._run, name=name, daemon=True).start()
+        self._count = count
+        for number in range(count):
+            threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True).start()
 
     def submit(self, call: Callable[..., None], /, *arguments: Any) -> None:
-        """Run ``call`` after those that were submitted before."""
+        """Run ``call`` when a thread is free; calls begin in the order they were submitted."""
         self._calls.put((call, arguments))
 
     def close(self) -> None:
-        """End the thread once it has answered."""
-        self._calls.put(None)
+        """End the threads once they have answered what was submitted."""
+        for _ in range(self._count):
+            self._calls.put(None)
 
     def _run(self) -> None:
         while (entry := self._calls.get()) is not None:

@@ -11,7 +11,7 @@ from streamproc.records.record import TopicPartition
 from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.metrics import Metrics
-from streamproc.worker.core.batch import MicroBatches, Taken
+from streamproc.worker.core.batch import MicroBatch, MicroBatches, Taken
 from streamproc.worker.core.credits import Credits, Weight
 from streamproc.worker.core.instant import Instant
 from streamproc.worker.core.offsets import Offsets
@@ -114,6 +114,8 @@ class Pipeline:
         # A commit may use the transaction's time, and an abort after it the same again.
         stuck_s = 2 * settings.kafka.transaction_timeout_s + COMMIT_MARGIN_S
         self._commit = Commit(transact, world.commits, offsets, batches, flow.produce_again, stuck_s, metrics)
+        self.in_flight: Mapping[str, int] = self._count()
+        """What is on its way, for people to look at: replaced whole by each step, read by any thread."""
         self._join()
 
     def _join(self) -> None:
@@ -160,8 +162,7 @@ class Pipeline:
         """Lane partitions whose head is not due: they are to be paused."""
         return frozenset(self._parking)
 
-    def in_flight(self) -> Mapping[str, int]:
-        """What is on its way, for people to look at."""
+    def _count(self) -> Mapping[str, int]:
         total = self._credit.total
         records = sum(len(batch.entries) for batch in self._batches)
         return {
@@ -196,27 +197,31 @@ class Pipeline:
                 self._commit,
             )
         ]
-        in_flight = self.in_flight()
+        self.in_flight = in_flight = self._count()
         self._metrics.in_flight_records.set(in_flight["records"])
         self._metrics.in_flight_bytes.set(in_flight["bytes"])
         self._metrics.in_flight_audio_seconds.set(in_flight["audio_ms"] / 1000)
         return bool(due) or any(moved)
 
     def revoke(self, partitions: Sequence[TopicPartition]) -> None:
-        """Keep of these partitions what is on the device or done; leave out the rest.
+        """Keep of these partitions what is in micro-batches that are done or on the device; leave out the rest.
 
         Whatever stands behind the first record that is left out goes too: no commit passes a hole.
         """
         self._parking.drop(partitions)
+        soon = {batch.ident for batch in self._batches if self._ends_soon(batch)}
         for partition in partitions:
             keeping = True
             for batch, taken in list(self._batches.entries(partition)):
                 if batch is self._commit.committing:
                     continue
-                done = batch.end(taken.index) is not None
-                keeping = keeping and (done or self._infer.on_device(taken))
+                keeping = keeping and batch.ident in soon
                 if not keeping:
                     self._drop(taken)
+
+    def _ends_soon(self, batch: MicroBatch) -> bool:
+        """Whether a micro-batch waits for the device alone: its other partitions' records hold its commit up too."""
+        return all(batch.end(entry.index) is not None or self._infer.on_device(entry) for entry in batch.entries)
 
     def lose(self, partitions: Sequence[TopicPartition]) -> None:
         """Leave out everything of these partitions: somebody else has them."""

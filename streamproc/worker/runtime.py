@@ -3,7 +3,6 @@
 import select
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -16,7 +15,7 @@ from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Metrics
-from streamproc.worker.calls import OneThread, PooledCalls, Wake
+from streamproc.worker.calls import PooledCalls, Threads, Wake
 from streamproc.worker.core.ownership import Ownership
 from streamproc.worker.pipeline import Pipeline, World
 from streamproc.worker.poller import Arrived, Gone, Poller, Revoking
@@ -120,7 +119,7 @@ class Runtime:
             "weights_sha256": self._identity.weights_sha256 if self._identity else None,
             "sandbox": self._sandbox,
             "partitions": sorted(map(str, self._ownership.partitions())),
-            "in_flight": dict(pipeline.in_flight()) if pipeline else {},
+            "in_flight": dict(pipeline.in_flight) if pipeline else {},
         }
 
     # --- the life of the process -------------------------------------------------------------------------
@@ -134,20 +133,19 @@ class Runtime:
             stack.callback(self._parts.device.close)
             self._parts.decoders.start(self._clock.monotonic())
             stack.callback(self._parts.decoders.close)
-            commit = OneThread("commit")
-            stack.callback(commit.close)
-            io = stack.enter_context(pool(flow.io_threads, "io"))
-            tier = stack.enter_context(pool(1, "tier"))
+            commit, io, tier = Threads("commit", 1), Threads("io", flow.io_threads), Threads("tier", 1)
+            for threads in (commit, io, tier):
+                stack.callback(threads.close)
             stack.callback(self._parts.sink.close)
             stack.callback(self._let_go)
             self._warm_up(commit)
-            if self._identity is None:
-                return  # asked to stop while loading
+            if self._stopping or self._identity is None:
+                return  # the group is not joined only to leave it
             self._pipeline = self._build(commit, io, tier)
             self._poller.start()
             self._work(self._pipeline)
 
-    def _build(self, commit: OneThread, io: ThreadPoolExecutor, tier: ThreadPoolExecutor) -> Pipeline:
+    def _build(self, commit: Threads, io: Threads, tier: Threads) -> Pipeline:
         parts, wake = self._parts, self._wake
         world = World(
             codec=parts.codec,
@@ -173,7 +171,7 @@ class Runtime:
             raise RuntimeError("the pipeline needs to know the network")
         return Pipeline(self._settings, world, self._identity, parts.slot, self._ownership, self._metrics)
 
-    def _warm_up(self, commit: OneThread) -> None:
+    def _warm_up(self, commit: Threads) -> None:
         """Load the network and reach the broker; nothing is taken from the group before both are done."""
         opening: PooledCalls[str, None] = PooledCalls(commit, self._wake)
         opening.submit("sink", self._parts.sink.open)
@@ -258,16 +256,6 @@ class Runtime:
             if isinstance(news, Revoking):
                 news.settled.set()
         self._poller.close(0)
-
-
-@contextmanager
-def pool(threads: int, name: str) -> Iterator[ThreadPoolExecutor]:
-    """A thread pool that is left without waiting for calls that have not begun."""
-    executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
-    try:
-        yield executor
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager

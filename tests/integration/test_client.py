@@ -19,7 +19,9 @@ from streamproc.wiring import prepare
 @pytest.fixture
 def ready(servers: Settings) -> Settings:
     """Settings with topics of this test's own."""
-    topics = servers.topics.model_copy(update={"recordings": f"audio.{uuid.uuid4().hex}", "partitions": 3})
+    names = ("recordings", "results", "segments", "ledger")
+    own = {name: f"{name}.{uuid.uuid4().hex}" for name in names}
+    topics = servers.topics.model_copy(update={"partitions": 3, **own})
     settings = servers.model_copy(update={"topics": topics})
     prepare(settings)
     return settings

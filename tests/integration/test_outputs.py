@@ -15,7 +15,7 @@ from streamproc.kafka.registry import connect
 from streamproc.operate.dead_letter import DeadLetter
 from streamproc.operate.outputs import Outputs, UnreadableRowError, open_outputs
 from streamproc.records.avro import OutputCodec
-from streamproc.records.lane import Attempt, failure_headers, original_headers
+from streamproc.records.lane import Attempt, failure_headers
 from streamproc.records.record import Record
 from streamproc.records.result import EmotionResult
 from streamproc.settings import Settings
@@ -29,9 +29,8 @@ ONE = Announcement("one", "k", "result", "ok", "e", "demo/one.wav", label="angry
 def ready(servers: Settings) -> Settings:
     """Settings with topics of this test's own."""
     name = uuid.uuid4().hex
-    topics = servers.topics.model_copy(
-        update={"partitions": 2, "recordings": f"in.{name}", "results": f"res.{name}", "ledger": f"led.{name}"}
-    )
+    own = {kind: f"{kind}.{name}" for kind in ("recordings", "results", "segments", "ledger")}
+    topics = servers.topics.model_copy(update={"partitions": 2, **own})
     settings = servers.model_copy(update={"topics": topics})
     prepare(settings)
     return settings
@@ -111,7 +110,7 @@ def test_dead_letters_and_ledger_are_read_beside_results(ready: Settings, codec:
     origin = Record(ready.topics.recordings, 1, 7, 1, b"k", b"garbage")
     error = PoisonError(Reason.AVRO_INVALID, Stage.ADMIT, "no")
     attempt = Attempt(origin.topic, 1, 7, 1, 1)
-    headers = (*original_headers(origin, attempt), *failure_headers(attempt, error))
+    headers = failure_headers(attempt, error)
     writer.begin_transaction()
     writer.produce(ready.topics.dead_letters, origin.value, origin.key, headers=list(headers))
     writer.produce(ready.topics.ledger, codec.encode(ledger(7, 7, partition=1)), b"k")

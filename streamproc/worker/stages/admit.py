@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 
 from streamproc.errors import DependencyDownError, FatalError, PoisonError, Reason, RecordError, Stage
 from streamproc.records.identity import ModelIdentity, fingerprint
-from streamproc.records.lane import Attempt, read_attempt
-from streamproc.records.record import Record
+from streamproc.records.lane import Attempt, original_headers, read_attempt
+from streamproc.records.record import Headers, Record
 from streamproc.records.recording import CHANNELS, RecordingEvent, check_object
 from streamproc.records.topics import MAX_INPUT_BYTES
-from streamproc.settings import Settings
+from streamproc.settings import FlowSettings, Settings
 from streamproc.telemetry.metrics import Dependency, Metrics
 from streamproc.worker.core.batch import MicroBatches, Taken, cut
 from streamproc.worker.core.credits import Weight
@@ -18,8 +18,8 @@ from streamproc.worker.core.retry import Polled
 from streamproc.worker.ports import Calls, EventCodec
 from streamproc.worker.stages.items import Admitted
 
-UNDECLARED = Weight(1024**2, 30_000)
-"""What a recording is taken to weigh whose event does not say; corrected when its bytes and header are read."""
+UNDECLARED = Weight(256 * 1024, 5_000)
+"""What a recording is taken to weigh whose event does not say, when micro-batches are cut; see ``reserve``."""
 BYTES_PER_SECOND = 16_000
 """Of a recording whose event tells its size but not its length: between a coded file and plain PCM."""
 REGISTRY_WAIT_S = 1.0
@@ -119,7 +119,7 @@ class Admit:
         """The event, why there is none, or None while the registry has to be asked."""
         flow = self._settings.flow
         try:
-            check_headers(record, flow.max_header_count, flow.max_header_bytes)
+            check_headers(original_headers(record, self._lanes), flow.max_header_count, flow.max_header_bytes)
             read_attempt(record, self._lanes)
             value = announced(record)
             if not self._codec.known(value):
@@ -158,14 +158,14 @@ def announced(record: Record) -> bytes:
     return record.value
 
 
-def check_headers(record: Record, most: int, most_bytes: int) -> None:
+def check_headers(headers: Headers, most: int, most_bytes: int) -> None:
     """Raise PoisonError(headers_too_large) before anything reads them."""
-    size = sum(len(name) + len(value or b"") for name, value in record.headers)
-    if len(record.headers) > most or size > most_bytes:
+    size = sum(len(name) + len(value or b"") for name, value in headers)
+    if len(headers) > most or size > most_bytes:
         raise PoisonError(
             Reason.HEADERS_TOO_LARGE,
             Stage.ADMIT,
-            f"{len(record.headers)} headers of {size} bytes; at most {most} and {most_bytes} bytes are taken",
+            f"{len(headers)} headers of {size} bytes; at most {most} and {most_bytes} bytes are taken",
         )
 
 
@@ -177,6 +177,14 @@ def weigh(event: RecordingEvent) -> Weight:
         audio_ms = UNDECLARED.audio_ms if size is None else 1000 * size // BYTES_PER_SECOND
     if size is None:
         size = UNDECLARED.size if event.duration_ms is None else audio_ms * BYTES_PER_SECOND // 1000
+    return Weight(size, audio_ms)
+
+
+def reserve(event: RecordingEvent, flow: FlowSettings, most_bytes: int) -> Weight:
+    """What a recording holds while it is fetched: one that declares no size may turn out to be large."""
+    size, audio_ms = weigh(event)
+    if event.size_bytes is None:
+        size = min(most_bytes, flow.in_flight_bytes // flow.io_threads)
     return Weight(size, audio_ms)
 
 

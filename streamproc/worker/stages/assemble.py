@@ -4,13 +4,14 @@ from collections import deque
 from dataclasses import replace
 
 from streamproc.errors import PoisonError, Reason, RecordError, Stage, TransientError
-from streamproc.records.dead_letter import fits, store_whole
+from streamproc.records.dead_letter import fits, size_of, store_whole
 from streamproc.records.identity import result_id
 from streamproc.records.lane import Attempt, failure_headers, original_headers
 from streamproc.records.outcome import Outcome, OutcomeKind
 from streamproc.records.record import OutputRecord
 from streamproc.records.result import Provenance, build_result
 from streamproc.records.segment import build_segments
+from streamproc.records.topics import MAX_INPUT_BYTES
 from streamproc.settings import TopicSettings
 from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Metrics
@@ -69,9 +70,8 @@ class Assemble:
         """Give a failed record its outcome."""
         attempt = replace(taken.attempt, attempts=taken.attempt.attempts + 1)
         lane = self._retry.lane(attempt.attempts) if isinstance(error, TransientError) else None
-        if lane is not None:
-            outputs = (self._moved(taken, lane.topic, attempt, error),)
-            self._settle(taken, Outcome(OutcomeKind.RETRY, outputs, reason=error.reason))
+        if lane is not None and fits(again := self._moved(taken, lane.topic, attempt, error)):
+            self._settle(taken, Outcome(OutcomeKind.RETRY, (again,), reason=error.reason))
             return
         if isinstance(error, TransientError):
             message = f"after {attempt.attempts} attempts, last: {error.reason}: {error.message}"
@@ -98,11 +98,10 @@ class Assemble:
         self._batches.settle(taken, outcome)
         self._credit.give(taken.ident)
 
-    @staticmethod
-    def _moved(taken: Taken, topic: str, attempt: Attempt, error: RecordError) -> OutputRecord:
+    def _moved(self, taken: Taken, topic: str, attempt: Attempt, error: RecordError) -> OutputRecord:
         """The original, byte for byte, with the reason in headers."""
         record = taken.record
-        headers = (*original_headers(record, attempt), *failure_headers(attempt, error))
+        headers = (*original_headers(record, self._topics.lanes), *failure_headers(attempt, error))
         return OutputRecord(topic, record.key, record.value, headers)
 
     def _result(self, analysed: Analysed, now: Instant) -> Outcome:
@@ -130,4 +129,9 @@ class Assemble:
                 OutputRecord(self._topics.segments, key, self._rows.encode(row))
                 for row in build_segments(event, analysed.analysis, ident)
             ]
+        for output in outputs:
+            if not fits(output, MAX_INPUT_BYTES):
+                size = size_of(output.key, output.value, output.headers)
+                message = f"key and row make {size} bytes; a topic takes {MAX_INPUT_BYTES}. Shorten key or attributes"
+                raise PoisonError(Reason.EVENT_INVALID, Stage.ASSEMBLE, message)
         return Outcome(OutcomeKind.RESULT, tuple(outputs), ident)

@@ -98,6 +98,7 @@ class Commit:
         self._metrics = metrics
         self._shares: tuple[Share, ...] | None = None
         self._aborts = 0
+        self._tries = 0
         self._again_at: float | None = None
 
     @property
@@ -120,7 +121,7 @@ class Commit:
         head = self._batches.head()
         if self._shares is None and head is not None and head.finished:
             self._shares = self._split(head)
-            self._aborts = 0
+            self._aborts = self._tries = 0
             self._begin(self._shares, now)
             return True
         return bool(answers)
@@ -150,12 +151,13 @@ class Commit:
 
     def _answered(self, answer: Committed | Exception, now: Instant) -> None:
         if isinstance(answer, AbortedError):
-            self._aborts += 1
+            self._aborts += not answer.waited
+            self._tries += 1
             self._metrics.transaction_aborts.inc()
             if self._aborts > self._most_aborts:
                 raise FatalError(f"a transaction was aborted {self._aborts} times, last: {answer}") from answer
-            log.warning("transaction aborted, producing again", attempt=self._aborts, detail=str(answer))
-            self._again_at = now.mono + min(FIRST_WAIT_S * 2 ** (self._aborts - 1), LONGEST_WAIT_S)
+            log.warning("transaction aborted, producing again", attempt=self._tries, detail=str(answer))
+            self._again_at = now.mono + min(FIRST_WAIT_S * 2 ** (self._tries - 1), LONGEST_WAIT_S)
         elif isinstance(answer, Exception):
             raise answer
         else:
@@ -183,6 +185,6 @@ class Commit:
                 dropped=len(batch.entries) - len(ends),
                 seconds=round(seconds, 4),
                 transaction_seconds=round(committed.seconds, 4),
-                aborts=self._aborts,
+                aborts=self._tries,
             ),
         )

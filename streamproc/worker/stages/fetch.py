@@ -3,6 +3,7 @@
 import hashlib
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from streamproc.errors import (
@@ -24,10 +25,10 @@ from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Dependency, Metrics
 from streamproc.worker.core.batch import MicroBatches, Taken
 from streamproc.worker.core.canary import Canary, Health
-from streamproc.worker.core.credits import Credits, Weight
+from streamproc.worker.core.credits import Credits
 from streamproc.worker.core.instant import Instant
 from streamproc.worker.ports import Calls, ObjectStore
-from streamproc.worker.stages.admit import weigh
+from streamproc.worker.stages.admit import reserve, weigh
 from streamproc.worker.stages.items import Admitted, Fetched
 
 log = get_log(__name__)
@@ -90,9 +91,9 @@ class Fetch:
             admitted = self.inbox[0]
             taken = admitted.taken
             if self._batches.wanted(taken):
-                if not self._credit.take(taken.ident, weigh(admitted.event)):
-                    break
                 limit = self._settings.audio.max_object_bytes
+                if not self._credit.take(taken.ident, reserve(admitted.event, self._settings.flow, limit)):
+                    break
                 self._fetches.submit(admitted, partial(fetch_content, self._store, admitted.event, limit))
                 self._running += 1
                 started = True
@@ -113,7 +114,7 @@ class Fetch:
             self._canary.worked()
             body, sha256 = answer
             taken, event = admitted.taken, admitted.event
-            self._credit.adjust(taken.ident, Weight(len(body), self._credit.weight(taken.ident).audio_ms))
+            self._credit.adjust(taken.ident, weigh(replace(event, size_bytes=len(body))))
             self._metrics.stage_seconds[Stage.FETCH].observe(now.mono - admitted.at)
             scope = f"tenant={event.tenant or ''}" if self._settings.dedupe.scope == "tenant" else "global"
             key = content_key(scope, sha256, admitted.fingerprint)
@@ -133,7 +134,10 @@ class Fetch:
             self.fail(admitted.taken, PoisonError(reason, Stage.FETCH, error.detail))
             return
         self._suspects.append((admitted, error))
-        self._canary.failed(now.mono)
+        event = admitted.event
+        # A refusal says nothing about the store's health: only whether the probe is refused as well.
+        what = None if error.cause is Cause.DENIED else (event.bucket, event.object_key, event.version_id)
+        self._canary.failed(now.mono, what)
 
     def _probe(self, now: Instant) -> bool:
         asked = self._canary.probe_due(now.mono)
@@ -175,14 +179,20 @@ def fetch_content(store: ObjectStore, event: RecordingEvent, most: int) -> Conte
 
     Raises StoreError, or PoisonError when the bytes are not those that the event declares.
     """
-    stored = store.get(event.bucket, event.object_key, event.version_id, most)
+    declared = event.size_bytes
+    try:
+        stored = store.get(event.bucket, event.object_key, event.version_id, most if declared is None else declared)
+    except StoreError as error:
+        if error.cause is Cause.TOO_LARGE and declared is not None:
+            message = f"the event declares {declared} bytes, the object has more"
+            raise PoisonError(Reason.LENGTH_MISMATCH, Stage.FETCH, message) from None
+        raise
     size = len(stored.body)
     if size == 0:
         raise StoreError(Cause.EMPTY, f"{event.bucket}/{event.object_key} has 0 bytes")
-    if event.size_bytes is not None and event.size_bytes != size:
-        raise PoisonError(
-            Reason.LENGTH_MISMATCH, Stage.FETCH, f"the event declares {event.size_bytes} bytes, the object has {size}"
-        )
+    if declared is not None and declared != size:
+        message = f"the event declares {declared} bytes, the object has {size}"
+        raise PoisonError(Reason.LENGTH_MISMATCH, Stage.FETCH, message)
     sha256 = hashlib.sha256(stored.body).hexdigest()
     if event.content_sha256 is not None and event.content_sha256 != sha256:
         raise PoisonError(

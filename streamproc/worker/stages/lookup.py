@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from streamproc.errors import FatalError, PoisonError, RecordError, Stage, TierError
@@ -66,10 +67,9 @@ class Lookup:
 
     def failed(self, fetched: Fetched, error: RecordError) -> None:
         """Let those who wait for the same content share a verdict on it; anything else they try themselves."""
-        self._leaders.pop(fetched.key, None)
         if self._batches.wanted(fetched.taken):
             self.fail(fetched.taken, error)
-        for waiting in reversed(self._waiting.pop(fetched.key, [])):
+        for waiting in self._give_up(fetched):
             if isinstance(error, PoisonError):
                 if self._batches.wanted(waiting.taken):
                     self.fail(waiting.taken, error)
@@ -78,9 +78,16 @@ class Lookup:
 
     def dropped(self, fetched: Fetched) -> None:
         """Go on without a leader whose record is not ours any more."""
-        self._leaders.pop(fetched.key, None)
-        for waiting in reversed(self._waiting.pop(fetched.key, [])):
+        for waiting in self._give_up(fetched):
             self._fetch_again(waiting)
+
+    def _give_up(self, fetched: Fetched) -> Sequence[Fetched]:
+        """End a flight; who waited for it, last first. Somebody else may lead another flight for these bytes by now."""
+        leader = self._leaders.get(fetched.key)
+        if leader is None or leader.taken.ident != fetched.taken.ident:
+            return ()
+        del self._leaders[fetched.key]
+        return self._waiting.pop(fetched.key, [])[::-1]
 
     def _look(self, fetched: Fetched, now: Instant) -> None:
         if not self._batches.wanted(fetched.taken):
@@ -91,8 +98,7 @@ class Lookup:
         elif fetched.key in self._leaders:
             # Whoever waits needs no bytes: they are the leader's.
             self._credit.adjust(fetched.taken.ident, ZERO)
-            waiting = Fetched(fetched.admitted, b"", fetched.sha256, fetched.key, fetched.at)
-            self._waiting.setdefault(fetched.key, []).append(waiting)
+            self._waiting.setdefault(fetched.key, []).append(replace(fetched, body=b""))
         else:
             self._leaders[fetched.key] = fetched
             if self._shared is None:
@@ -143,7 +149,8 @@ class Lookup:
 
     def _miss(self, fetched: Fetched, now: Instant) -> None:
         self._metrics.stage_seconds[Stage.LOOKUP].observe(now.mono - fetched.at)
-        self.give(Fetched(fetched.admitted, fetched.body, fetched.sha256, fetched.key, now.mono))
+        self._leaders[fetched.key] = replace(fetched, body=b"")  # the bytes go on to be decoded; here they would linger
+        self.give(replace(fetched, at=now.mono))
 
     def _resolve(self, key: str, analysis: Analysis, tier: Tier, now: Instant) -> None:
         leader = self._leaders.pop(key)

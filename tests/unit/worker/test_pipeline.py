@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from streamproc.errors import Cause, FatalError
+from streamproc.errors import AbortedError, Cause, FatalError
 from streamproc.records.record import Record, TopicPartition
 from streamproc.settings import FlowSettings, Settings
 from streamproc.testing.codec import encode_event
@@ -485,3 +485,107 @@ def test_a_shared_tier_gives_what_another_worker_computed_and_its_loss_costs_onl
     third.settle()
     assert [row["tier"] for row in third.results()] == ["computed"]
     assert third.results()[0]["score_angry"] == first.results()[0]["score_angry"]
+
+
+def test_five_failures_of_one_object_are_its_own_fault(worker: WorkerHarness) -> None:
+    worker.store.failing["sick.wav"] = Cause.SERVER_ERROR
+    sick = [worker.record(put(worker, "sick.wav")) for _ in range(7)]
+    worker.poll(*sick, worker.record(put(worker, "good.wav")))
+    worker.settle(40)
+    assert len(worker.sink.values(SOON)) == 7
+    assert len(worker.results()) == 1
+
+
+def test_many_objects_that_fail_while_the_canary_sings_are_waited_for_once_and_then_blamed(
+    worker: WorkerHarness,
+) -> None:
+    for i in range(8):
+        worker.store.failing[f"{i}.wav"] = Cause.SERVER_ERROR
+    worker.poll(*[worker.record(put(worker, f"{i}.wav")) for i in range(8)])
+    worker.settle()
+    assert worker.pipeline.store_down
+    worker.settle(40)
+    assert len(worker.sink.values(SOON)) == 8
+
+
+def test_refusals_are_judged_by_the_canary_alone_however_many(worker: WorkerHarness) -> None:
+    for i in range(8):
+        worker.store.failing[f"{i}.wav"] = Cause.DENIED
+    worker.poll(*[worker.record(put(worker, f"{i}.wav")) for i in range(8)])
+    worker.settle()
+    assert [header(dead.headers, "sp-reason") for dead in worker.sink.values(DEAD)] == [b"access_denied"] * 8
+
+
+def test_as_many_headers_as_are_allowed_survive_a_lane_byte_for_byte(worker: WorkerHarness) -> None:
+    headers = (*((f"h{i}", b"x") for i in range(63)), ("sp-call-site", b"theirs"))
+    worker.poll(worker.record(encode_event("late.wav", event_id="late"), headers=headers))
+    worker.settle()
+    worker.poll(again(worker, SOON))
+    put(worker, "late.wav")
+    worker.settle(11)
+    assert [row["event_id"] for row in worker.results()] == ["late"]
+    worker.poll(worker.record(encode_event("never.wav"), headers=headers))
+    worker.settle()
+    worker.poll(again(worker, SOON))
+    worker.settle(11)
+    assert worker.sink.values(SOON)[-1].headers[:64] == headers
+
+
+def test_a_row_that_is_too_large_with_its_key_is_a_dead_letter(worker: WorkerHarness) -> None:
+    event = put(worker, "a.wav", attributes={"note": "x" * 90_000})
+    worker.poll(worker.record(event, key=b"k" * 957_500))
+    worker.settle()
+    (dead,) = worker.sink.values(DEAD)
+    assert (header(dead.headers, "sp-reason"), header(dead.headers, "sp-stage")) == (b"event_invalid", b"assemble")
+
+
+def test_a_time_that_no_reader_holds_is_a_dead_letter(worker: WorkerHarness) -> None:
+    worker.poll(worker.record(put(worker, "a.wav", recorded_at=10**17)))
+    worker.settle()
+    (dead,) = worker.sink.values(DEAD)
+    assert header(dead.headers, "sp-reason") == b"event_invalid"
+
+
+def test_attributes_lose_what_sinks_refuse(worker: WorkerHarness) -> None:
+    worker.poll(worker.record(put(worker, "a.wav", attributes={"n\0ote": "a\0b"})))
+    worker.settle()
+    assert worker.results()[0]["attributes_json"] == '{"note": "ab"}'
+
+
+def test_a_segment_without_scores_fails_its_recording_once_while_others_want_the_same_bytes() -> None:
+    worker = WorkerHarness(shared=MemorySharedTier())
+    worker.assign(0)
+    body = recording(60_000, name="long")
+    first = float(np.float32(hashlib.sha256(body + b"\0").digest()[0]) / np.float32(255))
+    worker.device.poisoned = {first}
+    worker.poll(worker.record(put(worker, "a.wav", body)))
+    for _ in range(60):
+        worker.pipeline.step()
+        worker.poll(worker.record(put(worker, "b.wav", body)))
+    worker.settle()
+    assert {header(dead.headers, "sp-reason") for dead in worker.sink.values(DEAD)} == {b"model_failed"}
+    assert worker.pipeline.idle
+    assert worker.arena.free == worker.arena.slots
+
+
+def test_a_revoke_does_not_wait_for_records_of_others_that_are_not_on_the_device(worker: WorkerHarness) -> None:
+    worker.poll(worker.record(b"bad", 0), worker.record(put(worker, "b.wav"), 1))
+    worker.fetches.at_once = False
+    gone = [TopicPartition(IN, 0)]
+    worker.pipeline.revoke(gone)
+    assert worker.pipeline.settled(gone)
+    worker.fetches.at_once = True
+    worker.settle()
+    assert worker.position(0) is None
+    assert worker.position(1) == 1
+
+
+def test_waiting_for_a_broker_does_not_spend_the_aborts() -> None:
+    worker = WorkerHarness(Settings(flow=FlowSettings(produce_again=1)))
+    worker.assign(0)
+    worker.sink.error = AbortedError("no broker", waited=True)
+    worker.poll(worker.record(put(worker, "a.wav")))
+    outlast(worker)
+    worker.sink.error = None
+    worker.settle(10)
+    assert worker.position() == 1

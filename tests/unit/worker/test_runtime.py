@@ -160,7 +160,7 @@ def test_a_full_pipeline_is_not_polled_into_but_the_group_is_still_served(start:
     worker = start(FlowSettings(micro_batches=1, pause_after_s=0.2))
     worker.device.held = True
     worker.feed("a")
-    until(lambda: worker.runtime.status()["in_flight"]["records"] == 1)  # type: ignore[index]  # it is a dict
+    until(lambda: worker.device.waiting == 1)
     worker.feed("b", start=1)
     until(lambda: worker.source.paused == {TopicPartition(IN, 0), TopicPartition(IN, 1)})
     polls = worker.source.polls
@@ -175,7 +175,7 @@ def test_a_revoke_waits_for_the_device_and_only_inside_its_budget(start: Callabl
     worker = start(FlowSettings(drain_s=0.5))
     worker.device.held = True
     worker.feed("a")
-    until(lambda: worker.runtime.status()["in_flight"]["records"] == 1)  # type: ignore[index]  # it is a dict
+    until(lambda: worker.device.waiting == 1)
     began = time.monotonic()
     worker.source.take_away(TopicPartition(IN, 0))
     until(lambda: worker.runtime.status()["partitions"] == [f"{IN}/1"])
@@ -190,7 +190,7 @@ def test_a_revoke_commits_what_the_device_finishes_in_time(start: Callable[..., 
     worker = start()
     worker.device.held = True
     worker.feed("a")
-    until(lambda: worker.runtime.status()["in_flight"]["records"] == 1)  # type: ignore[index]  # it is a dict
+    until(lambda: worker.device.waiting == 1)
     worker.source.take_away(TopicPartition(IN, 0))
     time.sleep(0.3)
     worker.device.held = False
@@ -201,7 +201,7 @@ def test_a_stop_spends_its_drain_budget_once(start: Callable[..., Running]) -> N
     worker = start(FlowSettings(drain_s=0.6))
     worker.device.held = True
     worker.feed("a")
-    until(lambda: worker.runtime.status()["in_flight"]["records"] == 1)  # type: ignore[index]  # it is a dict
+    until(lambda: worker.device.waiting == 1)
     began = time.monotonic()
     worker.runtime.stop()
     until(lambda: bool(worker.ended))
