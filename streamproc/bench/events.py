@@ -1,0 +1,79 @@
+"""The recordings and events of a run: a few contents, announced over and over."""
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from streamproc.bench.waves import make_waves, to_wav
+from streamproc.kafka.own_schemas import look_up_events
+from streamproc.kafka.publisher import Publisher
+from streamproc.kafka.registry import connect
+from streamproc.kafka.tail import Tail
+from streamproc.records.avro import encode, frame
+from streamproc.records.record import OutputRecord, TopicPartition
+from streamproc.records.recording import RecordingEvent
+from streamproc.settings import Settings
+from streamproc.storage.s3 import S3Store
+from streamproc.telemetry.clock import SystemClock
+
+CLIPS = 4
+SEED = 11
+FOLDER = "bench"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of one partition of the input topic; ``end`` is behind the last offset."""
+
+    partition: int
+    start: int
+    end: int
+
+
+def store_clips(settings: Settings) -> Sequence[str]:
+    """Put the recordings into the bucket; their keys. Raises StoreError."""
+    keys = []
+    with closing(S3Store(settings.storage, 1, SystemClock())) as store:
+        for samples in make_waves(CLIPS, SEED):
+            body = to_wav(samples)
+            keys.append(f"{FOLDER}/{hashlib.sha256(body).hexdigest()}.wav")
+            store.put(settings.storage.bucket, keys[-1], body, "audio/wav")
+    return keys
+
+
+def make_records(settings: Settings, keys: Sequence[str], run: str, count: int) -> Sequence[OutputRecord]:
+    """Encoded announcements, ready to send: what a producer takes for encoding is not the worker's time."""
+    with connect(settings.registry) as registry:
+        schema_id = look_up_events(registry, settings.topics)
+    now_ms = SystemClock().wall_ms()
+    records = []
+    for number in range(count):
+        name = f"{run}-{number}"
+        event = RecordingEvent(
+            event_id=name,
+            recorded_at=now_ms,
+            bucket=settings.storage.bucket,
+            object_key=keys[number % len(keys)],
+            tenant=run,
+            call_id=name,
+        )
+        records.append(OutputRecord(settings.topics.recordings, name.encode(), frame(schema_id, encode(event))))
+    return records
+
+
+def send(settings: Settings, records: Sequence[OutputRecord]) -> Sequence[Part]:
+    """Send all as fast as Kafka takes them; where they came to lie, if nobody else writes there."""
+    topic = settings.topics.recordings
+    with closing(Tail(settings, [topic], None)) as tail:
+        starts = tail.ends()
+        with closing(Publisher(settings)) as publisher:
+            for number, record in enumerate(records):
+                publisher.send(record, str(number))
+            publisher.flush()
+        ends = tail.ends()
+    return [_part(place, starts[place], end) for place, end in sorted(ends.items()) if end > starts[place]]
+
+
+def _part(place: TopicPartition, start: int, end: int) -> Part:
+    return Part(place.partition, start, end)
