@@ -20,6 +20,8 @@ from streamproc.records.compute import ItemError
 
 CLIPS = 12
 SEED = 7
+SHORTEST_S, LONGEST_S = 0.5, 14.0
+"""Up to 15 s a recording is one segment."""
 PACKAGES = ("torch", "numpy", "funasr")
 
 Scores = Sequence[tuple[float, ...]]
@@ -80,7 +82,7 @@ def _measure(machine: Machine, model: str, repeats: int, told: Told) -> EngineRe
     directory, threads = find_directory(model), torch.get_num_threads()
     rate, operations = gemm_gflops(), gflop_per_second(checkpoint.load(directory).network)
     ours = load_model(model, device="cpu")
-    waves = make_waves(CLIPS, SEED)
+    waves = make_waves(CLIPS, SEED, SHORTEST_S, LONGEST_S)
     with ExitStack() as stack:
         peer = stack.enter_context(open_peer(directory, threads)) if installed() else None
         turns = take_turns(ours, peer, waves, repeats, told)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from streamproc.bench.waves import make_waves, to_wav
+from streamproc.bench.waves import make_waves, seconds_of, to_wav
 from streamproc.kafka.own_schemas import look_up_events
 from streamproc.kafka.publisher import Publisher
 from streamproc.kafka.registry import connect
@@ -19,7 +19,19 @@ from streamproc.telemetry.clock import SystemClock
 
 CLIPS = 4
 SEED = 11
+SHORTEST_S, LONGEST_S = 0.6, 1.5
+"""So short that 512 of them stay under the seconds of audio that one micro-batch may hold."""
 FOLDER = "bench"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A recording in the bucket, as its events declare it."""
+
+    key: str
+    sha256: str
+    size_bytes: int
+    duration_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,30 +43,35 @@ class Part:
     end: int
 
 
-def store_clips(settings: Settings) -> Sequence[str]:
-    """Put the recordings into the bucket; their keys. Raises StoreError."""
-    keys = []
+def store_clips(settings: Settings) -> Sequence[Stored]:
+    """Put the recordings into the bucket. Raises StoreError."""
+    clips = []
     with closing(S3Store(settings.storage, 1, SystemClock())) as store:
-        for samples in make_waves(CLIPS, SEED):
+        for samples in make_waves(CLIPS, SEED, SHORTEST_S, LONGEST_S):
             body = to_wav(samples)
-            keys.append(f"{FOLDER}/{hashlib.sha256(body).hexdigest()}.wav")
-            store.put(settings.storage.bucket, keys[-1], body, "audio/wav")
-    return keys
+            sha256 = hashlib.sha256(body).hexdigest()
+            key = f"{FOLDER}/{sha256}.wav"
+            store.put(settings.storage.bucket, key, body, "audio/wav")
+            clips.append(Stored(key, sha256, len(body), round(1000 * seconds_of([samples]))))
+    return clips
 
 
-def make_records(settings: Settings, keys: Sequence[str], run: str, count: int) -> Sequence[OutputRecord]:
+def make_records(settings: Settings, clips: Sequence[Stored], run: str, count: int) -> Sequence[OutputRecord]:
     """Encoded announcements, ready to send: what a producer takes for encoding is not the worker's time."""
     with connect(settings.registry) as registry:
         schema_id = look_up_events(registry, settings.topics)
     now_ms = SystemClock().wall_ms()
     records = []
     for number in range(count):
-        name = f"{run}-{number}"
+        name, clip = f"{run}-{number}", clips[number % len(clips)]
         event = RecordingEvent(
             event_id=name,
             recorded_at=now_ms,
             bucket=settings.storage.bucket,
-            object_key=keys[number % len(keys)],
+            object_key=clip.key,
+            content_sha256=clip.sha256,
+            size_bytes=clip.size_bytes,
+            duration_ms=clip.duration_ms,
             tenant=run,
             call_id=name,
         )

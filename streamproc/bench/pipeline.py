@@ -30,8 +30,6 @@ PREFIX = "bench"
 PARTITIONS = 3
 WARM_UP = 1_024
 """Two full micro-batches: the analyses are known, the connections open."""
-LEAST_EVENTS, MOST_EVENTS = 2_000, 50_000
-"""From a few full transactions to what a small disk and a few minutes hold."""
 PATIENCE_S = 120
 POLL_S = 0.2
 PACKAGES = ("confluent-kafka", "fastavro", "torch")
@@ -117,8 +115,8 @@ def run_pipeline(settings: Settings, events: int, report: Report, told: Told) ->
 
 
 def _measure(settings: Settings, worker: WorkerProcess, events: int, told: Told) -> tuple[Figures, Sequence[Part]]:
-    keys, run = store_clips(settings), f"bench-{uuid.uuid4().hex[:8]}"
-    records = make_records(settings, keys, run, WARM_UP + events)
+    clips, run = store_clips(settings), f"bench-{uuid.uuid4().hex[:8]}"
+    records = make_records(settings, clips, run, WARM_UP + events)
     with open_outputs(settings, [settings.topics.ledger], None) as ledger:
         follow(ledger, settings.topics.recordings, send(settings, records[:WARM_UP]), worker, told, "warm-up")
         before = moment(worker)

@@ -11,15 +11,13 @@ from streamproc.arena import SAMPLE_RATE
 
 Wave = NDArray[np.float32]
 
-SHORTEST_S, LONGEST_S = 0.5, 14.0
-"""Up to 15 s a recording is one segment."""
 _FULL_SCALE = 32_767
 
 
-def make_waves(count: int, seed: int) -> Sequence[Wave]:
+def make_waves(count: int, seed: int, shortest_s: float, longest_s: float) -> Sequence[Wave]:
     """Waveforms, 1-D float32 at 16 kHz; the logarithms of their lengths are spread evenly at random."""
     random = np.random.default_rng(seed)
-    seconds = np.exp(random.uniform(np.log(SHORTEST_S), np.log(LONGEST_S), count))
+    seconds = np.exp(random.uniform(np.log(shortest_s), np.log(longest_s), count))
     return [_voice(int(length * SAMPLE_RATE), random) for length in seconds]
 
 
