@@ -1,10 +1,11 @@
-"""The engine against FunASR's own loop, turn by turn in one process, on the same clips and threads."""
+"""The engine against FunASR's own loop, clip by clip in one process, on the same clips and threads."""
 
 import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ParamSpec
 
 import torch
 
@@ -24,6 +25,7 @@ SHORTEST_S, LONGEST_S = 0.5, 14.0
 """Up to 15 s a recording is one segment."""
 PACKAGES = ("torch", "numpy", "funasr")
 
+P = ParamSpec("P")
 Scores = Sequence[tuple[float, ...]]
 Told = Callable[[str, str, int, int], None]
 
@@ -114,41 +116,33 @@ class Turns:
 
 
 def take_turns(ours: EmotionModel, peer: Peer | None, waves: Sequence[Wave], repeats: int, told: Told) -> Turns:
-    """Both over all clips, one after the other, after one turn that does not count; who begins changes."""
-    mine: list[float] = []
-    theirs: list[float] = []
-    our_scores, their_scores = _ours(ours, waves), _theirs(peer, waves)
-
-    def our_turn() -> None:
-        mine.append(_seconds(lambda: _ours(ours, waves)))
-
-    def their_turn() -> None:
-        theirs.append(_seconds(lambda: _theirs(peer, waves)))
-
+    """Both over all clips, clip by clip in turn, after one round that does not count; who begins changes."""
+    mine, theirs = [0.0] * repeats, [0.0] * repeats
+    our_scores = [_ours(ours, wave) for wave in waves]
+    their_scores = [] if peer is None else [peer.scores(wave) for wave in waves]
     for turn in range(repeats):
-        for take in (our_turn, their_turn) if turn % 2 else (their_turn, our_turn):
-            take()
+        for number, wave in enumerate(waves):
+            if peer is None or (turn + number) % 2:
+                mine[turn] += _seconds(_ours, ours, wave)
+            if peer is not None:
+                theirs[turn] += _seconds(peer.scores, wave)
+                if (turn + number) % 2 == 0:
+                    mine[turn] += _seconds(_ours, ours, wave)
         told("turns", "ours and FunASR's" if peer is not None else "ours", turn + 1, repeats)
     return Turns(mine, theirs, our_scores, their_scores)
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def _seconds(work: Callable[P, object], *args: P.args, **named: P.kwargs) -> float:
     start = time.perf_counter()
-    work()
+    work(*args, **named)
     return time.perf_counter() - start
 
 
-def _ours(model: EmotionModel, waves: Sequence[Wave]) -> Scores:
-    scores = []
-    for value in model.run(waves):
-        if isinstance(value, ItemError):
-            raise NoScoresError(f"the model has no scores for a clip: {value.message}")
-        scores.append(value)
-    return scores
-
-
-def _theirs(peer: Peer | None, waves: Sequence[Wave]) -> Scores:
-    return [] if peer is None else [peer.scores(wave) for wave in waves]
+def _ours(model: EmotionModel, wave: Wave) -> tuple[float, ...]:
+    (value,) = model.run([wave])
+    if isinstance(value, ItemError):
+        raise NoScoresError(f"the model has no scores for a clip: {value.message}")
+    return value
 
 
 def _compare(turns: Turns, seconds: float) -> PeerFigures:

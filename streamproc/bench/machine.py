@@ -37,7 +37,8 @@ def look(packages: Sequence[str]) -> Machine:
         cores=len(os.sched_getaffinity(0)),
         load=round(os.getloadavg()[0], 2),
         python=platform.python_version(),
-        packages={name: found for name in ("streamproc", *packages) if (found := _version(name))},
+        packages={"streamproc": streamproc.__version__}
+        | {name: found for name in packages if (found := _version(name))},
         commit=commit(Path(streamproc.__file__).parent),
     )
 
