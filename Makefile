@@ -1,12 +1,12 @@
 # make demo    set everything up and run the main job
 # make test    set everything up and run every test that belongs to a commit
 # make check   static checks and the quick tests
-# make bench   measure
+# make bench   measure the engine and the pipeline (WHAT=engine or WHAT=pipeline: just that)
 # make lock    resolve the dependencies anew (UPGRADE=--upgrade takes newer ones)
 # make clean   remove what was set up; the data of local servers stays in .streamproc
 
 PYTHON ?= python3
-WHAT ?= pipeline
+WHAT ?= engine pipeline
 
 # The servers' programs are built while the big packages download.
 MAKEFLAGS += --jobs=2 --no-print-directory
@@ -43,8 +43,9 @@ check: $(VENV)/dev.done
 	@$(RUN)lint-imports
 	@$(RUN)python -m pytest --quiet --cov --cov-report=term:skip-covered tests/unit
 
-bench: $(VENV)/runtime.done $(VENV)/servers.done
-	@$(RUN)streamproc bench $(WHAT)
+# With what is for development, since the engine's peer is.
+bench: $(VENV)/dev.done $(VENV)/servers.done
+	@$(foreach what,$(WHAT),$(RUN)streamproc bench $(what) &&) true
 
 # One after the other, since each keeps to the versions of the one before.
 lock: $(VENV)/uv.done

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from streamproc import __version__
+from streamproc.cli.bench import bench
 from streamproc.cli.demo import demo
 from streamproc.cli.down import down
 from streamproc.cli.publish import publish
@@ -105,6 +106,7 @@ def root(
 
 for _command in (up, down, status, demo, worker, publish, results):
     app.command()(_command)
+app.add_typer(bench)
 
 
 def main() -> None:

@@ -1,30 +1,30 @@
 """The whole main job, once, on real servers: announce, work, read, reckon."""
 
-import signal
 import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from types import FrameType
 
 from streamproc.client import RecordingClient
 from streamproc.demo.clips import load_manifest, read_bytes
 from streamproc.demo.plan import Announcement, build_plan
 from streamproc.demo.tally import Sent, Tally
-from streamproc.demo.worker import WorkerProcess
 from streamproc.errors import Stage, StreamprocError
 from streamproc.kafka.publisher import Publisher
 from streamproc.kafka.tail import Tail
 from streamproc.local import stack as servers
+from streamproc.local.apart import apart
+from streamproc.local.signals import interrupted_by_sigterm, shielded
 from streamproc.local.toolbox import Report
+from streamproc.local.worker import WorkerProcess, parse_stages
 from streamproc.operate.dead_letter import DeadLetter
 from streamproc.operate.outputs import Output, Outputs, open_outputs
 from streamproc.records.record import OutputRecord, Record
 from streamproc.records.recording import RecordingEvent
 from streamproc.records.result import EmotionResult
-from streamproc.settings import Settings, TopicSettings
+from streamproc.settings import Settings
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import SystemClock
 from streamproc.wiring import prepare
@@ -61,19 +61,11 @@ def demo_settings(settings: Settings) -> Settings:
     left. What is known of equal bytes is shared inside one run only (each is a tenant of its own), so that every run
     shows the model at work.
     """
-    topics = settings.topics.model_dump() | {
-        name: f"{PREFIX}.{name}" for name in ("recordings", "results", "segments", "ledger")
-    }
-    return settings.model_copy(
+    demos = apart(settings, PREFIX, PARTITIONS)
+    return demos.model_copy(
         update={
-            "topics": TopicSettings(**topics | {"partitions": PARTITIONS, "lane_partitions": 1}),
-            "kafka": settings.kafka.model_copy(
-                update={"group": f"streamproc-{PREFIX}", "transactional_prefix": f"streamproc-{PREFIX}"}
-            ),
             "dedupe": settings.dedupe.model_copy(update={"scope": "tenant"}),
             "model": settings.model.model_copy(update={"name_or_dir": PREFIX}),
-            "http": settings.http.model_copy(update={"host": "127.0.0.1", "port": 0}),
-            "log": settings.log.model_copy(update={"level": "info", "format": "json"}),
         }
     )
 
@@ -84,10 +76,10 @@ def run_demo(settings: Settings, report: Report, progress: Progress) -> Run:
     laps = _Laps()
     with interrupted_by_sigterm(), ExitStack() as stack:
         up = servers.up(demo_settings(settings), report, prepare)
-        stack.callback(_shielded, lambda: servers.down(settings, report, only=up.started))
+        stack.callback(shielded, lambda: servers.down(settings, report, only=up.started))
         laps.lap("servers")
         worker = WorkerProcess(up.settings, settings.local.state_dir / "demo-worker.log")
-        stack.callback(_shielded, worker.stop)
+        stack.callback(shielded, worker.stop)
         worker.start()
         plan = build_plan(load_manifest(), name)
         store(up.settings, plan, progress)
@@ -99,7 +91,7 @@ def run_demo(settings: Settings, report: Report, progress: Progress) -> Run:
         tally = Tally(topics.recordings, announce(up.settings, plan, name))
         follow(tally, outputs, worker, progress)
         laps.lap("results")
-        stages = worker.stage_seconds()
+        stages = parse_stages(worker.metrics())
         worker.stop()
         laps.lap("stop the worker")
         for output in outputs.rest():  # an outcome too many would be here
@@ -200,30 +192,6 @@ def brief(sent: Sent, output: Output) -> str:
             return f"{sent.announcement.title}: {reason}"
         case _:
             return sent.announcement.title
-
-
-@contextmanager
-def interrupted_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end things in order, as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _shielded(clean_up: Callable[[], object]) -> None:
-    """Clean up without being interrupted in it by a second Ctrl-C."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        clean_up()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Laps:

@@ -121,6 +121,13 @@ class EmotionModel:
         return Emotion(label, confidence, dict(zip(self.labels, value, strict=True)), embedding)
 
 
+def find_directory(name_or_dir: str | Path) -> Path:
+    """Where a model lies: a shipped one by name, else the path that was given."""
+    shipped = str(name_or_dir) in SHIPPED
+    directory = Path(str(files(__package__) / "checkpoints" / str(name_or_dir))) if shipped else Path(name_or_dir)
+    return directory.expanduser()
+
+
 def load_model(
     name_or_dir: str | Path, device: str = "auto", precision: str = "fp32", *, max_batch_seconds: float = 60
 ) -> EmotionModel:
@@ -134,9 +141,8 @@ def load_model(
 
     if precision != "fp32":
         raise UsageError(f"precision {precision!r} is not known: use fp32")
-    shipped = str(name_or_dir) in SHIPPED
-    directory = Path(str(files(__package__) / "checkpoints" / str(name_or_dir))) if shipped else Path(name_or_dir)
-    loaded = checkpoint.load(directory.expanduser())
+    directory = find_directory(name_or_dir)
+    loaded = checkpoint.load(directory)
     identity = ModelIdentity(directory.resolve().name, loaded.weights_sha256, precision, loaded.labels)
     return EmotionModel(identity, loaded.live, runner.Runner(loaded.network, device, max_batch_seconds))
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from streamproc.demo.worker import environment
 from streamproc.local.stack import Stack, status
+from streamproc.local.worker import environment
 from streamproc.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -14,6 +14,7 @@ from streamproc.errors import (
     UsageError,
 )
 
+GROUPS = {"bench": ("engine", "pipeline")}
 COMMANDS = ("up", "down", "status", "demo", "worker", "publish", "results")
 HEAVY = ("torch", "av", "confluent_kafka", "onnxruntime", "soundfile", "minio", "redis", "numpy")
 
@@ -27,8 +28,21 @@ def test_every_command_teaches_by_an_example(command: str) -> None:
     assert f"Example: {'STREAMPROC' if command == 'worker' else 'streamproc ' + command}" in done.output
 
 
+@pytest.mark.parametrize("words", [[group, command] for group, names in GROUPS.items() for command in names])
+def test_every_command_of_a_group_does_too(words: list[str]) -> None:
+    done = run.invoke(app, [*words, "--help"])
+    assert done.exit_code == 0
+    assert f"Example: streamproc {' '.join(words)}" in done.output
+
+
 def test_no_command_is_missing_and_none_is_a_surprise() -> None:
     assert {command.callback.__name__ for command in app.registered_commands if command.callback} == set(COMMANDS)
+    groups = [group.typer_instance for group in app.registered_groups if group.typer_instance]
+    found = {
+        group.info.name: tuple(command.callback.__name__ for command in group.registered_commands if command.callback)
+        for group in groups
+    }
+    assert found == GROUPS
 
 
 def test_help_waits_for_nothing_heavy() -> None:
@@ -53,9 +67,22 @@ def test_the_module_runs_as_the_command() -> None:
     assert done.stdout == f"streamproc {__version__}\n"
 
 
-@pytest.mark.parametrize("words", [["nonsense"], ["results", "--count", "0"], ["publish"], ["status", "--nonsense"]])
-def test_wrong_use_is_exit_code_2(words: list[str]) -> None:
-    assert run.invoke(app, words).exit_code == 2
+WRONG = (
+    "nonsense",
+    "results --count 0",
+    "publish",
+    "status --nonsense",
+    "bench",
+    "bench engine --repeats 0",
+    "bench engine --repeats 51",
+    "bench pipeline --events 1999",
+    "bench pipeline --events 50001",
+)
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_wrong_use_is_exit_code_2(words: str) -> None:
+    assert run.invoke(app, words.split()).exit_code == 2
 
 
 @pytest.fixture

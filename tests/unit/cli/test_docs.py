@@ -47,7 +47,8 @@ def test_modules_that_are_named_exist() -> None:
 
 def test_commands_that_are_named_exist() -> None:
     commands = {command.callback.__name__ for command in app.registered_commands if command.callback}
-    assert {command for _, command in found(COMMAND)} <= commands
+    groups = {group.typer_instance.info.name for group in app.registered_groups if group.typer_instance}
+    assert {command for _, command in found(COMMAND)} <= commands | groups
 
 
 def test_settings_that_are_named_exist() -> None:

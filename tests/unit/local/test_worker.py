@@ -6,9 +6,9 @@ import pytest
 from prometheus_client import generate_latest
 from pydantic import SecretStr
 
-from streamproc.demo.run import demo_settings
-from streamproc.demo.worker import WorkerEndedError, WorkerProcess, environment, parse_stages
 from streamproc.errors import Stage
+from streamproc.local.apart import apart
+from streamproc.local.worker import WorkerEndedError, WorkerProcess, environment, parse_histogram, parse_stages
 from streamproc.settings import Settings
 from streamproc.telemetry.metrics import Metrics
 
@@ -26,36 +26,19 @@ def watch(worker: WorkerProcess) -> None:
 
 
 def test_the_variables_say_the_same_settings_to_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = demo_settings(
+    here = apart(
         settings(
             kafka={"bootstrap_servers": "h:1", "sasl_username": "u", "sasl_password": SecretStr("p w")},
             storage={"allowed_buckets": ("a", "b"), "secret_key": SecretStr("s")},
             retry={"delays_s": (1, 2)},
             local={"prefer_path": False},
-        )
+        ),
+        "own",
+        3,
     )
     for name, value in environment(here).items():
         monkeypatch.setenv(name, value)
     assert settings() == here
-
-
-def test_the_demo_meets_nothing_of_yours() -> None:
-    yours = settings(kafka={"group": "g"})
-    demos = demo_settings(yours)
-    assert not {*yours.topics.model_dump().values()} & {
-        demos.topics.recordings,
-        demos.topics.results,
-        demos.topics.segments,
-        demos.topics.ledger,
-    }
-    assert demos.topics.lanes == ("demo.recordings.retry.10s", "demo.recordings.retry.5m")
-    assert (demos.kafka.group, demos.kafka.transactional_prefix) == ("streamproc-demo", "streamproc-demo")
-
-
-def test_lanes_follow_their_topic_even_when_they_were_asked_for_before() -> None:
-    yours = settings()
-    assert yours.topics.lanes[0] == "audio.recordings.retry.10s"
-    assert demo_settings(yours).topics.lanes[0] == "demo.recordings.retry.10s"
 
 
 def test_stages_are_read_from_the_workers_own_exposition() -> None:
@@ -66,6 +49,27 @@ def test_stages_are_read_from_the_workers_own_exposition() -> None:
     stages = parse_stages(generate_latest(metrics.registry).decode())
     assert stages == {Stage.ADMIT: (1.0, 1), Stage.FETCH: (0.75, 2)}
     assert list(stages) == [Stage.ADMIT, Stage.FETCH]
+
+
+def test_a_histogram_is_read_by_its_name() -> None:
+    metrics = Metrics()
+    metrics.micro_batch_records.observe(512)
+    metrics.micro_batch_records.observe(100)
+    text = generate_latest(metrics.registry).decode()
+    assert parse_histogram(text, "streamproc_micro_batch_records") == (612.0, 2)
+    with pytest.raises(KeyError):
+        parse_histogram(text, "streamproc_micro_batch")
+
+
+def test_only_whole_lines_of_the_log_are_read(tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    log.write_text('{"event": "one"}\na library\n{"event": "two"}\n{"event": "hal')
+    assert [line["event"] for line in WorkerProcess(settings(), log).lines()] == ["one", "two"]
+
+
+def test_a_worker_that_was_not_started_has_no_process_id(tmp_path: Path) -> None:
+    with pytest.raises(WorkerEndedError, match="does not run"):
+        WorkerProcess(settings(), tmp_path / "worker.log").pid  # noqa: B018  # reading it raises
 
 
 def test_a_worker_that_ends_is_noticed_with_its_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

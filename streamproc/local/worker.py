@@ -5,8 +5,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -85,22 +86,34 @@ class WorkerProcess:
             self._process.wait()
         self._process = None
 
-    def stage_seconds(self) -> Mapping[Stage, tuple[float, int]]:
-        """Seconds by stage, all records together, and how many passed it; from the worker's /metrics."""
+    @property
+    def pid(self) -> int:
+        """Of its main process. Raises WorkerEndedError when it was not started."""
+        if self._process is None:
+            raise WorkerEndedError("the worker does not run")
+        return self._process.pid
+
+    def metrics(self) -> str:
+        """What its /metrics says. Raises WorkerEndedError when nothing answers there."""
         connection = http.client.HTTPConnection(urlsplit(self._url()).netloc, timeout=HTTP_S)
         try:
             connection.request("GET", "/metrics")
-            text = connection.getresponse().read().decode()
+            return connection.getresponse().read().decode()
         except (OSError, http.client.HTTPException) as error:
             raise WorkerEndedError(f"the worker's /metrics does not answer: {error}. Its log is {self.log}") from error
         finally:
             connection.close()
-        return parse_stages(text)
+
+    def lines(self) -> Iterator[Mapping[str, Any]]:
+        """The lines of its log so far that are whole JSON objects; what something else wrote there is left out."""
+        for line in self.log.read_text("utf-8", "replace").splitlines(keepends=True):
+            if line.startswith("{") and line.endswith("}\n"):
+                yield json.loads(line)
 
     def _url(self) -> str:
         """Where it listens: it took a free port and says so in its first lines."""
-        for line in self.log.read_text("utf-8", "replace").splitlines():
-            if line.startswith("{") and (url := json.loads(line).get("url")):
+        for line in self.lines():
+            if url := line.get("url"):
                 return str(url)
         raise WorkerEndedError(f"the worker did not say where it listens. Its log is {self.log}")
 
@@ -116,3 +129,14 @@ def parse_stages(text: str) -> Mapping[Stage, tuple[float, int]]:
             elif sample.name == "streamproc_stage_seconds_count":
                 counts[sample.labels["stage"]] = int(sample.value)
     return {stage: (sums[stage], counts[stage]) for stage in Stage if counts.get(stage)}
+
+
+def parse_histogram(text: str, name: str) -> tuple[float, int]:
+    """Sum and count of a histogram without labels. Raises KeyError for one that is not there."""
+    samples = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(text)
+        if family.name == name
+        for sample in family.samples
+    }
+    return samples[f"{name}_sum"], int(samples[f"{name}_count"])

@@ -1,0 +1,103 @@
+"""How measurements are shown, to people and to programs."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from streamproc.bench.engine import EngineReport
+from streamproc.bench.machine import Machine
+from streamproc.bench.pipeline import PipelineReport
+from streamproc.bench.spread import Spread
+
+NO_PEER = "FunASR is not installed, so there is no peer: it is a dependency of development (requirements/dev.lock)."
+REPEATED = (
+    "Every analysis came from the worker's memory; every object was still fetched from the store and hashed, which "
+    "the floor does not do."
+)
+
+
+def show_engine(report: EngineReport, console: Console) -> None:
+    """Print an engine report; fits 80 columns."""
+    table = Table("audio-s per s", box=box.SIMPLE)
+    for name in ("min", "median", "max"):
+        table.add_column(name, justify="right")
+    table.add_row("streamproc", *_cells(report.audio_seconds_per_s, 1))
+    if report.peer is not None:
+        table.add_row("FunASR, clip by clip", *_cells(report.peer.audio_seconds_per_s, 1))
+        table.add_row("ratio, turn by turn", *_cells(report.peer.ratio, 2))
+    console.print(table)
+    for line in engine_lines(report):
+        console.print(line, highlight=False)
+    console.print(machine_line(report.machine), highlight=False)
+
+
+def engine_lines(report: EngineReport) -> Iterator[str]:
+    """What stands below the table."""
+    yield (
+        f"Model {report.model}, {report.threads} threads, {report.repeats} turns over {report.clips} clips of "
+        f"{report.clip_seconds:.1f} s together."
+    )
+    if report.peer is None:
+        yield NO_PEER
+    else:
+        yield f"Largest difference of any score: {report.peer.largest_difference:.1e}."
+    yield (
+        f"Floor: the machine's fp32 products run at {report.gemm_gflops:.0f} GFLOP/s, a second of audio takes "
+        f"{report.gflop_per_audio_second:.2f} GFLOP, so {report.floor_audio_seconds_per_s:.0f} audio-s per s at most; "
+        f"{report.of_floor:.0%} of it reached."
+    )
+
+
+def show_pipeline(report: PipelineReport, console: Console) -> None:
+    """Print a pipeline report; fits 80 columns."""
+    worker, table = report.worker, Table("", box=box.SIMPLE)
+    for name in ("events per s", "CPU ms per event"):
+        table.add_column(name, justify="right")
+    table.add_row("worker, main process", f"{worker.events_per_s:.0f}", f"{worker.cpu_ms_per_event:.3f}")
+    for cost in report.floor:
+        table.add_row(
+            f"floor: {cost.part}", f"{worker.events / cost.wall_s:.0f}", f"{1000 * cost.cpu_s / worker.events:.3f}"
+        )
+    table.add_row("floor: sum", f"{report.floor_events_per_s:.0f}", f"{report.floor_cpu_ms_per_event:.3f}")
+    table.add_row("ratio, worker to floor", f"{report.speed_ratio:.3f}", f"{report.cpu_ratio:.1f}")
+    console.print(table)
+    console.print(
+        f"{worker.events} events in {worker.transactions} transactions; mean micro-batch "
+        f"{worker.mean_micro_batch:.0f} records, mean transaction {worker.mean_transaction_ms:.1f} ms.",
+        highlight=False,
+    )
+    console.print(REPEATED, highlight=False)
+    console.print(machine_line(report.machine), highlight=False)
+
+
+def machine_line(machine: Machine) -> str:
+    """The machine's shape in a sentence."""
+    packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
+    return (
+        f"{machine.cpu}, {machine.cores} cores, load {machine.load:.2f} before, Python {machine.python}, {packages}, "
+        f"commit {machine.commit or 'unknown'}."
+    )
+
+
+def engine_json(report: EngineReport) -> Mapping[str, object]:
+    """The same for programs."""
+    return {"bench": "engine", **asdict(report), "of_floor": report.of_floor}
+
+
+def pipeline_json(report: PipelineReport) -> Mapping[str, object]:
+    """The same for programs."""
+    return {
+        "bench": "pipeline",
+        **asdict(report),
+        "floor_events_per_s": report.floor_events_per_s,
+        "floor_cpu_ms_per_event": report.floor_cpu_ms_per_event,
+        "speed_ratio": report.speed_ratio,
+        "cpu_ratio": report.cpu_ratio,
+    }
+
+
+def _cells(values: Spread, digits: int) -> Iterator[str]:
+    return (f"{value:.{digits}f}" for value in (values.least, values.middle, values.most))

@@ -1,0 +1,74 @@
+"""``streamproc bench``."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from streamproc.settings import load_settings
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")]
+
+bench = typer.Typer(
+    name="bench",
+    help="Measure this machine: the engine against FunASR, the pipeline against the floor of its libraries.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+
+
+@bench.command()
+def engine(
+    *,
+    model: Annotated[str, typer.Option(help="A shipped model by name, or a directory in FunASR's layout.")] = "demo",
+    repeats: Annotated[int, typer.Option(min=1, max=50, help="Turns over all clips.")] = 7,
+    as_json: Json = False,
+) -> None:
+    """Run the engine on the CPU beside FunASR's own loop: same clips, same threads, turn by turn in one process.
+
+    The speed is told beside the machine's own rate of fp32 products. Without FunASR there is no peer, and it says so.
+    Threads: setting model.threads, else all cores.
+
+    Example: `streamproc bench engine --repeats 3`
+    """
+    from rich.console import Console
+
+    from streamproc.bench.engine import run_engine
+    from streamproc.bench.show import engine_json, show_engine
+    from streamproc.operate.progress import LiveProgress
+
+    settings = load_settings()
+    with LiveProgress() as progress:
+        report = run_engine(model, settings.model.threads, repeats, progress.count)
+    if as_json:
+        typer.echo(json.dumps(engine_json(report)))
+    else:
+        show_engine(report, Console())
+
+
+@bench.command()
+def pipeline(
+    *,
+    events: Annotated[int, typer.Option(min=2_000, max=50_000, help="Events to measure, after a warm-up.")] = 5_000,
+    as_json: Json = False,
+) -> None:
+    """Run a worker on events whose analyses it remembers, then the same records through its libraries alone.
+
+    Starts the servers that do not run and stops what it started. Uses topics, a group and a folder of its own, all
+    named bench.
+
+    Example: `streamproc bench pipeline --events 5000`
+    """
+    from rich.console import Console
+
+    from streamproc.bench.pipeline import run_pipeline
+    from streamproc.bench.show import pipeline_json, show_pipeline
+    from streamproc.operate.progress import LiveProgress
+
+    settings = load_settings()
+    with LiveProgress() as progress:
+        report = run_pipeline(settings, events, progress.server, progress.count)
+    if as_json:
+        typer.echo(json.dumps(pipeline_json(report)))
+    else:
+        show_pipeline(report, Console())

@@ -1,0 +1,30 @@
+"""Ctrl-C and SIGTERM, for commands that start processes and have to take them down again."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def interrupted_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end things in order, as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def shielded(clean_up: Callable[[], object]) -> None:
+    """Clean up without being interrupted in it by a second Ctrl-C."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        clean_up()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

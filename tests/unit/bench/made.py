@@ -1,0 +1,19 @@
+"""Reports with round numbers."""
+
+from streamproc.bench.engine import EngineReport, PeerFigures
+from streamproc.bench.floor import Cost
+from streamproc.bench.machine import Machine
+from streamproc.bench.pipeline import Figures, PipelineReport
+from streamproc.bench.spread import Spread
+
+MACHINE = Machine("Some CPU", 2, 0.5, "3.11.9", {"streamproc": "0.1.0"}, "abc1234-dirty")
+PEER = PeerFigures(Spread(80, 100, 120), Spread(1.5, 2.0, 2.5), 3e-7)
+
+
+def engine_report(peer: PeerFigures | None) -> EngineReport:
+    return EngineReport(MACHINE, "demo", 2, 12, 52.5, 3, Spread(150, 200, 250), 400, 0.5, 800, peer)
+
+
+def pipeline_report() -> PipelineReport:
+    costs = [Cost("consume", 0.1, 0.05), Cost("decode", 0.2, 0.2), Cost("encode", 0.3, 0.3), Cost("produce", 0.4, 0.2)]
+    return PipelineReport(MACHINE, Figures(5000, 5.0, 1000.0, 0.6, 10, 500.0, 40.0), costs)

@@ -1,0 +1,92 @@
+import io
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamproc.bench.engine import largest_difference
+from streamproc.bench.machine import commit, cpu_name, look
+from streamproc.bench.pipeline import Moment, UntrueRunError, figures
+from streamproc.bench.spread import Spread, ratios, spread
+from streamproc.bench.waves import make_waves, seconds_of, to_wav
+
+
+def test_a_spread_is_the_ends_and_the_median() -> None:
+    assert spread([3, 1, 10]) == Spread(1, 3, 10)
+    assert spread([1, 2]) == Spread(1, 1.5, 2)
+    with pytest.raises(ValueError, match="empty"):
+        spread([])
+
+
+def test_ratios_are_taken_turn_by_turn() -> None:
+    # Both slowed down by half in the second turn: the ratio of the medians would see it, this does not.
+    assert ratios([2, 4, 2], [1, 2, 1]) == Spread(2, 2, 2)
+    with pytest.raises(ValueError, match="shorter"):
+        ratios([1, 2], [1])
+
+
+def test_the_largest_difference_is_of_any_score_of_any_clip() -> None:
+    assert largest_difference([(0.5, 0.5), (1.0, 0.0)], [(0.5, 0.5), (0.75, 0.25)]) == 0.25
+    with pytest.raises(ValueError, match="shorter"):
+        largest_difference([(0.5, 0.5)], [(1.0,)])
+
+
+def moment(batches: int, records: float, cpu_s: float) -> Moment:
+    return Moment((records, batches), (0.05 * batches, batches), cpu_s, batches)
+
+
+def line(second: int, records: int) -> dict[str, object]:
+    return {"at": f"2030-01-31T12:00:{second:02}.500000Z", "records": records}
+
+
+def test_figures_are_differences_and_leave_the_first_micro_batch_out_of_the_rate() -> None:
+    lines = [line(0, 400), line(1, 500), line(2, 500)]
+    found = figures(1400, moment(2, 1000, 3.0), moment(5, 2400, 4.4), lines)
+    assert (found.seconds, found.events_per_s) == (2.0, 500.0)
+    assert found.cpu_ms_per_event == pytest.approx(1.0)
+    assert found.transactions == 3
+    assert found.mean_micro_batch == pytest.approx(1400 / 3)
+    assert found.mean_transaction_ms == pytest.approx(50)
+
+
+@pytest.mark.parametrize("lines", [[], [line(0, 400)]])
+def test_one_micro_batch_makes_no_rate(lines: list[dict[str, object]]) -> None:
+    with pytest.raises(UntrueRunError, match="more events"):
+        figures(400, moment(0, 0, 0), moment(1, 400, 1), lines)
+
+
+def test_waves_are_the_same_each_time_and_of_mixed_lengths() -> None:
+    waves = make_waves(12, 7, 0.5, 14)
+    assert all(np.array_equal(a, b) for a, b in zip(waves, make_waves(12, 7, 0.5, 14), strict=True))
+    assert not np.array_equal(waves[0][:4000], make_waves(12, 8, 0.5, 14)[0][:4000])
+    lengths = [len(samples) / 16_000 for samples in waves]
+    assert 0.5 <= min(lengths) < 2
+    assert 6 < max(lengths) <= 14
+    assert seconds_of(waves) == pytest.approx(sum(lengths))
+    assert all(0.05 < np.abs(samples).max() <= 1 for samples in waves)
+
+
+def test_a_wav_file_holds_the_same_sound() -> None:
+    (samples,) = make_waves(1, 3, 1, 2)
+    with wave.open(io.BytesIO(to_wav(samples))) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getnframes()) == (16_000, 1, len(samples))
+        read = np.frombuffer(file.readframes(len(samples)), "<i2") / 32_767
+    assert np.abs(read - samples).max() < 1e-4
+
+
+def test_the_name_of_the_cpu_is_read_where_there_is_one() -> None:
+    assert cpu_name("processor\t: 0\nmodel name\t: Some CPU @ 3 GHz\n\nmodel name\t: Other\n") == "Some CPU @ 3 GHz"
+    assert cpu_name("processor\t: 0\nCPU implementer\t: 0x41\n") == ""
+
+
+def test_a_folder_outside_git_has_no_commit(tmp_path: Path) -> None:
+    assert commit(tmp_path) is None
+
+
+def test_this_machine_is_described_without_what_is_not_installed() -> None:
+    machine = look(["numpy", "no-such-package"])
+    assert machine.cpu
+    assert machine.cores >= 1
+    assert machine.packages["numpy"] == np.__version__
+    assert "no-such-package" not in machine.packages

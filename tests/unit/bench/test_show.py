@@ -1,0 +1,64 @@
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from streamproc.bench.show import NO_PEER, engine_json, pipeline_json, show_engine, show_pipeline
+from tests.unit.bench.made import PEER, engine_report, pipeline_report
+
+
+def console(width: int) -> tuple[Console, io.StringIO]:
+    out = io.StringIO()
+    return Console(file=out, width=width), out
+
+
+def test_the_engine_is_shown_beside_its_peer_and_the_floor() -> None:
+    screen, out = console(200)
+    show_engine(engine_report(PEER), screen)
+    text = " ".join(out.getvalue().split())
+    assert "streamproc 150.0 200.0 250.0" in text
+    assert "FunASR, clip by clip 80.0 100.0 120.0" in text
+    assert "ratio, turn by turn 1.50 2.00 2.50" in text
+    assert "difference of any score: 3.0e-07" in text
+    assert "400 GFLOP/s" in text
+    assert "25% of it reached" in text
+    assert "Some CPU, 2 cores, load 0.50 before" in text
+    assert "commit abc1234-dirty" in text
+
+
+def test_without_a_peer_it_says_so_and_claims_no_ratio() -> None:
+    screen, out = console(200)
+    show_engine(engine_report(None), screen)
+    text = " ".join(out.getvalue().split())
+    assert NO_PEER in text
+    assert "ratio" not in text
+
+
+def test_the_pipeline_is_shown_beside_each_part_of_the_floor_and_their_sum() -> None:
+    screen, out = console(200)
+    show_pipeline(pipeline_report(), screen)
+    text = " ".join(out.getvalue().split())
+    assert "worker, main process 1000 0.600" in text
+    assert "floor: consume 50000 0.010" in text
+    assert "floor: sum 5000 0.150" in text
+    assert "ratio, worker to floor 0.200 4.0" in text
+    assert "10 transactions; mean micro-batch 500 records, mean transaction 40.0 ms" in text
+
+
+def test_80_columns_hold_both_tables() -> None:
+    screen, out = console(80)
+    show_engine(engine_report(PEER), screen)
+    show_pipeline(pipeline_report(), screen)
+    assert "…" not in out.getvalue()
+    assert max(map(len, out.getvalue().splitlines())) <= 80
+
+
+def test_json_holds_the_figures_and_what_follows_from_them() -> None:
+    engine = json.loads(json.dumps(engine_json(engine_report(PEER))))
+    assert (engine["bench"], engine["of_floor"], engine["peer"]["ratio"]["middle"]) == ("engine", 0.25, 2.0)
+    assert json.loads(json.dumps(engine_json(engine_report(None))))["peer"] is None
+    pipeline = json.loads(json.dumps(pipeline_json(pipeline_report())))
+    assert (pipeline["bench"], pipeline["speed_ratio"]) == ("pipeline", 0.2)
+    assert pipeline["cpu_ratio"] == pytest.approx(4)
+    assert [cost["part"] for cost in pipeline["floor"]] == ["consume", "decode", "encode", "produce"]
