@@ -1,6 +1,5 @@
 """Topics: made when they are missing, checked when they are there, never changed."""
 
-import logging
 from collections.abc import Iterable, Mapping
 
 from confluent_kafka import KafkaError, KafkaException
@@ -13,7 +12,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from streamproc.errors import DependencyDownError, UsageError
-from streamproc.kafka.config import client_config
+from streamproc.kafka.config import build, client_config
 from streamproc.kafka.errors import describe, passes
 from streamproc.records.topics import TopicSpec, topic_specs
 from streamproc.settings import Settings, TopicSettings
@@ -27,7 +26,7 @@ def create_topics(settings: Settings) -> tuple[str, ...]:
 
     Raises UsageError naming each existing topic that would break a guarantee, and how; DependencyDownError.
     """
-    admin = AdminClient(client_config(settings), logger=logging.getLogger("librdkafka"))
+    admin = build(AdminClient, client_config(settings))
     # Again while a broker has not heard of a topic that another has just made.
     retrying = Retrying(retry=retry_if_exception(passes), stop=stop_after_delay(_TIMEOUT_S), wait=wait_fixed(_WAIT_S))
     try:

@@ -1,10 +1,16 @@
 """Settings in librdkafka's words: the one place where its option names stand."""
 
-from typing import Any
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+from confluent_kafka import KafkaException
+
+from streamproc.errors import UsageError
 from streamproc.records.topics import MAX_FORWARDED_BYTES
 from streamproc.settings import Settings
 
+T = TypeVar("T")
 _RECONNECT_MAX_MS = 2_000
 """A broker that is back is found within this; librdkafka's own 10 s would outlast a broker's restart."""
 _PREFETCH_KIB = 16 * 1024
@@ -113,3 +119,11 @@ def transactional_config(settings: Settings, slot: int) -> ClientConfig:
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+def build(kind: Callable[..., T], config: ClientConfig) -> T:
+    """Make a client that speaks through our log. Raises UsageError for settings that librdkafka refuses."""
+    try:
+        return kind(config, logger=logging.getLogger("librdkafka"))
+    except KafkaException as raised:
+        raise UsageError(f"the Kafka client refuses its settings: {raised.args[0].str()}") from None

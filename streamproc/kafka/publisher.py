@@ -1,6 +1,5 @@
 """Writing records outside transactions: idempotent, in order, each acknowledged or named."""
 
-import logging
 import time
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +9,7 @@ from threading import Lock
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streamproc.errors import DependencyDownError
-from streamproc.kafka.config import producer_config
+from streamproc.kafka.config import build, producer_config
 from streamproc.kafka.errors import TIMED_OUT, describe
 from streamproc.kafka.outbox import Deadline
 from streamproc.records.record import OutputRecord
@@ -38,7 +37,7 @@ class Publisher:
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._timeout_s = settings.kafka.transaction_timeout_s + _SPARE_S
         self._clock = clock
-        self._producer = Producer(producer_config(settings), logger=logging.getLogger("librdkafka"))
+        self._producer = build(Producer, producer_config(settings))
         self._lock = Lock()
         self._numbers = count()
         self._open: dict[int, str] = {}

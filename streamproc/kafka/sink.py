@@ -1,6 +1,5 @@
 """Where outcomes are written: in one transaction with their offsets, or at least once."""
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 
@@ -8,7 +7,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from streamproc.errors import AbortedError, DependencyDownError, FatalError
-from streamproc.kafka.config import ClientConfig, producer_config, transactional_config
+from streamproc.kafka.config import ClientConfig, build, producer_config, transactional_config
 from streamproc.kafka.errors import Decision, decide, describe, fatal
 from streamproc.kafka.outbox import Deadline, write_all
 from streamproc.kafka.positions import to_positions
@@ -160,7 +159,7 @@ class IdempotentSink:
 
 def _producer(config: ClientConfig) -> Producer:
     config["error_cb"] = _on_error
-    return Producer(config, logger=logging.getLogger("librdkafka"))
+    return build(Producer, config)
 
 
 def _on_error(error: KafkaError) -> None:

@@ -1,6 +1,5 @@
 """The input topics, as one member of the worker's group."""
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from streamproc.errors import FatalError
-from streamproc.kafka.config import consumer_config
+from streamproc.kafka.config import build, consumer_config
 from streamproc.kafka.errors import END_OF_PARTITION, OUT_OF_RANGE, Decision, decide, describe
 from streamproc.kafka.positions import to_names, to_partitions, to_positions
 from streamproc.kafka.starts import earliest, read_starts
@@ -57,7 +56,7 @@ class KafkaSource:
         self._fatal: KafkaError | None = None
         config = consumer_config(settings)
         config["error_cb"] = self._on_error
-        self._consumer = Consumer(config, logger=logging.getLogger("librdkafka"))
+        self._consumer = build(Consumer, config)
         self._polling_thread: int | None = None
         self._commits: deque[tuple[tuple[CommitOffset, ...], Future[None]]] = deque()
         self._metadata: object = self._consumer.consumer_group_metadata()

@@ -1,13 +1,12 @@
 """Reading topics without a group: from a moment or from the end on, committed records only."""
 
-import logging
 from collections.abc import Mapping, Sequence
 
 import confluent_kafka
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from streamproc.errors import DependencyDownError, UsageError
-from streamproc.kafka.config import client_config
+from streamproc.kafka.config import build, client_config
 from streamproc.kafka.errors import END_OF_PARTITION, Decision, decide, describe
 from streamproc.kafka.source import to_record
 from streamproc.records.record import Record, TopicPartition
@@ -37,7 +36,7 @@ class Tail:
             "enable.partition.eof": True,
         }
         self._address = settings.kafka.bootstrap_servers
-        self._consumer = Consumer(config, logger=logging.getLogger("librdkafka"))
+        self._consumer = build(Consumer, config)
         self._reached: dict[TopicPartition, int] = {}
         try:
             partitions = [partition for topic in topics for partition in self._partitions(topic)]

@@ -4,7 +4,8 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from pydantic import SecretStr
 
-from streamproc.kafka.config import client_config, consumer_config, producer_config, transactional_config
+from streamproc.errors import UsageError
+from streamproc.kafka.config import build, client_config, consumer_config, producer_config, transactional_config
 from streamproc.settings import KafkaSettings, Settings
 
 SECRET = "s3cr3t-canary"
@@ -51,3 +52,12 @@ def test_no_secret_is_shown() -> None:
     for shown in (repr(config), str(config), f"{config}"):
         assert SECRET not in shown
         assert "sasl.password" in shown
+
+
+def test_settings_that_the_client_refuses_are_wrong_use_without_the_password() -> None:
+    kafka = KafkaSettings(
+        security_protocol="sasl_ssl", sasl_mechanism="MAGIC", sasl_username="u", sasl_password=SecretStr("hush")
+    )
+    with pytest.raises(UsageError, match="refuses its settings") as caught:
+        build(Producer, producer_config(Settings(kafka=kafka)))
+    assert "hush" not in str(caught.value)
