@@ -12,46 +12,10 @@ import pytest
 from streamproc.local.stack import Stack, down, up
 from streamproc.settings import Settings
 from tests.conftest import nothing_more
-from tests.e2e.corpus import Corpus, Planned
+from tests.e2e.corpus import Corpus
+from tests.e2e.flow import ROUND, Flow
 from tests.e2e.oracle import Oracle
 from tests.e2e.workers import Worker, tell, until
-
-ROUND = 8
-
-
-class Flow:
-    """Sends good recordings and waits until every one sent so far has exactly one result."""
-
-    def __init__(self, own: Settings, oracle: Oracle, corpus: Corpus, worker: Worker) -> None:
-        self._topic = own.topics.recordings
-        self._group = own.kafka.group
-        self._oracle = oracle
-        self._worker = worker
-        self._clips = iter(corpus.good(12 * ROUND, seed=1))
-        self.sent: dict[tuple[int, int], Planned] = {}
-
-    def send(self, count: int = ROUND) -> None:
-        for _ in range(count):
-            one = next(self._clips)
-            self.sent[self._oracle.produce(one.value, f"call-{len(self.sent) % 5}".encode())] = one
-
-    def arrives(self, seconds: float = 90) -> None:
-        until(lambda: self._oracle.position(self._group) == len(self.sent), seconds, self._worker.tail, self._lives)
-        # What went to a lane is committed there, and its result comes later.
-        until(lambda: len(self._outcomes()) == len(self.sent), seconds, self._worker.tail, self._lives)
-        assert self._outcomes() == {place: [("result", "ok")] for place in self.sent}
-
-    def _outcomes(self) -> dict[tuple[int, int], list[tuple[str, str]]]:
-        return self._oracle.seen().outcomes(self._topic)
-
-    def stands_still(self, seconds: float = 3) -> None:
-        before = self._oracle.position(self._group)
-        time.sleep(seconds)
-        assert self._oracle.position(self._group) == before < len(self.sent)
-        self._lives()
-
-    def _lives(self) -> None:
-        assert self._worker.process.poll() is None, self._worker.tail()
 
 
 @pytest.fixture
@@ -99,12 +63,8 @@ def test_without_redis_results_still_flow(stack: Stack, flow: Flow, worker: Work
 def test_without_the_registry_known_schemas_still_work(stack: Stack, flow: Flow) -> None:
     with without(stack, "registry"):
         flow.send()
-        until(lambda: flow_position(flow) == len(flow.sent), 60, lambda: "known ids wait for the registry")
+        until(lambda: flow.position() == len(flow.sent), 60, lambda: "known ids wait for the registry")
     flow.arrives()
-
-
-def flow_position(flow: Flow) -> int:
-    return flow._oracle.position(flow._group)
 
 
 def test_without_the_store_the_worker_waits_and_goes_on(stack: Stack, flow: Flow, worker: Worker) -> None:

@@ -19,6 +19,10 @@ class Worker:
         self.starts = 0
         self._process: subprocess.Popen[bytes] | None = None
 
+    def set(self, name: str, value: str) -> None:
+        """Set a variable of its environment, for the next start."""
+        self._environment[name] = value
+
     def start(self) -> None:
         """Start it, again after an end."""
         self.starts += 1
