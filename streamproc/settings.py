@@ -1,23 +1,43 @@
 """One frozen tree of settings, from ``STREAMPROC_<SECTION>__<NAME>`` variables, ``.streamproc/local.env`` or TOML.
 
-Precedence, highest first: arguments, environment, ``.streamproc/local.env`` (written by ``streamproc up``), the TOML
-file named by ``STREAMPROC_CONFIG``, defaults. Impossible combinations are refused here, once, with the reason.
+Precedence, highest first: arguments, environment, ``local.env`` of ``local.state_dir`` (written by ``streamproc up``),
+the TOML file named by ``STREAMPROC_CONFIG``, defaults. Impossible combinations are refused here, once, with the reason.
 """
 
+import json
 import os
+import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from streamproc.errors import UsageError
 
-LOCAL_ENV = Path(".streamproc/local.env")
+LOCAL_ENV = "local.env"
+"""The file in ``local.state_dir`` that leads to the servers of ``streamproc up``."""
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _listed(value: object) -> object:
+    """The list that a variable holds as JSON. Here and not in pydantic-settings, whose error would not name it."""
+    if not isinstance(value, str):
+        return value
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = None
+    if not isinstance(found, list):
+        raise ValueError('as a variable this is a JSON list, as in [10, 300] or ["a", "b"]')  # noqa: TRY004  # pydantic's way
+    return found
+
+
+Listed = BeforeValidator(_listed)
 
 
 class Section(BaseModel):
@@ -72,7 +92,7 @@ class StorageSettings(Section):
     secret_key: SecretStr = SecretStr("")
     region: str = "us-east-1"
     bucket: str = "recordings"
-    allowed_buckets: tuple[str, ...] = ()
+    allowed_buckets: Annotated[tuple[str, ...], Listed] = ()
     """Buckets an event may name; empty means just ``bucket``."""
     connect_timeout_s: Positive = 3
     read_timeout_s: Positive = 15
@@ -168,7 +188,7 @@ class FlowSettings(Section):
 class RetrySettings(Section):
     """The lanes."""
 
-    delays_s: tuple[Positive, Positive] = (10, 300)
+    delays_s: Annotated[tuple[Positive, Positive], Listed] = (10, 300)
     attempts_per_lane: Count = 3
 
 
@@ -198,10 +218,14 @@ class LocalSettings(Section):
 
 
 class Settings(BaseSettings):
-    """Everything that can be set."""
+    """Everything that can be set. Made by itself it holds what the user set; ``load_settings`` adds ``local.env``."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_prefix="STREAMPROC_", env_nested_delimiter="__", env_file=LOCAL_ENV
+        frozen=True,
+        extra="ignore",
+        env_prefix="STREAMPROC_",
+        env_nested_delimiter="__",
+        enable_decoding=False,  # a list is read by ``Listed``, everything else is plain text
     )
 
     kafka: KafkaSettings = KafkaSettings()
@@ -229,7 +253,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put the TOML file last, below what a deployment sets by environment."""
         file = os.environ.get("STREAMPROC_CONFIG")
-        toml = (TomlConfigSettingsSource(settings_cls, file),) if file else ()
+        toml = (_toml(settings_cls, Path(file)),) if file else ()
         return init_settings, env_settings, dotenv_settings, file_secret_settings, *toml
 
     @model_validator(mode="after")
@@ -276,10 +300,35 @@ class Settings(BaseSettings):
         return self
 
 
+def _toml(settings_cls: type[BaseSettings], file: Path) -> TomlConfigSettingsSource:
+    """Read the file that the user named: what is not understood there was meant for something. Raises UsageError."""
+    if not file.is_file():
+        raise UsageError(f"STREAMPROC_CONFIG names {file}, which is no file")
+    try:
+        source = TomlConfigSettingsSource(settings_cls, file)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is not TOML: it is not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{file} is not TOML: {error}") from None
+    sections = settings_cls.model_fields.keys()
+    if unknown := sorted(source.toml_data.keys() - sections):
+        raise UsageError(f"{file} has {', '.join(unknown)}; the sections are {', '.join(sections)}")
+    return source
+
+
 def load_settings(**overrides: object) -> Settings:
     """Read the settings once. Raises UsageError naming each setting that is wrong, and why."""
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]  # the sections validate themselves
+        users = Settings(**overrides)  # type: ignore[arg-type]  # the sections validate themselves
+        return Settings(_env_file=users.local.state_dir / LOCAL_ENV, **overrides)  # type: ignore[arg-type,call-arg]  # pydantic-settings' own argument
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()]
-        raise UsageError("the settings are impossible:\n" + "\n".join(lines)) from None
+        raise UsageError("the settings are impossible:\n" + "\n".join(map(_line, error.errors()))) from None
+
+
+def _line(error: ErrorDetails) -> str:
+    """What is wrong with one setting, never its value: that may be a secret."""
+    name = ".".join(map(str, error["loc"])) or "settings"
+    variable = "__".join(map(str, error["loc"][:2])).upper()
+    return f"  {name}{f' (STREAMPROC_{variable})' if variable else ''}: {error['msg']}"
