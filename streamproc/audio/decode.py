@@ -1,6 +1,6 @@
 """Undecoded bytes -> blocks of float32 at the file's own rate. A recording never stands in memory whole.
 
-Runs in a sandboxed child only: our own reader for WAV, libsndfile for FLAC, Ogg and MP3, FFmpeg for the rest.
+Runs in a sandboxed child only: our own reader for WAV, libsndfile for FLAC and Ogg, FFmpeg for the rest.
 """
 
 import mmap
@@ -38,7 +38,7 @@ def open_stream(descriptor: int, limits: Limits) -> Iterator[Stream]:
     opened: AbstractContextManager[Stream]
     if layout:
         opened = _open_wav(descriptor, layout, limits)
-    elif endless or kind in {Kind.MP4, Kind.WEBM}:
+    elif endless or kind in {Kind.MP3, Kind.MP4, Kind.WEBM}:
         opened = open_container(kind, descriptor)
     else:
         opened = open_sndfile(kind, descriptor)
