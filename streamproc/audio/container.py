@@ -1,4 +1,4 @@
-"""MP3, MP4 and WebM, and FLAC whose length is not in its header, by FFmpeg (PyAV).
+"""MP3, MP4 and WebM, FLAC whose length is not in its header, and Ogg of several parts, by FFmpeg (PyAV).
 
 FFmpeg reads more kinds of bytes than anybody can check, so it is told what to expect: the demuxer that the magic
 asks for, a short list of codecs, no protocols. It has one descriptor to read from and no other.
@@ -24,9 +24,11 @@ _DEMUXERS = {
     Kind.WEBM: "matroska,webm",
     Kind.FLAC: "flac",
     Kind.MP3: "mp3",
+    Kind.VORBIS: "ogg",
+    Kind.OPUS: "ogg",
 }
-_LENGTH_IS_A_GUESS = frozenset({Kind.MP3})
-"""An MP3 without a Xing header is measured by its first frame's bitrate."""
+_LENGTH_IS_A_GUESS = frozenset({Kind.MP3, Kind.VORBIS, Kind.OPUS})
+"""An MP3 without a Xing header is measured by its first frame's bitrate, an Ogg of several parts by one of them."""
 _DECODERS = ("aac", "alac", "flac", "mp3float", "opus", "vorbis")
 _SCALES = {"u8": 2**7, "s16": 2**15, "s32": 2**31, "flt": 1, "dbl": 1}
 _MP4_SHORT_BY_S = 0.5

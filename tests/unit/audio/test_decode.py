@@ -93,6 +93,23 @@ def test_joined_mp3_files_of_different_rates_are_refused() -> None:
     assert refusal_of(encoded(noise(1), 16_000, "MP3") + other).reason is Reason.DECODE_FAILED
 
 
+@pytest.mark.parametrize("codec", ["VORBIS", "OPUS"])
+def test_every_part_of_a_chained_ogg_is_decoded(codec: str) -> None:
+    parts = [encoded(noise(3, 48_000, seed=seed), 48_000, "OGG", codec) for seed in range(3)]
+    samples, named = decoded(b"".join(parts))
+    assert named == codec.lower()
+    assert len(samples) == pytest.approx(9 * 48_000, abs=3 * FRAME)
+    assert samples[-48_000:].std() > 0.05
+
+
+@pytest.mark.parametrize("codec", ["VORBIS", "OPUS"])
+def test_a_chained_ogg_whose_parts_do_not_fit_is_refused_and_not_cut(codec: str) -> None:
+    first = encoded(noise(1, 48_000), 48_000, "OGG", codec)
+    for other in ("VORBIS", "OPUS"):
+        stereo = encoded(noise(1, 48_000, 2), 48_000, "OGG", other)
+        assert refusal_of(first + stereo).reason is Reason.DECODE_FAILED
+
+
 def test_alac_keeps_the_integers_of_its_source() -> None:
     source = (noise(1, 16_000, 2) * 2**15).round() / 2**15
     samples, codec = decoded(contained(source.astype(np.float32), 16_000, "ipod", "alac"))
