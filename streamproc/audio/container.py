@@ -1,4 +1,4 @@
-"""MP4 and WebM, and FLAC whose length is not in its header, by FFmpeg (PyAV).
+"""MP3, MP4 and WebM, FLAC whose length is not in its header, and Ogg of several parts, by FFmpeg (PyAV).
 
 FFmpeg reads more kinds of bytes than anybody can check, so it is told what to expect: the demuxer that the magic
 asks for, a short list of codecs, no protocols. It has one descriptor to read from and no other.
@@ -19,7 +19,16 @@ from streamproc.audio.sniff import Kind
 from streamproc.audio.stream import BLOCK_SAMPLES, Stream
 from streamproc.errors import Reason
 
-_DEMUXERS = {Kind.MP4: "mov,mp4,m4a,3gp,3g2,mj2", Kind.WEBM: "matroska,webm", Kind.FLAC: "flac"}
+_DEMUXERS = {
+    Kind.MP4: "mov,mp4,m4a,3gp,3g2,mj2",
+    Kind.WEBM: "matroska,webm",
+    Kind.FLAC: "flac",
+    Kind.MP3: "mp3",
+    Kind.VORBIS: "ogg",
+    Kind.OPUS: "ogg",
+}
+_LENGTH_IS_A_GUESS = frozenset({Kind.MP3, Kind.VORBIS, Kind.OPUS})
+"""An MP3 without a Xing header is measured by its first frame's bitrate, an Ogg of several parts by one of them."""
 _DECODERS = ("aac", "alac", "flac", "mp3float", "opus", "vorbis")
 _SCALES = {"u8": 2**7, "s16": 2**15, "s32": 2**31, "flt": 1, "dbl": 1}
 _MP4_SHORT_BY_S = 0.5
@@ -41,13 +50,14 @@ def open_container(kind: Kind, descriptor: int) -> Iterator[Stream]:
         if context is None or context.name not in _DECODERS:
             raise refused(Reason.FORMAT_UNSUPPORTED, f"{kind}: the audio track has a codec that is not on the list")
         context.thread_count = 1
-        frames = container.decode(track)
+        frames = _frames(container, track, damaged=kind is Kind.MP3)
         with _translated():
             first = next(frames, None)
         if first is None:
             raise refused(Reason.DECODE_FAILED, f"{kind}: no audio could be decoded")
         rate = first.sample_rate
-        declared = int(track.duration * track.time_base * rate) if track.duration else None
+        known = track.duration and kind not in _LENGTH_IS_A_GUESS
+        declared = int(track.duration * track.time_base * rate) if known else None
         short_by = int(_MP4_SHORT_BY_S * rate) if kind is Kind.MP4 else None
         channels = first.layout.nb_channels
         codec = context.codec.canonical_name
@@ -63,6 +73,21 @@ def _opened(kind: Kind, file: io.BufferedReader) -> Any:
     }
     with _translated():
         return av.open(file, format=demuxer.split(",")[0], options=options, metadata_errors="replace")
+
+
+def _frames(container: Any, track: Any, *, damaged: bool) -> Iterator[Any]:
+    """Decoded frames. With ``damaged`` what is no frame is stepped over.
+
+    MP3 has no container: where files were joined, their tags stand between the frames, and players step over them.
+    """
+    for packet in container.demux(track):
+        try:
+            frames = packet.decode()
+        except av.InvalidDataError:
+            if not damaged:
+                raise
+            continue
+        yield from frames
 
 
 def _blocks(first: Any, following: Iterator[Any]) -> Iterator[NDArray[np.float32]]:

@@ -1,6 +1,6 @@
 """Undecoded bytes -> blocks of float32 at the file's own rate. A recording never stands in memory whole.
 
-Runs in a sandboxed child only: our own reader for WAV, libsndfile for FLAC, Ogg and MP3, FFmpeg for the rest.
+Runs in a sandboxed child only: our own reader for WAV, libsndfile for FLAC and Ogg, FFmpeg for the rest.
 """
 
 import mmap
@@ -24,6 +24,9 @@ _FLAC_TOTAL = slice(21, 26)
 _FLAC_TOTAL_BITS = 2**36 - 1
 """The low 36 bits of these five bytes are the number of frames, 0 when it is not known (RFC 9639, 8.2)."""
 
+_OGG_STARTS = (b"OggS\0\x02", b"OggS\0\x06")
+"""How the first page of a stream begins, the second one when it is the last as well (RFC 3533, 6)."""
+
 
 @contextmanager
 def open_stream(descriptor: int, limits: Limits) -> Iterator[Stream]:
@@ -33,12 +36,12 @@ def open_stream(descriptor: int, limits: Limits) -> Iterator[Stream]:
     compressed recording that was cut is refused where its format lets that be seen (FLAC, MP4); MP3, Ogg and WebM
     decode without an error up to the cut, and what comes is the recording.
     """
-    kind, layout, endless = _look(descriptor)
+    kind, layout, by_ffmpeg = _look(descriptor)
     os.lseek(descriptor, 0, os.SEEK_SET)
     opened: AbstractContextManager[Stream]
     if layout:
         opened = _open_wav(descriptor, layout, limits)
-    elif endless or kind in {Kind.MP4, Kind.WEBM}:
+    elif by_ffmpeg:
         opened = open_container(kind, descriptor)
     else:
         opened = open_sndfile(kind, descriptor)
@@ -49,14 +52,33 @@ def open_stream(descriptor: int, limits: Limits) -> Iterator[Stream]:
 
 
 def _look(descriptor: int) -> tuple[Kind, WavLayout | None, bool]:
-    """Kind, the layout of a WAV, and whether it is a FLAC that does not say how long it is."""
+    """Kind, the layout of a WAV, and whether FFmpeg reads it whole where libsndfile would not, or not at all."""
     if not os.fstat(descriptor).st_size:
         return sniff(b""), None, False
     with mmap.mmap(descriptor, 0, prot=mmap.PROT_READ) as data:
         kind = sniff(data)
         layout = read_layout(data) if kind is Kind.WAV else None
-        endless = data[:4] == b"fLaC" and not int.from_bytes(data[_FLAC_TOTAL]) & _FLAC_TOTAL_BITS
-    return kind, layout, endless
+        match kind:
+            case Kind.FLAC:
+                by_ffmpeg = _is_endless(data)
+            case Kind.VORBIS | Kind.OPUS:
+                by_ffmpeg = _has_parts(data)
+            case _:
+                by_ffmpeg = True
+    return kind, layout, by_ffmpeg
+
+
+def _is_endless(flac: mmap.mmap) -> bool:
+    """Whether it does not say how long it is."""
+    return flac[:4] == b"fLaC" and not int.from_bytes(flac[_FLAC_TOTAL]) & _FLAC_TOTAL_BITS
+
+
+def _has_parts(ogg: mmap.mmap) -> bool:
+    """Whether another stream begins in it: libsndfile would end with the first, without a word.
+
+    These bytes inside a packet are one chance in 2**47 a byte, and lead to another decoder of the same samples.
+    """
+    return any(ogg.find(start, len(start)) >= 0 for start in _OGG_STARTS)
 
 
 @contextmanager

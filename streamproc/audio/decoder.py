@@ -56,6 +56,7 @@ class Decoder:
         self._lease: Lease | None = None  # granted, and no segment reported in it yet
         self._closed = False  # it closed its socket, which is what dying looks like from here
         self._fault: str | None = None  # why we end it, or its last words
+        self._late = False  # its time is over, which a busy machine can do to a good recording
         self._socket, self._process = _spawn(arena, limits)
 
     @property
@@ -147,6 +148,7 @@ class Decoder:
         deadline = self.deadline
         if not self._closed and self._fault is None and deadline is not None and now >= deadline:
             self._fault = f"not decoded within {self._timer.allowed_s:.0f} s"
+            self._late = True
         return self._closed or self._fault is not None
 
     def reap(self) -> DecodeFailed | None:
@@ -158,7 +160,7 @@ class Decoder:
         if self.job is None:
             return None
         if self._fault is not None:
-            return DecodeFailed(self.job, Reason.DECODE_FAILED, self._fault)
+            return DecodeFailed(self.job, Reason.DECODE_FAILED, self._fault, self._late)
         transient = -self._process.returncode in _FROM_OUTSIDE
         return DecodeFailed(self.job, Reason.DECODE_FAILED, self._epitaph(), transient)
 

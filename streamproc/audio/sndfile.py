@@ -1,4 +1,4 @@
-"""FLAC, Ogg and MP3 by libsndfile."""
+"""FLAC, and Ogg of one part, by libsndfile."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +12,14 @@ from streamproc.audio.sniff import Kind
 from streamproc.audio.stream import BLOCK_SAMPLES, Stream
 from streamproc.errors import Reason
 
-FORMATS = {Kind.FLAC: "FLAC", Kind.VORBIS: "OGG", Kind.OPUS: "OGG", Kind.MP3: "MP3"}
+FORMATS = {Kind.FLAC: "FLAC", Kind.VORBIS: "OGG", Kind.OPUS: "OGG"}
 
 
 class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # soundfile ships no types
     """Read from the start to the end and never back.
 
-    After each read of a file that can seek, soundfile seeks to where it stands already. In MP3 that empties the
-    decoder's bit reservoir, and the samples at the edge of every block come out wrong.
+    After each read of a file that can seek, soundfile seeks to where it stands already: work for nothing, and a codec
+    that is told to move may forget what its next samples depend on.
     """
 
     def seekable(self) -> bool:
@@ -30,7 +30,7 @@ class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # soundfile ships no
 def open_sndfile(kind: Kind, descriptor: int) -> Iterator[Stream]:
     """Open by descriptor. Raises PoisonError(decode_failed; format_unsupported when libsndfile sees another format).
 
-    The number of frames is certain in FLAC alone: in MP3 it is an estimate, in Ogg the last page that is there.
+    The number of frames is certain in FLAC alone: in Ogg it is the last page that is there.
     """
     with _translated():
         sound = _Forward(descriptor, closefd=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from streamproc.records.recording import Channels
 
-PREPROCESSING = "1"
+PREPROCESSING = "2"
 """Bump when decoding, mixing or resampling could change a sample."""
 SEGMENTATION = "vad15-1"
 """Bump when the same samples could be cut or counted as speech in another way."""

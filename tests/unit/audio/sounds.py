@@ -73,18 +73,25 @@ def encoded(wave: Wave, rate: int, form: str, subtype: str | None = None) -> byt
     return file.getvalue()
 
 
-def contained(wave: Wave, rate: int, form: str, codec: str, options: dict[str, str] | None = None) -> bytes:
+def contained(
+    wave: Wave,
+    rate: int,
+    form: str,
+    codec: str,
+    options: dict[str, str] | None = None,
+    codec_options: dict[str, str] | None = None,
+) -> bytes:
     """A file by FFmpeg: (n, 1 or 2)."""
     layout = {1: "mono", 2: "stereo"}[wave.shape[1]]
     # A path, because FFmpeg reads its own output again to put the index of an MP4 in front.
     with tempfile.NamedTemporaryFile() as file:
         with av.open(file.name, "w", format=form, options=options or {}) as container:
-            _encode(container, wave, rate, codec, layout)
+            _encode(container, wave, rate, codec, layout, codec_options or {})
         return Path(file.name).read_bytes()
 
 
-def _encode(container: Any, wave: Wave, rate: int, codec: str, layout: str) -> None:
-    stream = container.add_stream(codec, rate=rate, layout=layout)
+def _encode(container: Any, wave: Wave, rate: int, codec: str, layout: str, options: dict[str, str]) -> None:
+    stream = container.add_stream(codec, rate=rate, layout=layout, options=options)
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(wave.T), format="fltp", layout=layout)
     frame.sample_rate = rate
     resampler = av.AudioResampler(stream.format.name, layout, rate, frame_size=stream.codec_context.frame_size or 0)

@@ -25,7 +25,7 @@ FORMATS = {
     "flac": (FLAC, "flac", None),
     "vorbis": (encoded(STEREO, 44_100, "OGG", "VORBIS"), "vorbis", None),
     "opus": (encoded(STEREO_48, 48_000, "OGG", "OPUS"), "opus", None),
-    "mp3": (encoded(STEREO, 44_100, "MP3"), "mp3", None),
+    "mp3": (encoded(STEREO, 44_100, "MP3"), "mp3", "mp3"),
     "m4a, index at the end": (M4A, "aac", "mov"),
     "m4a, index in front": (FASTSTART, "aac", "mov"),
     "webm": (WEBM, "opus", "matroska"),
@@ -59,9 +59,55 @@ def test_blocks_equal_decoding_at_once(name: str) -> None:
 @pytest.mark.parametrize("path", sorted(CLIPS.glob("*.mp3")), ids=lambda path: path.name)
 def test_speech_in_mp3_is_the_same_in_blocks_as_at_once(path: Path) -> None:
     # Speech makes an encoder borrow bits from frames before; whoever seeks between blocks loses them.
-    samples, _ = decoded(path.read_bytes())
-    whole, _ = soundfile.read(path, dtype="float32", always_2d=True)
-    np.testing.assert_allclose(samples, whole, atol=1e-6)
+    data = path.read_bytes()
+    samples, _ = decoded(data)
+    np.testing.assert_array_equal(samples, reference(data, "mp3")[0])
+    by_another_decoder, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    np.testing.assert_allclose(samples, by_another_decoder, atol=1e-5)
+
+
+QUIET_THEN_LOUD = np.concatenate([noise(2, level=1e-4), noise(5)])
+FRAME = 1152
+
+
+@pytest.mark.parametrize("bitrate", [{"qscale": "2"}, {"abr": "1", "b": "64000"}, {}], ids=["vbr", "abr", "cbr"])
+@pytest.mark.parametrize("xing", ["0", "1"])
+def test_mp3_is_decoded_whole_whatever_its_header_lets_one_guess(bitrate: dict[str, str], xing: str) -> None:
+    data = contained(QUIET_THEN_LOUD, 16_000, "mp3", "libmp3lame", {"write_xing": xing}, bitrate)
+    assert 0 <= len(decoded(data)[0]) - len(QUIET_THEN_LOUD) < 3 * FRAME
+
+
+@pytest.mark.parametrize("xing", ["0", "1"])
+@pytest.mark.parametrize("between", [b"", b"TAG" + bytes(125), b"ID3\x04\x00\x00\x00\x00\x01\x00" + bytes(128)])
+def test_joined_mp3_files_are_one_recording(between: bytes, xing: str) -> None:
+    data = contained(QUIET_THEN_LOUD, 16_000, "mp3", "libmp3lame", {"write_xing": xing})
+    samples, _ = decoded(data + between + data)
+    assert abs(len(samples) - 2 * len(QUIET_THEN_LOUD)) < 4 * FRAME
+    middle = len(QUIET_THEN_LOUD) + 3 * FRAME
+    assert samples[middle + 32_000 :].std() > 0.05
+
+
+def test_joined_mp3_files_of_different_rates_are_refused() -> None:
+    other = encoded(STEREO, 44_100, "MP3")
+    assert refusal_of(FORMATS["mp3"][0] + encoded(noise(1), 16_000, "MP3")).reason is Reason.DECODE_FAILED
+    assert refusal_of(encoded(noise(1), 16_000, "MP3") + other).reason is Reason.DECODE_FAILED
+
+
+@pytest.mark.parametrize("codec", ["VORBIS", "OPUS"])
+def test_every_part_of_a_chained_ogg_is_decoded(codec: str) -> None:
+    parts = [encoded(noise(3, 48_000, seed=seed), 48_000, "OGG", codec) for seed in range(3)]
+    samples, named = decoded(b"".join(parts))
+    assert named == codec.lower()
+    assert len(samples) == pytest.approx(9 * 48_000, abs=3 * FRAME)
+    assert samples[-48_000:].std() > 0.05
+
+
+@pytest.mark.parametrize("codec", ["VORBIS", "OPUS"])
+def test_a_chained_ogg_whose_parts_do_not_fit_is_refused_and_not_cut(codec: str) -> None:
+    first = encoded(noise(1, 48_000), 48_000, "OGG", codec)
+    for other in ("VORBIS", "OPUS"):
+        stereo = encoded(noise(1, 48_000, 2), 48_000, "OGG", other)
+        assert refusal_of(first + stereo).reason is Reason.DECODE_FAILED
 
 
 def test_alac_keeps_the_integers_of_its_source() -> None:

@@ -308,7 +308,7 @@ def test_a_child_that_hangs_is_ended_by_the_timer_and_not_a_moment_earlier(bench
     assert bench.pool.take(now + 29.9) == []
     (failed,) = bench.pool.take(now + 30)
     assert isinstance(failed, DecodeFailed)
-    assert (failed.job, failed.reason, failed.transient) == (job, Reason.DECODE_FAILED, False)
+    assert (failed.job, failed.reason, failed.transient) == (job, Reason.DECODE_FAILED, True)
     assert "30 s" in failed.message
     assert bench.pool.restarts == restarts + 1
     assert not Path(f"/proc/{pid}").exists()
