@@ -229,7 +229,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put the TOML file last, below what a deployment sets by environment."""
         file = os.environ.get("STREAMPROC_CONFIG")
-        toml = (TomlConfigSettingsSource(settings_cls, file),) if file else ()
+        toml = (_toml(settings_cls, Path(file)),) if file else ()
         return init_settings, env_settings, dotenv_settings, file_secret_settings, *toml
 
     @model_validator(mode="after")
@@ -274,6 +274,17 @@ class Settings(BaseSettings):
             msg = "kafka.sasl_username and kafka.sasl_password go together"
             raise ValueError(msg)
         return self
+
+
+def _toml(settings_cls: type[BaseSettings], file: Path) -> TomlConfigSettingsSource:
+    """Read the file that the user named: what is not understood there was meant for something. Raises UsageError."""
+    if not file.is_file():
+        raise UsageError(f"STREAMPROC_CONFIG names {file}, which is no file")
+    source = TomlConfigSettingsSource(settings_cls, file)
+    sections = settings_cls.model_fields.keys()
+    if unknown := sorted(source.toml_data.keys() - sections):
+        raise UsageError(f"{file} has {', '.join(unknown)}; the sections are {', '.join(sections)}")
+    return source
 
 
 def load_settings(**overrides: object) -> Settings:

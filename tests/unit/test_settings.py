@@ -1,4 +1,17 @@
-from streamproc.settings import TopicSettings
+from pathlib import Path
+
+import pytest
+
+from streamproc.errors import UsageError
+from streamproc.settings import TopicSettings, load_settings
+
+
+@pytest.fixture
+def toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that the settings come from."""
+    file = tmp_path / "streamproc.toml"
+    monkeypatch.setenv("STREAMPROC_CONFIG", str(file))
+    return file
 
 
 def test_a_copy_of_the_topics_has_lanes_of_its_own() -> None:
@@ -7,3 +20,23 @@ def test_a_copy_of_the_topics_has_lanes_of_its_own() -> None:
     copy = topics.model_copy(update={"recordings": "other"})
     assert copy.lanes == ("other.retry.10s", "other.retry.5m")
     assert copy.dead_letters == "other.dlq"
+
+
+def test_a_config_that_is_not_there_is_told(toml: Path) -> None:
+    with pytest.raises(UsageError, match=f"STREAMPROC_CONFIG names {toml}, which is no file"):
+        load_settings()
+
+
+def test_a_misspelt_section_is_told_with_those_that_there_are(toml: Path) -> None:
+    toml.write_text('[kafak]\ngroup = "calls"\n[topics]\npartitions = 3\n')
+    with pytest.raises(UsageError, match=r"streamproc\.toml has kafak; the sections are kafka, registry, ") as caught:
+        load_settings()
+    assert "calls" not in str(caught.value)
+
+
+def test_sections_of_the_file_are_read_below_the_environment(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toml.write_text('[kafka]\ngroup = "calls"\n[topics]\npartitions = 3\n')
+    monkeypatch.setenv("STREAMPROC_TOPICS__PARTITIONS", "4")
+    monkeypatch.setenv("STREAMPROC_PORT", "tcp://10.0.0.1:80")  # what Kubernetes sets for a service named streamproc
+    settings = load_settings()
+    assert (settings.kafka.group, settings.topics.partitions) == ("calls", 4)
