@@ -4,11 +4,14 @@ Precedence, highest first: arguments, environment, ``.streamproc/local.env`` (wr
 file named by ``STREAMPROC_CONFIG``, defaults. Impossible combinations are refused here, once, with the reason.
 """
 
+import json
 import os
+import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from streamproc.errors import UsageError
@@ -18,6 +21,22 @@ LOCAL_ENV = Path(".streamproc/local.env")
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _listed(value: object) -> object:
+    """The list that a variable holds as JSON. Here and not in pydantic-settings, whose error would not name it."""
+    if not isinstance(value, str):
+        return value
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = None
+    if not isinstance(found, list):
+        raise ValueError('as a variable this is a JSON list, as in [10, 300] or ["a", "b"]')  # noqa: TRY004  # pydantic's way
+    return found
+
+
+Listed = BeforeValidator(_listed)
 
 
 class Section(BaseModel):
@@ -72,7 +91,7 @@ class StorageSettings(Section):
     secret_key: SecretStr = SecretStr("")
     region: str = "us-east-1"
     bucket: str = "recordings"
-    allowed_buckets: tuple[str, ...] = ()
+    allowed_buckets: Annotated[tuple[str, ...], Listed] = ()
     """Buckets an event may name; empty means just ``bucket``."""
     connect_timeout_s: Positive = 3
     read_timeout_s: Positive = 15
@@ -168,7 +187,7 @@ class FlowSettings(Section):
 class RetrySettings(Section):
     """The lanes."""
 
-    delays_s: tuple[Positive, Positive] = (10, 300)
+    delays_s: Annotated[tuple[Positive, Positive], Listed] = (10, 300)
     attempts_per_lane: Count = 3
 
 
@@ -201,7 +220,12 @@ class Settings(BaseSettings):
     """Everything that can be set."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_prefix="STREAMPROC_", env_nested_delimiter="__", env_file=LOCAL_ENV
+        frozen=True,
+        extra="ignore",
+        env_prefix="STREAMPROC_",
+        env_nested_delimiter="__",
+        env_file=LOCAL_ENV,
+        enable_decoding=False,  # a list is read by ``Listed``, everything else is plain text
     )
 
     kafka: KafkaSettings = KafkaSettings()
@@ -280,7 +304,14 @@ def _toml(settings_cls: type[BaseSettings], file: Path) -> TomlConfigSettingsSou
     """Read the file that the user named: what is not understood there was meant for something. Raises UsageError."""
     if not file.is_file():
         raise UsageError(f"STREAMPROC_CONFIG names {file}, which is no file")
-    source = TomlConfigSettingsSource(settings_cls, file)
+    try:
+        source = TomlConfigSettingsSource(settings_cls, file)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is not TOML: it is not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{file} is not TOML: {error}") from None
     sections = settings_cls.model_fields.keys()
     if unknown := sorted(source.toml_data.keys() - sections):
         raise UsageError(f"{file} has {', '.join(unknown)}; the sections are {', '.join(sections)}")
@@ -292,5 +323,11 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]  # the sections validate themselves
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()]
-        raise UsageError("the settings are impossible:\n" + "\n".join(lines)) from None
+        raise UsageError("the settings are impossible:\n" + "\n".join(map(_line, error.errors()))) from None
+
+
+def _line(error: ErrorDetails) -> str:
+    """What is wrong with one setting, never its value: that may be a secret."""
+    name = ".".join(map(str, error["loc"])) or "settings"
+    variable = "__".join(map(str, error["loc"][:2])).upper()
+    return f"  {name}{f' (STREAMPROC_{variable})' if variable else ''}: {error['msg']}"

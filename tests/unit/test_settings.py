@@ -40,3 +40,43 @@ def test_sections_of_the_file_are_read_below_the_environment(toml: Path, monkeyp
     monkeypatch.setenv("STREAMPROC_PORT", "tcp://10.0.0.1:80")  # what Kubernetes sets for a service named streamproc
     settings = load_settings()
     assert (settings.kafka.group, settings.topics.partitions) == ("calls", 4)
+
+
+@pytest.mark.parametrize(
+    ("variable", "setting", "value"),
+    [
+        ("STREAMPROC_STORAGE__ALLOWED_BUCKETS", "storage.allowed_buckets", "planted,canary"),
+        ("STREAMPROC_STORAGE__ALLOWED_BUCKETS", "storage.allowed_buckets", '"canary"'),
+        ("STREAMPROC_RETRY__DELAYS_S", "retry.delays_s", "10,300"),
+    ],
+)
+def test_a_list_that_is_none_is_told_with_its_variable_and_its_form(
+    variable: str, setting: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UsageError, match="JSON list") as caught:
+        load_settings()
+    assert f"{setting} ({variable})" in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+def test_lists_are_read_from_their_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMPROC_STORAGE__ALLOWED_BUCKETS", '["a", "b"]')
+    monkeypatch.setenv("STREAMPROC_RETRY__DELAYS_S", "[1, 2.5]")
+    settings = load_settings()
+    assert (settings.storage.allowed_buckets, settings.retry.delays_s) == (("a", "b"), (1, 2.5))
+
+
+def test_a_section_that_is_text_is_told_without_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMPROC_KAFKA", "canary")
+    with pytest.raises(UsageError, match=r"kafka \(STREAMPROC_KAFKA\)") as caught:
+        load_settings()
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [b'[storage]\nsecret_key = "canary', b"secret_key = canary\n", b"\xff canary"])
+def test_a_config_that_is_not_toml_is_told_without_its_text(toml: Path, text: bytes) -> None:
+    toml.write_bytes(text)
+    with pytest.raises(UsageError, match=r"streamproc\.toml is not TOML") as caught:
+        load_settings()
+    assert "canary" not in str(caught.value)
