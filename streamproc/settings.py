@@ -1,7 +1,7 @@
 """One frozen tree of settings, from ``STREAMPROC_<SECTION>__<NAME>`` variables, ``.streamproc/local.env`` or TOML.
 
-Precedence, highest first: arguments, environment, ``.streamproc/local.env`` (written by ``streamproc up``), the TOML
-file named by ``STREAMPROC_CONFIG``, defaults. Impossible combinations are refused here, once, with the reason.
+Precedence, highest first: arguments, environment, ``local.env`` of ``local.state_dir`` (written by ``streamproc up``),
+the TOML file named by ``STREAMPROC_CONFIG``, defaults. Impossible combinations are refused here, once, with the reason.
 """
 
 import json
@@ -16,7 +16,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from streamproc.errors import UsageError
 
-LOCAL_ENV = Path(".streamproc/local.env")
+LOCAL_ENV = "local.env"
+"""The file in ``local.state_dir`` that leads to the servers of ``streamproc up``."""
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -217,14 +218,13 @@ class LocalSettings(Section):
 
 
 class Settings(BaseSettings):
-    """Everything that can be set."""
+    """Everything that can be set. Made by itself it holds what the user set; ``load_settings`` adds ``local.env``."""
 
     model_config = SettingsConfigDict(
         frozen=True,
         extra="ignore",
         env_prefix="STREAMPROC_",
         env_nested_delimiter="__",
-        env_file=LOCAL_ENV,
         enable_decoding=False,  # a list is read by ``Listed``, everything else is plain text
     )
 
@@ -321,7 +321,8 @@ def _toml(settings_cls: type[BaseSettings], file: Path) -> TomlConfigSettingsSou
 def load_settings(**overrides: object) -> Settings:
     """Read the settings once. Raises UsageError naming each setting that is wrong, and why."""
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]  # the sections validate themselves
+        users = Settings(**overrides)  # type: ignore[arg-type]  # the sections validate themselves
+        return Settings(_env_file=users.local.state_dir / LOCAL_ENV, **overrides)  # type: ignore[arg-type,call-arg]  # pydantic-settings' own argument
     except ValidationError as error:
         raise UsageError("the settings are impossible:\n" + "\n".join(map(_line, error.errors()))) from None
 

@@ -34,7 +34,6 @@ def _no_settings_from_outside() -> Iterator[None]:
             if name.startswith("STREAMPROC_") and "__" in name and not name.startswith("STREAMPROC_LOCAL__"):
                 patch.delenv(name)
         patch.delenv("STREAMPROC_CONFIG", raising=False)
-        patch.setitem(Settings.model_config, "env_file", None)  # .streamproc/local.env of the working folder
         yield
 
 

@@ -22,6 +22,6 @@ def up() -> None:
     with LiveProgress() as progress:
         ready = stack.up(settings, progress.server, prepare)
     started = ", ".join(sorted(ready.started)) or "nothing, all ran already"
-    typer.echo(f"Ready. Started: {started}. Addresses: {LOCAL_ENV}")
+    typer.echo(f"Ready. Started: {started}. Addresses: {settings.local.state_dir / LOCAL_ENV}")
     typer.echo("Next: `streamproc worker` in another terminal, then `streamproc publish my.wav`, `streamproc results`.")
     typer.echo("`streamproc down` stops the servers.")

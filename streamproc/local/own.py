@@ -6,7 +6,7 @@ from streamproc.settings import Settings
 
 def named_by_user() -> Settings:
     """The settings without ``local.env``, so that what is set is set by the user."""
-    return Settings(_env_file=None)  # type: ignore[call-arg]  # pydantic-settings' own argument, unknown to its plugin
+    return Settings()
 
 
 def is_own(recipe: Recipe, named: Settings) -> bool:

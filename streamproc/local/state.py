@@ -12,6 +12,7 @@ from pathlib import Path
 
 from streamproc.local.cache import locked
 from streamproc.local.process import ProcessId
+from streamproc.settings import LOCAL_ENV
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class State:
     @property
     def environment(self) -> Path:
         """The file with the addresses of what runs."""
-        return self.root / "local.env"
+        return self.root / LOCAL_ENV
 
     def folder(self, server: str) -> Path:
         """The folder of one server, made if need be."""

@@ -48,7 +48,7 @@ class WorkerHarness:
     def __init__(
         self, settings: Settings | None = None, shared: SharedTier | None = None, arena_slots: int = 8
     ) -> None:
-        self.settings = settings or Settings(_env_file=None)  # type: ignore[call-arg]  # pydantic-settings' own switch
+        self.settings = settings or Settings()
         self.clock = ManualClock()
         self.metrics = Metrics()
         self.arena = Arena(arena_slots)

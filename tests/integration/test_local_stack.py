@@ -23,7 +23,7 @@ from pathlib import Path
 from streamproc.local.stack import up
 from streamproc.settings import Settings
 
-settings = Settings(_env_file=None)
+settings = Settings()
 settings = settings.model_copy(update={"local": settings.local.model_copy(update={"state_dir": Path(sys.argv[1])})})
 print("begins", flush=True)
 up(settings, lambda server, text: print(server, text, flush=True), lambda settings: None)

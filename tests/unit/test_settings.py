@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from streamproc.errors import UsageError
-from streamproc.settings import TopicSettings, load_settings
+from streamproc.settings import Settings, TopicSettings, load_settings
 
 
 @pytest.fixture
@@ -80,3 +80,16 @@ def test_a_config_that_is_not_toml_is_told_without_its_text(toml: Path, text: by
     with pytest.raises(UsageError, match=r"streamproc\.toml is not TOML") as caught:
         load_settings()
     assert "canary" not in str(caught.value)
+
+
+def test_the_local_servers_of_the_state_folder_are_found_wherever_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "local.env").write_text(
+        "STREAMPROC_REGISTRY__URL=http://127.0.0.1:20001\nSTREAMPROC_KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:20002\n"
+    )
+    monkeypatch.setenv("STREAMPROC_LOCAL__STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("STREAMPROC_REGISTRY__URL", "http://registry:8081")
+    settings = load_settings()
+    assert (settings.registry.url, settings.kafka.bootstrap_servers) == ("http://registry:8081", "127.0.0.1:20002")
+    assert Settings().kafka.bootstrap_servers == "127.0.0.1:9092"

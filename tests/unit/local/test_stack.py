@@ -19,7 +19,7 @@ from streamproc.local.server import MAIN, Place, Server
 from streamproc.local.stack import Stack, down, status, up
 from streamproc.local.state import Running, State
 from streamproc.local.toolbox import Toolbox
-from streamproc.settings import LocalSettings, Settings
+from streamproc.settings import LocalSettings, Settings, load_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def test_servers_answer_when_up_returns_and_the_settings_lead_to_them(session: S
     assert stack.started == {"registry", "minio"}
     assert stack.settings.registry.url == f"http://{stack.servers[0].address}"
     assert session.prepared == [stack.settings]
-    assert Settings(_env_file=session.environment).registry == stack.settings.registry  # type: ignore[call-arg]  # pydantic-settings' own argument
+    assert load_settings(local=session.settings.local).registry == stack.settings.registry
 
 
 def test_a_second_up_keeps_what_runs(session: Session) -> None:
@@ -154,7 +154,7 @@ def test_what_ran_before_a_failed_up_keeps_running(session: Session) -> None:
     with pytest.raises(LocalError):
         session.up(Web(), FAILING)
     assert pids(first) == [server.pid for server in status(session.settings, (Web(),))]
-    assert Settings(_env_file=session.environment).registry == first.settings.registry  # type: ignore[call-arg]  # pydantic-settings' own argument
+    assert load_settings(local=session.settings.local).registry == first.settings.registry
 
 
 def test_a_server_whose_start_cannot_be_recorded_is_stopped(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,10 +205,10 @@ def test_an_address_of_the_users_in_toml_is_used_instead(
 
 
 def test_an_address_in_local_env_is_not_the_users(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMPROC_LOCAL__STATE_DIR", str(session.settings.local.state_dir))
     first = session.up(Web())
-    monkeypatch.setitem(Settings.model_config, "env_file", session.environment)
     assert session.up(Web()).settings == first.settings
-    assert Settings().registry == first.settings.registry
+    assert load_settings().registry == first.settings.registry
     assert [server.state for server in status(session.settings, (Web(),))] == ["running"]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from streamproc.local.process import ProcessId
 from streamproc.local.state import Running, State, write_private
-from streamproc.settings import Settings
+from streamproc.settings import LocalSettings, Settings, load_settings
 
 EXPORTS = {
     "kafka": {"bootstrap_servers": "127.0.0.1:20001"},
@@ -17,7 +17,7 @@ EXPORTS = {
 def test_the_written_environment_is_read_as_settings(tmp_path: Path) -> None:
     state = State(tmp_path)
     state.write_environment(EXPORTS)
-    settings = Settings(_env_file=state.environment)  # type: ignore[call-arg]  # pydantic-settings' own argument
+    settings = load_settings(local=LocalSettings(state_dir=tmp_path))
     assert settings.kafka.bootstrap_servers == "127.0.0.1:20001"
     assert settings.storage.secret_key.get_secret_value() == "sk"
     assert settings.registry == Settings().registry

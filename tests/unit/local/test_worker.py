@@ -14,7 +14,7 @@ from streamproc.telemetry.metrics import Metrics
 
 
 def settings(**sections: object) -> Settings:
-    return Settings(_env_file=None, **sections)  # type: ignore[arg-type,call-arg]
+    return Settings(**sections)  # type: ignore[arg-type]
 
 
 def watch(worker: WorkerProcess) -> None:
