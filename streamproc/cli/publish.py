@@ -1,12 +1,13 @@
 """``streamproc publish``."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from streamproc.records.recording import Channels
+from streamproc.records.recording import Channels, RecordingEvent
 from streamproc.settings import load_settings
 
 
@@ -23,14 +24,15 @@ def publish(
 ) -> None:
     """Store recordings in the bucket and announce each with one event.
 
-    Prints the event id of each. Every file is looked at before the first is stored: one that is missing, empty, too
-    large or no file at all stops the whole command with nothing sent.
+    Prints the event id of each that Kafka has, also when a later one fails. Every file is looked at before the first
+    is stored: one that is missing, empty, too large or no file at all stops the whole command with nothing sent.
 
     Example: `streamproc publish --call-id c-17 --language en customer.wav agent.wav`
     """
     from streamproc.cli.recordings import check_files
     from streamproc.client import RecordingClient
     from streamproc.client.recordings import About
+    from streamproc.kafka.publisher import DeliveryError
 
     settings = load_settings()
     check_files(files, settings.audio.max_object_bytes)
@@ -41,9 +43,24 @@ def publish(
         about["tenant"] = tenant
     if language is not None:
         about["language"] = language
+    events: list[tuple[Path, RecordingEvent]] = []
     with RecordingClient(settings) as client:
-        events = [(file, client.publish(file, **about)) for file in files]
-    # Told only now: leaving the block is what makes sure that Kafka has them.
+        try:
+            for file in files:
+                events.append((file, client.publish(file, **about)))  # noqa: PERF401  # a failure must not take the list away
+        finally:
+            # Told only after the flush: it is what makes sure that Kafka has them.
+            try:
+                client.flush()
+            except DeliveryError as error:
+                _tell([(file, event) for file, event in events if event.event_id not in error.names], as_json=as_json)
+                raise
+            _tell(events, as_json=as_json)
+    if not as_json:
+        typer.echo("Announced. `streamproc results --follow` shows what a worker makes of it.", err=True)
+
+
+def _tell(events: Sequence[tuple[Path, RecordingEvent]], *, as_json: bool) -> None:
     for file, event in events:
         if as_json:
             told = {
@@ -55,5 +72,3 @@ def publish(
             typer.echo(json.dumps(told, ensure_ascii=False))
         else:
             typer.echo(f"{event.event_id}  {file}")
-    if not as_json:
-        typer.echo("Announced. `streamproc results --follow` shows what a worker makes of it.", err=True)

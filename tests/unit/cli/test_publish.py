@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from streamproc.cli.app import app
 from streamproc.cli.recordings import check_files
 from streamproc.errors import DependencyDownError, UsageError
+from streamproc.kafka.publisher import DeliveryError
 from streamproc.records.recording import RecordingEvent
 
 run = CliRunner()
@@ -19,7 +20,10 @@ class FakeClient:
 
     published: list[tuple[Path, dict[str, object]]]
     flushed = False
-    fails = False
+    refuses = ""
+    """Name of the file that the store does not take."""
+    loses: tuple[str, ...] = ()
+    """Names of the files whose announcement does not arrive."""
 
     def __init__(self, _settings: object) -> None:
         FakeClient.published = []
@@ -29,11 +33,17 @@ class FakeClient:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if FakeClient.fails:
-            raise DependencyDownError("kafka", "1 records were not acknowledged")
+        self.flush()
+
+    def flush(self) -> None:
+        lost, FakeClient.loses = FakeClient.loses, ()
+        if lost:
+            raise DeliveryError(tuple(f"id-{name}" for name in lost), "timed out")
         FakeClient.flushed = True
 
     def publish(self, recording: Path, **about: object) -> RecordingEvent:
+        if recording.name == FakeClient.refuses:
+            raise DependencyDownError("object store", "503")
         self.published.append((recording, about))
         return RecordingEvent(f"id-{recording.name}", 0, "recordings", f"sha256/{recording.name}")
 
@@ -42,7 +52,7 @@ class FakeClient:
 def client(monkeypatch: pytest.MonkeyPatch) -> type[FakeClient]:
     monkeypatch.setattr("streamproc.client.RecordingClient", FakeClient)
     FakeClient.published = []
-    FakeClient.fails = False
+    FakeClient.refuses, FakeClient.loses = "", ()
     return FakeClient
 
 
@@ -76,10 +86,23 @@ def test_json_is_one_object_a_line(client: type[FakeClient], tmp_path: Path) -> 
 
 
 def test_an_announcement_that_did_not_arrive_is_not_told_as_done(client: type[FakeClient], tmp_path: Path) -> None:
-    client.fails = True
-    done = run.invoke(app, ["publish", str(file(tmp_path, "a.wav"))])
+    client.loses = ("a.wav", "c.wav")
+    paths = [file(tmp_path, name) for name in ("a.wav", "b.wav", "c.wav")]
+    done = run.invoke(app, ["publish", *map(str, paths)])
     assert done.exit_code == 3
-    assert done.stdout == ""
+    assert done.stdout == f"id-b.wav  {paths[1]}\n"
+    assert "Announced" not in done.stderr
+
+
+def test_what_was_announced_before_a_failure_is_told(client: type[FakeClient], tmp_path: Path) -> None:
+    client.refuses = "b.wav"
+    paths = [file(tmp_path, name) for name in ("a.wav", "b.wav", "c.wav")]
+    done = run.invoke(app, ["publish", *map(str, paths)])
+    assert done.exit_code == 3
+    assert done.stdout == f"id-a.wav  {paths[0]}\n"
+    assert client.flushed
+    assert "object store" in done.stderr
+    assert "Announced" not in done.stderr
 
 
 def test_one_bad_file_stops_all_before_the_first_is_stored(client: type[FakeClient], tmp_path: Path) -> None:
