@@ -1,6 +1,7 @@
 """For platforms upstream: store a recording and announce it."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from streamproc.storage.s3 import Receipt, S3Store
 from streamproc.telemetry.clock import Clock, SystemClock
 
 _CONNECTIONS = 4
+_HEADER = re.compile(r"[!-~]+(?: [!-~]+)*")
+"""What stays as it is on its way through HTTP, where the store gets the content type."""
 _AWAY = frozenset({Cause.CONNECTION, Cause.TIMEOUT, Cause.SERVER_ERROR})
 
 
@@ -78,6 +81,7 @@ class RecordingClient:
         """
         body, name = self._read(recording, name)
         event = self._describe(body, name, about)
+        self._payload(event)  # what no worker would accept is not stored either
         receipt = self._put(event, body)
         event = replace(event, etag=receipt.etag, version_id=receipt.version_id)
         self.announce(event, key, timestamp_ms)
@@ -90,7 +94,7 @@ class RecordingClient:
         ``timestamp_ms`` is the record's time, now unless given. Raises UsageError for an event that no worker would
         accept, DependencyDownError without a registry, DeliveryError when Kafka does not take it.
         """
-        value = self._encode(event)
+        value = frame(self._schema(), self._payload(event))
         partition_key = key if key is not None else event.call_id
         record = OutputRecord(
             topic=self._settings.topics.recordings,
@@ -145,6 +149,8 @@ class RecordingClient:
             "size_bytes": len(body),
         }
         event = RecordingEvent(**fields)
+        if event.content_type and not _HEADER.fullmatch(event.content_type):
+            raise UsageError("content_type is not one line of ASCII text, as in audio/wav")
         return event if event.event_id else replace(event, event_id=event_id(event))
 
     def _put(self, event: RecordingEvent, body: bytes) -> Receipt:
@@ -155,8 +161,8 @@ class RecordingClient:
                 raise DependencyDownError("object store", str(error)) from error
             raise
 
-    def _encode(self, event: RecordingEvent) -> bytes:
-        """A framed value that passes what the worker will ask of it."""
+    def _payload(self, event: RecordingEvent) -> bytes:
+        """The event in Avro, which passes what the worker will ask of it. Raises UsageError."""
         try:
             checked = event_from_avro({name: getattr(event, name) for name in event.__dataclass_fields__})
             check_object(checked, self._settings.storage.buckets)
@@ -165,7 +171,7 @@ class RecordingClient:
             raise UsageError(f"no worker would accept event {event.event_id}: {error.message}") from None
         if len(payload) > MAX_ROW_BYTES:
             raise UsageError(f"event {event.event_id} has {len(payload)} bytes; a topic takes {MAX_ROW_BYTES}")
-        return frame(self._schema(), payload)
+        return payload
 
     def _schema(self) -> int:
         with self._lock:

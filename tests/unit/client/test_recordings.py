@@ -197,6 +197,33 @@ def test_a_recording_over_the_limit_or_empty_or_gone_is_not_stored(world: World,
     assert world.store.requests == []
 
 
+@pytest.mark.parametrize(
+    ("about", "why"),
+    [
+        ({"content_type": "audio/wav\r\nx-amz-acl: public-read"}, "content_type"),
+        ({"content_type": "audio/wav\n"}, "content_type"),
+        ({"content_type": "音/wav"}, "content_type"),
+        ({"content_type": "audio/wav; name=ü"}, "content_type"),
+        ({"channels": "left"}, "channels"),
+        ({"duration_ms": -1}, "duration_ms"),
+        ({"call_id": "\udcff"}, "no worker"),
+        ({"attributes": {"a": "x" * 1_100_000}}, "bytes"),
+    ],
+)
+def test_what_no_worker_would_accept_is_not_stored(world: World, about: dict[str, Any], why: str) -> None:
+    with RecordingClient(world.settings) as client, pytest.raises(UsageError, match=why):
+        client.publish(BODY, **about)
+    assert world.store.requests == []
+
+
+def test_a_content_type_reaches_the_store_as_it_is(world: World) -> None:
+    with RecordingClient(world.settings) as client:
+        client.publish(BODY, content_type="audio/l16; rate=8000;channels=2")
+    (put,) = world.store.requests
+    assert put.headers["content-type"] == "audio/l16; rate=8000;channels=2"
+    world.records(1)
+
+
 def answering(status: str) -> Answer:
     return lambda peer, _: peer.respond(status)
 
