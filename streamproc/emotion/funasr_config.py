@@ -36,7 +36,6 @@ def _published(value: float) -> float:
 Size = Annotated[int, Field(strict=True, ge=1, le=1 << 14)]
 Depth = Annotated[int, Field(strict=True, ge=0, le=128)]
 Epsilon = Annotated[float, Field(gt=0, lt=1)]  # not strict: PyYAML reads the published `1e-05` as text
-Switch = Annotated[bool, Field(strict=True)]
 
 
 class _Audio(BaseModel):

@@ -22,8 +22,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-MIN_SAMPLES = 400
-"""25 ms: the field of the published stem, hence its shortest waveform that gives a frame."""
 NORM_EPS = 1e-5
 STEM_FRAMES = 1500
 """The stem works through a waveform in spans of 30 s: its first layer takes 6.5 MB for each audio-second."""

@@ -1,6 +1,5 @@
 """A Kafka record as plain values, before and after us."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -61,11 +60,3 @@ class CommitOffset:
     partition: int
     offset: int
     metadata: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """Everything that becomes visible together."""
-
-    outputs: Sequence[OutputRecord]
-    offsets: Sequence[CommitOffset]

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from streamproc.records.analysis import Analysis, Tier
-from streamproc.records.record import Record
 from streamproc.records.recording import RecordingEvent
 
 SCORE_COLUMNS = ("angry", "disgusted", "fearful", "happy", "neutral", "other", "sad", "surprised", "unknown")
@@ -123,8 +122,3 @@ def build_result(event: RecordingEvent, analysis: Analysis, how: Provenance) -> 
         embedding_uri=None,
         timeline_uri=None,
     )
-
-
-def input_origin(record: Record) -> dict[str, Any]:
-    """The three columns that name the input offset."""
-    return {"input_topic": record.topic, "input_partition": record.partition, "input_offset": record.offset}

@@ -79,9 +79,5 @@ class Parking:
         for partition in partitions:
             self._parked.pop(partition, None)
 
-    def next_due_ms(self) -> int | None:
-        """When the next one is due."""
-        return min((self._policy.due_ms(queue[0].record) for queue in self._parked.values()), default=None)
-
     def __iter__(self) -> Iterator[TopicPartition]:
         return iter(self._parked)
