@@ -60,6 +60,8 @@ clean:
 $(VENV)/uv.done: requirements/bootstrap.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else \
 	"Python 3.11, 3.12 or 3.13 is needed, this is %d.%d: make PYTHON=python3.12 ..." % v)'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make a virtual environment:" \
+	"on Debian and Ubuntu install python3-venv (for another Python its own, as in python3.12-venv)" >&2; exit 1; }
 	@echo "setting up $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(RUN)python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
