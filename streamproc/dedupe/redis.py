@@ -20,7 +20,8 @@ from streamproc.telemetry.metrics import Dependency, Metrics, TierFault
 
 PREFIX = "sp:a:"
 MOST_VALUE_BYTES = 8 * 1024 * 1024
-"""Values over this are not shared. Four hours of eight split channels are 7,680 segments of about 130 bytes: 1 MB."""
+"""Values over this are not written; reading has no bound. Four hours of eight split channels are 7,680 segments of
+about 130 bytes: 1 MB."""
 
 POLICY = BreakerPolicy()
 
