@@ -3,7 +3,7 @@ from streamproc.settings import Settings
 
 
 def settings(**sections: object) -> Settings:
-    return Settings(_env_file=None, **sections)  # type: ignore[arg-type,call-arg]
+    return Settings(**sections)  # type: ignore[arg-type]
 
 
 def test_the_demo_meets_nothing_of_yours() -> None:
