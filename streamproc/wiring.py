@@ -2,6 +2,7 @@
 
 import os
 import socket
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -36,6 +37,7 @@ log = get_log(__name__)
 
 STUCK_S = 30.0
 """A loop that was not seen for so long is stuck: its sleeps last a fraction of a second."""
+TWINS = "If this goes on, another worker uses slot {} too: give each machine its own STREAMPROC_KAFKA__SLOT"
 FENCED_S = 60.0
 """Fenced this soon after the start, twice in a row, somebody else runs with our slot: a restart would not help."""
 
@@ -63,7 +65,7 @@ def open_client(settings: Settings) -> Iterator[RecordingClient]:
 def run_worker(settings: Settings) -> None:
     """Run a worker in this process until SIGTERM or SIGINT. Raises StreamprocError with its exit code."""
     clock, metrics = SystemClock(), Metrics()
-    slot = claim_slot(settings, socket.gethostname(), os.environ)
+    slot = claim_slot(settings, socket.gethostname(), os.environ, slot_folder())
     with ExitStack() as stack:
         stack.callback(slot.release)
         runtime = build_worker(settings, slot, clock, metrics, stack)
@@ -74,6 +76,11 @@ def run_worker(settings: Settings) -> None:
                 runtime.run()
             except FencedError as error:
                 raise judge_fence(settings, slot, error, started_s=runtime.uptime_s) from error
+
+
+def slot_folder() -> Path:
+    """Where the workers of this user and host find each other, whatever folder each was started in."""
+    return Path(tempfile.gettempdir()) / f"streamproc-{os.getuid()}"
 
 
 def build_worker(settings: Settings, slot: Slot, clock: Clock, metrics: Metrics, stack: ExitStack) -> Runtime:
@@ -166,17 +173,18 @@ def serve(settings: Settings, runtime: Runtime, metrics: Metrics) -> Iterator[Ht
 def judge_fence(settings: Settings, slot: Slot, error: FencedError, started_s: float) -> Exception:
     """What a fence means: a restart helps, unless it happened the same way to our predecessor on this slot."""
     mark = Path(settings.local.state_dir) / f"{settings.kafka.transactional_prefix}-{slot.number}.fenced"
+    again_soon = FencedError(f"{error}. {TWINS.format(slot.number)}")
     if started_s >= FENCED_S:
-        return error
+        return again_soon
     try:
         again = mark.exists() and time.time() - mark.stat().st_mtime < 2 * FENCED_S
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
     except OSError as problem:
         log.warning("cannot remember that this slot was fenced", detail=str(problem))
-        return error
+        return again_soon
     if not again:
-        return error
+        return again_soon
     return NoRestartError(
         f"fenced twice within {FENCED_S:g} s of starting: another worker uses slot {slot.number} "
         f"({settings.kafka.transactional_prefix}-{slot.number}). Give each worker its own STREAMPROC_KAFKA__SLOT"

@@ -121,9 +121,16 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
+def without_failures(record: logging.LogRecord) -> bool:
+    """Drop a line for each try to connect: that a broker is away is said once, by whoever misses it."""
+    return not record.getMessage().startswith("FAIL ")
+
+
 def build(kind: Callable[..., T], config: ClientConfig) -> T:
     """Make a client that speaks through our log. Raises UsageError for settings that librdkafka refuses."""
+    logger = logging.getLogger("librdkafka")
+    logger.addFilter(without_failures)
     try:
-        return kind(config, logger=logging.getLogger("librdkafka"))
+        return kind(config, logger=logger)
     except KafkaException as raised:
         raise UsageError(f"the Kafka client refuses its settings: {raised.args[0].str()}") from None

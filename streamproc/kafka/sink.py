@@ -27,7 +27,8 @@ class TransactionalSink:
     def __init__(self, settings: Settings, slot: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._timeout_s = settings.kafka.transaction_timeout_s
         self._clock = clock
-        self._producer = _producer(transactional_config(settings, slot))
+        self._voice = _Voice()
+        self._producer = _producer(transactional_config(settings, slot), self._voice)
 
     def open(self) -> None:
         """Fence our predecessor, which aborts what it left open.
@@ -71,6 +72,7 @@ class TransactionalSink:
             self._until(deadline, self._producer.commit_transaction)
         except KafkaException as raised:
             raise self._uncommitted(raised.args[0]) from raised
+        self._voice.worked()
 
     def close(self) -> None:
         """Flush nothing, drop the connection; an open transaction is left to whoever opens this slot next."""
@@ -127,7 +129,8 @@ class IdempotentSink:
         self._timeout_s = settings.kafka.transaction_timeout_s
         self._clock = clock
         self._commit_offsets = commit_offsets
-        self._producer = _producer(producer_config(settings))
+        self._voice = _Voice()
+        self._producer = _producer(producer_config(settings), self._voice)
 
     def open(self) -> None:
         """Find a broker. Raises DependencyDownError when none answers."""
@@ -151,17 +154,32 @@ class IdempotentSink:
                 raise fatal("the producer cannot go on", error) from raised
             self._producer.purge(in_flight=False)  # what is on its way cannot be called back
             raise AbortedError(describe(error), waited=decide(error) in _PASSING) from raised
+        self._voice.worked()
 
     def close(self) -> None:
         """Flush nothing, drop the connection."""
         self._producer.purge()
 
 
-def _producer(config: ClientConfig) -> Producer:
-    config["error_cb"] = _on_error
+class _Voice:
+    """Says that a broker is away once, and once that it is back: the client reports each of its tries."""
+
+    def __init__(self) -> None:
+        self._troubled = False
+
+    def trouble(self, error: KafkaError) -> None:
+        """Note what the client reports. What matters of it comes back from the call that it spoiled."""
+        if not self._troubled:
+            self._troubled = True
+            _log.warning("sink in trouble", dependency="kafka", detail=describe(error))
+
+    def worked(self) -> None:
+        """Note that something was written."""
+        if self._troubled:
+            self._troubled = False
+            _log.info("sink out of trouble", dependency="kafka")
+
+
+def _producer(config: ClientConfig, voice: _Voice) -> Producer:
+    config["error_cb"] = voice.trouble
     return build(Producer, config)
-
-
-def _on_error(error: KafkaError) -> None:
-    # What matters of it comes back from the call that it spoiled; this is for whoever reads the log meanwhile.
-    _log.warning("sink in trouble", dependency="kafka", detail=describe(error))

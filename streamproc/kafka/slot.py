@@ -18,6 +18,9 @@ from streamproc.settings import Settings
 MOST_SLOTS = 1024
 """Workers of one host and folder; the search for a free lock ends here."""
 
+MOST_NAME = 200
+"""A file's name may have 255 bytes, and the slot's number comes behind."""
+
 _ORDINAL = re.compile(r".+-([0-9]{1,9})")
 
 
@@ -34,23 +37,26 @@ class Slot:
             os.close(self.descriptor)
 
 
-def claim_slot(settings: Settings, hostname: str, environ: Mapping[str, str]) -> Slot:
+def claim_slot(settings: Settings, hostname: str, environ: Mapping[str, str], folder: Path) -> Slot:
     """Take the slot of the settings, else a StatefulSet's ordinal, else the lowest free file lock.
 
     The host name counts only inside Kubernetes, which sets ``KUBERNETES_SERVICE_HOST``: elsewhere ``web-3`` or
-    ``ip-10-0-0-7`` is just a name, and two workers of that host would fence each other for ever. File locks tell the
-    workers of one working folder apart; off one host the ordinal or the setting is what keeps slots distinct.
+    ``ip-10-0-0-7`` is just a name, and two workers of that host would fence each other for ever. File locks in
+    ``folder`` tell the workers of one user and host apart; off one host the ordinal or the setting keeps slots distinct.
 
-    Raises UsageError when all locks are taken or the folder cannot be written.
+    Raises UsageError when all locks are taken, or the folder cannot be written or is somebody else's.
     """
     if settings.kafka.slot is not None:
         return Slot(settings.kafka.slot)
     if "KUBERNETES_SERVICE_HOST" in environ and (ordinal := _ORDINAL.fullmatch(hostname)):
         return Slot(int(ordinal[1]))
-    folder = settings.local.state_dir / "slots"
+    # Two clusters may use the same prefix.
+    name = quote(f"{settings.kafka.transactional_prefix}@{settings.kafka.bootstrap_servers}", safe="")[:MOST_NAME]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return _lowest_free(folder, quote(settings.kafka.transactional_prefix, safe=""))
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+            raise UsageError(f"{folder} is somebody else's; set STREAMPROC_KAFKA__SLOT")
+        return _lowest_free(folder, name)
     except OSError as error:
         raise UsageError(f"no slot can be locked in {folder}: {error}; set STREAMPROC_KAFKA__SLOT") from error
 

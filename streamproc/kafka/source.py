@@ -184,7 +184,7 @@ class KafkaSource:
             self._remember(error)
 
     def _remember(self, error: KafkaError) -> None:
-        if self._trouble is None or self._trouble.code() != error.code():
+        if self._trouble is None:
             _log.warning("source in trouble", dependency="kafka", detail=describe(error))
         self._trouble = error
 

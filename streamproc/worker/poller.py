@@ -92,6 +92,11 @@ class Poller:
         """Whether the thread lives."""
         return self._thread.is_alive()
 
+    @property
+    def trouble(self) -> str | None:
+        """What keeps records from coming, as the source says."""
+        return None if self._source is None else self._source.trouble
+
     def drain(self) -> None:
         """Take no more records, but stay in the group."""
         self._draining.set()

@@ -89,14 +89,17 @@ class Runtime:
             return "draining"
         if self._pipeline is None:
             return "loading"
+        if self._poller.trouble is not None:
+            return "waiting for the broker"
         if not self._ownership.partitions():
             return "joining"
         return "waiting for the store" if self._pipeline.store_down else "working"
 
     @property
     def ready(self) -> bool:
-        """Whether the network is warm and partitions are held."""
-        return self._pipeline is not None and not self._stopping and bool(self._ownership.partitions())
+        """Whether the network is warm, partitions are held and the broker answers."""
+        held = self._pipeline is not None and bool(self._ownership.partitions())
+        return held and not self._stopping and self._poller.trouble is None
 
     @property
     def silent_s(self) -> float:
@@ -178,7 +181,9 @@ class Runtime:
         opened = False
         while not self._stopping and not (opened and self._identity):
             self._sleep()
-            for event in self._parts.device.take(self._clock.monotonic()):
+            now = self._clock.monotonic()
+            self._parts.decoders.take(now)  # their first word; left lying it would end every sleep at once
+            for event in self._parts.device.take(now):
                 if isinstance(event, DeviceReady):
                     self._identity = event.identity
                     log.info("network is warm", detail=event.identity.name, seconds=self.uptime_s)

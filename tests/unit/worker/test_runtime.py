@@ -1,12 +1,13 @@
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
 from streamproc.arena import Arena
 from streamproc.errors import DependencyDownError, FatalError
+from streamproc.records.decoding import DecoderEvent
 from streamproc.records.record import Record, TopicPartition
 from streamproc.settings import FlowSettings, Settings
 from streamproc.telemetry.clock import SystemClock
@@ -30,6 +31,11 @@ class Decoders(FakeDecoders):
 
     restarts = 0
     sandbox = "full"
+    takes = 0
+
+    def take(self, now: float) -> Sequence[DecoderEvent]:
+        self.takes += 1
+        return super().take(now)
 
     def start(self, now: float) -> None:
         del now
@@ -64,6 +70,7 @@ class Running:
     sink: MemorySink
     store: MemoryStore
     device: Device
+    decoders: Decoders
     sources: list[MemorySource]
     ended: list[BaseException | None] = field(default_factory=list)
 
@@ -94,16 +101,17 @@ def start() -> Iterator[Callable[..., Running]]:
         settings = Settings(flow=flow or FlowSettings())
         arena, sources = Arena(8), list[MemorySource]()
         store, device, kept = MemoryStore(), Device(arena), sink or MemorySink()
+        decoders = Decoders(arena)
 
         def open_source(assignments: Assignments) -> Source:
             sources.append(MemorySource(assignments, [TopicPartition(IN, 0), TopicPartition(IN, 1)]))
             return sources[-1]
 
         parts = Parts(
-            arena, Decoders(arena), device, open_source, kept, JsonEvents(), JsonRows(), store, DictTier(), None, "0"
+            arena, decoders, device, open_source, kept, JsonEvents(), JsonRows(), store, DictTier(), None, "0"
         )
         runtime = Runtime(settings, parts, SystemClock(), Metrics())
-        one = Running(runtime, kept, store, device, sources)
+        one = Running(runtime, kept, store, device, decoders, sources)
 
         def run() -> None:
             try:
@@ -154,6 +162,35 @@ def test_nothing_is_polled_before_the_broker_was_reached(start: Callable[..., Ru
     worker = start(sink=sink)
     until(lambda: worker.runtime.state == "working")
     assert sink.tries == 3
+
+
+def test_decoders_are_heard_while_the_broker_is_waited_for(start: Callable[..., Running]) -> None:
+    class Slow(MemorySink):
+        reached = threading.Event()
+
+        def open(self) -> None:
+            self.reached.wait(10)
+
+    sink = Slow()
+    worker = start(sink=sink)
+    until(lambda: worker.decoders.takes > 1)  # what they say would otherwise end each sleep of the loop at once
+    assert worker.runtime.state == "loading"
+    sink.reached.set()
+    until(lambda: worker.runtime.state == "working")
+
+
+def test_a_stop_before_the_broker_was_reached_joins_no_group(start: Callable[..., Running]) -> None:
+    class Never(MemorySink):
+        def open(self) -> None:
+            time.sleep(0.2)
+            raise DependencyDownError("kafka", "away")
+
+    worker = start(sink=Never())
+    until(lambda: worker.decoders.takes > 1)
+    worker.runtime.stop()
+    until(lambda: bool(worker.ended))
+    assert worker.ended == [None]
+    assert worker.sources == []
 
 
 def test_a_full_pipeline_is_not_polled_into_but_the_group_is_still_served(start: Callable[..., Running]) -> None:
