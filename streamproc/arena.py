@@ -5,6 +5,7 @@ processes and leaves nothing behind after ``kill -9``. Each slot begins with a h
 lease: a handle kept past its release is recognised instead of read as somebody else's audio.
 """
 
+import fcntl
 import mmap
 import os
 import struct
@@ -70,9 +71,11 @@ class Arena(ArenaMap):
     """The owner's side: creates the memory and leases its slots, each to one holder at a time."""
 
     def __init__(self, slots: int) -> None:
-        descriptor = os.memfd_create("streamproc-arena")
+        descriptor = os.memfd_create("streamproc-arena", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         # Pages are taken only when touched: a large arena costs nothing until audio flows.
         os.ftruncate(descriptor, slots * _SLOT_BYTES)
+        # Memory that a child cut off would end whoever reads it next, with SIGBUS.
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
         super().__init__(descriptor, slots)
         self._free = deque(range(slots))
         self._generations = [0] * slots

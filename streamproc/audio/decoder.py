@@ -10,13 +10,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from pydantic import TypeAdapter
 
 from streamproc.arena import SLOT_SAMPLES, Arena, Lease
 from streamproc.audio.limits import Limits
 from streamproc.audio.protocol import MOST_BYTES, Kind, encode
+from streamproc.audio.sandbox import Level
 from streamproc.audio.timer import Timer
 from streamproc.errors import Reason
 from streamproc.records.decoding import Decoded, DecodeFailed, DecodeJob, DecoderEvent, SegmentReady, SlotWanted
@@ -25,6 +26,10 @@ START_S = 60.0
 """A child that has not said hello by then is taken for hung; it takes 0.4 s on an idle core."""
 _LAST_BREATH_S = 1.0
 """Between the end of its socket and the end of the process; SIGKILL sooner could hide what it died of."""
+MOST_MESSAGES = 256
+"""Taken from a child in one read: more wait in the socket, so that talking without an end hides no deadline."""
+_MOST_NUMBER = 2**31 - 1
+"""What fits every column; no honest message is near it."""
 _ENVIRONMENT = frozenset({"HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "VIRTUAL_ENV"})
 """What a child inherits: enough to import, and none of our settings, some of which are secrets."""
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -53,7 +58,9 @@ class Decoder:
         self._limits = limits
         self._timer = Timer(limits, now)
         self._started = now
+        self._wants = False  # asked for a slot, and none granted yet
         self._lease: Lease | None = None  # granted, and no segment reported in it yet
+        self._segments = 0  # reported of the job
         self._closed = False  # it closed its socket, which is what dying looks like from here
         self._fault: str | None = None  # why we end it, or its last words
         self._late = False  # its time is over, which a busy machine can do to a good recording
@@ -78,7 +85,7 @@ class Decoder:
 
     def submit(self, job: DecodeJob, now: float) -> None:
         """Hand over a recording's bytes in a sealed memory file: one copy, whatever their size."""
-        self.job, self._lease = job.job, None
+        self.job, self._wants, self._lease, self._segments = job.job, False, None, 0
         self._timer = Timer(self._limits, now)
         descriptor = _sealed(job.body)
         try:
@@ -88,7 +95,7 @@ class Decoder:
 
     def grant(self, lease: Lease, now: float) -> None:
         """Answer SlotWanted."""
-        self._lease = lease
+        self._wants, self._lease = False, lease
         self._timer.resume(now)
         self._send(encode(slot=lease.slot, generation=lease.generation))
 
@@ -98,8 +105,10 @@ class Decoder:
             socket.send_fds(self._socket, [message], descriptors)
 
     def read(self, now: float) -> Iterator[DecoderEvent]:
-        """Events that came since the last read."""
-        while not self._closed and self._fault is None:
+        """Events that came since the last read, or the first of them: the descriptor stays readable then."""
+        for _ in range(MOST_MESSAGES):
+            if self._closed or self._fault is not None:
+                return
             try:
                 data = self._socket.recv(MOST_BYTES)
             except BlockingIOError:
@@ -111,7 +120,7 @@ class Decoder:
                 return
             try:
                 event = self._understand(data, now)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 self._fault = f"the decoder said something that makes no sense ({type(error).__name__})"
                 return
             if event is not None:
@@ -119,12 +128,16 @@ class Decoder:
 
     def _understand(self, data: bytes, now: float) -> DecoderEvent | None:
         """Note what a message says; return the event in it. Raises ValueError and kin when it does not fit."""
-        message = json.loads(data)
+        message = json.loads(data, parse_int=_number)
         kind = message.pop("kind")
         if kind == Kind.HELLO:
-            self.level = str(message["level"])
+            if self.level is not None or message["level"] not in get_args(Level):
+                raise ValueError(kind)
+            self.level = message["level"]
             return None
         if kind == Kind.REACHED:
+            if self.job is None or self._wants:
+                raise ValueError(kind)
             self._timer.reached(float(message["seconds"]))
             return None
         if kind == Kind.CRASHED:
@@ -133,15 +146,30 @@ class Decoder:
         event = cast("DecoderEvent", _EVENTS[kind].validate_json(json.dumps(message), strict=True))
         if self.job is None or event.job != self.job:
             raise ValueError(kind)
+        if not self._agreed(event):
+            raise ValueError(kind)
         if isinstance(event, SlotWanted):
+            self._wants = True
             self._timer.pause(now)
         elif isinstance(event, SegmentReady):
-            if event.lease != self._lease or not 0 < event.samples <= SLOT_SAMPLES:
-                raise ValueError(kind)
             self._lease = None
+            self._segments += 1
         else:
             self.job = None
         return event
+
+    def _agreed(self, event: DecoderEvent) -> bool:
+        """Whether it is the event's turn, and it counts as we do: the worker waits for every segment announced."""
+        match event:
+            case SlotWanted():
+                return not self._wants and self._lease is None
+            case SegmentReady():
+                fits = 0 < event.samples <= SLOT_SAMPLES and event.speech_ms > 0
+                return fits and event.lease == self._lease and event.index == self._segments
+            case Decoded():
+                return event.segments == self._segments
+            case DecodeFailed():
+                return True
 
     def ended(self, now: float) -> bool:
         """Whether the child is to be reaped: it ended, spoke nonsense, or outlasted its time."""
@@ -193,6 +221,13 @@ def _spawn(arena: Arena, limits: Limits) -> tuple[socket.socket, subprocess.Pope
             env=environment,
         )
     return ours, process
+
+
+def _number(digits: str) -> int:
+    number = int(digits)
+    if abs(number) > _MOST_NUMBER:
+        raise ValueError("number")
+    return number
 
 
 def _sealed(body: bytes) -> int:
