@@ -42,7 +42,7 @@ def claim_slot(settings: Settings, hostname: str, environ: Mapping[str, str], fo
 
     The host name counts only inside Kubernetes, which sets ``KUBERNETES_SERVICE_HOST``: elsewhere ``web-3`` or
     ``ip-10-0-0-7`` is just a name, and two workers of that host would fence each other for ever. File locks in
-    ``folder`` tell the workers of one user and host apart; off one host the ordinal or the setting keeps slots distinct.
+    ``folder`` tell the workers of one user and host apart; beyond it the ordinal or the setting keeps slots distinct.
 
     Raises UsageError when all locks are taken, or the folder cannot be written or is somebody else's.
     """
