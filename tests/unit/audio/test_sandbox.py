@@ -10,7 +10,7 @@ import pytest
 from streamproc.audio import seccomp
 
 PRELUDE = """
-import ctypes, mmap, os, resource, signal, socket, sys, threading
+import ctypes, fcntl, mmap, os, resource, signal, socket, sys, threading
 import numpy as np
 from streamproc.audio import sandbox
 ready, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -22,6 +22,9 @@ def refused(call, *arguments, error=PermissionError):
     except error:
         return
     os._exit(9)
+libc = ctypes.CDLL(None, use_errno=True)
+def refused_in_c(call, *arguments, number=1):
+    assert call(*arguments) == -1 and ctypes.get_errno() == number, ctypes.get_errno()
 """
 
 
@@ -77,6 +80,26 @@ def test_work_goes_on_behind_the_lock() -> None:
         "refused(resource.prlimit, os.getppid(), resource.RLIMIT_CPU)",
         "refused(threading.Thread(target=print).start, error=RuntimeError)",
         "assert ctypes.CDLL(None).ptrace(16, os.getppid(), 0, 0) == -1",
+        "refused(fcntl.fcntl, ready, fcntl.F_SETOWN, os.getppid())",
+        "refused(fcntl.fcntl, ready, fcntl.F_SETSIG, signal.SIGKILL)",
+        "refused(fcntl.ioctl, ready, 0x8901, os.getppid().to_bytes(4, sys.byteorder))  # FIOSETOWN",
+        "refused(os.utime, '/tmp')",
+        "refused(os.setxattr, '/tmp', 'user.streamproc', b'')",
+        "refused(os.removexattr, '/tmp', 'user.streamproc')",
+        "refused(os.ftruncate, ready.fileno(), 0)",
+        "refused(os.sched_setaffinity, os.getppid(), os.sched_getaffinity(0))",
+        "refused(os.sched_setscheduler, os.getppid(), os.SCHED_OTHER, os.sched_param(0))",
+        "refused(os.setpriority, os.PRIO_PROCESS, os.getppid(), os.getpriority(os.PRIO_PROCESS, os.getppid()))",
+        "refused(socket.sethostname, socket.gethostname())",
+        "refused_in_c(libc.inotify_init)",
+        "refused_in_c(libc.inotify_init1, 0)",
+        "refused_in_c(libc.shmat, -1, 0, 0)",
+        "refused_in_c(libc.semctl, -1, 0, 0)",
+        "refused_in_c(libc.swapoff, b'/tmp/streamproc-never-there')",
+        "refused_in_c(libc.syscall, 433, -1, 0, 0)  # fspick",
+        "refused_in_c(libc.syscall, 440, -1, 0, 0, 0, 0)  # process_madvise",
+        "refused_in_c(libc.syscall, 447, 0)  # memfd_secret",
+        "refused_in_c(libc.syscall, 452, -100, b'/tmp', 0o1777, 0, number=38)  # fchmodat2: newer than the list",
         "refused(np.ones, 1 << 30, error=MemoryError)",
         "refused(resource.setrlimit, resource.RLIMIT_NOFILE, (64, 64), error=ValueError) if os.geteuid() else None",
     ],
