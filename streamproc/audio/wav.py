@@ -23,7 +23,9 @@ _CHUNK = struct.Struct("<4sI")
 _FORMAT = struct.Struct("<HHIIHH")  # tag, channels, rate, bytes a second, bytes a frame, bits a sample
 _EXTENSIBLE = 0xFFFE
 _EXTENSIBLE_TAG = 24  # offset of the sub-format, whose first two bytes are the tag
-_UNKNOWN = 0xFFFFFFFF
+_IN_DS64 = 0xFFFFFFFF
+_OPEN = 0x7FFFF000
+"""The least of the sizes that writers leave when they cannot seek (SoX; others 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)."""
 _CODECS = {
     (1, 8): "pcm_u8",
     (1, 16): "pcm_s16le",
@@ -53,8 +55,8 @@ def read_layout(data: Bytes) -> WavLayout:
 
     Raises PoisonError: format_unsupported for a codec outside the list (compressed WAV has a history of overflows in
     every library), decode_failed for a broken header and for fewer samples than are declared. A data chunk declared
-    as 0xFFFFFFFF, or as 0 in a file whose RIFF size was not closed either, comes from a writer that could not seek:
-    everything up to the end is samples.
+    as 2 GiB less 4 KiB or more that is not there, or as 0 in a file whose RIFF size was not closed either, comes from
+    a writer that could not seek: everything up to the end is samples.
     """
     at, fields, long_size = _RIFF_HEADER, b"", None
     for _ in range(_MOST_CHUNKS):
@@ -80,10 +82,10 @@ def _broken(what: str) -> PoisonError:
 def _present(data: Bytes, at: int, declared: int, long_size: int | None) -> int:
     """Bytes of samples. Raises PoisonError(decode_failed) when the file was cut."""
     rest = max(0, len(data) - at)
-    if declared == _UNKNOWN:
-        if not long_size or long_size == 2**64 - 1:
-            return rest
-        declared = long_size
+    if declared == _IN_DS64 and long_size:
+        declared = rest if long_size == 2**64 - 1 else long_size
+    elif declared >= _OPEN:
+        return min(declared, rest)
     if declared == 0 and int.from_bytes(data[4:8], "little") + 8 != len(data):
         return rest
     if declared > rest:
