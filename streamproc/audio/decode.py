@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from streamproc.audio.container import open_container
 from streamproc.audio.limits import Limits, refused
 from streamproc.audio.sndfile import open_sndfile
-from streamproc.audio.sniff import Kind, sniff
+from streamproc.audio.sniff import Kind, after_id3, sniff
 from streamproc.audio.stream import BLOCK_SAMPLES, Stream
 from streamproc.audio.wav import WavLayout, read_blocks, read_layout
 from streamproc.errors import Reason
 
-_FLAC_TOTAL = slice(21, 26)
+_FLAC_TOTAL = 21
 _FLAC_TOTAL_BITS = 2**36 - 1
-"""The low 36 bits of these five bytes are the number of frames, 0 when it is not known (RFC 9639, 8.2)."""
+"""The low 36 bits of the five bytes at that offset are the number of frames, 0 when it is not known (RFC 9639, 8.2)."""
 
 _OGG_STARTS = (b"OggS\0\x02", b"OggS\0\x06")
 """How the first page of a stream begins, the second one when it is the last as well (RFC 3533, 6)."""
@@ -70,7 +70,8 @@ def _look(descriptor: int) -> tuple[Kind, WavLayout | None, bool]:
 
 def _is_endless(flac: mmap.mmap) -> bool:
     """Whether it does not say how long it is."""
-    return flac[:4] == b"fLaC" and not int.from_bytes(flac[_FLAC_TOTAL]) & _FLAC_TOTAL_BITS
+    start = after_id3(flac)
+    return not int.from_bytes(flac[start + _FLAC_TOTAL : start + _FLAC_TOTAL + 5]) & _FLAC_TOTAL_BITS
 
 
 def _has_parts(ogg: mmap.mmap) -> bool:

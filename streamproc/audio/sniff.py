@@ -50,7 +50,7 @@ def sniff(data: Bytes) -> Kind:
         return Kind.MP4
     if head[:4] == _EBML:
         return Kind.WEBM
-    start = _after_id3(data)
+    start = after_id3(data)
     if data[start : start + 4] == _FLAC:
         return Kind.FLAC
     if _is_mp3(data, start):
@@ -71,7 +71,7 @@ def _ogg(head: bytes) -> Kind:
     raise refused(Reason.FORMAT_UNSUPPORTED, "an Ogg stream that begins with neither Vorbis nor Opus")
 
 
-def _after_id3(data: Bytes) -> int:
+def after_id3(data: Bytes) -> int:
     """Offset behind the ID3v2 tags; their size has seven bits a byte (id3.org, 3.1)."""
     start = 0
     for _ in range(_MOST_ID3_TAGS):

@@ -121,8 +121,13 @@ def test_flac_of_unknown_length_is_decoded_whole() -> None:
     np.testing.assert_array_equal(decoded(endless(FLAC))[0], decoded(FLAC)[0])
 
 
-def test_flac_behind_an_id3_tag_is_decoded() -> None:
-    assert len(decoded(b"ID3\x04\x00\x00\x00\x00\x01\x00" + bytes(128) + FLAC)[0]) == len(STEREO)
+ID3 = b"ID3\x04\x00\x00\x00\x00\x01\x00" + bytes(128)
+
+
+@pytest.mark.parametrize("tags", [ID3, ID3 + ID3], ids=["one", "two"])
+@pytest.mark.parametrize("data", [FLAC, endless(FLAC)], ids=["of known length", "of unknown length"])
+def test_flac_behind_id3_tags_is_decoded(tags: bytes, data: bytes) -> None:
+    np.testing.assert_array_equal(decoded(tags + data)[0], decoded(FLAC)[0])
 
 
 @pytest.mark.parametrize(
