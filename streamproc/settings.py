@@ -149,6 +149,7 @@ class ModelSettings(Section):
 
     name_or_dir: str = "demo"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """``auto`` is the CPU until the numbers of CUDA are measured against it; ``cuda`` is experimental."""
     precision: Literal["fp32"] = "fp32"
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads of the device process; 0 means all cores."""

@@ -133,8 +133,8 @@ def load_model(
 ) -> EmotionModel:
     """Load a shipped model by name ("demo") or a FunASR model directory by path.
 
-    ``device`` is auto, cpu or cuda. Raises CheckpointError for a directory that does not hold a whole model, UsageError
-    for a device or a precision that there is not.
+    ``device`` is auto (the CPU), cpu or cuda, which is experimental. Raises CheckpointError for a directory
+    that does not hold a whole model, UsageError for a device or a precision that there is not.
     """
     # torch takes a second and 200 MB: only who computes pays for it.
     from streamproc.emotion import checkpoint, runner  # noqa: PLC0415  # see above

@@ -66,13 +66,12 @@ class Runner:
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto`` takes CUDA where there is one. Raises UsageError for ``cuda`` where there is none."""
-    cuda = torch.cuda.is_available()
-    if name == "cuda" and not cuda:
+    """``auto`` takes the CPU: CUDA is not measured, so it has to be named. Raises UsageError where there is none."""
+    if name == "cuda" and not torch.cuda.is_available():
         raise UsageError(
             "model.device is cuda, but torch finds no CUDA device: install a driver or set it to auto or cpu"
         )
-    return torch.device("cuda" if name == "cuda" or (name == "auto" and cuda) else "cpu")
+    return torch.device("cuda" if name == "cuda" else "cpu")
 
 
 def pack_if_faster(network: Network) -> None:

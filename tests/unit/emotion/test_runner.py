@@ -1,0 +1,19 @@
+import pytest
+import torch
+
+from streamproc.emotion.runner import choose_device
+from streamproc.errors import UsageError
+
+
+@pytest.mark.parametrize("there_is_cuda", [True, False])
+def test_a_device_that_nobody_measured_is_taken_only_when_it_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+    there_is_cuda: bool,  # noqa: FBT001  # a parameter of the table
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there_is_cuda)
+    assert choose_device("auto").type == choose_device("cpu").type == "cpu"
+    if there_is_cuda:
+        assert choose_device("cuda").type == "cuda"
+    else:
+        with pytest.raises(UsageError, match=r"model\.device"):
+            choose_device("cuda")
