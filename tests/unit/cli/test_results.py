@@ -1,6 +1,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 from streamproc.cli.app import app
 from streamproc.demo.clips import load_manifest
 from streamproc.demo.plan import build_plan
+from streamproc.operate.lines import dead_letter_line
 from streamproc.operate.outputs import Output
 from tests.unit.demo.made import dead_letter, result, sent
 
@@ -55,7 +57,10 @@ def test_all_that_is_kept_as_a_table(asked: list[tuple[object, ...]]) -> None:
     assert asked == [(("emotion.results",), 0)]
     lines = done.stdout.splitlines()
     assert len(lines) == 3
-    assert lines[1].startswith("2023-11-14 22:13:20  demo/angry-line.wav")
+    event, recording = lines[1].removeprefix("2023-11-14 22:13:20  ").split()[:2]
+    assert SENT[0].announcement.event_id.startswith(event)
+    assert len(event) == 13
+    assert recording == "demo/angry-line.wav"
     assert "aaaaaaaaaaaaaass" in lines[1]
 
 
@@ -78,6 +83,12 @@ def test_dead_letters_say_what_to_do(asked: list[tuple[object, ...]]) -> None:
     assert asked == [(("audio.recordings.dlq",), 1000)]
     assert "avro_invalid" in done.stdout
     assert "To do: fix the producer" in done.stdout
+    assert SENT[-1].announcement.event_id[:13] in done.stdout
+
+
+def test_names_of_foreign_producers_do_not_reach_the_terminal_as_commands() -> None:
+    strange = replace(dead_letter(SENT[-1]), event_id="a\x1b[2J\nb", object_key=None)
+    assert "  a\ufffd[2J\ufffdb        -     " in dead_letter_line(strange).plain
 
 
 def test_a_time_that_is_none_is_wrong_use(asked: list[tuple[object, ...]]) -> None:
