@@ -57,7 +57,7 @@ def publish(
                 raise
             _tell(events, as_json=as_json)
     if not as_json:
-        typer.echo("Announced. `streamproc results --follow` shows what a worker makes of it.", err=True)
+        typer.echo("Announced. `streamproc results --since 1m --follow` shows what a worker makes of it.", err=True)
 
 
 def _tell(events: Sequence[tuple[Path, RecordingEvent]], *, as_json: bool) -> None:

@@ -11,10 +11,16 @@ from streamproc.settings import load_settings
 
 def results(
     *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow", "-f", help="Go on with what comes, until Ctrl-C. Begins at now unless --since is given."
+        ),
+    ] = False,
     count: Annotated[int | None, typer.Option(min=1, help="Stop after so many rows.")] = None,
     since: Annotated[
-        str | None, typer.Option(help="Begin at 15m, 2h, 7d ago or a date. Default: all that is kept; --follow: now.")
+        str | None,
+        typer.Option(help="Begin at 15m, 2h, 7d ago or a date. Default: all that is kept; with --follow: now."),
     ] = None,
     dead_letters: Annotated[
         bool, typer.Option("--dead-letters", help="What ended without a result, and what to do about it.")
@@ -24,7 +30,7 @@ def results(
     """Read results as any downstream reader sees them: committed rows only.
 
     Rows of one recording's key come in order; an event that its producer sent twice has two rows with one result_id.
-    Reading commits nothing and disturbs nobody.
+    Reading commits nothing and disturbs nobody. `event` is the start of the id that `publish` printed.
 
     Example: `streamproc results --follow --json | jq .label`
     """
@@ -46,4 +52,12 @@ def results(
             raise
         return
     if not shown:
-        typer.echo(f"Nothing in {topic}. `streamproc publish FILE` announces a recording, a worker answers.", err=True)
+        span = "" if since is None else f" for --since {since}"
+        if dead_letters:
+            typer.echo(f"No dead letter in {topic}{span}.", err=True)
+        elif span:
+            typer.echo(f"No result in {topic}{span}. Without --since all that is kept is shown.", err=True)
+        else:
+            typer.echo(
+                f"Nothing in {topic}. `streamproc publish FILE` announces a recording, a worker answers.", err=True
+            )

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from streamproc.errors import Reason
 from streamproc.records.record import Record
+from streamproc.records.recording import RecordingEvent
 
 ADVICE: Mapping[Reason, str] = MappingProxyType(
     {
@@ -52,6 +53,9 @@ class DeadLetter:
     key: str | None
     size: int | None
     """Bytes of the original value; None for a tombstone."""
+    event_id: str | None
+    """What the original event says; None where it cannot be read, as the object's key."""
+    object_key: str | None
 
     @property
     def advice(self) -> str:
@@ -60,8 +64,11 @@ class DeadLetter:
         return ADVICE[known] if known else "look the reason up in the version that wrote it"
 
 
-def read_dead_letter(record: Record) -> DeadLetter | None:
-    """Read the headers that the worker wrote; None for a record that no worker of ours gave up."""
+def read_dead_letter(record: Record, event: RecordingEvent | None) -> DeadLetter | None:
+    """Read the headers that the worker wrote; None for a record that no worker of ours gave up.
+
+    ``event`` is the original, None where it cannot be read.
+    """
     try:
         return DeadLetter(
             topic=_text(record, "sp-origin-topic"),
@@ -75,6 +82,8 @@ def read_dead_letter(record: Record) -> DeadLetter | None:
             at_ms=record.timestamp_ms,
             key=None if record.key is None else record.key.decode("utf-8", "backslashreplace"),
             size=None if record.value is None else len(record.value),
+            event_id=None if event is None else event.event_id,
+            object_key=None if event is None else event.object_key,
         )
     except ValueError:
         return None

@@ -9,11 +9,18 @@ from streamproc.operate.scores import bar, scores_of, style
 from streamproc.records.result import EmotionResult
 
 BAR_WIDTH = 16
+ID_WIDTH = 13
+"""The first two groups of a UUID: enough to find it among those that `publish` printed."""
+KEY_WIDTH = 24
 RESULTS = (
-    f"{'produced (UTC)':<19}  {'recording':<32}  {'label':<10} {'scores':<{BAR_WIDTH}} {'conf':>4}  "
+    f"{'produced (UTC)':<19}  {'event':<{ID_WIDTH}}  {'recording':<{KEY_WIDTH}}  {'label':<10} "
+    f"{'scores':<{BAR_WIDTH}} {'conf':>4}  "
     f"{'seconds':>8} {'segments':>8}  {'tier':<8} {'ms':>7}"
 )
-DEAD_LETTERS = f"{'given up (UTC)':<19}  {'input offset':<32}  {'reason':<18}  message"
+DEAD_LETTERS = (
+    f"{'given up (UTC)':<19}  {'event':<{ID_WIDTH}}  {'recording':<{KEY_WIDTH}}  {'input offset':<32}  "
+    f"{'reason':<18}  message"
+)
 
 
 def header(*, dead_letters: bool) -> Text:
@@ -24,7 +31,7 @@ def header(*, dead_letters: bool) -> Text:
 def result_line(row: EmotionResult) -> Text:
     """One result."""
     return Text.assemble(
-        f"{moment(row.produced_at)}  {tail(row.object_key, 32):<32}  {row.label or row.status:<10} ",
+        f"{moment(row.produced_at)}  {_names(row.event_id, row.object_key)}  {row.label or row.status:<10} ",
         bar_text(row, BAR_WIDTH),
         f" {'' if row.confidence is None else format(row.confidence, '.2f'):>4}  ",
         f"{row.duration_ms / 1000:>8.2f} {row.segment_count:>8}  {row.tier:<8} {row.processing_ms:>7}",
@@ -36,7 +43,9 @@ def dead_letter_line(row: DeadLetter) -> Text:
     """One dead letter, with what to do about it."""
     origin = tail(f"{row.topic}/{row.partition}/{row.offset}", 32)
     return Text.assemble(
-        f"{moment(row.at_ms)}  {origin:<32}  ", (f"{row.reason:<18}", "red"), f"  {row.message}. To do: {row.advice}"
+        f"{moment(row.at_ms)}  {_names(row.event_id, row.object_key)}  {origin:<32}  ",
+        (f"{row.reason:<18}", "red"),
+        f"  {row.message}. To do: {row.advice}",
     )
 
 
@@ -49,6 +58,19 @@ def bar_text(row: EmotionResult, width: int) -> Text:
 def moment(ms: int) -> str:
     """Ms since the epoch, to the second."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _names(event_id: str | None, object_key: str | None) -> str:
+    """The columns that tell whose row it is; ``-`` where nobody knows.
+
+    A producer's id may hold anything, and a dead letter's key too: what would move the cursor is replaced.
+    """
+    short, key = _plain(event_id or "-")[:ID_WIDTH], tail(_plain(object_key or "-"), KEY_WIDTH)
+    return f"{short:<{ID_WIDTH}}  {key:<{KEY_WIDTH}}"
+
+
+def _plain(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def tail(text: str, width: int) -> str:

@@ -1,5 +1,6 @@
 """What workers made of the recordings, read from the topics as any downstream reader sees it."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from streamproc.errors import PoisonError, StreamprocError
 from streamproc.kafka.registry import UnknownSchemaError, ask, connect
 from streamproc.kafka.tail import Tail
 from streamproc.operate.dead_letter import DeadLetter, read_dead_letter
+from streamproc.operate.originals import Originals
 from streamproc.records.avro import Row, WriterSchema, decode, parse_writer, schema_of, unframe
 from streamproc.records.ledger import LedgerEntry
 from streamproc.records.record import Record, TopicPartition
@@ -34,10 +36,11 @@ class Outputs:
     def __init__(self, topics: TopicSettings, registry: SchemaRegistryClient, tail: Tail) -> None:
         self._tail = tail
         self._registry = registry
+        self._originals = Originals(registry, topics.recordings, time.monotonic)
         self._read: Mapping[str, Callable[[Record], Output | None]] = {
             topics.results: lambda record: self._row(record, EmotionResult),
             topics.ledger: lambda record: self._row(record, LedgerEntry),
-            topics.dead_letters: read_dead_letter,
+            topics.dead_letters: lambda record: read_dead_letter(record, self._originals.read(record.value)),
         }
         self._writers: dict[tuple[int, str], WriterSchema] = {}
 

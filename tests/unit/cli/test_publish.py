@@ -67,6 +67,7 @@ def test_ids_are_printed_with_their_files(client: type[FakeClient], tmp_path: Pa
     done = run.invoke(app, ["publish", *map(str, paths), "--call-id", "c-17", "--language", "en"])
     assert done.exit_code == 0, done.output
     assert done.stdout == f"id-a.wav  {paths[0]}\nid-b.wav  {paths[1]}\n"
+    assert "`streamproc results --since 1m --follow`" in done.stderr
     assert client.flushed
     about = {"call_id": "c-17", "language": "en", "channels": "mix", "outputs": frozenset({"scores", "segments"})}
     assert client.published == [(path, about) for path in paths]

@@ -56,6 +56,8 @@ def dead_letter(sent: Sent, reason: str | None = None, attempts: int = 1) -> Dea
         at_ms=1_700_000_000_000,
         key=sent.announcement.key,
         size=10,
+        event_id=sent.announcement.event_id,
+        object_key=sent.announcement.object_key,
     )
 
 
