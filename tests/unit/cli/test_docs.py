@@ -2,9 +2,15 @@ import re
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from streamproc.cli.app import app
-from streamproc.settings import Settings
+from streamproc.errors import ExitCode
+from streamproc.kafka.config import transactional_config
+from streamproc.operate.dead_letter import ADVICE
+from streamproc.records.recording import RecordingEvent
+from streamproc.settings import Settings, load_settings
+from tools import settings_table
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -25,8 +31,11 @@ def test_the_pages_are_there() -> None:
         "CONTRIBUTING.md",
         "CHANGELOG.md",
         "docs/architecture.md",
+        "docs/configuration.md",
         "docs/glossary.md",
         "docs/guarantees.md",
+        "docs/operations.md",
+        "docs/producers.md",
     }
 
 
@@ -55,3 +64,47 @@ def test_settings_that_are_named_exist() -> None:
     for page, match in found(VARIABLE):
         section, name = (part.lower() for part in match)
         assert name in type(getattr(Settings(), section)).model_fields, (page.name, match)
+
+
+def between(page: str, begin: str) -> str:
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    found = re.search(rf"<!-- {begin}.*? -->\n(.*?)\n<!-- end -->", text, re.DOTALL)
+    assert found, page
+    return found[1]
+
+
+def test_the_table_of_settings_is_the_settings() -> None:
+    assert between("configuration.md", "settings").splitlines() == settings_table.table().splitlines()
+
+
+def test_the_table_of_dead_letters_is_what_the_command_says() -> None:
+    rows = between("operations.md", "advice").splitlines()[2:]
+    assert rows == [f"| `{reason}` | {advice} |" for reason, advice in ADVICE.items()]
+
+
+def test_the_table_of_exit_codes_has_each() -> None:
+    table = (ROOT / "docs" / "operations.md").read_text("utf-8").partition("## Endpoints")[0]
+    assert sorted(int(code) for code in re.findall(r"^\| (\d) \|", table, re.MULTILINE)) == sorted(ExitCode)
+
+
+def test_the_table_of_fields_is_the_events() -> None:
+    text = (ROOT / "docs" / "producers.md").read_text("utf-8").partition("## The fields")[2].partition("## ")[0]
+    cells = re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", " ".join(cells)) == list(RecordingEvent.__dataclass_fields__)
+
+
+def test_the_toml_of_the_page_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    found = re.search(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert found
+    file = tmp_path / "streamproc.toml"
+    file.write_text(found[1], "utf-8")
+    monkeypatch.setenv("STREAMPROC_CONFIG", str(file))
+    monkeypatch.setenv("STREAMPROC_KAFKA__SASL_PASSWORD", "secret")
+    settings = load_settings(local={"state_dir": tmp_path})
+    assert settings.topics.dead_letters == "calls.recordings.dlq"
+    assert settings.storage.buckets == {"calls", "archive"}
+    # librdkafka refuses options that it does not know or was built without; the file of the CA is not this machine's.
+    config = transactional_config(settings, 0)
+    del config["ssl.ca.location"]
+    Producer(config)

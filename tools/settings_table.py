@@ -1,0 +1,60 @@
+"""The table of docs/configuration.md, made from the settings: ``PYTHONPATH=. python tools/settings_table.py``."""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Mapping
+from typing import Literal, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from streamproc.settings import Settings
+
+HEAD = "| setting | default | |\n|---|---|---|"
+
+
+def table() -> str:
+    """A row for each setting: its name, its default, and what the code says of it."""
+    return "\n".join([HEAD, *(row for name in Settings.model_fields for row in _rows(name))])
+
+
+def _rows(section: str) -> list[str]:
+    kind = type(getattr(Settings.model_construct(), section))
+    notes = _notes(kind)
+    return [
+        f"| `{section}.{name}` | {_default(field)} | {_about(field, notes.get(name, ''))} |"
+        for name, field in kind.model_fields.items()
+    ]
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+    if value is None:
+        return "none"
+    if value in ("", ()):
+        return "empty"
+    if isinstance(value, bool):
+        return f"`{value}`".lower()
+    return f"`{list(value) if isinstance(value, tuple) else value}`"
+
+
+def _about(field: FieldInfo, note: str) -> str:
+    kind = field.annotation
+    words = [", ".join(f"`{word}`" for word in get_args(kind)) + "."] if get_origin(kind) is Literal else []
+    return " ".join([*words, *([note] if note else [])])
+
+
+def _notes(kind: type[BaseModel]) -> Mapping[str, str]:
+    """The strings below the fields, on one line."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
+    found = {}
+    for field, text in zip(body.body, body.body[1:], strict=False) if isinstance(body, ast.ClassDef) else ():
+        match field, text:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(note))):
+                found[name] = " ".join(note.replace("``", "`").split())
+    return found
+
+
+if __name__ == "__main__":
+    print(table())
