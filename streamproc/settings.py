@@ -328,6 +328,11 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(_env_file=users.local.state_dir / LOCAL_ENV, **overrides)  # type: ignore[arg-type,call-arg]  # pydantic-settings' own argument
     except ValidationError as error:
         raise UsageError("the settings are impossible:\n" + "\n".join(map(_line, error.errors()))) from None
+    except OSError as error:  # the TOML file has its own errors: this is the other file
+        raise UsageError(
+            f"{LOCAL_ENV} of local.state_dir cannot be looked at: {error.strerror}. "
+            "Set STREAMPROC_LOCAL__STATE_DIR to a folder of yours"
+        ) from None
 
 
 def _line(error: ErrorDetails) -> str:
