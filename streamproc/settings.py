@@ -7,6 +7,8 @@ the TOML file named by ``STREAMPROC_CONFIG``, defaults. Impossible combinations 
 import json
 import os
 import tomllib
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -321,15 +323,53 @@ def _toml(settings_cls: type[BaseSettings], file: Path) -> TomlConfigSettingsSou
 
 def load_settings(**overrides: object) -> Settings:
     """Read the settings once. Raises UsageError naming each setting that is wrong, and why."""
+    _check_sections(os.environ)
     try:
         users = Settings(**overrides)  # type: ignore[arg-type]  # the sections validate themselves
         return Settings(_env_file=users.local.state_dir / LOCAL_ENV, **overrides)  # type: ignore[arg-type,call-arg]  # pydantic-settings' own argument
     except ValidationError as error:
         raise UsageError("the settings are impossible:\n" + "\n".join(map(_line, error.errors()))) from None
+    except OSError as error:  # the TOML file has its own errors: this is the other file
+        raise UsageError(
+            f"{LOCAL_ENV} of local.state_dir cannot be looked at: {error.strerror}. "
+            "Set STREAMPROC_LOCAL__STATE_DIR to a folder of yours"
+        ) from None
 
 
 def _line(error: ErrorDetails) -> str:
     """What is wrong with one setting, never its value: that may be a secret."""
     name = ".".join(map(str, error["loc"])) or "settings"
     variable = "__".join(map(str, error["loc"][:2])).upper()
-    return f"  {name}{f' (STREAMPROC_{variable})' if variable else ''}: {error['msg']}"
+    said = _unknown(error["loc"]) if error["type"] == "extra_forbidden" else error["msg"]
+    return f"  {name}{f' (STREAMPROC_{variable})' if variable else ''}: {said}"
+
+
+def _unknown(place: tuple[int | str, ...]) -> str:
+    """What is said of a name that its section does not have, with the one that was meant perhaps."""
+    section, name = map(str, place[:2])
+    kind = Settings.model_fields[section].annotation
+    known = kind.model_fields if isinstance(kind, type) and issubclass(kind, Section) else ()
+    return "unknown setting" + _meant(name, {one: f"{section}.{one}" for one in known})
+
+
+def _check_sections(variables: Iterable[str]) -> None:
+    """Refuse variables of sections that do not exist: pydantic-settings would pass them over in silence.
+
+    Only ``STREAMPROC_<X>__<Y>`` is ours: Kubernetes sets STREAMPROC_PORT and the like for a service of that name.
+    """
+    known = {section.upper(): section for section in Settings.model_fields}
+    choice = f"; the sections are {', '.join(known.values())}"
+    lines = []
+    for variable in sorted(variables):
+        prefix, found, _ = variable.upper().removeprefix("STREAMPROC_").partition("__")
+        if variable.upper().startswith("STREAMPROC_") and found and prefix not in known:
+            meant = _meant(prefix, {name: f"STREAMPROC_{name}__" for name in known})
+            lines.append(f"  {variable}: unknown section{meant or choice}")
+    if lines:
+        raise UsageError("the settings are impossible:\n" + "\n".join(lines))
+
+
+def _meant(name: str, known: Mapping[str, str]) -> str:
+    """``; did you mean ...?`` of the closest known name, as it is to be written; empty when none is close."""
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean {known[close[0]]}?" if close else ""

@@ -25,6 +25,8 @@ _CONNECTIONS = 4
 _HEADER = re.compile(r"[!-~]+(?: [!-~]+)*")
 """What stays as it is on its way through HTTP, where the store gets the content type."""
 _AWAY = frozenset({Cause.CONNECTION, Cause.TIMEOUT, Cause.SERVER_ERROR})
+_REFUSED = frozenset({Cause.DENIED, Cause.INVALID_NAME})
+"""What a name or a credential does: the key is made of a hash, so the settings are to blame."""
 
 
 class About(TypedDict, total=False):
@@ -159,6 +161,11 @@ class RecordingClient:
         except StoreError as error:
             if error.cause in _AWAY:
                 raise DependencyDownError("object store", str(error)) from error
+            if error.cause in _REFUSED:
+                raise UsageError(
+                    f"the object store refuses it ({error}): check storage.bucket, storage.access_key and "
+                    "storage.secret_key, and that the bucket exists and the key may write to it"
+                ) from error
             raise
 
     def _payload(self, event: RecordingEvent) -> bytes:

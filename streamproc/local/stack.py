@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from streamproc.errors import UsageError
 from streamproc.local.cache import Cache, cache_root
 from streamproc.local.kafka import KafkaRecipe
 from streamproc.local.launch import halt, keep, start
@@ -49,7 +50,7 @@ def up(
     ``prepare`` is called with the addresses once all are ready, to make topics, bucket and schemas; only then is
     ``local.env`` written. If anything fails, or on Ctrl-C, what this call started is stopped again.
 
-    Raises LocalError: what failed, what to do, and the end of its log.
+    Raises LocalError: what failed, what to do, and the end of its log; UsageError for a state folder that is no use.
     """
     state, box = _state(settings), _toolbox(settings, report)
     named = named_by_user()
@@ -112,7 +113,18 @@ def obtain(settings: Settings, report: Report, recipes: Sequence[Recipe] = RECIP
 
 
 def _state(settings: Settings) -> State:
-    return State(settings.local.state_dir.absolute())
+    """The state folder, made if need be. Raises UsageError for one that cannot be made or written."""
+    root = settings.local.state_dir.absolute()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        problem = None if os.access(root, os.W_OK | os.X_OK) else "it cannot be written"
+    except OSError as error:
+        problem = f"it cannot be made ({error.strerror})"
+    if problem:
+        raise UsageError(
+            f"local.state_dir is {root}: {problem}. Set STREAMPROC_LOCAL__STATE_DIR to a folder that you can write"
+        )
+    return State(root)
 
 
 def _toolbox(settings: Settings, report: Report) -> Toolbox:

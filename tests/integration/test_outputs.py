@@ -10,13 +10,14 @@ from confluent_kafka import Producer
 from streamproc.demo.plan import Announcement
 from streamproc.demo.tally import Sent
 from streamproc.errors import DependencyDownError, PoisonError, Reason, Stage, UsageError
-from streamproc.kafka.own_schemas import look_up_outputs
+from streamproc.kafka.own_schemas import look_up_events, look_up_outputs
 from streamproc.kafka.registry import connect
 from streamproc.operate.dead_letter import DeadLetter
 from streamproc.operate.outputs import Outputs, UnreadableRowError, open_outputs
-from streamproc.records.avro import OutputCodec
+from streamproc.records.avro import OutputCodec, encode, frame
 from streamproc.records.lane import Attempt, failure_headers
 from streamproc.records.record import Record
+from streamproc.records.recording import RecordingEvent
 from streamproc.records.result import EmotionResult
 from streamproc.settings import Settings
 from streamproc.wiring import prepare
@@ -123,6 +124,22 @@ def test_dead_letters_and_ledger_are_read_beside_results(ready: Settings, codec:
     assert ledger(7, 7, partition=1) in got
     (letter,) = [one for one in got if isinstance(one, DeadLetter)]
     assert (letter.partition, letter.offset, letter.reason) == (1, 7, "avro_invalid")
+    assert (letter.event_id, letter.object_key) == (None, None)
+
+
+def test_a_dead_letter_names_the_event_that_it_began_as(ready: Settings, writer: Producer) -> None:
+    event = RecordingEvent("e-1", 0, "recordings", "calls/gone.wav")
+    with connect(ready.registry) as registry:
+        value = frame(look_up_events(registry, ready.topics), encode(event))
+    error = PoisonError(Reason.OBJECT_MISSING, Stage.FETCH, "no")
+    headers = failure_headers(Attempt(ready.topics.recordings, 1, 7, 1, 1), error)
+    writer.begin_transaction()
+    writer.produce(ready.topics.dead_letters, value, b"k", headers=list(headers))
+    writer.commit_transaction(30)
+    with open_outputs(ready, [ready.topics.dead_letters], 0) as outputs:
+        (letter,) = outputs.rest()
+    assert isinstance(letter, DeadLetter)
+    assert (letter.event_id, letter.object_key) == ("e-1", "calls/gone.wav")
 
 
 def test_a_row_of_another_program_is_named_by_its_place(ready: Settings, writer: Producer) -> None:

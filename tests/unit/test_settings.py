@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,46 @@ def test_the_local_servers_of_the_state_folder_are_found_wherever_it_is(
     settings = load_settings()
     assert (settings.registry.url, settings.kafka.bootstrap_servers) == ("http://registry:8081", "127.0.0.1:20002")
     assert Settings().kafka.bootstrap_servers == "127.0.0.1:9092"
+
+
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ("STREAMPROC_FLOWW__DRAIN_S", "unknown section; did you mean STREAMPROC_FLOW__?"),
+        ("streamproc_floww__drain_s", "unknown section; did you mean STREAMPROC_FLOW__?"),
+        ("STREAMPROC_NONSENSE__X", "unknown section; the sections are kafka, registry, "),
+        ("STREAMPROC___X", "unknown section; the sections are kafka, registry, "),
+    ],
+)
+def test_a_variable_of_no_section_is_told_without_its_value(
+    variable: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "canary")
+    with pytest.raises(UsageError, match=re.escape(f"  {variable}: {told}")) as caught:
+        load_settings()
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        (
+            "STREAMPROC_FLOW__DRIAN_S",
+            "flow.drian_s (STREAMPROC_FLOW__DRIAN_S): unknown setting; did you mean flow.drain_s?",
+        ),
+        ("STREAMPROC_FLOW__QQQ", "flow.qqq (STREAMPROC_FLOW__QQQ): unknown setting"),
+    ],
+)
+def test_an_unknown_setting_is_told_with_the_one_that_was_meant(
+    variable: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "canary")
+    with pytest.raises(UsageError, match=re.escape(told) + "$") as caught:
+        load_settings()
+    assert "canary" not in str(caught.value)
+
+
+def test_the_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMPROC_PORT_9464_TCP_ADDR", "10.0.0.1")
+    monkeypatch.setenv("OTHER_FLOWW__X", "1")
+    load_settings()

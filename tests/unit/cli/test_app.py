@@ -145,6 +145,27 @@ def test_impossible_settings_are_exit_code_2_and_name_the_setting(
     assert "kafka.delivery" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["status", "results"])
+def test_a_variable_of_no_section_is_exit_code_2(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMPROC_FLOWW__DRAIN_S", "canary")
+    done = run.invoke(app, [command])
+    assert done.exit_code == 2
+    assert "STREAMPROC_FLOWW__DRAIN_S" in done.stderr
+    assert "canary" not in done.output
+
+
+@pytest.mark.parametrize("command", ["up", "down", "status"])
+@pytest.mark.parametrize("folder", ["/proc/x", "/dev/null/x", "/dev/null", "x" * 300])
+def test_a_state_folder_that_cannot_be_is_one_line_and_exit_code_2(
+    command: str, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMPROC_LOCAL__STATE_DIR", folder)
+    done = run.invoke(app, [command])
+    assert done.exit_code == 2, done.output
+    assert "STREAMPROC_LOCAL__STATE_DIR" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_the_worker_tells_even_impossible_settings_as_a_line_of_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMPROC_KAFKA__DELIVERY", "perhaps")
     done = subprocess.run([sys.executable, "-m", "streamproc", "worker"], capture_output=True, text=True, check=False)

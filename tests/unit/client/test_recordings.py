@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from pydantic import SecretStr
 
 from streamproc.client import RecordingClient
-from streamproc.errors import Cause, DependencyDownError, StoreError, UsageError
+from streamproc.errors import DependencyDownError, UsageError
 from streamproc.kafka.publisher import DeliveryError
 from streamproc.records.avro import decode, parse_writer, schema_of, unframe
 from streamproc.records.recording import RecordingEvent, event_from_avro
@@ -229,14 +229,30 @@ def answering(status: str) -> Answer:
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [("503 Service Unavailable", DependencyDownError), ("403 Forbidden", StoreError)]
+    ("status", "error"), [("503 Service Unavailable", DependencyDownError), ("403 Forbidden", UsageError)]
 )
 def test_what_is_not_stored_is_not_announced(world: World, status: str, error: type[Exception]) -> None:
     world.store.answer = answering(status)
-    with RecordingClient(world.settings) as client, pytest.raises(error) as caught:
+    with RecordingClient(world.settings) as client, pytest.raises(error):
         client.publish(BODY)
-    if isinstance(caught.value, StoreError):
-        assert caught.value.cause is Cause.DENIED
+    assert world.registry.requests == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        ("403 Forbidden", "SignatureDoesNotMatch"),
+        ("403 Forbidden", "InvalidAccessKeyId"),
+        ("404 Not Found", "NoSuchBucket"),
+        ("400 Bad Request", "InvalidBucketName"),
+    ],
+)
+def test_a_wrong_bucket_or_secret_is_one_line_with_what_to_do(world: World, status: str, code: str) -> None:
+    world.store.answer = lambda peer, _: peer.respond(status, f"<Error><Code>{code}</Code></Error>".encode())
+    with RecordingClient(world.settings) as client, pytest.raises(UsageError, match=code) as caught:
+        client.publish(BODY)
+    assert "check storage.bucket, storage.access_key and storage.secret_key" in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert world.registry.requests == []
 
 
