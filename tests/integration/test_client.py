@@ -10,8 +10,10 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from minio import Minio
+from pydantic import SecretStr
 
 from streamproc.client import RecordingClient
+from streamproc.errors import UsageError
 from streamproc.settings import Settings
 from streamproc.wiring import prepare
 
@@ -70,3 +72,15 @@ def test_what_is_published_is_read_by_anybody(ready: Settings, tmp_path: Path) -
     finally:
         response.close()
         response.release_conn()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [({"bucket": "never-made"}, "NoSuchBucket"), ({"secret_key": SecretStr("wrong-secret")}, "SignatureDoesNotMatch")],
+)
+def test_a_wrong_bucket_or_secret_is_told_as_wrong_settings(
+    ready: Settings, wrong: dict[str, object], code: str
+) -> None:
+    settings = ready.model_copy(update={"storage": ready.storage.model_copy(update=wrong)})
+    with RecordingClient(settings) as client, pytest.raises(UsageError, match=rf"{code}.*check storage\.bucket"):
+        client.publish(b"RIFF", name="call.wav")
