@@ -9,7 +9,6 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -17,6 +16,7 @@ import pytest
 
 from streamproc.local.stack import Stack, down, status, up
 from streamproc.settings import Settings
+from tests.programs import kill
 
 INTERRUPTED = """
 import sys
@@ -61,17 +61,6 @@ def pids(stack: Stack) -> dict[str, int]:
     return {server.name: server.pid for server in stack.servers if server.pid}
 
 
-def kill(stack: Stack, name: str) -> None:
-    """SIGKILL a server and see it gone: until then it still answers, and `up` would rightly keep it."""
-    process = psutil.Process(pids(stack)[name])
-    process.kill()
-    deadline = time.monotonic() + 10
-    with suppress(psutil.NoSuchProcess):
-        while process.status() != psutil.STATUS_ZOMBIE:
-            assert time.monotonic() < deadline, f"{name} outlives its SIGKILL"
-            time.sleep(0.01)
-
-
 def register(settings: Settings, subject: str) -> int:
     request = urllib.request.Request(  # noqa: S310  # an address of our own server
         f"{settings.registry.url}/subjects/{subject}/versions",
@@ -96,7 +85,7 @@ def test_up_again_keeps_every_server(running: Stack) -> None:
 
 @pytest.mark.parametrize("victim", ["kafka", "registry", "redis", "minio"])
 def test_up_brings_back_just_the_server_that_was_killed(running: Stack, victim: str) -> None:
-    kill(running, victim)
+    kill(pids(running)[victim])
     again = up(running.settings, unheard, nothing)
     assert again.started == {victim}
     assert again.settings == running.settings
@@ -106,7 +95,7 @@ def test_up_brings_back_just_the_server_that_was_killed(running: Stack, victim: 
 def test_schema_ids_survive_a_killed_registry(running: Stack) -> None:
     subject = f"s{uuid.uuid4().hex}"
     number = register(running.settings, subject)
-    kill(running, "registry")
+    kill(pids(running)["registry"])
     again = up(running.settings, unheard, nothing)
     assert register(again.settings, subject) == number
     assert register(again.settings, f"s{uuid.uuid4().hex}") != number

@@ -1,8 +1,6 @@
 """Up, down and status, on small real servers."""
 
 import errno
-import os
-import signal
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -20,6 +18,7 @@ from streamproc.local.stack import Stack, down, status, up
 from streamproc.local.state import Running, State
 from streamproc.local.toolbox import Toolbox
 from streamproc.settings import LocalSettings, Settings, load_settings
+from tests.programs import kill
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ def test_a_second_up_keeps_what_runs(session: Session) -> None:
 
 def test_only_a_killed_server_is_started_again_at_its_old_address(session: Session) -> None:
     first = session.up(Web(), SECOND)
-    os.kill(pids(first)[0], signal.SIGKILL)
+    kill(pids(first)[0])
     second = session.up(Web(), SECOND)
     assert second.started == {"registry"}
     assert pids(second)[1] == pids(first)[1]
