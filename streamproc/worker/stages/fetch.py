@@ -123,13 +123,11 @@ class Fetch:
     def _judge(self, admitted: Admitted, error: StoreError, now: Instant) -> None:
         verdict, reason = STORE_CAUSES[error.cause]
         if verdict is Verdict.POISON_WHEN_OLD:
+            # A missing object says nothing against the store, whatever it says about the record.
             age_ms = now.wall_ms - admitted.taken.attempt.first_seen_ms
-            young = age_ms < 1000 * self._settings.storage.young_s
-            verdict = Verdict.TRANSIENT if young else Verdict.POISON
-            if young:
-                # A missing object says nothing against the store.
-                self.fail(admitted.taken, TransientError(reason, Stage.FETCH, error.detail))
-                return
+            kind = TransientError if age_ms < 1000 * self._settings.storage.young_s else PoisonError
+            self.fail(admitted.taken, kind(reason, Stage.FETCH, error.detail))
+            return
         if verdict is Verdict.POISON:
             self.fail(admitted.taken, PoisonError(reason, Stage.FETCH, error.detail))
             return

@@ -40,7 +40,7 @@ class Lookup:
         self._leaders: dict[str, Fetched] = {}
         self._waiting: dict[str, list[Fetched]] = {}
         self._reading = False
-        self._to_read: dict[str, Fetched] = {}
+        self._to_read: list[str] = []
         self._to_write: dict[str, Analysis] = {}
         self._writing = False
         self.inbox: deque[Fetched] = deque()
@@ -104,7 +104,7 @@ class Lookup:
             if self._shared is None:
                 self._miss(fetched, now)
             else:
-                self._to_read[fetched.key] = fetched
+                self._to_read.append(fetched.key)
 
     def _read(self, now: Instant) -> bool:
         answers = self._reads.take()
@@ -121,7 +121,7 @@ class Lookup:
                 else:
                     self.dropped(leader)
         if self._to_read and not self._reading and self._shared is not None:
-            keys, self._to_read = tuple(self._to_read), {}
+            keys, self._to_read = tuple(self._to_read), []
             self._reading = True
             self._reads.submit(keys, partial(self._shared.get_many, keys))
             return True
