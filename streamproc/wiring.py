@@ -32,6 +32,7 @@ from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Metrics
 from streamproc.worker.ports import Assignments, Sink, Source
 from streamproc.worker.runtime import Parts, Runtime, stop_on_signals
+from streamproc.worker.threads import ThreadHost
 
 log = get_log(__name__)
 
@@ -109,6 +110,7 @@ def build_worker(settings: Settings, slot: Slot, clock: Clock, metrics: Metrics,
             shared=shared,
             slot=str(slot.number),
         ),
+        ThreadHost(),
         clock,
         metrics,
     )

@@ -4,7 +4,6 @@ Its one exception is a revoke, where the group waits for us anyway: there it wai
 is on the device or committing.
 """
 
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from streamproc.settings import FlowSettings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Dependency, Metrics, Rebalance
-from streamproc.worker.calls import Wake
 from streamproc.worker.core.ownership import Ownership
 from streamproc.worker.core.retry import Polled
+from streamproc.worker.host import Flag, Host, Running, Wake
 from streamproc.worker.ports import Assignments, Source
 
 log = get_log(__name__)
@@ -41,7 +40,7 @@ class Revoking:
     """These partitions go once ``settled`` is set, or the drain budget is spent."""
 
     partitions: tuple[TopicPartition, ...]
-    settled: threading.Event
+    settled: Flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +61,7 @@ class Poller:
         flow: FlowSettings,
         open_source: Callable[[Assignments], Source],
         ownership: Ownership,
+        host: Host,
         wake: Wake,
         clock: Clock,
         metrics: Metrics,
@@ -69,28 +69,29 @@ class Poller:
         self._flow = flow
         self._open_source = open_source
         self._ownership = ownership
+        self._host = host
         self._wake = wake
         self._clock = clock
         self._metrics = metrics
         self._source: Source | None = None
         self._revoke_s = flow.drain_s
-        self._draining = threading.Event()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="poll", daemon=True)
+        self._draining = host.flag()
+        self._closing = host.flag()
+        self._thread: Running | None = None
         self.news: deque[News] = deque()
-        self.room = threading.Event()
+        self.room = host.flag()
         self.not_due: frozenset[TopicPartition] = frozenset()
         """Lane partitions to keep paused; replaced whole by the loop, read here."""
         self.error: Exception | None = None
 
     def start(self) -> None:
         """Join the group."""
-        self._thread.start()
+        self._thread = self._host.start("poll", self._run)
 
     @property
     def running(self) -> bool:
         """Whether the thread lives."""
-        return self._thread.is_alive()
+        return self._thread is not None and self._thread.is_alive()
 
     @property
     def trouble(self) -> str | None:
@@ -127,7 +128,7 @@ class Poller:
         """Wait inside the drain budget for what can still be committed, then let go."""
         self._metrics.rebalances[Rebalance.REVOKED].inc()
         began = self._clock.monotonic()
-        settled = threading.Event()
+        settled = self._host.flag()
         self._tell(Revoking(tuple(partitions), settled))
         in_time = self._await(settled, began + self._revoke_s)
         self._ownership.drop(partitions)
@@ -138,7 +139,7 @@ class Poller:
         else:
             log.warning("partitions revoked with work unfinished", count=len(partitions), seconds=seconds)
 
-    def _await(self, settled: threading.Event, until: float) -> bool:
+    def _await(self, settled: Flag, until: float) -> bool:
         """Wait, serving the commit thread meanwhile: what is waited for may need the consumer that this thread owns."""
         while not settled.wait(SERVE_S):
             if self._source is not None:

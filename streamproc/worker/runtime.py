@@ -1,6 +1,5 @@
 """The runtime: the only owner of threads, processes and signals of a worker."""
 
-import select
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -15,8 +14,9 @@ from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Metrics
-from streamproc.worker.calls import PooledCalls, Threads, Wake
+from streamproc.worker.calls import PooledCalls
 from streamproc.worker.core.ownership import Ownership
+from streamproc.worker.host import Executor, Host
 from streamproc.worker.pipeline import Pipeline, World
 from streamproc.worker.poller import Arrived, Gone, Poller, Revoking
 from streamproc.worker.ports import (
@@ -58,14 +58,15 @@ class Parts:
 class Runtime:
     """One worker: ``run`` returns when it was asked to stop and has drained, or raises what ended it."""
 
-    def __init__(self, settings: Settings, parts: Parts, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, parts: Parts, host: Host, clock: Clock, metrics: Metrics) -> None:
         self._settings = settings
         self._parts = parts
         self._clock = clock
         self._metrics = metrics
-        self._wake = Wake()
+        self._host = host
+        self._wake = host.wake()
         self._ownership = Ownership()
-        self._poller = Poller(settings.flow, parts.open_source, self._ownership, self._wake, clock, metrics)
+        self._poller = Poller(settings.flow, parts.open_source, self._ownership, host, self._wake, clock, metrics)
         self._pipeline: Pipeline | None = None
         self._identity: ModelIdentity | None = None
         self._revoking: list[Revoking] = []
@@ -129,16 +130,20 @@ class Runtime:
 
     def run(self) -> None:
         """Start everything, work until ``stop``, stop everything. Raises FatalError and other StreamprocErrors."""
-        flow = self._settings.flow
+        flow, host = self._settings.flow, self._host
         with ExitStack() as stack:
             stack.callback(self._parts.arena.close)
             self._parts.device.start()
             stack.callback(self._parts.device.close)
             self._parts.decoders.start(self._clock.monotonic())
             stack.callback(self._parts.decoders.close)
-            commit, io, tier = Threads("commit", 1), Threads("io", flow.io_threads), Threads("tier", 1)
-            for threads in (commit, io, tier):
-                stack.callback(threads.close)
+            commit, io, tier = (
+                host.executor("commit", 1),
+                host.executor("io", flow.io_threads),
+                host.executor("tier", 1),
+            )
+            for executor in (commit, io, tier):
+                stack.callback(executor.close)
             stack.callback(self._parts.sink.close)
             stack.callback(self._let_go)
             self._warm_up(commit)
@@ -148,7 +153,7 @@ class Runtime:
             self._poller.start()
             self._work(self._pipeline)
 
-    def _build(self, commit: Threads, io: Threads, tier: Threads) -> Pipeline:
+    def _build(self, commit: Executor, io: Executor, tier: Executor) -> Pipeline:
         parts, wake = self._parts, self._wake
         world = World(
             codec=parts.codec,
@@ -174,7 +179,7 @@ class Runtime:
             raise RuntimeError("the pipeline needs to know the network")
         return Pipeline(self._settings, world, self._identity, parts.slot, self._ownership, self._metrics)
 
-    def _warm_up(self, commit: Threads) -> None:
+    def _warm_up(self, commit: Executor) -> None:
         """Load the network and reach the broker; nothing is taken from the group before both are done."""
         opening: PooledCalls[str, None] = PooledCalls(commit, self._wake)
         opening.submit("sink", self._parts.sink.open)
@@ -249,11 +254,7 @@ class Runtime:
 
     def _sleep(self) -> None:
         self._stepped_at = self._clock.monotonic()
-        poll = select.poll()
-        for descriptor in (self._wake.fileno(), self._parts.device.fileno(), *self._parts.decoders.filenos()):
-            poll.register(descriptor, select.POLLIN)
-        poll.poll(TICK_S * 1000)
-        self._wake.clear()
+        self._wake.sleep(TICK_S, (self._parts.device.fileno(), *self._parts.decoders.filenos()))
 
     def _let_go(self) -> None:
         """Whatever ended the loop: nobody waits for it any more, and the group is left."""

@@ -19,9 +19,9 @@ from streamproc.testing.harness import DictTier
 from streamproc.testing.sink import MemorySink
 from streamproc.testing.source import MemorySource
 from streamproc.testing.store import MemoryStore
-from streamproc.worker.calls import Wake
 from streamproc.worker.ports import Assignments, Source
 from streamproc.worker.runtime import Parts, Runtime
+from streamproc.worker.threads import EventWake, ThreadHost
 
 IN = "audio.recordings"
 
@@ -52,7 +52,7 @@ class Device(FakeDevice):
 
     def __init__(self, arena: Arena) -> None:
         super().__init__(arena)
-        self._wake = Wake()
+        self._wake = EventWake()
 
     def start(self) -> None:
         pass
@@ -110,7 +110,7 @@ def start() -> Iterator[Callable[..., Running]]:
         parts = Parts(
             arena, decoders, device, open_source, kept, JsonEvents(), JsonRows(), store, DictTier(), None, "0"
         )
-        runtime = Runtime(settings, parts, SystemClock(), Metrics())
+        runtime = Runtime(settings, parts, ThreadHost(), SystemClock(), Metrics())
         one = Running(runtime, kept, store, device, decoders, sources)
 
         def run() -> None:
