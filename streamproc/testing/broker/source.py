@@ -1,0 +1,274 @@
+"""The input topics as ``KafkaSource`` shows them, over the broker in memory."""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from streamproc.errors import FatalError
+from streamproc.records.record import CommitOffset, Record, TopicPartition
+from streamproc.testing.broker.broker import MemoryBroker
+from streamproc.testing.broker.errors import BrokerUnavailable, RefusedError
+from streamproc.testing.broker.membership import Change, Task
+from streamproc.testing.broker.reader import Reader
+from streamproc.testing.broker.values import GroupMetadata
+from streamproc.worker.ports import Assignments
+
+_AGAIN_S = 0.2
+"""Between tries to learn where to start."""
+_TURN_S = 0.01
+"""How often another thread looks whether the polling one has committed for it."""
+_PREFETCH = 1024
+_NO_BROKER = "no broker answers"
+_TOO_LATE = "max.poll.interval.ms exceeded"
+
+
+class _Request:
+    __slots__ = ("done", "error", "offsets")
+
+    def __init__(self, offsets: Sequence[CommitOffset]) -> None:
+        self.offsets = tuple(offsets)
+        self.done = False
+        self.error: RefusedError | BrokerUnavailable | None = None
+
+
+class BrokerSource:
+    """One member of ``group``, with a life of its own: ``die``, ``freeze`` and ``thaw`` are what happens to it.
+
+    ``sleep`` lets time pass and others run. ``point`` is called with ``poll``, ``assign``, ``revoke`` and
+    ``metadata`` where others may come in between; at ``poll`` and ``assign`` it may raise BrokerUnavailable.
+    """
+
+    def __init__(
+        self,
+        broker: MemoryBroker,
+        topics: Sequence[str],
+        group: str,
+        assignments: Assignments,
+        *,
+        max_poll_interval_s: float,
+        sleep: Callable[[float], None],
+        point: Callable[[str], None],
+        start_budget_s: float = 45,
+    ) -> None:
+        self._broker = broker
+        self._assignments = assignments
+        self._sleep = sleep
+        self._point = point
+        self._start_budget_s = start_budget_s
+        self._readers: dict[TopicPartition, Reader] = {}
+        self._wanted_paused: frozenset[TopicPartition] = frozenset()
+        self._commits: deque[_Request] = deque()
+        self._polling = False
+        self._trouble: str | None = None
+        self._turn = 0
+        self._membership = broker.join(group, topics, max_poll_interval_s)
+        self._metadata = self._membership.metadata()
+
+    # --- the port ----------------------------------------------------------------------------------------------------
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps records from coming just now; None when nothing does."""
+        return self._trouble
+
+    @property
+    def owned(self) -> frozenset[TopicPartition]:
+        """The partitions that are ours."""
+        return frozenset(self._readers)
+
+    @property
+    def at_end(self) -> frozenset[TopicPartition]:
+        """Owned partitions whose last record was taken."""
+        return frozenset(p for p, reader in self._readers.items() if reader.at_end(self._broker.log(p)))
+
+    @property
+    def member_id(self) -> str:
+        """The name under which the coordinator knows us now."""
+        return self._membership.member_id
+
+    def poll(self, most: int, timeout_s: float) -> Sequence[Record]:
+        """Up to ``most`` records, whatever arrived within ``timeout_s``. Runs the assignment callbacks.
+
+        Raises FatalError when the offsets are beyond repair, naming what was lost.
+        """
+        self.serve()
+        self._polling = True
+        self._membership.poll_begins()
+        try:
+            records = self._consume(most, self._broker.act() + timeout_s)
+        finally:
+            self._polling = False
+            self._membership.poll_ends()
+        self._metadata = self._membership.metadata()
+        return records
+
+    def pause(self, partitions: frozenset[TopicPartition]) -> None:
+        """Make exactly this set paused, of those owned; re-applied after each assignment."""
+        self._wanted_paused = partitions
+        for partition, reader in self._readers.items():
+            if reader.paused != (partition in partitions):
+                reader.pause(paused=not reader.paused)
+
+    def group_metadata(self) -> GroupMetadata:
+        """The member's identity for a transaction, as of the last poll."""
+        self._point("metadata")
+        return self._metadata
+
+    def commit(self, offsets: Sequence[CommitOffset]) -> None:
+        """Commit without a transaction. Raises RefusedError or BrokerUnavailable.
+
+        The polling thread does it: while that one is in a poll, the caller waits for its next ``poll`` or ``serve``.
+        """
+        request = _Request(offsets)
+        self._commits.append(request)
+        if not self._polling:
+            self.serve()
+        while not request.done:
+            self._sleep(_TURN_S)
+        if request.error is not None:
+            raise request.error
+
+    def serve(self) -> None:
+        """Do what other threads asked of the consumer."""
+        while self._commits:
+            request = self._commits.popleft()
+            try:
+                self._broker.commit_offsets(self._membership.metadata(), request.offsets)
+            except (RefusedError, BrokerUnavailable) as error:
+                request.error = error
+            request.done = True
+
+    def close(self) -> None:
+        """Leave the group; revokes what is owned."""
+        self._broker.act()
+        task = self._membership.next_task()
+        lost = task is not None and task.change is Change.LOST
+        owned = tuple(self._readers)
+        if owned:
+            self._run(Task(Change.LOST if lost else Change.REVOKE, owned))
+        self._membership.leave()
+
+    # --- what becomes of the process ---------------------------------------------------------------------------------
+
+    def die(self) -> None:
+        """Vanish without a word; the group finds out when the session ends."""
+        self._membership.die()
+
+    def freeze(self) -> None:
+        """Stand still: no heartbeats, and nobody may call anything until ``thaw``."""
+        self._membership.freeze()
+
+    def thaw(self) -> None:
+        """Go on where it stood, with what was fetched and owned then."""
+        self._membership.thaw()
+
+    def rewind(self, partition: TopicPartition, by: int) -> None:
+        """Let the client deliver the last ``by`` offsets again, as it can after a resume."""
+        if partition in self._readers:
+            self._readers[partition].rewind(by)
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _consume(self, most: int, until: float) -> list[Record]:
+        reached = self._reach()
+        self._call_back()
+        records = self._take(most, reached=reached)
+        if len(records) < most:
+            left = until - self._broker.act()
+            if left > 0:
+                self._sleep(left)
+            readers = dict(self._readers)
+            self._call_back()
+            # Taken before a callback of the same call gave the partition away, if only to get it back.
+            gone = [p for p, reader in readers.items() if self._readers.get(p) is not reader]
+            if gone:
+                records = [record for record in records if record.source not in gone]
+            records += self._take(most - len(records), reached=reached)
+        return records
+
+    def _reach(self) -> bool:
+        """Whether this poll gets anything of the broker."""
+        try:
+            self._point("poll")
+        except BrokerUnavailable:
+            self._trouble = _NO_BROKER
+            return False
+        return True
+
+    def _take(self, most: int, *, reached: bool) -> list[Record]:
+        self._broker.act()
+        if self._broker.down:
+            self._trouble = _NO_BROKER
+        elif reached:
+            for partition, reader in self._readers.items():
+                if not reader.fetch(self._broker.log(partition), _PREFETCH):
+                    raise self._out_of_range(partition, reader.position)
+            if self._trouble == _NO_BROKER:
+                self._trouble = None
+        readers = list(self._readers.values())
+        self._turn += 1
+        records: list[Record] = []
+        for place in range(len(readers)):
+            if len(records) >= most:
+                break
+            records += readers[(self._turn + place) % len(readers)].take(most - len(records))
+        if records and self._trouble == _TOO_LATE:
+            self._trouble = None
+        return records
+
+    def _out_of_range(self, partition: TopicPartition, offset: int) -> FatalError:
+        return FatalError(
+            f"{partition} was to be read from offset {offset}, which is not there: its first record is now "
+            f"{self._broker.log(partition).start}. Records were deleted before they were read, or the topic was made "
+            "anew. Commit an offset for the group explicitly to accept the loss"
+        )
+
+    def _call_back(self) -> None:
+        """Make the callbacks that are due."""
+        self._broker.act()
+        if self._membership.exceeded:
+            self._membership.exceeded = False
+            self._trouble = _TOO_LATE
+        while (task := self._membership.next_task()) is not None:
+            self._membership.begin(task)
+            self._run(task)
+            self._membership.finish(task)
+
+    def _run(self, task: Task) -> None:
+        partitions = list(task.partitions)
+        if task.change is Change.ASSIGN:
+            self._assign(partitions)
+        elif task.change is Change.REVOKE:
+            self._point("revoke")
+            self._assignments.revoked(partitions)
+            self._forget(partitions)
+            self._point("revoke")
+        elif partitions:
+            self._assignments.lost(partitions)
+            self._forget(partitions)
+
+    def _assign(self, partitions: Sequence[TopicPartition]) -> None:
+        starts: Mapping[TopicPartition, CommitOffset] = self._read_starts(partitions) if partitions else {}
+        for partition, start in starts.items():
+            self._readers[partition] = Reader(start.offset)
+        self.pause(self._wanted_paused)
+        self._metadata = self._membership.metadata()
+        self._assignments.assigned(starts)
+
+    def _read_starts(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, CommitOffset]:
+        end = self._broker.act() + self._start_budget_s
+        group = self._metadata.group
+        while True:
+            try:
+                self._point("assign")
+                return {TopicPartition(s.topic, s.partition): s for s in self._broker.fetch_offsets(group, partitions)}
+            except (RefusedError, BrokerUnavailable) as error:
+                if self._broker.act() >= end:
+                    names = ", ".join(map(str, partitions))
+                    raise FatalError(
+                        f"where to start {names} was not learned in {self._start_budget_s:g} s: {error}"
+                    ) from error
+            self._sleep(_AGAIN_S)
+
+    def _forget(self, partitions: Sequence[TopicPartition]) -> None:
+        for partition in partitions:
+            self._readers.pop(partition, None)
