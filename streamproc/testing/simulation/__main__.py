@@ -1,0 +1,116 @@
+"""``python -m streamproc.testing.simulation``: play seeds, or one of them with its history."""
+
+import json
+import logging
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from streamproc.testing.simulation.report import Run, write_report
+from streamproc.testing.simulation.simulation import Found, simulate
+from streamproc.testing.simulation.tally import Tally, tally
+
+_CHUNK = 200
+_FAILED = 1
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def main(
+    seed: Annotated[int | None, typer.Option(min=0, help="Play this seed alone and show its history.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds to play.")] = 20_000,
+    first: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
+    processes: Annotated[int, typer.Option(min=1, help="How many to play at a time.")] = os.cpu_count() or 1,
+    floor: Annotated[int, typer.Option(min=0, help="How often each fault must strike at each point.")] = 1,
+    report: Annotated[Path | None, typer.Option(help="Write a report to this file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write what was found as JSON.")] = False,  # noqa: FBT002  # a flag
+) -> None:
+    """Play schedules of whole workers against the guarantees; exits with 1 when one does not hold.
+
+    A seed decides everything: what is announced, which fault strikes where, which thread goes next. So a seed that
+    fails here fails anywhere, and ``--seed`` shows what happened in it.
+    """
+    _be_silent()
+    if seed is not None:
+        raise typer.Exit(_show(seed))
+    began = time.monotonic()
+    total = Tally()
+    for part in _play(first, seeds, processes, quiet=as_json):
+        total.join(part)
+    run = Run(first, processes, time.monotonic() - began, total)
+    if report is not None:
+        write_report(report, run, floor)
+    print(json.dumps(total.as_json(floor)) if as_json else _text(run, floor))  # noqa: T201  # the answer
+    raise typer.Exit(_FAILED if total.failed or total.below(floor) else 0)
+
+
+def _play(first: int, seeds: int, processes: int, *, quiet: bool) -> Iterator[Tally]:
+    chunks = [(start, min(_CHUNK, first + seeds - start)) for start in range(first, first + seeds, _CHUNK)]
+    bar = Progress(
+        TextColumn("seeds"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=quiet,
+    )
+    with bar, multiprocessing.get_context("fork").Pool(processes) as pool:
+        task = bar.add_task("seeds", total=seeds)
+        for part in pool.imap_unordered(_chunk, chunks):
+            bar.advance(task, part.seeds)
+            yield part
+
+
+def _chunk(chunk: tuple[int, int]) -> Tally:
+    start, count = chunk
+    return tally(simulate(seed) for seed in range(start, start + count))
+
+
+def _show(seed: int) -> int:
+    found = simulate(seed, lambda at, what: print(f"{at:9.4f}  {what}"))  # noqa: T201  # the history
+    print(_one(found))  # noqa: T201  # the answer
+    return _FAILED if found.violation else 0
+
+
+def _one(found: Found) -> str:
+    verdict = found.violation or "every guarantee held"
+    return f"seed {found.seed}: {verdict} ({found.transactions} commits, {found.virtual_s:.2f} s, {found.digest[:16]})"
+
+
+def _text(run: Run, floor: int) -> str:
+    found = run.tally.as_json(floor)
+    lines = [
+        f"{found['seeds']:,} seeds in {run.seconds:,.1f} s: {found['failed']:,} broke a guarantee",
+        f"{found['transactions']:,} commits checked, {found['faults']:,} faults struck",
+        f"{found['pairs_reached']} of {found['pairs']} pairs of fault and point, the rarest {found['fewest']:,} times",
+        *(f"not reached {floor} times: {pair}" for pair in found["below_floor"]),
+        *(f"seed {seed}: {violation}" for seed, violation in run.tally.failures),
+    ]
+    if run.tally.failures:
+        lines.append(f"play it again: make simulate SEED={run.tally.failures[0][0]}")
+    return "\n".join(lines)
+
+
+def _be_silent() -> None:
+    """The workers' own log says nothing that the history does not, a million times."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL), cache_logger_on_first_use=True
+    )
+
+
+if __name__ == "__main__":
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        # Sets of text are walked in an order that differs between processes otherwise: a seed must decide everything.
+        again = [sys.executable, "-m", "streamproc.testing.simulation", *sys.argv[1:]]
+        os.execve(sys.executable, again, {**os.environ, "PYTHONHASHSEED": "0"})  # noqa: S606  # ourselves
+    app()

@@ -1,0 +1,303 @@
+"""The worker's neighbours in virtual time: each gives way at its point, takes a while, and can fail there."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from streamproc.arena import Arena, StaleLeaseError
+from streamproc.errors import Cause, DependencyDownError, Reason, StoreError, TierError
+from streamproc.records.analysis import Analysis
+from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
+from streamproc.records.decoding import DecodeFailed, DecodeJob
+from streamproc.records.stored import StoredObject
+from streamproc.testing.codec import JsonEvents
+from streamproc.testing.decoders import FakeDecoders
+from streamproc.testing.device import IDENTITY, fake_scores
+from streamproc.testing.simulation.fault import Point
+from streamproc.testing.store import MemoryStore
+from streamproc.testing.tier import MemorySharedTier
+
+
+class TimedOut(Exception):  # noqa: N818  # what happened, not an error of the simulator
+    """What was asked at a point does not answer in time."""
+
+
+class Place(Protocol):
+    """What a neighbour sees of the process that it serves."""
+
+    def visit(self, point: Point) -> None:
+        """Let others come in between, or a fault strike. Raises TimedOut when that is the fault."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Take a while."""
+        ...
+
+    def takes(self) -> float:
+        """How long something takes that is usually quick, drawn anew each time (seconds)."""
+        ...
+
+    def spawn(self, name: str, run: Callable[[], None]) -> object:
+        """Do something beside the worker's own threads."""
+        ...
+
+    def wake(self) -> None:
+        """Say that there is something to take."""
+        ...
+
+
+class SimulatedStore:
+    """An object store over one that all workers share.
+
+    ``failures`` says how often gets of a key still fail, ``hurt`` how often they did, for whatever reason.
+    """
+
+    def __init__(self, inner: MemoryStore, failures: dict[str, int], hurt: Counter[str], place: Place) -> None:
+        self._inner = inner
+        self._failures = failures
+        self._hurt = hurt
+        self._place = place
+
+    def get(self, bucket: str, key: str, version_id: str | None, most: int) -> StoredObject:
+        """Fetch an object. Raises StoreError."""
+        try:
+            self._visit(Point.FETCH)
+            self._fail(key)
+            return self._inner.get(bucket, key, version_id, most)
+        except StoreError:
+            self._hurt[key] += 1
+            raise
+
+    def put(self, bucket: str, key: str, body: bytes, content_type: str, /) -> object:
+        """Store an object. Raises StoreError."""
+        self._visit(Point.ASSEMBLE)
+        return self._inner.put(bucket, key, body, content_type)
+
+    def _fail(self, key: str) -> None:
+        if self._failures.get(key, 0) > 0:
+            self._failures[key] -= 1
+            raise StoreError(Cause.SERVER_ERROR, f"{key}: injected")
+
+    def probe(self) -> None:
+        """The canary. Raises StoreError."""
+        self._place.sleep(self._place.takes())
+        self._inner.probe()
+
+    def _visit(self, point: Point) -> None:
+        try:
+            self._place.visit(point)
+        except TimedOut as error:
+            raise StoreError(Cause.TIMEOUT, "injected") from error
+        self._place.sleep(self._place.takes())
+
+
+class SimulatedTier:
+    """A shared tier over one that all workers share."""
+
+    def __init__(self, inner: MemorySharedTier, place: Place) -> None:
+        self._inner = inner
+        self._place = place
+
+    def get_many(self, keys: Sequence[str]) -> Mapping[str, Analysis]:
+        """What is known. Raises TierError."""
+        self._visit(Point.LOOKUP)
+        return self._inner.get_many(keys)
+
+    def put_many(self, analyses: Mapping[str, Analysis]) -> None:
+        """Remember. Raises TierError."""
+        self._visit(Point.REMEMBER)
+        self._inner.put_many(analyses)
+
+    def _visit(self, point: Point) -> None:
+        try:
+            self._place.visit(point)
+        except TimedOut as error:
+            raise TierError("injected") from error
+
+
+@dataclass(slots=True)
+class Registry:
+    """What all workers' codecs ask."""
+
+    down: bool = False
+
+
+class SimulatedEvents(JsonEvents):
+    """A codec that has asked for nothing yet."""
+
+    def __init__(self, registry: Registry, place: Place) -> None:
+        super().__init__()
+        self._asked.clear()
+        self._registry = registry
+        self._place = place
+
+    def resolve(self, value: bytes) -> None:
+        """Ask. Raises DependencyDownError."""
+        try:
+            self._place.visit(Point.ADMIT)
+        except TimedOut as error:
+            raise DependencyDownError("registry", "injected") from error
+        self.down = self._registry.down
+        super().resolve(value)
+
+
+class SimulatedDecoders(FakeDecoders):
+    """Decoder children that take a while, and can die of a job."""
+
+    sandbox = "full"
+
+    def __init__(self, arena: Arena, hurt: Counter[bytes], place: Place) -> None:
+        super().__init__(arena)
+        self._hurt = hurt
+        self._place = place
+        self._decoding: dict[int, bytes] = {}
+        self.restarts = 0
+
+    def start(self, now: float) -> None:
+        """Nothing to spawn."""
+
+    def filenos(self) -> tuple[int, ...]:
+        """None: they wake the worker themselves."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+    def idle(self) -> int:
+        """Children without a job."""
+        return super().idle() - len(self._decoding)
+
+    def submit(self, job: DecodeJob) -> None:
+        """Start a job."""
+        self._decoding[job.job] = job.body
+        self._place.spawn("decoder", lambda: self._decode(job))
+
+    def cancel(self, job: int) -> None:
+        """Stop a job."""
+        if job in self._decoding:
+            del self._decoding[job]
+        else:
+            super().cancel(job)
+
+    def die_all(self) -> None:
+        """Lose every job."""
+        self.restarts += 1
+        for job in [*self._decoding, *self._jobs]:
+            self._lose(job)
+        self._place.wake()
+
+    def _decode(self, job: DecodeJob) -> None:
+        try:
+            self._place.visit(Point.PREPARE)
+        except TimedOut:
+            if job.job in self._decoding:
+                self._lose(job.job)
+                self._place.wake()
+            return
+        self._place.sleep(self._place.takes())
+        if job.job in self._decoding:
+            del self._decoding[job.job]
+            super().submit(job)
+            self._place.wake()
+
+    def _lose(self, job: int) -> None:
+        if job in self._decoding:
+            self._hurt[self._decoding.pop(job)] += 1
+            self._events.append(DecodeFailed(job, Reason.DECODE_FAILED, "the decoder was killed", transient=True))
+        else:
+            self._hurt[self._jobs[job].body] += 1
+            self.die(job)
+
+
+class SimulatedDevice:
+    """A device process that loads, computes one batch after the other, and can die of one."""
+
+    def __init__(self, arena: Arena, place: Place) -> None:
+        self._arena = arena
+        self._place = place
+        self._queue: list[tuple[int, Sequence[SegmentHandle]]] = []
+        self._events: list[DeviceEvent] = []
+        self._life = 0
+        self._busy = False
+        self._loaded = False
+
+    def start(self) -> None:
+        """Load the network."""
+        self._place.spawn("device", self._load)
+
+    def fileno(self) -> int:
+        """None: it wakes the worker itself."""
+        return -1
+
+    def close(self) -> None:
+        """Nothing to end."""
+        self._life += 1
+
+    def submit(self, batch: int, items: Sequence[SegmentHandle]) -> None:
+        """Queue a compute batch."""
+        self._queue.append((batch, items))
+        self._go_on()
+
+    def take(self, now: float) -> Sequence[DeviceEvent]:
+        """Events since the last take."""
+        del now  # it dies only when told to
+        events, self._events = self._events, []
+        return events
+
+    def cost(self, lengths: Sequence[int]) -> float:
+        """A millisecond an item and one for each second of audio."""
+        return len(lengths) / 1000 + sum(lengths) / 16_000_000
+
+    def most_items(self, longest: int) -> int:
+        """A fixed number, whatever the length."""
+        del longest
+        return 3
+
+    def die(self) -> None:
+        """Lose what is on it, and load again."""
+        lost = tuple(batch for batch, _ in self._queue)
+        self._queue.clear()
+        self._life += 1
+        self._busy = self._loaded = False
+        self._events.append(DeviceDied(lost, "killed"))
+        self._place.wake()
+        self._place.spawn("device", self._load)
+
+    def _load(self) -> None:
+        life = self._life
+        self._place.sleep(self._place.takes())
+        if life == self._life:
+            self._loaded = True
+            self._events.append(DeviceReady(IDENTITY))
+            self._place.wake()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self._queue and self._loaded and not self._busy:
+            self._busy = True
+            self._place.spawn("device", partial(self._compute, self._life))
+
+    def _compute(self, life: int) -> None:
+        try:
+            self._place.visit(Point.INFER)
+        except TimedOut:
+            # It is killed for its silence, unless it died meanwhile.
+            if life == self._life:
+                self.die()
+            return
+        self._place.sleep(self._place.takes())
+        if life != self._life:
+            return
+        batch, items = self._queue.pop(0)
+        self._events.append(BatchDone(batch, tuple(self._score(item) for item in items), 0.001))
+        self._busy = False
+        self._place.wake()
+        self._go_on()
+
+    def _score(self, item: SegmentHandle) -> tuple[float, ...] | ItemError:
+        try:
+            return fake_scores(self._arena.read(item.lease))
+        except StaleLeaseError as error:
+            return ItemError(str(error))

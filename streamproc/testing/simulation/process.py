@@ -1,0 +1,218 @@
+"""One worker process in the simulated world: the real runtime on fakes, from its start to its end."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from streamproc.arena import Arena
+from streamproc.records.record import CommitOffset, TopicPartition
+from streamproc.settings import Settings
+from streamproc.telemetry.clock import Clock
+from streamproc.telemetry.metrics import Metrics
+from streamproc.testing.broker.broker import MemoryBroker
+from streamproc.testing.broker.errors import BrokerUnavailable
+from streamproc.testing.broker.sink import BrokerPlainSink, BrokerSink
+from streamproc.testing.broker.source import BrokerSource
+from streamproc.testing.codec import JsonRows
+from streamproc.testing.fibers import FiberHost, Fibers, Process
+from streamproc.testing.harness import DictTier
+from streamproc.testing.simulation.fault import Point
+from streamproc.testing.simulation.parts import (
+    Registry,
+    SimulatedDecoders,
+    SimulatedDevice,
+    SimulatedEvents,
+    SimulatedStore,
+    SimulatedTier,
+    TimedOut,
+)
+from streamproc.testing.store import MemoryStore
+from streamproc.testing.tier import MemorySharedTier
+from streamproc.worker.ports import Assignments, Sink, Source
+from streamproc.worker.runtime import Parts, Runtime
+
+_METRICS = Metrics()
+"""Shared by all: nothing here reads them, and they are slow to make."""
+
+
+class Shared(Protocol):
+    """What all processes of a run have in common."""
+
+    settings: Settings
+    fibers: Fibers
+    clock: Clock
+    broker: MemoryBroker
+    store: MemoryStore
+    failures: dict[str, int]
+    hurt: Counter[str]
+    hurt_bodies: Counter[bytes]
+    tier: MemorySharedTier | None
+    registry: Registry
+
+    def visit(self, process: "WorkerProcess", point: Point) -> None:
+        """Let others come in between, or a fault strike."""
+        ...
+
+    def takes(self) -> float:
+        """How long something takes that is usually quick (s)."""
+        ...
+
+    def tell(self, what: str) -> None:
+        """Add to the history."""
+        ...
+
+
+class _Overheard:
+    """What a source tells the worker, told to the history too."""
+
+    def __init__(self, assignments: Assignments, tell: Callable[[str], None]) -> None:
+        self._assignments = assignments
+        self._tell = tell
+
+    def assigned(self, starts: Mapping[TopicPartition, CommitOffset]) -> None:
+        """Tell where partitions start."""
+        self._tell(f"is assigned {[f'{place} from {start.offset}' for place, start in starts.items()]}")
+        self._assignments.assigned(starts)
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """Tell when a revoke begins and ends."""
+        self._tell(f"is to give back {[*map(str, partitions)]}")
+        self._assignments.revoked(partitions)
+        self._tell(f"has given back {[*map(str, partitions)]}")
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Tell what is gone."""
+        self._tell(f"has lost {[*map(str, partitions)]}")
+        self._assignments.lost(partitions)
+
+
+class WorkerProcess(Process):
+    """One incarnation of a slot's worker."""
+
+    def __init__(self, shared: Shared, slot: int, number: int, ended: Callable[["WorkerProcess"], None]) -> None:
+        super().__init__(f"worker {slot}.{number}")
+        self.slot = slot
+        self.error: BaseException | None = None
+        """What ended it; None when it drained and left, or was killed."""
+        self.finished = False
+        self._shared = shared
+        self._ended = ended
+        self.arena = Arena(shared.settings.flow.micro_batches * 2 + 2)
+        self.decoders = SimulatedDecoders(self.arena, shared.hurt_bodies, self)
+        self.device = SimulatedDevice(self.arena, self)
+        self.source: BrokerSource | None = None
+        self._host = FiberHost(shared.fibers, self)
+        self.runtime = Runtime(shared.settings, self._parts(), self._host, shared.clock, _METRICS)
+        shared.fibers.start(self, "main", self._run)
+
+    # --- what its parts see of it ------------------------------------------------------------------------------------
+
+    def visit(self, point: Point) -> None:
+        """Let others come in between, or a fault strike."""
+        self._shared.visit(self, point)
+
+    def sleep(self, seconds: float) -> None:
+        """Take a while."""
+        self._shared.fibers.sleep(seconds)
+
+    def takes(self) -> float:
+        """How long something takes that is usually quick (s)."""
+        return self._shared.takes()
+
+    def spawn(self, name: str, run: Callable[[], None]) -> object:
+        """A fiber of this process."""
+        return self._shared.fibers.start(self, name, run)
+
+    def wake(self) -> None:
+        """End the loop's sleep."""
+        self._host.wake().set()
+
+    @property
+    def member(self) -> str:
+        """The name under which the group knows it."""
+        return "nobody yet" if self.source is None else self.source.member_id
+
+    # --- its life ----------------------------------------------------------------------------------------------------
+
+    def kill(self) -> None:
+        """End it between two instructions."""
+        self._disconnect()
+        super().kill()
+
+    def freeze(self) -> None:
+        """Stop it; nobody sends its heartbeats either."""
+        if self.source is not None:
+            self.source.freeze()
+        super().freeze()
+
+    def thaw(self, fibers: Fibers) -> None:
+        """Let it go on."""
+        if self.source is not None:
+            self.source.thaw()
+        super().thaw(fibers)
+
+    def _run(self) -> None:
+        try:
+            self.runtime.run()
+        except Exception as error:  # noqa: BLE001  # not swallowed: the checks look at what ended a process
+            self.error = error
+        self.finished = True
+        self.kill()
+        self._ended(self)
+
+    def _disconnect(self) -> None:
+        if self.source is not None:
+            self.source.die()
+
+    def _parts(self) -> Parts:
+        shared = self._shared
+        return Parts(
+            arena=self.arena,
+            decoders=self.decoders,
+            device=self.device,
+            open_source=self._open_source,
+            sink=self._sink(),
+            codec=SimulatedEvents(shared.registry, self),
+            rows=JsonRows(),
+            store=SimulatedStore(shared.store, shared.failures, shared.hurt, self),
+            near=DictTier(),
+            shared=None if shared.tier is None else SimulatedTier(shared.tier, self),
+            slot=str(self.slot),
+        )
+
+    def _open_source(self, assignments: Assignments) -> Source:
+        shared = self._shared
+        kafka, topics = shared.settings.kafka, shared.settings.topics
+        self.source = BrokerSource(
+            shared.broker,
+            [topics.recordings, *topics.lanes],
+            kafka.group,
+            _Overheard(assignments, lambda what: shared.tell(f"{self.name} ({self.member}): {what}")),
+            max_poll_interval_s=kafka.max_poll_interval_s,
+            sleep=self.sleep,
+            point=self._point,
+        )
+        return self.source
+
+    def _sink(self) -> Sink:
+        kafka, broker = self._shared.settings.kafka, self._shared.broker
+        if kafka.delivery == "at_least_once":
+            return BrokerPlainSink(broker, self._commit_offsets, sleep=self.sleep, point=self._point)
+        return BrokerSink(
+            broker,
+            f"{kafka.transactional_prefix}-{self.slot}",
+            transaction_timeout_s=kafka.transaction_timeout_s,
+            sleep=self.sleep,
+            point=self._point,
+        )
+
+    def _point(self, name: str) -> None:
+        try:
+            self.visit(Point(name))
+        except TimedOut as error:
+            raise BrokerUnavailable("injected") from error
+
+    def _commit_offsets(self, offsets: Sequence[CommitOffset]) -> None:
+        if self.source is None:
+            raise RuntimeError("nothing can be committed before the group was joined")
+        self.source.commit(offsets)

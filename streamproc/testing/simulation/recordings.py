@@ -1,0 +1,149 @@
+"""What upstream announces in a run: records of every kind, each with the end that it must come to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from streamproc.arena import SLOT_SECONDS
+from streamproc.errors import Reason
+from streamproc.records.analysis import Status
+from streamproc.records.record import Headers
+from streamproc.records.topics import MAX_FORWARDED_BYTES
+from streamproc.testing.codec import encode_event
+from streamproc.testing.decoders import recording
+
+UNKNOWN_SCHEMA = 7
+
+
+class Kind(StrEnum):
+    """What a record is."""
+
+    PLAIN = "plain"
+    REPEAT = "repeat"
+    SEGMENTS = "segments"
+    LONG = "long"
+    SILENT = "silent"
+    SHORT = "short"
+    LATE = "late"
+    """Its object is stored after it is announced."""
+    FLAKY = "flaky"
+    """The store fails on it a few times."""
+    BROKEN = "broken"
+    """The store fails on it for ever, and on it alone."""
+    MISSING = "missing"
+    GARBAGE = "garbage"
+    TOMBSTONE = "tombstone"
+    FOREIGN = "foreign"
+    UNDECODABLE = "undecodable"
+    UNKNOWN = "unknown"
+    HEADERS = "headers"
+    HUGE = "huge"
+    """Too large for any topic: its original goes to the store."""
+
+
+EXPECTED: Mapping[Kind, str] = MappingProxyType(
+    {
+        Kind.PLAIN: Status.OK,
+        Kind.REPEAT: Status.OK,
+        Kind.SEGMENTS: Status.OK,
+        Kind.LONG: Status.OK,
+        Kind.LATE: Status.OK,
+        Kind.FLAKY: Status.OK,
+        Kind.SILENT: Status.NO_SPEECH,
+        Kind.SHORT: Status.TOO_SHORT,
+        Kind.BROKEN: Reason.RETRIES_EXHAUSTED,
+        Kind.MISSING: Reason.OBJECT_MISSING,
+        Kind.GARBAGE: Reason.AVRO_INVALID,
+        Kind.TOMBSTONE: Reason.EVENT_INVALID,
+        Kind.FOREIGN: Reason.BUCKET_FORBIDDEN,
+        Kind.UNDECODABLE: Reason.DECODE_FAILED,
+        Kind.UNKNOWN: Reason.SCHEMA_UNKNOWN,
+        Kind.HEADERS: Reason.HEADERS_TOO_LARGE,
+        Kind.HUGE: Reason.EVENT_INVALID,
+    }
+)
+"""The status of the result, or the reason of the dead letter, that a record of this kind must end as."""
+
+_FIELDS: Mapping[Kind, Mapping[str, object]] = MappingProxyType(
+    {Kind.SEGMENTS: {"outputs": ["scores", "segments"]}, Kind.FOREIGN: {"bucket": "elsewhere"}}
+)
+_HUGE = b"1:" + b"x" * MAX_FORWARDED_BYTES
+_HEADERS: Headers = tuple((f"h{number}", b"v") for number in range(100))
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """One record of the input, and the object that it names."""
+
+    number: int
+    kind: Kind
+    partition: int
+    key: bytes
+    value: bytes | None
+    headers: Headers = ()
+    body: bytes | None = None
+    """What is in the store, under ``object_key``."""
+    failures: int = 0
+    """How often the store fails on it."""
+    aged: bool = False
+    """Whether its timestamp is older than an object may be late."""
+
+    @property
+    def object_key(self) -> str:
+        """Its object's name."""
+        return f"r{self.number}.wav"
+
+    @property
+    def expected(self) -> str:
+        """How it must end."""
+        return EXPECTED[self.kind]
+
+
+def announce(number: int, kind: Kind, partition: int, key: bytes, like: int | None) -> Announced:
+    """Make the record of one number; ``like`` is the number whose bytes a repeat has."""
+    return Announced(
+        number=number,
+        kind=kind,
+        partition=partition,
+        key=key,
+        value=_value(number, kind),
+        headers=_HEADERS if kind is Kind.HEADERS else (),
+        body=_body(number, kind, like),
+        failures={Kind.FLAKY: 2, Kind.BROKEN: 1_000_000}.get(kind, 0),
+        aged=kind is Kind.MISSING,
+    )
+
+
+def _value(number: int, kind: Kind) -> bytes | None:
+    match kind:
+        case Kind.TOMBSTONE:
+            return None
+        case Kind.GARBAGE:
+            return b"garbage"
+        case Kind.HUGE:
+            return _HUGE
+        case _:
+            return encode_event(
+                object_key=f"r{number}.wav",
+                event_id=f"e{number}",
+                schema=UNKNOWN_SCHEMA if kind is Kind.UNKNOWN else 1,
+                fields=_FIELDS.get(kind),
+            )
+
+
+def _body(number: int, kind: Kind, like: int | None) -> bytes | None:
+    match kind:
+        case Kind.MISSING | Kind.GARBAGE | Kind.TOMBSTONE | Kind.HUGE:
+            return None
+        case Kind.LONG:
+            return recording(1000 * SLOT_SECONDS + 30, name=number)
+        case Kind.SILENT:
+            return recording(200, name=number, silent=1)
+        case Kind.SHORT:
+            return recording(10, name=number)
+        case Kind.UNDECODABLE:
+            return recording(fail=Reason.DECODE_FAILED, name=number)
+        case _:
+            # Lengths that one compute batch takes together, and one that it does not.
+            return recording(30 + 10 * (number % 3), name=number if like is None else like)

@@ -1,0 +1,84 @@
+"""What many seeds showed together."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from streamproc.testing.simulation.fault import PAIRS, FaultKind, Point
+from streamproc.testing.simulation.simulation import Found
+
+_KEPT = 20
+"""Failing seeds that are remembered one by one."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Sums over seeds; two of them can be added."""
+
+    seeds: int = 0
+    transactions: int = 0
+    exits: int = 0
+    killed: int = 0
+    virtual_s: float = 0.0
+    longest_fresh_s: float = 0.0
+    failed: int = 0
+    failures: list[tuple[int, str]] = field(default_factory=list)
+    """The first of those that failed: seed and violation."""
+    struck: Counter[tuple[FaultKind, Point]] = field(default_factory=Counter)
+
+    def add(self, found: Found) -> None:
+        """Count one seed."""
+        self.seeds += 1
+        self.transactions += found.transactions
+        self.exits += found.exits
+        self.killed += found.killed
+        self.virtual_s += found.virtual_s
+        self.longest_fresh_s = max(self.longest_fresh_s, found.fresh_s)
+        self.struck.update(found.struck)
+        if found.violation is not None:
+            self.failed += 1
+            if len(self.failures) < _KEPT:
+                self.failures.append((found.seed, found.violation))
+
+    def join(self, other: "Tally") -> None:
+        """Add what other seeds showed."""
+        self.seeds += other.seeds
+        self.transactions += other.transactions
+        self.exits += other.exits
+        self.killed += other.killed
+        self.virtual_s += other.virtual_s
+        self.longest_fresh_s = max(self.longest_fresh_s, other.longest_fresh_s)
+        self.struck.update(other.struck)
+        self.failed += other.failed
+        self.failures = sorted([*self.failures, *other.failures])[:_KEPT]
+
+    def below(self, floor: int) -> list[tuple[FaultKind, Point]]:
+        """Pairs of fault and point that were reached less often than ``floor``."""
+        return [pair for pair in PAIRS if self.struck[pair] < floor]
+
+    def as_json(self, floor: int) -> Mapping[str, Any]:
+        """For programs."""
+        return {
+            "seeds": self.seeds,
+            "failed": self.failed,
+            "failures": [{"seed": seed, "violation": violation} for seed, violation in self.failures],
+            "transactions": self.transactions,
+            "faults": sum(self.struck.values()),
+            "pairs": len(PAIRS),
+            "pairs_reached": sum(self.struck[pair] > 0 for pair in PAIRS),
+            "fewest": min(self.struck[pair] for pair in PAIRS),
+            "below_floor": [f"{kind} at {point}" for kind, point in self.below(floor)],
+            "exits": self.exits,
+            "killed": self.killed,
+            "virtual_hours": round(self.virtual_s / 3600, 3),
+            "longest_fresh_s": round(self.longest_fresh_s, 3),
+        }
+
+
+def tally(found: Iterable[Found]) -> Tally:
+    """Sum up."""
+    total = Tally()
+    for one in found:
+        total.add(one)
+    return total
