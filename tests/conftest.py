@@ -62,3 +62,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory, _no_settings_from_outside: N
 def servers(stack: Stack) -> Settings:
     """Settings that lead to the session's servers."""
     return stack.settings
+
+
+@pytest.fixture(scope="session")
+def patient(servers: Settings) -> Settings:
+    """The same, with time-outs that no busy machine reaches: for tests that are not about time-outs."""
+    return servers.model_copy(
+        update={
+            "registry": servers.registry.model_copy(update={"timeout_s": 60}),
+            "redis": servers.redis.model_copy(update={"timeout_s": 60}),
+            "storage": servers.storage.model_copy(update={"connect_timeout_s": 60, "read_timeout_s": 60}),
+        }
+    )

@@ -12,18 +12,17 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from streamproc.errors import FatalError
 from streamproc.kafka.config import build, consumer_config
-from streamproc.kafka.errors import END_OF_PARTITION, OUT_OF_RANGE, Decision, decide, describe
+from streamproc.kafka.errors import CLOSED, END_OF_PARTITION, OUT_OF_RANGE, Decision, decide, describe
+from streamproc.kafka.messages import origin_of, to_record
 from streamproc.kafka.positions import to_names, to_partitions, to_positions
 from streamproc.kafka.starts import earliest, read_starts
-from streamproc.records.record import CommitOffset, Headers, Record, TopicPartition
+from streamproc.records.record import CommitOffset, Record, TopicPartition
 from streamproc.settings import Settings
 
 _log = structlog.stdlib.get_logger(__name__)
 _START_EXTRA_S = 15.0
 """Past the transaction timeout: the broker looks for timed-out transactions every 10 s."""
 _PROBE_S = 0.5
-UNREADABLE_HEADERS = "unreadable-headers"
-"""Stands for the headers of a record whose names are not UTF-8: the client cannot hand them over."""
 
 
 class Assignments(Protocol):
@@ -58,6 +57,8 @@ class KafkaSource:
         config["error_cb"] = self._on_error
         self._consumer = build(Consumer, config)
         self._polling_thread: int | None = None
+        self._closing = False
+        self._closed = False
         self._commits: deque[tuple[tuple[CommitOffset, ...], Future[None]]] = deque()
         self._metadata: object = self._consumer.consumer_group_metadata()
         self._consumer.subscribe(
@@ -125,7 +126,9 @@ class KafkaSource:
         """
         request: Future[None] = Future()
         self._commits.append((tuple(offsets), request))
-        if self._polling_thread in {None, threading.get_ident()}:
+        if self._closed:
+            self._refuse()
+        elif self._polling_thread in {None, threading.get_ident()}:
             self.serve()
         request.result()
 
@@ -145,12 +148,26 @@ class KafkaSource:
                 request.set_result(None)
 
     def close(self) -> None:
-        """Leave the group; revokes what is owned."""
-        self._consumer.close()
+        """Leave the group; revokes what is owned, takes nothing more. Commits still asked for are refused."""
+        self._closing = True
+        try:
+            self._consumer.close()
+        finally:
+            self._closed = True
+            self._refuse()
+
+    def _refuse(self) -> None:
+        """Nobody polls any more: whoever waits for a commit would wait for ever."""
+        while True:
+            try:
+                _, request = self._commits.popleft()
+            except IndexError:
+                return
+            request.set_exception(KafkaException(KafkaError(CLOSED, "the source was closed")))
 
     def _take(self, message: "Message[bytes, bytes]") -> Record | None:
         error = message.error()
-        origin = _origin(message)
+        origin = origin_of(message)
         if error is None:
             self._at_end.discard(origin)
             # Taken before a callback of the same call gave the partition away.
@@ -201,6 +218,11 @@ class KafkaSource:
         self._trouble = None
 
     def _on_assign(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
+        if self._closing:
+            # They go back at once. To ask where they start could outlast whoever waits for the end.
+            consumer.incremental_assign([])
+            _log.info("partitions not taken, the source closes", count=len(partitions))
+            return
         starts = read_starts(consumer, partitions, self._start_budget_s) if partitions else ()
         consumer.incremental_assign(to_positions(starts))
         by_partition = {TopicPartition(start.topic, start.partition): start for start in starts}
@@ -210,12 +232,18 @@ class KafkaSource:
         self._assignments.assigned(by_partition)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
-        self._assignments.revoked(to_names(partitions))
+        if ours := self._ours(partitions):
+            self._assignments.revoked(ours)
         self._forget(consumer, partitions)
 
     def _on_lost(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
-        self._assignments.lost(to_names(partitions))
+        if ours := self._ours(partitions):
+            self._assignments.lost(ours)
         self._forget(consumer, partitions)
+
+    def _ours(self, partitions: list[confluent_kafka.TopicPartition]) -> list[TopicPartition]:
+        """Those that were told as assigned; an assignment that failed, or came too late, was not."""
+        return [name for name in to_names(partitions) if name in self._owned]
 
     def _forget(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
         consumer.incremental_unassign(partitions)
@@ -223,38 +251,3 @@ class KafkaSource:
         self._owned -= gone
         self._at_end -= gone
         self._paused -= gone
-
-
-def to_record(message: "Message[bytes, bytes]", origin: TopicPartition) -> Record:
-    """A message as plain values."""
-    offset = message.offset()
-    if offset is None:
-        raise FatalError(f"a record of {origin} came without an offset")
-    return Record(
-        topic=origin.topic,
-        partition=origin.partition,
-        offset=offset,
-        timestamp_ms=message.timestamp()[1],
-        key=message.key(),
-        value=message.value(),
-        headers=_headers(message, origin, offset),
-    )
-
-
-def _headers(message: "Message[bytes, bytes]", origin: TopicPartition, offset: int) -> Headers:
-    try:
-        headers = message.headers()
-    except (UnicodeDecodeError, SystemError) as error:  # the client raises one or the other, by the headers after it
-        _log.warning(
-            "header names not utf-8", topic=origin.topic, partition=origin.partition, offset=offset, detail=str(error)
-        )
-        return ((UNREADABLE_HEADERS, str(error).encode()),)
-    if headers is None:
-        return ()
-    pairs = headers.items() if isinstance(headers, dict) else headers
-    return tuple((name, value.encode() if isinstance(value, str) else value) for name, value in pairs)
-
-
-def _origin(message: "Message[bytes, bytes]") -> TopicPartition:
-    topic, partition = message.topic(), message.partition()
-    return TopicPartition(topic or "", -1 if partition is None else partition)

@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from streamproc.errors import DependencyDownError, UsageError
 from streamproc.kafka.config import build, client_config
 from streamproc.kafka.errors import END_OF_PARTITION, Decision, decide, describe
-from streamproc.kafka.source import to_record
+from streamproc.kafka.messages import origin_of, to_record
 from streamproc.records.record import Record, TopicPartition
 from streamproc.settings import Settings
 
@@ -67,7 +67,7 @@ class Tail:
         records = []
         for message in self._consumer.consume(_MOST_RECORDS, timeout_s):
             error = message.error()
-            origin = TopicPartition(message.topic() or "", -1 if (p := message.partition()) is None else p)
+            origin = origin_of(message)
             if error is None:
                 record = to_record(message, origin)
                 self._reached[origin] = record.offset + 1

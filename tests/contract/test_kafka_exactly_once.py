@@ -11,15 +11,16 @@ from confluent_kafka.cimpl import NewTopic
 
 from streamproc.errors import AbortedError, FatalError, FencedError
 from streamproc.kafka.config import client_config
+from streamproc.kafka.messages import UNREADABLE_HEADERS
 from streamproc.kafka.sink import IdempotentSink, TransactionalSink
-from streamproc.kafka.source import UNREADABLE_HEADERS, KafkaSource
+from streamproc.kafka.source import KafkaSource
 from streamproc.records.record import CommitOffset, OutputRecord, Record, TopicPartition
 from streamproc.settings import Settings
 
 pytestmark = pytest.mark.servers
 
 PARTITIONS = 2
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 
 
 class Owner:
@@ -52,7 +53,7 @@ def settings(servers: Settings, request: pytest.FixtureRequest) -> Settings:
             "group": name,
             "transactional_prefix": name,
             "group_protocol": request.param,
-            "transaction_timeout_s": 5,
+            "transaction_timeout_s": 60,
         }
     )
     topics = servers.topics.model_copy(update={"recordings": name, "results": f"{name}.out"})
@@ -259,7 +260,8 @@ def test_a_successor_waits_for_the_offsets_of_an_open_transaction(
     publish(settings, source_topic, 10)
     source = open_source(owner)
     poll_until(source, everything_at_end(source))
-    hanging = TransactionalSink(settings, slot=1)
+    short = settings.kafka.model_copy(update={"transaction_timeout_s": 5})
+    hanging = TransactionalSink(settings.model_copy(update={"kafka": short}), slot=1)
     hanging.open()
     hanging._producer.begin_transaction()
     hanging._producer.send_offsets_to_transaction(
@@ -268,10 +270,7 @@ def test_a_successor_waits_for_the_offsets_of_an_open_transaction(
     source.close()
     after = Owner()
     successor = open_source(after)
-    end = time.monotonic() + 0.5
-    while time.monotonic() < end:
-        successor.poll(10, 0.1)
-    # The poll above waited in the assignment until the broker gave the transaction up.
+    # Some poll waits in the assignment until the broker has given the transaction up.
     poll_until(successor, everything_at_end(successor))
     assert after.owned[TopicPartition(source_topic, 0)].offset == 0
     with pytest.raises(confluent_kafka.KafkaException):
@@ -301,8 +300,8 @@ def test_partitions_move_to_a_second_member_and_paused_ones_stay_paused(
     source.pause(frozenset())
     taken = poll_until(source, lambda taken: len(taken) == 10)
     assert Counter(record.value for record in taken) == Counter(b"%d" % n for n in range(10))
-    assert len(owner.revokes) == 1
-    assert len(other_owner.revokes) == 1
+    assert owner.revokes
+    assert other_owner.revokes
 
 
 def test_a_record_arrives_byte_for_byte(

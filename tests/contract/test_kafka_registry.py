@@ -1,5 +1,4 @@
 import json
-import time
 import uuid
 from collections.abc import Iterator
 
@@ -36,8 +35,8 @@ def topics() -> TopicSettings:
 
 
 @pytest.fixture
-def client(servers: Settings) -> Iterator[SchemaRegistryClient]:
-    with connect(servers.registry) as client:
+def client(patient: Settings) -> Iterator[SchemaRegistryClient]:
+    with connect(patient.registry) as client:
         yield client
 
 
@@ -163,15 +162,13 @@ def test_without_a_registry_known_ids_go_on_and_others_wait(
     codec.resolve(value)
     codec._client = nowhere
     assert codec.decode(value) == EVENT
-    start = time.monotonic()
     with pytest.raises(DependencyDownError):
         codec.resolve(frame(123_456, b""))
-    assert time.monotonic() - start < 3
 
 
 def test_an_address_that_is_no_registry_is_down_and_not_the_records_fault(
-    servers: Settings, topics: TopicSettings, clock: Clock
+    patient: Settings, topics: TopicSettings, clock: Clock
 ) -> None:
-    wrong = servers.registry.model_copy(update={"url": servers.registry.url + "/nothing/here"})
+    wrong = patient.registry.model_copy(update={"url": patient.registry.url + "/nothing/here"})
     with connect(wrong) as client, pytest.raises(DependencyDownError):
         RegistryEventCodec(client, topics.recordings, clock).resolve(frame(1, b""))

@@ -12,11 +12,12 @@ from streamproc.records.topics import topic_specs
 from streamproc.settings import Settings
 
 pytestmark = pytest.mark.servers
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture
-def settings(servers: Settings) -> Iterator[Settings]:
+def settings(servers: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    monkeypatch.setattr("streamproc.kafka.admin._TIMEOUT_S", PATIENCE_S)
     name = f"t-{uuid.uuid4().hex[:12]}"
     topics = servers.topics.model_copy(
         update={

@@ -21,7 +21,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     if request.param == "memory":
         yield MemoryStore()
         return
-    settings: Settings = request.getfixturevalue("servers")
+    settings: Settings = request.getfixturevalue("patient")
     store = S3Store(settings.storage, 4, SystemClock())
     store.ensure_bucket("recordings")
     yield store
@@ -109,8 +109,8 @@ def test_many_threads_get_what_each_asked_for(store: Store, key: str) -> None:
 
 
 @pytest.mark.servers
-def test_a_wrong_secret_is_denied_and_the_canary_fails_too(servers: Settings, key: str) -> None:
-    wrong = servers.storage.model_copy(update={"secret_key": type(servers.storage.secret_key)("not-the-secret")})
+def test_a_wrong_secret_is_denied_and_the_canary_fails_too(patient: Settings, key: str) -> None:
+    wrong = patient.storage.model_copy(update={"secret_key": type(patient.storage.secret_key)("not-the-secret")})
     store = S3Store(wrong, 1, SystemClock())
     assert cause(store, key) is Cause.DENIED
     with pytest.raises(StoreError) as caught:

@@ -28,7 +28,7 @@ def tier(request: pytest.FixtureRequest) -> Iterator[Tier]:
     if request.param == "memory":
         yield MemorySharedTier()
         return
-    tier = redis_tier(request.getfixturevalue("servers"))
+    tier = redis_tier(request.getfixturevalue("patient"))
     yield tier
     tier.close()
 
@@ -93,38 +93,38 @@ def test_many_threads_see_what_each_put(tier: Tier, run: str) -> None:
 
 
 @pytest.fixture
-def raw(servers: Settings) -> Iterator[Redis]:
-    assert servers.redis.url is not None
-    client = Redis.from_url(servers.redis.url.get_secret_value())
+def raw(patient: Settings) -> Iterator[Redis]:
+    assert patient.redis.url is not None
+    client = Redis.from_url(patient.redis.url.get_secret_value())
     yield client
     client.close()
 
 
 @pytest.mark.servers
-def test_redis_forgets_after_the_time_that_is_set(servers: Settings, raw: Redis, run: str) -> None:
-    tier = redis_tier(servers)
+def test_redis_forgets_after_the_time_that_is_set(patient: Settings, raw: Redis, run: str) -> None:
+    tier = redis_tier(patient)
     tier.put_many({run: analysis(1)})
-    assert servers.redis.ttl_s - 5 <= raw.ttl(redis_key(run)) <= servers.redis.ttl_s
+    assert patient.redis.ttl_s - 300 <= raw.ttl(redis_key(run)) <= patient.redis.ttl_s
     tier.close()
 
 
 @pytest.mark.servers
 @pytest.mark.parametrize("planted", [b"", b"\x80\x04cos\nsystem\n", b"\x01" + bytes(64), b"\xff" * 100_000])
 def test_what_somebody_else_planted_in_redis_is_unknown(
-    servers: Settings, raw: Redis, run: str, planted: bytes
+    patient: Settings, raw: Redis, run: str, planted: bytes
 ) -> None:
-    tier = redis_tier(servers)
+    tier = redis_tier(patient)
     tier.put_many({f"{run}:good": analysis(1)})
-    raw.set(redis_key(f"{run}:bad"), planted, ex=60)
+    raw.set(redis_key(f"{run}:bad"), planted, ex=600)
     assert tier.get_many([f"{run}:good", f"{run}:bad"]) == {f"{run}:good": analysis(1)}
     tier.close()
 
 
 @pytest.mark.servers
-def test_another_type_under_our_key_is_unknown_and_written_over(servers: Settings, raw: Redis, run: str) -> None:
-    tier = redis_tier(servers)
+def test_another_type_under_our_key_is_unknown_and_written_over(patient: Settings, raw: Redis, run: str) -> None:
+    tier = redis_tier(patient)
     raw.rpush(redis_key(run), "not a string")
-    raw.expire(redis_key(run), 60)
+    raw.expire(redis_key(run), 600)
     assert tier.get_many([run]) == {}
     tier.put_many({run: analysis(1)})
     assert tier.get_many([run]) == {run: analysis(1)}
@@ -132,16 +132,16 @@ def test_another_type_under_our_key_is_unknown_and_written_over(servers: Setting
 
 
 @pytest.mark.servers
-def test_a_value_cut_by_one_byte_is_unknown(servers: Settings, raw: Redis, run: str) -> None:
-    tier = redis_tier(servers)
-    raw.set(redis_key(run), analysis_to_bytes(analysis(1))[:-1], ex=60)
+def test_a_value_cut_by_one_byte_is_unknown(patient: Settings, raw: Redis, run: str) -> None:
+    tier = redis_tier(patient)
+    raw.set(redis_key(run), analysis_to_bytes(analysis(1))[:-1], ex=600)
     assert tier.get_many([run]) == {}
     tier.close()
 
 
 @pytest.mark.servers
-def test_a_connection_that_redis_dropped_is_replaced(servers: Settings, raw: Redis, run: str) -> None:
-    tier = redis_tier(servers)
+def test_a_connection_that_redis_dropped_is_replaced(patient: Settings, raw: Redis, run: str) -> None:
+    tier = redis_tier(patient)
     tier.put_many({run: analysis(1)})
     ours = tier._redis.client_id()
     raw.client_kill_filter(_id=str(ours))

@@ -19,12 +19,12 @@ from streamproc.wiring import prepare
 
 
 @pytest.fixture
-def ready(servers: Settings) -> Settings:
+def ready(patient: Settings) -> Settings:
     """Settings with topics of this test's own."""
     names = ("recordings", "results", "segments", "ledger")
     own = {name: f"{name}.{uuid.uuid4().hex}" for name in names}
-    topics = servers.topics.model_copy(update={"partitions": 3, **own})
-    settings = servers.model_copy(update={"topics": topics})
+    topics = patient.topics.model_copy(update={"partitions": 3, **own})
+    settings = patient.model_copy(update={"topics": topics})
     prepare(settings)
     return settings
 
@@ -39,7 +39,7 @@ def test_what_is_published_is_read_by_anybody(ready: Settings, tmp_path: Path) -
 
     consumer = Consumer({"bootstrap.servers": ready.kafka.bootstrap_servers, "group.id": uuid.uuid4().hex})
     consumer.assign([TopicPartition(ready.topics.recordings, p, 0) for p in range(3)])
-    messages = consumer.consume(50, timeout=20)
+    messages = consumer.consume(50, timeout=90)
     consumer.close()
     assert len(messages) == 50
     with SchemaRegistryClient({"url": ready.registry.url}) as registry:

@@ -31,16 +31,16 @@ def test_kafka_commits_a_transaction_that_a_reader_sees(servers: Settings) -> No
     topic = f"local-{uuid.uuid4().hex}"
     bootstrap: dict[str, str | int | float | bool] = {"bootstrap.servers": servers.kafka.bootstrap_servers}
     admin = AdminClient(bootstrap)
-    admin.create_topics([NewTopic(topic, 1)])[topic].result(10)
+    admin.create_topics([NewTopic(topic, 1)])[topic].result(60)
     producer = Producer({**bootstrap, "transactional.id": topic})
-    producer.init_transactions(30)
+    producer.init_transactions(60)
     for value, commit in ((b"aborted", False), (b"committed", True)):
         producer.begin_transaction()
         producer.produce(topic, value)
-        producer.commit_transaction(10) if commit else producer.abort_transaction(10)
+        producer.commit_transaction(60) if commit else producer.abort_transaction(60)
     consumer = Consumer({**bootstrap, "group.id": topic, "group.protocol": "consumer", "auto.offset.reset": "earliest"})
     consumer.subscribe([topic])
-    message = consumer.poll(20)
+    message = consumer.poll(90)
     consumer.close()
     assert message is not None
     assert message.value() == b"committed"
@@ -49,8 +49,8 @@ def test_kafka_commits_a_transaction_that_a_reader_sees(servers: Settings) -> No
 def test_kafka_makes_no_topic_by_accident(servers: Settings) -> None:
     admin = AdminClient({"bootstrap.servers": servers.kafka.bootstrap_servers})
     name = f"never-made-{uuid.uuid4().hex}"
-    admin.list_topics(name, timeout=10)
-    assert name not in admin.list_topics(timeout=10).topics
+    admin.list_topics(name, timeout=60)
+    assert name not in admin.list_topics(timeout=60).topics
 
 
 def test_the_registry_keeps_a_schema_and_finds_it_by_its_id(servers: Settings) -> None:
@@ -60,9 +60,9 @@ def test_the_registry_keeps_a_schema_and_finds_it_by_its_id(servers: Settings) -
         json.dumps({"schema": schema}).encode(),
         {"Content-Type": "application/vnd.schemaregistry.v1+json"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # the same
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  # the same
         number = json.load(answer)["id"]
-    with urllib.request.urlopen(f"{servers.registry.url}/schemas/ids/{number}", timeout=10) as answer:  # noqa: S310  # the same
+    with urllib.request.urlopen(f"{servers.registry.url}/schemas/ids/{number}", timeout=60) as answer:  # noqa: S310  # the same
         assert json.loads(json.load(answer)["schema"]) == json.loads(schema)
 
 

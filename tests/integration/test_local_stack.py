@@ -67,7 +67,7 @@ def register(settings: Settings, subject: str) -> int:
         json.dumps({"schema": json.dumps({"type": "record", "name": subject, "fields": []})}).encode(),
         {"Content-Type": "application/vnd.schemaregistry.v1+json"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # the same
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  # the same
         number = json.load(answer)["id"]
     assert isinstance(number, int)
     return number
@@ -129,7 +129,7 @@ def test_an_interrupted_up_leaves_nothing_running(settings: Settings, tmp_path: 
                 break
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=120)
     assert process.returncode == -signal.SIGINT
     assert {server.state for server in status(in_folder(tmp_path))} == {"stopped"}
     assert settings.local.state_dir != tmp_path

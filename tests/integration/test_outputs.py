@@ -27,12 +27,12 @@ ONE = Announcement("one", "k", "result", "ok", "e", "demo/one.wav", label="angry
 
 
 @pytest.fixture
-def ready(servers: Settings) -> Settings:
+def ready(patient: Settings) -> Settings:
     """Settings with topics of this test's own."""
     name = uuid.uuid4().hex
     own = {kind: f"{kind}.{name}" for kind in ("recordings", "results", "segments", "ledger")}
-    topics = servers.topics.model_copy(update={"partitions": 2, **own})
-    settings = servers.model_copy(update={"topics": topics})
+    topics = patient.topics.model_copy(update={"partitions": 2, **own})
+    settings = patient.model_copy(update={"topics": topics})
     prepare(settings)
     return settings
 
@@ -49,7 +49,7 @@ def writer(ready: Settings) -> Producer:
     producer = Producer(
         {"bootstrap.servers": ready.kafka.bootstrap_servers, "transactional.id": uuid.uuid4().hex, "linger.ms": 0}
     )
-    producer.init_transactions(30)
+    producer.init_transactions(60)
     return producer
 
 
@@ -64,7 +64,7 @@ def rest(outputs: Outputs) -> list[int]:
 def write(writer: Producer, settings: Settings, codec: OutputCodec, numbers: range, at_ms: int = 0) -> None:
     for number in numbers:
         writer.produce(settings.topics.results, codec.encode(row(number)), b"k", partition=number % 2, timestamp=at_ms)
-    writer.flush(30)
+    writer.flush(60)
 
 
 def test_only_what_is_committed_is_read_and_the_rest_ends_there(
@@ -75,11 +75,11 @@ def test_only_what_is_committed_is_read_and_the_rest_ends_there(
         writer.begin_transaction()
         write(writer, ready, codec, range(5))
         assert rest(outputs) == []
-        writer.commit_transaction(30)
+        writer.commit_transaction(60)
         assert rest(outputs) == [0, 1, 2, 3, 4]
         writer.begin_transaction()
         write(writer, ready, codec, range(5, 8))
-        writer.abort_transaction(30)
+        writer.abort_transaction(60)
         assert rest(outputs) == []
     with open_outputs(ready, [ready.topics.results], 0) as outputs:
         (first, *_) = (got for got in outputs.rest() if isinstance(got, EmotionResult) and got.input_offset == 0)
@@ -89,11 +89,11 @@ def test_only_what_is_committed_is_read_and_the_rest_ends_there(
 def test_from_now_on_leaves_out_what_was_there(ready: Settings, codec: OutputCodec, writer: Producer) -> None:
     writer.begin_transaction()
     write(writer, ready, codec, range(3))
-    writer.commit_transaction(30)
+    writer.commit_transaction(60)
     with open_outputs(ready, [ready.topics.results], None) as outputs:
         writer.begin_transaction()
         write(writer, ready, codec, range(3, 5))
-        writer.commit_transaction(30)
+        writer.commit_transaction(60)
         assert rest(outputs) == [3, 4]
 
 
@@ -102,7 +102,7 @@ def test_since_begins_at_the_moment(ready: Settings, codec: OutputCodec, writer:
     writer.begin_transaction()
     write(writer, ready, codec, range(4), now_ms - 3_600_000)
     write(writer, ready, codec, range(4, 8), now_ms)
-    writer.commit_transaction(30)
+    writer.commit_transaction(60)
     with open_outputs(ready, [ready.topics.results], now_ms - 60_000) as outputs:
         assert rest(outputs) == [4, 5, 6, 7]
 
@@ -116,7 +116,7 @@ def test_dead_letters_and_ledger_are_read_beside_results(ready: Settings, codec:
     writer.produce(ready.topics.dead_letters, origin.value, origin.key, headers=list(headers))
     writer.produce(ready.topics.ledger, codec.encode(ledger(7, 7, partition=1)), b"k")
     write(writer, ready, codec, range(1))
-    writer.commit_transaction(30)
+    writer.commit_transaction(60)
     topics = ready.topics
     with open_outputs(ready, [topics.results, topics.dead_letters, topics.ledger], 0) as outputs:
         got = list(outputs.rest())
@@ -135,7 +135,7 @@ def test_a_dead_letter_names_the_event_that_it_began_as(ready: Settings, writer:
     headers = failure_headers(Attempt(ready.topics.recordings, 1, 7, 1, 1), error)
     writer.begin_transaction()
     writer.produce(ready.topics.dead_letters, value, b"k", headers=list(headers))
-    writer.commit_transaction(30)
+    writer.commit_transaction(60)
     with open_outputs(ready, [ready.topics.dead_letters], 0) as outputs:
         (letter,) = outputs.rest()
     assert isinstance(letter, DeadLetter)
@@ -145,7 +145,7 @@ def test_a_dead_letter_names_the_event_that_it_began_as(ready: Settings, writer:
 def test_a_row_of_another_program_is_named_by_its_place(ready: Settings, writer: Producer) -> None:
     writer.begin_transaction()
     writer.produce(ready.topics.results, b"hello", b"k", partition=1)
-    writer.commit_transaction(30)
+    writer.commit_transaction(60)
     with (
         open_outputs(ready, [ready.topics.results], 0) as outputs,
         pytest.raises(UnreadableRowError, match=rf"{ready.topics.results}/1/0 is no EmotionResult"),

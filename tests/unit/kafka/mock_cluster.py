@@ -7,8 +7,18 @@ from pathlib import Path
 
 import confluent_kafka
 
-PRODUCE, OFFSET_FETCH, INIT_PRODUCER_ID, END_TXN, TXN_OFFSET_COMMIT = 0, 9, 22, 26, 28
+PRODUCE, OFFSET_FETCH, HEARTBEAT, INIT_PRODUCER_ID, END_TXN, TXN_OFFSET_COMMIT, GROUP_HEARTBEAT = (
+    0,
+    9,
+    12,
+    22,
+    26,
+    28,
+    68,
+)
 """API keys of the Kafka protocol."""
+HEARTBEAT_MS = 50
+"""Of the consumer protocol's groups, which are told it by the broker."""
 
 
 class MockCluster:
@@ -30,6 +40,17 @@ class MockCluster:
         """Make a topic of one partition."""
         self._library.rd_kafka_mock_topic_create(self._handle, name.encode(), 1, 1)
 
+    def count(self, api: int) -> int:
+        """How many requests of one kind came so far."""
+        size = ctypes.c_size_t()
+        requests = self._library.rd_kafka_mock_get_requests(self._handle, ctypes.byref(size))
+        kinds = [
+            self._library.rd_kafka_mock_request_api_key(ctypes.c_void_p(request))
+            for request in ctypes.cast(requests, ctypes.POINTER(ctypes.c_void_p))[: size.value]
+        ]
+        self._library.rd_kafka_mock_request_destroy_array(ctypes.c_void_p(requests), size)
+        return kinds.count(api)
+
     def set_down(self) -> None:
         """Let the broker go away."""
         self._library.rd_kafka_mock_broker_set_down(self._handle, ctypes.c_int32(1))
@@ -45,6 +66,9 @@ def mock_cluster() -> Iterator[MockCluster]:
     library = _library()
     client = _client(library, {})
     handle = ctypes.c_void_p(library.rd_kafka_mock_cluster_new(client, 1))
+    library.rd_kafka_mock_start_request_tracking(handle)
+    library.rd_kafka_mock_group_initial_rebalance_delay_ms(handle, ctypes.c_int32(HEARTBEAT_MS))
+    library.rd_kafka_mock_set_group_consumer_heartbeat_interval_ms(handle, ctypes.c_int(HEARTBEAT_MS))
     try:
         yield MockCluster(library, handle)
     finally:
@@ -90,7 +114,7 @@ class _Part(ctypes.Structure):
 def _library() -> ctypes.CDLL:
     folder = Path(confluent_kafka.__file__).parent.parent / "confluent_kafka.libs"
     library = ctypes.CDLL(str(next(folder.glob("librdkafka*.so*"))))
-    for name in ("conf_new", "new", "mock_cluster_new", "headers_new", "produceva"):
+    for name in ("conf_new", "new", "mock_cluster_new", "mock_get_requests", "headers_new", "produceva"):
         getattr(library, f"rd_kafka_{name}").restype = ctypes.c_void_p
     library.rd_kafka_mock_cluster_bootstraps.restype = ctypes.c_char_p
     return library

@@ -1,4 +1,5 @@
-import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,19 @@ from streamproc.kafka.slot import claim_slot
 from streamproc.settings import KafkaSettings, Settings
 
 IN_KUBERNETES = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+
+
+HOLDER = """
+import os
+import sys
+from pathlib import Path
+from streamproc.kafka.slot import claim_slot
+from streamproc.settings import Settings
+
+print(claim_slot(Settings(), "host", {}, Path(sys.argv[1])).number, end="", flush=True)
+os._exit(0)
+"""
+"""Ends without letting go of its slot, as a process that is killed does."""
 
 
 @pytest.fixture
@@ -47,10 +61,10 @@ def test_a_name_that_is_no_ordinal_takes_the_lowest_free_lock(
 
 
 def test_a_dead_holder_frees_its_lock(settings: Settings, folder: Path) -> None:
-    child = os.fork()
-    if child == 0:
-        os._exit(claim_slot(settings, "host", {}, folder).number)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    done = subprocess.run(
+        [sys.executable, "-c", HOLDER, str(folder)], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "0"
     assert claim_slot(settings, "host", {}, folder).number == 0
 
 

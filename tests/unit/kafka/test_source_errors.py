@@ -1,20 +1,45 @@
 """What the source makes of brokers that go away, on librdkafka's mock broker."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
-from confluent_kafka import Producer
+import structlog
+from confluent_kafka import KafkaException, Producer
 
 from streamproc.errors import FatalError
 from streamproc.kafka import source as module
+from streamproc.kafka import starts
+from streamproc.kafka.messages import UNREADABLE_HEADERS
 from streamproc.kafka.source import KafkaSource
 from streamproc.records.record import CommitOffset, Record, TopicPartition
-from streamproc.settings import FlowSettings, KafkaSettings, Settings
-from tests.unit.kafka.mock_cluster import OFFSET_FETCH, MockCluster, mock_cluster, produce_with_headers
+from streamproc.settings import KafkaSettings, Settings
+from tests.unit.kafka.mock_cluster import (
+    GROUP_HEARTBEAT,
+    HEARTBEAT,
+    OFFSET_FETCH,
+    MockCluster,
+    mock_cluster,
+    produce_with_headers,
+)
 
 TOPIC = "in"
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
+
+
+class Told:
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def assigned(self, starts: Mapping[TopicPartition, CommitOffset]) -> None:
+        self.names += [f"assigned {name}" for name in starts]
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        self.names += [f"revoked {name}" for name in partitions]
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        self.names += [f"lost {name}" for name in partitions]
 
 
 class Nobody:
@@ -37,15 +62,13 @@ def cluster() -> Iterator[MockCluster]:
 
 @pytest.fixture
 def source(cluster: MockCluster) -> Iterator[KafkaSource]:
-    settings = Settings(
-        kafka=KafkaSettings(
-            bootstrap_servers=cluster.bootstrap_servers, transaction_timeout_s=1, max_poll_interval_s=10
-        ),
-        flow=FlowSettings(drain_s=1),
-    )
-    source = KafkaSource(settings, [TOPIC], Nobody())
+    source = KafkaSource(settings_for(cluster), [TOPIC], Nobody())
     yield source
     source.close()
+
+
+def settings_for(cluster: MockCluster, **changes: object) -> Settings:
+    return Settings(kafka=KafkaSettings.model_validate({"bootstrap_servers": cluster.bootstrap_servers} | changes))
 
 
 def poll_until(source: KafkaSource, done: Callable[[], bool]) -> list[Record]:
@@ -72,8 +95,7 @@ def trouble(source: KafkaSource) -> str:
 def test_a_broker_that_goes_away_is_trouble_until_it_is_back_also_without_records(
     cluster: MockCluster, source: KafkaSource
 ) -> None:
-    poll_until(source, lambda: bool(source.at_end))
-    assert trouble(source) == ""
+    poll_until(source, lambda: bool(source.at_end) and source.trouble is None)
     cluster.set_down()
     poll_until(source, lambda: source.trouble is not None)
     assert trouble(source).startswith(("_TRANSPORT", "_ALL_BROKERS_DOWN"))
@@ -101,7 +123,7 @@ def test_header_names_that_are_not_utf8_do_not_stop_the_partition(
     produce_with_headers(cluster.bootstrap_servers, TOPIC, b"v", names)
     (record,) = poll_some(source)
     assert record.value == b"v"
-    assert [name for name, _ in record.headers] == [module.UNREADABLE_HEADERS]
+    assert [name for name, _ in record.headers] == [UNREADABLE_HEADERS]
 
 
 def test_committed_offsets_that_come_late_are_waited_for(cluster: MockCluster, source: KafkaSource) -> None:
@@ -110,7 +132,10 @@ def test_committed_offsets_that_come_late_are_waited_for(cluster: MockCluster, s
     assert source.owned == {TopicPartition(TOPIC, 0)}
 
 
-def test_committed_offsets_that_stay_away_are_fatal_after_the_budget(cluster: MockCluster, source: KafkaSource) -> None:
+def test_committed_offsets_that_stay_away_are_fatal_after_the_budget(
+    cluster: MockCluster, source: KafkaSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starts, "_CALL_S", 0.5)
     source._start_budget_s = 0.5
     cluster.answer(OFFSET_FETCH, *[14] * 1000)
     with pytest.raises(FatalError, match=rf"where to start {TOPIC}/0 was not learned in 0.5 s"):
@@ -123,5 +148,55 @@ def test_a_refusal_is_fatal_at_once(cluster: MockCluster, source: KafkaSource) -
         poll_until(source, lambda: False)
 
 
-def test_the_budget_for_a_start_exceeds_a_transaction(source: KafkaSource) -> None:
-    assert source._start_budget_s == 1 + module._START_EXTRA_S
+def test_the_budget_for_a_start_exceeds_a_transaction(cluster: MockCluster, source: KafkaSource) -> None:
+    assert source._start_budget_s == settings_for(cluster).kafka.transaction_timeout_s + module._START_EXTRA_S
+
+
+def close_with_an_assignment_on_its_way(cluster: MockCluster, protocol: str) -> bool:
+    """Join without a poll, and close when the group has given us the partition; whether it had, seen in the log."""
+    told = Told()
+    source = KafkaSource(settings_for(cluster, group_protocol=protocol, session_timeout_s=0.4), [TOPIC], told)
+    source._start_budget_s = 0.5
+    api = HEARTBEAT if protocol == "classic" else GROUP_HEARTBEAT
+    enough = cluster.count(api) + (2 if protocol == "classic" else 5)
+    end = time.monotonic() + PATIENCE_S
+    while cluster.count(api) < enough:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    with structlog.testing.capture_logs() as lines:
+        source.close()
+    assert told.names == []
+    assert source.owned == frozenset()
+    return any(line["event"].startswith("partitions not taken") for line in lines)
+
+
+@pytest.mark.parametrize("protocol", ["consumer", "classic"])
+def test_a_closing_source_neither_takes_partitions_nor_asks_where_they_start(
+    cluster: MockCluster, protocol: str
+) -> None:
+    cluster.answer(OFFSET_FETCH, *[14] * 1000)
+    end = time.monotonic() + PATIENCE_S
+    while not close_with_an_assignment_on_its_way(cluster, protocol):
+        assert time.monotonic() < end
+    assert cluster.count(OFFSET_FETCH) == 0
+
+
+def test_a_commit_that_a_closed_source_cannot_make_is_refused(source: KafkaSource) -> None:
+    poll_until(source, lambda: bool(source.owned))
+    refusals: list[KafkaException] = []
+
+    def commit() -> None:
+        try:
+            source.commit([CommitOffset(TOPIC, 0, 1)])
+        except KafkaException as refusal:
+            refusals.append(refusal)
+
+    waiting = threading.Thread(target=commit, daemon=True)  # a commit that waits for ever must not keep the tests
+    waiting.start()
+    while not source._commits:
+        time.sleep(0.01)
+    source.close()
+    waiting.join(PATIENCE_S)
+    assert [refusal.args[0].name() for refusal in refusals] == ["_DESTROY"]
+    with pytest.raises(KafkaException, match="_DESTROY"):
+        source.commit([CommitOffset(TOPIC, 0, 1)])

@@ -1,0 +1,47 @@
+"""What the client hands over, as our own values."""
+
+import structlog
+from confluent_kafka import Message
+
+from streamproc.errors import FatalError
+from streamproc.records.record import Headers, Record, TopicPartition
+
+_log = structlog.stdlib.get_logger(__name__)
+UNREADABLE_HEADERS = "unreadable-headers"
+"""Stands for the headers of a record whose names are not UTF-8: the client cannot hand them over."""
+
+
+def to_record(message: "Message[bytes, bytes]", origin: TopicPartition) -> Record:
+    """A message as plain values."""
+    offset = message.offset()
+    if offset is None:
+        raise FatalError(f"a record of {origin} came without an offset")
+    return Record(
+        topic=origin.topic,
+        partition=origin.partition,
+        offset=offset,
+        timestamp_ms=message.timestamp()[1],
+        key=message.key(),
+        value=message.value(),
+        headers=_headers(message, origin, offset),
+    )
+
+
+def _headers(message: "Message[bytes, bytes]", origin: TopicPartition, offset: int) -> Headers:
+    try:
+        headers = message.headers()
+    except (UnicodeDecodeError, SystemError) as error:  # the client raises one or the other, by the headers after it
+        _log.warning(
+            "header names not utf-8", topic=origin.topic, partition=origin.partition, offset=offset, detail=str(error)
+        )
+        return ((UNREADABLE_HEADERS, str(error).encode()),)
+    if headers is None:
+        return ()
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return tuple((name, value.encode() if isinstance(value, str) else value) for name, value in pairs)
+
+
+def origin_of(message: "Message[bytes, bytes]") -> TopicPartition:
+    """Where a message came from; an error of no partition in particular has a place that nobody owns."""
+    topic, partition = message.topic(), message.partition()
+    return TopicPartition(topic or "", -1 if partition is None else partition)
