@@ -17,6 +17,7 @@ from streamproc.emotion.device import DeviceProcess
 from streamproc.errors import FencedError, NoRestartError, UsageError
 from streamproc.kafka.admin import create_topics
 from streamproc.kafka.event_codec import RegistryEventCodec
+from streamproc.kafka.membership import Membership
 from streamproc.kafka.own_schemas import look_up_outputs, register_schemas
 from streamproc.kafka.registry import connect
 from streamproc.kafka.sink import IdempotentSink, TransactionalSink
@@ -134,11 +135,11 @@ class SourceOpener:
         self._source = KafkaSource(self._settings, [topics.recordings, *topics.lanes], assignments)
         return self._source
 
-    def commit(self, offsets: Sequence[CommitOffset]) -> None:
+    def commit(self, offsets: Sequence[CommitOffset], membership: Membership) -> None:
         """Commit outside a transaction."""
         if self._source is None:
             raise RuntimeError("nothing can be committed before the group was joined")
-        self._source.commit(offsets)
+        self._source.commit(offsets, membership)
 
 
 def open_sink(settings: Settings, slot: Slot, source: SourceOpener) -> Sink:

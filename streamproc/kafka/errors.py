@@ -26,6 +26,7 @@ class Decision(Enum):
 END_OF_PARTITION = KafkaError._PARTITION_EOF
 OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION})
 TIMED_OUT = KafkaError._TIMED_OUT
+OVERTAKEN = KafkaError.ILLEGAL_GENERATION
 CLOSED = KafkaError._DESTROY
 _FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
 _DOWN = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE})

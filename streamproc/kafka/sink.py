@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from streamproc.errors import AbortedError, DependencyDownError, FatalError
 from streamproc.kafka.config import ClientConfig, build, producer_config, transactional_config
 from streamproc.kafka.errors import Decision, decide, describe, fatal
+from streamproc.kafka.membership import Membership, known
 from streamproc.kafka.outbox import Deadline, write_all
 from streamproc.kafka.positions import to_positions
 from streamproc.records.record import CommitOffset, OutputRecord
@@ -55,6 +56,7 @@ class TransactionalSink:
         Raises AbortedError when nothing of it became visible and it may be tried again, FatalError when its fate is
         unknown or this producer was fenced.
         """
+        metadata = known(group_metadata).metadata
         deadline = Deadline(self._timeout_s, self._clock)
         try:
             self._producer.begin_transaction()
@@ -64,7 +66,7 @@ class TransactionalSink:
             write_all(self._producer, outputs, deadline)
             self._until(
                 deadline,
-                lambda left: self._producer.send_offsets_to_transaction(to_positions(offsets), group_metadata, left),
+                lambda left: self._producer.send_offsets_to_transaction(to_positions(offsets), metadata, left),
             )
         except KafkaException as raised:
             raise self._aborted(raised.args[0]) from raised
@@ -123,7 +125,7 @@ class IdempotentSink:
     def __init__(
         self,
         settings: Settings,
-        commit_offsets: Callable[[Sequence[CommitOffset]], None],
+        commit_offsets: Callable[[Sequence[CommitOffset], Membership], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._timeout_s = settings.kafka.transaction_timeout_s
@@ -139,7 +141,7 @@ class IdempotentSink:
         except KafkaException as raised:
             raise DependencyDownError("kafka", describe(raised.args[0])) from raised
 
-    def commit(self, outputs: Sequence[OutputRecord], offsets: Sequence[CommitOffset], group_metadata: object) -> None:  # noqa: ARG002  # the port's; only a transaction needs it
+    def commit(self, outputs: Sequence[OutputRecord], offsets: Sequence[CommitOffset], group_metadata: object) -> None:
         """Write outputs, then offsets.
 
         Raises AbortedError when it is to be done again (some outputs may then be there twice), FatalError when this
@@ -147,7 +149,7 @@ class IdempotentSink:
         """
         try:
             write_all(self._producer, outputs, Deadline(self._timeout_s, self._clock))
-            self._commit_offsets(offsets)
+            self._commit_offsets(offsets, known(group_metadata))
         except KafkaException as raised:
             error: KafkaError = raised.args[0]
             if error.fatal():

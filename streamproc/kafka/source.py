@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Protocol
 
 import confluent_kafka
@@ -12,7 +13,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from streamproc.errors import FatalError
 from streamproc.kafka.config import build, consumer_config
-from streamproc.kafka.errors import CLOSED, END_OF_PARTITION, OUT_OF_RANGE, Decision, decide, describe
+from streamproc.kafka.errors import CLOSED, END_OF_PARTITION, OUT_OF_RANGE, OVERTAKEN, Decision, decide, describe
+from streamproc.kafka.membership import Membership
 from streamproc.kafka.messages import origin_of, to_record
 from streamproc.kafka.positions import to_names, to_partitions, to_positions
 from streamproc.kafka.starts import earliest, read_starts
@@ -41,6 +43,16 @@ class Assignments(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A commit that another thread asks for."""
+
+    offsets: tuple[CommitOffset, ...]
+    departures: int
+    """As it was when the commit was begun, before it was asked what is still owned."""
+    answer: Future[None]
+
+
 class KafkaSource:
     """Records of ``topics``. Only the polling thread calls it, but for ``group_metadata`` and ``commit``."""
 
@@ -59,8 +71,9 @@ class KafkaSource:
         self._polling_thread: int | None = None
         self._closing = False
         self._closed = False
-        self._commits: deque[tuple[tuple[CommitOffset, ...], Future[None]]] = deque()
-        self._metadata: object = self._consumer.consumer_group_metadata()
+        self._commits: deque[_Request] = deque()
+        self._departures = 0
+        self._membership = Membership(self._consumer.consumer_group_metadata(), 0)
         self._consumer.subscribe(
             list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -91,7 +104,7 @@ class KafkaSource:
         self._polling_thread = threading.get_ident()
         self.serve()
         messages = self._consumer.consume(most, timeout_s)
-        self._metadata = self._consumer.consumer_group_metadata()
+        self._membership = Membership(self._consumer.consumer_group_metadata(), self._departures)
         if self._fatal is not None:
             raise FatalError(f"the consumer cannot go on: {describe(self._fatal)}")
         records = [record for message in messages if (record := self._take(message)) is not None]
@@ -110,42 +123,46 @@ class KafkaSource:
             self._consumer.pause(to_partitions(sorted(pause)))
         self._paused = set(wanted)
 
-    def group_metadata(self) -> object:
+    def group_metadata(self) -> Membership:
         """The member's identity for a transaction, as of the last poll. Safe from any thread.
 
         The client lets one thread at a time call a consumer, and the others wait without a turn: asked from the
         commit thread beside a thread that polls, it had not answered after 100 s. An identity that a rebalance has
         overtaken since is refused by the broker, and the transaction tried again.
         """
-        return self._metadata
+        return self._membership
 
-    def commit(self, offsets: Sequence[CommitOffset]) -> None:
+    def commit(self, offsets: Sequence[CommitOffset], membership: Membership) -> None:
         """Commit without a transaction, for at-least-once delivery. Safe from any thread. Raises KafkaException.
 
         The polling thread does it, at its next ``poll`` or ``serve``: the client lets no other thread in beside it.
         """
-        request: Future[None] = Future()
-        self._commits.append((tuple(offsets), request))
+        request = _Request(tuple(offsets), membership.departures, Future())
+        self._commits.append(request)
         if self._closed:
             self._refuse()
         elif self._polling_thread in {None, threading.get_ident()}:
             self.serve()
-        request.result()
+        request.answer.result()
 
     def serve(self) -> None:
         """Do what other threads asked of the consumer; for the polling thread, while it waits in a callback."""
         while self._commits:
-            offsets, request = self._commits.popleft()
+            request = self._commits.popleft()
             try:
-                committed = self._consumer.commit(offsets=to_positions(offsets), asynchronous=False)
+                self._commit(request)
             except KafkaException as error:
-                request.set_exception(error)
-                continue
-            refusals = [done.error for done in committed if done.error is not None]
-            if refusals:
-                request.set_exception(KafkaException(refusals[0]))
+                request.answer.set_exception(error)
             else:
-                request.set_result(None)
+                request.answer.set_result(None)
+
+    def _commit(self, request: _Request) -> None:
+        if request.departures != self._departures:
+            raise KafkaException(KafkaError(OVERTAKEN, "partitions went away after this commit was begun"))
+        committed = self._consumer.commit(offsets=to_positions(request.offsets), asynchronous=False)
+        for done in committed:
+            if done.error is not None:
+                raise KafkaException(done.error)
 
     def close(self) -> None:
         """Leave the group; revokes what is owned, takes nothing more. Commits still asked for are refused."""
@@ -160,10 +177,10 @@ class KafkaSource:
         """Nobody polls any more: whoever waits for a commit would wait for ever."""
         while True:
             try:
-                _, request = self._commits.popleft()
+                request = self._commits.popleft()
             except IndexError:
                 return
-            request.set_exception(KafkaException(KafkaError(CLOSED, "the source was closed")))
+            request.answer.set_exception(KafkaException(KafkaError(CLOSED, "the source was closed")))
 
     def _take(self, message: "Message[bytes, bytes]") -> Record | None:
         error = message.error()
@@ -228,7 +245,7 @@ class KafkaSource:
         by_partition = {TopicPartition(start.topic, start.partition): start for start in starts}
         self._owned |= by_partition.keys()
         self.pause(self._wanted_paused)
-        self._metadata = consumer.consumer_group_metadata()
+        self._membership = Membership(consumer.consumer_group_metadata(), self._departures)
         self._assignments.assigned(by_partition)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
@@ -248,6 +265,7 @@ class KafkaSource:
     def _forget(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
         consumer.incremental_unassign(partitions)
         gone = set(to_names(partitions))
+        self._departures += 1
         self._owned -= gone
         self._at_end -= gone
         self._paused -= gone

@@ -230,7 +230,7 @@ def test_an_offset_that_is_not_there_is_fatal_and_says_what_was_lost(
     publish(settings, source_topic, 20)
     source = open_source(owner)
     poll_until(source, everything_at_end(source))
-    source.commit([CommitOffset(source_topic, 0, 2)])
+    source.commit([CommitOffset(source_topic, 0, 2)], source.group_metadata())
     source.close()
     delete_before(settings, TopicPartition(source_topic, 0), 5)
     again = open_source(Owner())
@@ -265,7 +265,7 @@ def test_a_successor_waits_for_the_offsets_of_an_open_transaction(
     hanging.open()
     hanging._producer.begin_transaction()
     hanging._producer.send_offsets_to_transaction(
-        [confluent_kafka.TopicPartition(source_topic, 0, 5)], source.group_metadata(), PATIENCE_S
+        [confluent_kafka.TopicPartition(source_topic, 0, 5)], source.group_metadata().metadata, PATIENCE_S
     )
     source.close()
     after = Owner()

@@ -134,7 +134,7 @@ class BrokerPlainSink:
     def __init__(
         self,
         broker: MemoryBroker,
-        commit_offsets: Callable[[Sequence[CommitOffset]], None],
+        commit_offsets: Callable[[Sequence[CommitOffset], GroupMetadata], None],
         sleep: Callable[[float], None],
         point: Callable[[str], None],
         timeout_s: float = 30,
@@ -152,14 +152,14 @@ class BrokerPlainSink:
                 raise DependencyDownError("kafka", "no broker answers")
             self._calls.sleep(_AGAIN_S)
 
-    def commit(self, outputs: Sequence[OutputRecord], offsets: Sequence[CommitOffset], group_metadata: object) -> None:  # noqa: ARG002  # the port's; only a transaction needs it
+    def commit(self, outputs: Sequence[OutputRecord], offsets: Sequence[CommitOffset], group_metadata: object) -> None:
         """Write outputs, then offsets. Raises AbortedError when it is to be done again."""
         end = self._broker.act() + self._timeout_s
         try:
             for output in outputs:
                 self._calls.until(end, "produce", partial(self._produce, output))
             self._calls.point("offsets")
-            self._commit_offsets(offsets)
+            self._commit_offsets(offsets, _member(group_metadata))
             self._calls.point("committed")
         except RefusedError as error:
             raise AbortedError(str(error)) from error

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from streamproc.errors import FatalError
 from streamproc.records.record import CommitOffset, Record, TopicPartition
 from streamproc.testing.broker.broker import MemoryBroker
-from streamproc.testing.broker.errors import BrokerUnavailable, RefusedError
+from streamproc.testing.broker.errors import BrokerUnavailable, Refusal, RefusedError
 from streamproc.testing.broker.membership import Change, Task
 from streamproc.testing.broker.reader import Reader
 from streamproc.testing.broker.values import GroupMetadata
@@ -22,10 +22,11 @@ _TOO_LATE = "max.poll.interval.ms exceeded"
 
 
 class _Request:
-    __slots__ = ("done", "error", "offsets")
+    __slots__ = ("departures", "done", "error", "offsets")
 
-    def __init__(self, offsets: Sequence[CommitOffset]) -> None:
+    def __init__(self, offsets: Sequence[CommitOffset], departures: int) -> None:
         self.offsets = tuple(offsets)
+        self.departures = departures
         self.done = False
         self.error: RefusedError | BrokerUnavailable | None = None
 
@@ -60,8 +61,9 @@ class BrokerSource:
         self._polling = False
         self._trouble: str | None = None
         self._turn = 0
+        self._departures = 0
         self._membership = broker.join(group, topics, max_poll_interval_s)
-        self._metadata = self._membership.metadata()
+        self._metadata = self._identity()
 
     # --- the port ----------------------------------------------------------------------------------------------------
 
@@ -98,7 +100,7 @@ class BrokerSource:
         finally:
             self._polling = False
             self._membership.poll_ends()
-        self._metadata = self._membership.metadata()
+        self._metadata = self._identity()
         return records
 
     def pause(self, partitions: frozenset[TopicPartition]) -> None:
@@ -113,12 +115,12 @@ class BrokerSource:
         self._point("metadata")
         return self._metadata
 
-    def commit(self, offsets: Sequence[CommitOffset]) -> None:
-        """Commit without a transaction. Raises RefusedError or BrokerUnavailable.
+    def commit(self, offsets: Sequence[CommitOffset], metadata: GroupMetadata) -> None:
+        """Commit without a transaction. Raises RefusedError, also when partitions went away, or BrokerUnavailable.
 
         The polling thread does it: while that one is in a poll, the caller waits for its next ``poll`` or ``serve``.
         """
-        request = _Request(offsets)
+        request = _Request(offsets, metadata.departures)
         self._commits.append(request)
         if not self._polling:
             self.serve()
@@ -132,10 +134,15 @@ class BrokerSource:
         while self._commits:
             request = self._commits.popleft()
             try:
-                self._broker.commit_offsets(self._membership.metadata(), request.offsets)
+                self._commit(request)
             except (RefusedError, BrokerUnavailable) as error:
                 request.error = error
             request.done = True
+
+    def _commit(self, request: _Request) -> None:
+        if request.departures != self._departures:
+            raise RefusedError(Refusal.ILLEGAL_GENERATION, "partitions went away after this commit was begun")
+        self._broker.commit_offsets(self._membership.metadata(), request.offsets)
 
     def close(self) -> None:
         """Leave the group; revokes what is owned."""
@@ -251,7 +258,7 @@ class BrokerSource:
         for partition, start in starts.items():
             self._readers[partition] = Reader(start.offset)
         self.pause(self._wanted_paused)
-        self._metadata = self._membership.metadata()
+        self._metadata = self._identity()
         self._assignments.assigned(starts)
 
     def _read_starts(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, CommitOffset]:
@@ -269,6 +276,10 @@ class BrokerSource:
                     ) from error
             self._sleep(_AGAIN_S)
 
+    def _identity(self) -> GroupMetadata:
+        return self._membership.metadata()._replace(departures=self._departures)
+
     def _forget(self, partitions: Sequence[TopicPartition]) -> None:
+        self._departures += 1
         for partition in partitions:
             self._readers.pop(partition, None)

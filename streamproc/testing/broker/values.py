@@ -12,6 +12,8 @@ class GroupMetadata(NamedTuple):
     member_id: str
     epoch: int
     """Member epoch or generation; -1 for whoever commits to a group without members."""
+    departures: int = 0
+    """How often partitions had gone away; the source's own business, no broker asks."""
 
 
 class CommittedOffset(NamedTuple):

@@ -149,7 +149,7 @@ class Observer:
             self._ledger(committed, taken, ends)
         else:
             written = {(end.origin, end.attempts) for end in all_ends(world)}
-            if missing := tried.keys() - written:
+            if missing := {(one.origin, one.attempts) for one in taken} - written:
                 raise Violation("G1", f"offsets are committed before the outcomes of {sorted(map(str, missing))}")
 
     def _tries(self, place: TopicPartition) -> list[Try]:

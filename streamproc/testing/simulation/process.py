@@ -13,6 +13,7 @@ from streamproc.testing.broker.broker import MemoryBroker
 from streamproc.testing.broker.errors import BrokerUnavailable
 from streamproc.testing.broker.sink import BrokerPlainSink, BrokerSink
 from streamproc.testing.broker.source import BrokerSource
+from streamproc.testing.broker.values import GroupMetadata
 from streamproc.testing.codec import JsonRows
 from streamproc.testing.fibers import FiberHost, Fibers, Process
 from streamproc.testing.harness import DictTier
@@ -212,7 +213,7 @@ class WorkerProcess(Process):
         except TimedOut as error:
             raise BrokerUnavailable("injected") from error
 
-    def _commit_offsets(self, offsets: Sequence[CommitOffset]) -> None:
+    def _commit_offsets(self, offsets: Sequence[CommitOffset], metadata: GroupMetadata) -> None:
         if self.source is None:
             raise RuntimeError("nothing can be committed before the group was joined")
-        self.source.commit(offsets)
+        self.source.commit(offsets, metadata)

@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from streamproc.errors import AbortedError, DependencyDownError, FatalError, FencedError
 from streamproc.kafka.config import consumer_config
+from streamproc.kafka.membership import Membership
 from streamproc.kafka.sink import IdempotentSink, TransactionalSink
 from streamproc.records.record import CommitOffset, OutputRecord
 from streamproc.settings import KafkaSettings, Settings
@@ -40,9 +41,9 @@ def settings_for(cluster: MockCluster, timeout_s: float = 60) -> Settings:
 
 
 @pytest.fixture
-def metadata(cluster: MockCluster) -> Iterator[object]:
+def metadata(cluster: MockCluster) -> Iterator[Membership]:
     consumer = Consumer(consumer_config(settings_for(cluster)))
-    yield consumer.consumer_group_metadata()
+    yield Membership(consumer.consumer_group_metadata(), 0)
     consumer.close()
 
 
@@ -155,27 +156,27 @@ def test_a_refused_transactional_id_is_fatal_at_the_start(cluster: MockCluster) 
 
 def test_at_least_once_commits_no_offset_for_a_refused_output(cluster: MockCluster) -> None:
     committed: list[object] = []
-    sink = IdempotentSink(settings_for(cluster), committed.append)
+    sink = IdempotentSink(settings_for(cluster), lambda offsets, _membership: committed.append(offsets))
     sink.open()
     cluster.answer(PRODUCE, 29)
     with pytest.raises(AbortedError):
-        sink.commit([OUTPUT], [OFFSET], None)
+        sink.commit([OUTPUT], [OFFSET], Membership(None, 0))
     assert committed == []
 
 
 def test_at_least_once_commits_offsets_after_outputs(cluster: MockCluster) -> None:
     committed: list[object] = []
-    sink = IdempotentSink(settings_for(cluster), committed.append)
+    sink = IdempotentSink(settings_for(cluster), lambda offsets, _membership: committed.append(offsets))
     sink.open()
-    sink.commit([OUTPUT], [OFFSET], None)
+    sink.commit([OUTPUT], [OFFSET], Membership(None, 0))
     assert committed == [[OFFSET]]
 
 
 def test_at_least_once_hands_a_failed_offset_commit_back(cluster: MockCluster) -> None:
-    def refuse(_offsets: object) -> None:
+    def refuse(_offsets: object, _membership: object) -> None:
         raise KafkaException(KafkaError(KafkaError.ILLEGAL_GENERATION))
 
     sink = IdempotentSink(settings_for(cluster), refuse)
     sink.open()
     with pytest.raises(AbortedError):
-        sink.commit([OUTPUT], [OFFSET], None)
+        sink.commit([OUTPUT], [OFFSET], Membership(None, 0))

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import confluent_kafka
 import pytest
 import structlog
 from confluent_kafka import KafkaException, Producer
@@ -187,7 +188,7 @@ def test_a_commit_that_a_closed_source_cannot_make_is_refused(source: KafkaSourc
 
     def commit() -> None:
         try:
-            source.commit([CommitOffset(TOPIC, 0, 1)])
+            source.commit([CommitOffset(TOPIC, 0, 1)], source.group_metadata())
         except KafkaException as refusal:
             refusals.append(refusal)
 
@@ -199,4 +200,13 @@ def test_a_commit_that_a_closed_source_cannot_make_is_refused(source: KafkaSourc
     waiting.join(PATIENCE_S)
     assert [refusal.args[0].name() for refusal in refusals] == ["_DESTROY"]
     with pytest.raises(KafkaException, match="_DESTROY"):
-        source.commit([CommitOffset(TOPIC, 0, 1)])
+        source.commit([CommitOffset(TOPIC, 0, 1)], source.group_metadata())
+
+
+def test_a_commit_begun_before_partitions_went_away_is_refused(source: KafkaSource) -> None:
+    """The client would make it under its membership of now: for partitions that may be somebody else's."""
+    poll_until(source, lambda: bool(source.owned))
+    before = source.group_metadata()
+    source._on_lost(source._consumer, [confluent_kafka.TopicPartition(TOPIC, 0)])
+    with pytest.raises(KafkaException, match="ILLEGAL_GENERATION"):
+        source.commit([CommitOffset(TOPIC, 0, 1)], before)

@@ -18,7 +18,7 @@ def world() -> World:
 def test_it_starts_at_the_committed_offset_with_its_metadata(world: World) -> None:
     source = world.source()
     world.poll(source)
-    source.commit([offset(7, metadata="strikes=2")])
+    source.commit([offset(7, metadata="strikes=2")], source.group_metadata())
     source.close()
     again = world.source()
     assert [record.offset for record in world.poll(again)] == [7, 8]
@@ -91,7 +91,7 @@ def test_a_partition_that_comes_back_is_still_paused(world: World) -> None:
 def test_a_rewind_delivers_again_but_nothing_from_before_the_assignment(world: World) -> None:
     source = world.source()
     world.poll(source)
-    source.commit([offset(4)])
+    source.commit([offset(4)], source.group_metadata())
     source.close()
     source = world.source()
     assert len(world.poll(source)) == 5
@@ -138,7 +138,7 @@ def test_an_outage_longer_than_the_budget_for_a_start_is_fatal(world: World) -> 
 def test_an_offset_that_is_not_there_is_fatal_and_says_what_was_lost(world: World) -> None:
     source = world.source()
     world.poll(source)
-    source.commit([offset(2)])
+    source.commit([offset(2)], source.group_metadata())
     source.close()
     world.broker.delete_records(FIRST, 5)
     with pytest.raises(FatalError, match=r"in/0 was to be read from offset 2.*first record is now 5"):
@@ -192,7 +192,7 @@ def test_a_commit_of_another_thread_waits_until_the_polling_one_serves_it(world:
 
     def commit_from_elsewhere() -> None:
         source._sleep = pass_time
-        source.commit([offset(3)])
+        source.commit([offset(3)], source.group_metadata())
 
     world.owners[source].on_revoke = commit_from_elsewhere
     world.source()
