@@ -82,7 +82,7 @@ class Pipeline:
         self._clock = world.clock
         self._metrics = metrics
         self._batches = batches = MicroBatches()
-        offsets = Offsets()
+        self._offsets = offsets = Offsets()
         flow = settings.flow
         self._credit = credit = Credits(Weight(flow.in_flight_bytes, round(1000 * flow.in_flight_audio_s)))
         retry = RetryPolicy(settings.topics, settings.retry)
@@ -230,6 +230,7 @@ class Pipeline:
             for batch, taken in list(self._batches.entries(partition)):
                 if batch is not self._commit.committing:
                     self._drop(taken)
+        self._offsets.end(partitions)
 
     def settled(self, partitions: Sequence[TopicPartition]) -> bool:
         """Whether nothing of these partitions waits for a commit any more."""
