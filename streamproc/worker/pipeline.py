@@ -16,6 +16,7 @@ from streamproc.worker.core.credits import Credits, Weight
 from streamproc.worker.core.instant import Instant
 from streamproc.worker.core.offsets import Offsets
 from streamproc.worker.core.ownership import Ownership
+from streamproc.worker.core.price import Prices
 from streamproc.worker.core.retry import Parking, Polled, RetryPolicy
 from streamproc.worker.ports import (
     Calls,
@@ -78,16 +79,16 @@ class Pipeline:
         ownership: Ownership,
         metrics: Metrics,
     ) -> None:
-        self._settings = settings
         self._clock = world.clock
         self._metrics = metrics
         self._batches = batches = MicroBatches()
-        offsets = Offsets()
+        self._offsets = offsets = Offsets()
         flow = settings.flow
         self._credit = credit = Credits(Weight(flow.in_flight_bytes, round(1000 * flow.in_flight_audio_s)))
         retry = RetryPolicy(settings.topics, settings.retry)
         self._parking = Parking(retry)
-        self._admit = Admit(settings, identity, world.codec, world.schema_lookups, batches, offsets, metrics)
+        prices = Prices(world.device.cost, world.device.most_items)
+        self._admit = Admit(settings, identity, world.codec, world.schema_lookups, batches, offsets, prices, metrics)
         self._fetch = Fetch(settings, world.store, world.fetches, world.probes, batches, credit, metrics)
         self._lookup = Lookup(world.near, world.shared, world.tier_reads, world.tier_writes, batches, credit, metrics)
         self._prepare = Prepare(world.arena, world.decoders, batches, credit, metrics)
@@ -145,12 +146,12 @@ class Pipeline:
     @property
     def room(self) -> bool:
         """Whether another micro-batch may be polled."""
-        return len(self._batches) < self._settings.flow.micro_batches
+        return self._admit.room
 
     @property
     def idle(self) -> bool:
         """Whether nothing is in flight."""
-        return not len(self._batches)
+        return not len(self._batches) and not self._admit.waiting
 
     @property
     def store_down(self) -> bool:
@@ -203,12 +204,17 @@ class Pipeline:
         self._metrics.in_flight_audio_seconds.set(in_flight["audio_ms"] / 1000)
         return bool(due) or any(moved)
 
+    def drain(self) -> None:
+        """Begin nothing more: only what is in flight goes on to its commit."""
+        self._admit.stop()
+
     def revoke(self, partitions: Sequence[TopicPartition]) -> None:
         """Keep of these partitions what is in micro-batches that are done or on the device; leave out the rest.
 
         Whatever stands behind the first record that is left out goes too: no commit passes a hole.
         """
         self._parking.drop(partitions)
+        self._admit.drop(partitions)
         soon = {batch.ident for batch in self._batches if self._ends_soon(batch)}
         for partition in partitions:
             keeping = True
@@ -226,10 +232,12 @@ class Pipeline:
     def lose(self, partitions: Sequence[TopicPartition]) -> None:
         """Leave out everything of these partitions: somebody else has them."""
         self._parking.drop(partitions)
+        self._admit.drop(partitions)
         for partition in partitions:
             for batch, taken in list(self._batches.entries(partition)):
                 if batch is not self._commit.committing:
                     self._drop(taken)
+        self._offsets.end(partitions)
 
     def settled(self, partitions: Sequence[TopicPartition]) -> bool:
         """Whether nothing of these partitions waits for a commit any more."""

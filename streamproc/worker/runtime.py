@@ -210,6 +210,7 @@ class Runtime:
                 self._hear(pipeline)
             self._steer(pipeline)
             if self._stopping:
+                pipeline.drain()
                 now = self._clock.monotonic()
                 drain_until = drain_until or now + self._settings.flow.drain_s
                 self._poller.drain()

@@ -1,13 +1,12 @@
 """Micro-batches: the records taken from one poll, the unit of commit."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from streamproc.records.lane import Attempt
 from streamproc.records.outcome import Outcome
 from streamproc.records.record import Record, TopicPartition
-from streamproc.worker.core.credits import Weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,21 +132,3 @@ class MicroBatches:
             for entry in batch.entries:
                 if entry.record.source == partition:
                     yield batch, entry
-
-
-def cut(weights: Iterable[Weight], most_records: int, most_weight: Weight) -> Sequence[int]:
-    """Lengths of the micro-batches that polled records are cut into, in order.
-
-    A micro-batch ends before the record that would pass ``most_records`` or ``most_weight``; a record heavier than
-    that is alone in its own.
-    """
-    lengths: list[int] = []
-    count, total = 0, Weight(0, 0)
-    for weight in weights:
-        if count and (count >= most_records or not (total + weight).within(most_weight)):
-            lengths.append(count)
-            count, total = 0, Weight(0, 0)
-        count, total = count + 1, total + weight
-    if count:
-        lengths.append(count)
-    return lengths

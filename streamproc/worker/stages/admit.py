@@ -1,32 +1,44 @@
 """Admit: from polled records to micro-batches of events that may be acted on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from streamproc.errors import DependencyDownError, FatalError, PoisonError, Reason, RecordError, Stage
 from streamproc.records.identity import ModelIdentity, fingerprint
 from streamproc.records.lane import Attempt, original_headers, read_attempt
-from streamproc.records.record import Headers, Record
+from streamproc.records.record import Headers, Record, TopicPartition
 from streamproc.records.recording import CHANNELS, RecordingEvent, check_object
 from streamproc.records.topics import MAX_INPUT_BYTES
-from streamproc.settings import FlowSettings, Settings
+from streamproc.settings import Settings
 from streamproc.telemetry.metrics import Dependency, Metrics
-from streamproc.worker.core.batch import MicroBatches, Taken, cut
-from streamproc.worker.core.credits import Weight
+from streamproc.worker.core.backlog import Backlog
+from streamproc.worker.core.batch import MicroBatches, Taken
 from streamproc.worker.core.instant import Instant
 from streamproc.worker.core.offsets import Offsets
+from streamproc.worker.core.price import Prices
 from streamproc.worker.core.retry import Polled
 from streamproc.worker.ports import Calls, EventCodec
 from streamproc.worker.stages.items import Admitted
+from streamproc.worker.stages.weigh import Verdict, load, share
 
-UNDECLARED = Weight(256 * 1024, 5_000)
-"""What a recording is taken to weigh whose event does not say, when micro-batches are cut; see ``reserve``."""
-BYTES_PER_SECOND = 16_000
-"""Of a recording whose event tells its size but not its length: between a coded file and plain PCM."""
 REGISTRY_WAIT_S = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A polled record that waits for its micro-batch. ``at`` is when it was polled (monotonic, seconds)."""
+
+    polled: Polled
+    verdict: Verdict
+    at: float
+
+
 class Admit:
-    """Judges each record on its event alone; nothing that an event names is touched before it passed here."""
+    """Judges each record on its event alone; nothing that an event names is touched before it passed here.
+
+    In flight are at most ``flow.micro_batches`` micro-batches, each of which the device is predicted to finish in its
+    share of a drain. What was polled beyond that waits, untouched.
+    """
 
     def __init__(
         self,
@@ -36,6 +48,7 @@ class Admit:
         lookups: Calls[Taken, None],
         batches: MicroBatches,
         offsets: Offsets,
+        prices: Prices,
         metrics: Metrics,
     ) -> None:
         self._settings = settings
@@ -45,21 +58,42 @@ class Admit:
         self._offsets = offsets
         self._metrics = metrics
         self._fingerprints = {channels: fingerprint(identity, channels) for channels in CHANNELS}
-        self._most = share(settings)
+        self._prices = prices
+        self._backlog: Backlog[_Judged] = Backlog(share(settings))
+        self._stopped = False
         self._lanes = settings.topics.lanes
         self._unresolved: list[tuple[Taken, float]] = []
         self.give: Callable[[Admitted], None]
         self.fail: Callable[[Taken, RecordError], None]
 
+    @property
+    def room(self) -> bool:
+        """Whether another micro-batch may be begun: what waits is, at once."""
+        return len(self._batches) < self._settings.flow.micro_batches
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait for a micro-batch."""
+        return len(self._backlog)
+
     def accept(self, polled: Sequence[Polled], now: Instant) -> None:
-        """Take polled records in; each becomes part of a micro-batch, and is given on or fails."""
-        fresh = [one for one in polled if self._offsets.take(one.record.source, one.epoch, one.record.offset)]
-        judged = [self._judge(one.record) for one in fresh]
-        weights = [weigh(verdict) if isinstance(verdict, RecordingEvent) else UNDECLARED for verdict in judged]
-        start = 0
-        for length in cut(weights, self._settings.flow.micro_batch_records, self._most):
-            self._open(fresh[start : start + length], judged[start : start + length], now)
-            start += length
+        """Take polled records in; each becomes part of a micro-batch once there is room, and is given on or fails."""
+        if self._stopped:
+            return
+        for one in polled:
+            if self._offsets.take(one.record.source, one.epoch, one.record.offset):
+                verdict = self._judge(one.record)
+                self._backlog.add(_Judged(one, verdict, now.mono), load(verdict, self._prices))
+        self._fill(now)
+
+    def drop(self, partitions: Collection[TopicPartition]) -> None:
+        """Forget what waits of these partitions."""
+        self._backlog.keep(lambda judged: judged.polled.record.source not in partitions)
+
+    def stop(self) -> None:
+        """Begin nothing more: what waits, and whatever still comes, is the next owner's."""
+        self._stopped = True
+        self._backlog.keep(lambda _: False)
 
     def step(self, now: Instant) -> bool:
         """Go on with records whose schema has been asked for."""
@@ -78,21 +112,26 @@ class Admit:
         for taken in due:
             if self._batches.wanted(taken):
                 self._resolve(taken)
-        return bool(answers or due)
+        return self._fill(now) or bool(answers or due)
 
-    def _open(
-        self, polled: Sequence[Polled], judged: Sequence[RecordingEvent | RecordError | None], now: Instant
-    ) -> None:
+    def _fill(self, now: Instant) -> bool:
+        filled = False
+        while self._backlog and self.room:
+            self._open(self._backlog.cut(), now)
+            filled = True
+        return filled
+
+    def _open(self, judged: Sequence[_Judged], now: Instant) -> None:
         batch = self._batches.next_ident()
         entries = tuple(
-            Taken(one.record, one.epoch, self._attempt(one.record), batch, index, now.mono)
-            for index, one in enumerate(polled)
+            Taken(one.polled.record, one.polled.epoch, self._attempt(one.polled.record), batch, index, one.at)
+            for index, one in enumerate(judged)
         )
         self._batches.open(entries)
-        for taken, verdict in zip(entries, judged, strict=True):
-            self._pass_on(taken, verdict, now)
+        for taken, one in zip(entries, judged, strict=True):
+            self._pass_on(taken, one.verdict, now)
 
-    def _pass_on(self, taken: Taken, verdict: RecordingEvent | RecordError | None, now: Instant) -> None:
+    def _pass_on(self, taken: Taken, verdict: Verdict, now: Instant) -> None:
         if not self._batches.wanted(taken):
             return
         if verdict is None:
@@ -115,7 +154,7 @@ class Admit:
             # _judge says the same of it; its own place is then the best origin there is.
             return Attempt(record.topic, record.partition, record.offset, 0, record.timestamp_ms)
 
-    def _judge(self, record: Record) -> RecordingEvent | RecordError | None:
+    def _judge(self, record: Record) -> Verdict:
         """The event, why there is none, or None while the registry has to be asked."""
         flow = self._settings.flow
         try:
@@ -167,28 +206,3 @@ def check_headers(headers: Headers, most: int, most_bytes: int) -> None:
             Stage.ADMIT,
             f"{len(headers)} headers of {size} bytes; at most {most} and {most_bytes} bytes are taken",
         )
-
-
-def weigh(event: RecordingEvent) -> Weight:
-    """Estimate what a recording holds, from what its event declares (bytes, ms)."""
-    size = event.size_bytes
-    audio_ms = event.duration_ms
-    if audio_ms is None:
-        audio_ms = UNDECLARED.audio_ms if size is None else 1000 * size // BYTES_PER_SECOND
-    if size is None:
-        size = UNDECLARED.size if event.duration_ms is None else audio_ms * BYTES_PER_SECOND // 1000
-    return Weight(size, audio_ms)
-
-
-def reserve(event: RecordingEvent, flow: FlowSettings, most_bytes: int) -> Weight:
-    """What a recording holds while it is fetched: one that declares no size may turn out to be large."""
-    size, audio_ms = weigh(event)
-    if event.size_bytes is None:
-        size = min(most_bytes, flow.in_flight_bytes // flow.io_threads)
-    return Weight(size, audio_ms)
-
-
-def share(settings: Settings) -> Weight:
-    """What one micro-batch may weigh, so that ``flow.micro_batches`` of them fit into what may be in flight."""
-    flow = settings.flow
-    return Weight(flow.in_flight_bytes // flow.micro_batches, round(1000 * flow.in_flight_audio_s / flow.micro_batches))

@@ -28,8 +28,8 @@ from streamproc.worker.core.canary import Canary, Health
 from streamproc.worker.core.credits import Credits
 from streamproc.worker.core.instant import Instant
 from streamproc.worker.ports import Calls, ObjectStore
-from streamproc.worker.stages.admit import reserve, weigh
 from streamproc.worker.stages.items import Admitted, Fetched
+from streamproc.worker.stages.weigh import reserve, weigh
 
 log = get_log(__name__)
 

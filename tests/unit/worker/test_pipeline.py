@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from streamproc.testing.codec import encode_event
 from streamproc.testing.decoders import recording
 from streamproc.testing.harness import WorkerHarness
 from streamproc.testing.tier import MemorySharedTier
+from streamproc.worker.core.retry import Polled
 
 IN = "audio.recordings"
 DEAD = "audio.recordings.dlq"
@@ -589,3 +591,18 @@ def test_waiting_for_a_broker_does_not_spend_the_aborts() -> None:
     worker.sink.error = None
     worker.settle(10)
     assert worker.position() == 1
+
+
+def test_nothing_is_kept_of_a_partition_that_was_given_up(worker: WorkerHarness) -> None:
+    worker.fetches.at_once = False
+    stale = worker.record(put(worker, "a.wav"), 0)
+    worker.poll(stale)
+    worker.settle()
+    epoch = worker.ownership.epoch(stale.source)
+    assert epoch is not None
+    worker.ownership.drop([stale.source])
+    worker.pipeline.lose([stale.source])
+    worker.settle()
+    assert worker.pipeline.idle
+    worker.pipeline.accept([Polled(replace(stale, offset=1), epoch)])  # somebody else has it
+    assert worker.pipeline.idle

@@ -247,6 +247,19 @@ def test_a_stop_spends_its_drain_budget_once(start: Callable[..., Running]) -> N
     assert worker.sink.position(IN, 0) is None
 
 
+def test_a_stop_begins_nothing_of_what_was_polled_and_waits(start: Callable[..., Running]) -> None:
+    worker = start(FlowSettings(micro_batches=1, in_flight_audio_s=5))  # each of these records fills a micro-batch
+    worker.device.held = True
+    worker.feed("a", "b", "c")
+    until(lambda: worker.device.waiting == 1)
+    worker.runtime.stop()
+    until(lambda: worker.runtime.state == "draining")
+    worker.device.held = False
+    until(lambda: bool(worker.ended))
+    assert worker.ended == [None]
+    assert worker.sink.position(IN, 0) == 1
+
+
 def test_a_fatal_source_ends_the_worker(start: Callable[..., Running]) -> None:
     worker = start()
     worker.source.error = FatalError("fenced")

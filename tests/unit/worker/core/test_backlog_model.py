@@ -1,0 +1,59 @@
+"""The backlog against a list: nothing lost, order kept, no micro-batch over its limits or smaller than it could be."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from streamproc.worker.core.backlog import Backlog, Load
+
+MOST = Load(4, 100, 1_000, 10.0)
+loads = st.builds(Load, st.just(1), st.integers(0, 120), st.integers(0, 1_200), st.integers(0, 12).map(float))
+
+
+def total(loads: list[Load]) -> tuple[float, ...]:
+    return tuple(map(sum, zip(*loads, strict=True)))
+
+
+def fits(loads: list[Load]) -> bool:
+    return all(part <= limit for part, limit in zip(total(loads), MOST, strict=True))
+
+
+class BacklogMachine(RuleBasedStateMachine):
+    """Polls, cuts and partitions that go, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backlog: Backlog[tuple[int, int]] = Backlog(MOST)
+        self.waiting: list[tuple[tuple[int, int], Load]] = []
+        self.last = 0
+
+    @rule(polled=st.lists(st.tuples(st.integers(0, 2), loads), max_size=8))
+    def add(self, polled: list[tuple[int, Load]]) -> None:
+        for partition, load in polled:
+            self.last += 1
+            self.waiting.append(((partition, self.last), load))
+            self.backlog.add((partition, self.last), load)
+
+    @rule()
+    def cut(self) -> None:
+        items = self.backlog.cut()
+        taken, self.waiting = self.waiting[: len(items)], self.waiting[len(items) :]
+        assert [item for item, _ in taken] == items
+        chosen = [load for _, load in taken]
+        assert len(chosen) <= 1 or fits(chosen)
+        if self.waiting:
+            assert chosen
+            assert not fits([*chosen, self.waiting[0][1]])
+
+    @rule(gone=st.integers(0, 2))
+    def lose_a_partition(self, gone: int) -> None:
+        self.backlog.keep(lambda item: item[0] != gone)
+        self.waiting = [entry for entry in self.waiting if entry[0][0] != gone]
+
+    @invariant()
+    def it_knows_how_many_wait(self) -> None:
+        assert len(self.backlog) == len(self.waiting)
+
+
+BacklogMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=20, deadline=None)
+test_the_backlog_does_what_the_model_does = BacklogMachine.TestCase
