@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 
 from streamproc.errors import DependencyDownError, PoisonError, Reason, Stage
 from streamproc.records.ledger import LedgerEntry
@@ -63,7 +62,7 @@ class JsonRows:
 
     def encode(self, row: EmotionResult | EmotionSegment | LedgerEntry) -> bytes:
         """Encode a row. Raises PoisonError for attributes that are longer than a row takes here."""
-        value = json.dumps(asdict(row)).encode()
+        value = json.dumps({name: getattr(row, name) for name in row.__dataclass_fields__}).encode()
         if len(value) > MOST_ROW_BYTES:
             raise PoisonError(Reason.AVRO_INVALID, Stage.ASSEMBLE, f"a row of {len(value)} bytes")
         return value

@@ -164,8 +164,9 @@ class Fibers:
     def switch(self) -> None:
         """Let others go first, perhaps."""
         fiber = self.here()
-        self.ready(fiber)
-        self._leave(fiber)
+        if self._ready or fiber.process.frozen:  # else nobody else could be drawn
+            self.ready(fiber)
+            self._leave(fiber)
 
     def sleep(self, seconds: float) -> None:
         """Wait for time to pass."""

@@ -24,6 +24,8 @@ class PooledCalls(Generic[K, V]):
 
     def take(self) -> Sequence[tuple[K, V | Exception]]:
         """Answers since the last take."""
+        if not self._answers:  # asked at every step, and mostly there is none
+            return ()
         with self._lock:
             answers, self._answers = self._answers, deque()
         return tuple(answers)

@@ -198,10 +198,11 @@ class Pipeline:
                 self._commit,
             )
         ]
-        self.in_flight = in_flight = self._count()
-        self._metrics.in_flight_records.set(in_flight["records"])
-        self._metrics.in_flight_bytes.set(in_flight["bytes"])
-        self._metrics.in_flight_audio_seconds.set(in_flight["audio_ms"] / 1000)
+        if (in_flight := self._count()) != self.in_flight:
+            self.in_flight = in_flight
+            self._metrics.in_flight_records.set(in_flight["records"])
+            self._metrics.in_flight_bytes.set(in_flight["bytes"])
+            self._metrics.in_flight_audio_seconds.set(in_flight["audio_ms"] / 1000)
         return bool(due) or any(moved)
 
     def drain(self) -> None:

@@ -1,5 +1,6 @@
 """``python -m streamproc.testing.simulation``: play seeds, or one of them with its history."""
 
+import gc
 import json
 import logging
 import multiprocessing
@@ -64,11 +65,17 @@ def _play(first: int, seeds: int, processes: int, *, quiet: bool) -> Iterator[Ta
         console=Console(stderr=True),
         disable=quiet,
     )
-    with bar, multiprocessing.get_context("fork").Pool(processes) as pool:
+    with bar, multiprocessing.get_context("fork").Pool(processes, _begin) as pool:
         task = bar.add_task("seeds", total=seeds)
         for part in pool.imap_unordered(_chunk, chunks):
             bar.advance(task, part.seeds)
             yield part
+
+
+def _begin() -> None:
+    """Worlds are full of cycles, and small: the collector need not look after every few hundred objects."""
+    gc.freeze()
+    gc.set_threshold(100_000)
 
 
 def _chunk(chunk: tuple[int, int]) -> Tally:

@@ -138,7 +138,7 @@ class Observer:
             before = moved.before or 0
             if moved.offset < before:
                 raise Violation("G4", f"{place} goes back from {before} to {moved.offset}")
-            taken += [one for one in self._tries(place) if before <= one.offset < moved.offset]
+            taken += self._tries(place, before, moved.offset)
         gone = {Origin(*lost) for lost in world.lost}
         if self._once:
             found = self._reader.ends(committed.outputs)
@@ -152,15 +152,14 @@ class Observer:
             if missing := {(one.origin, one.attempts) for one in taken} - written:
                 raise Violation("G1", f"offsets are committed before the outcomes of {sorted(map(str, missing))}")
 
-    def _tries(self, place: TopicPartition) -> list[Try]:
-        """What there is to be read in a partition, and was, whatever retention has deleted since."""
+    def _tries(self, place: TopicPartition, before: int, after: int) -> list[Try]:
+        """What there is to be read in a stretch of a partition, and was, whatever retention has deleted since."""
         if place.topic == self._topics.recordings:
-            return [
-                Try(place, offset, Origin(number, offset), 1)
-                for number, offset in sorted(self._world.sent)
-                if number == place.partition
-            ]
-        return [self._reader.again(record) for record in self._world.broker.read(*place)]
+            sent, number = self._world.sent, place.partition
+            offsets = (offset for offset in range(before, after) if (number, offset) in sent)
+            return [Try(place, offset, Origin(number, offset), 1) for offset in offsets]
+        records = self._world.broker.read(*place)
+        return [self._reader.again(record) for record in records if before <= record.offset < after]
 
     def _same(self, tried: Counter[tuple[Origin, int]], ended: Counter[tuple[Origin, int]], committed: Commit) -> None:
         if missing := tried - ended:
