@@ -69,6 +69,7 @@ class ClassicMembership(Membership):
 
     def _rejoin(self, now: float) -> None:
         self.member_id = self._group.new_member_id()
+        self.epoch = 0
         self._silent = self._joining = self._calling = False
         self._held = None
         self._join(now)
@@ -82,7 +83,8 @@ class ClassicMembership(Membership):
         if not self.talks:
             return
         try:
-            again = self._join_again or self._group.heartbeat(self.member_id)
+            # A member that was taken out meanwhile learns so here, whether it was about to join again or not.
+            again = (self.epoch > 0 and self._group.heartbeat(self.member_id)) or self._join_again
         except RefusedError:
             self._lose()
         else:

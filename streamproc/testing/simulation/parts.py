@@ -235,6 +235,11 @@ class SimulatedDevice:
         """Nothing to end."""
         self._life += 1
 
+    @property
+    def holds(self) -> int:
+        """Segments that it was given and has not answered, nor given back by dying."""
+        return sum(len(items) for _, items in self._queue)
+
     def submit(self, batch: int, items: Sequence[SegmentHandle]) -> None:
         """Queue a compute batch."""
         self._queue.append((batch, items))
