@@ -1,12 +1,15 @@
-# make demo    set everything up and run the main job
-# make test    set everything up and run every test that belongs to a commit
-# make check   static checks and the quick tests
-# make bench   measure the engine and the pipeline (WHAT=engine or WHAT=pipeline: just that)
-# make lock    resolve the dependencies anew (UPGRADE=--upgrade takes newer ones)
-# make clean   remove what was set up; the data of local servers stays in .streamproc
+# make demo      set everything up and run the main job
+# make test      set everything up and run every test that belongs to a commit
+# make check     static checks and the quick tests
+# make simulate  play a million schedules of workers and faults (SEEDS=n: fewer; SEED=n: one, with its history)
+# make bench     measure the engine and the pipeline (WHAT=engine or WHAT=pipeline: just that)
+# make lock      resolve the dependencies anew (UPGRADE=--upgrade takes newer ones)
+# make clean     remove what was set up; the data of local servers stays in .streamproc
 
 PYTHON ?= python3
 WHAT ?= engine pipeline
+SEEDS ?= 1000000
+FIRST ?= 0
 
 # The servers' programs are built while the big packages download.
 MAKEFLAGS += --jobs=2 --no-print-directory
@@ -22,9 +25,9 @@ ITSELF := $(RUN)uv pip install --quiet --python $(RUN)python --no-deps --no-buil
 COMPILE := $(RUN)uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-header --no-annotate $(UPGRADE)
 LEAN := --override requirements/lean.txt
-SUITES := $(wildcard tests/unit tests/contract tests/integration tests/e2e)
+SUITES := $(wildcard tests/unit tests/contract tests/simulation tests/integration tests/e2e)
 
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check simulate bench lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -42,6 +45,10 @@ check: $(VENV)/dev.done
 	@$(RUN)mypy
 	@$(RUN)lint-imports
 	@$(RUN)python -m pytest --quiet --cov --cov-report=term:skip-covered tests/unit
+
+simulate: $(VENV)/dev.done
+	@$(RUN)python -m streamproc.testing.simulation $(if $(SEED),--seed $(SEED),--first $(FIRST) --seeds $(SEEDS) \
+	--report docs/reports/simulation.md)
 
 # With what is for development, since the engine's peer is.
 bench: $(VENV)/dev.done $(VENV)/servers.done

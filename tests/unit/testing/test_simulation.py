@@ -1,0 +1,82 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from streamproc.records.record import TopicPartition
+from streamproc.testing.simulation import __main__ as command
+from streamproc.testing.simulation.fault import PAIRS
+from streamproc.testing.simulation.plan import make_plan
+from streamproc.testing.simulation.report import Run, write_report
+from streamproc.testing.simulation.simulation import simulate
+from streamproc.testing.simulation.tally import tally
+from streamproc.worker.core.offsets import Offsets
+from streamproc.worker.poller import Poller
+
+
+def test_guarantees_hold_in_a_few_worlds() -> None:
+    found = tally(simulate(seed) for seed in range(40))
+    assert found.failures == []
+    assert found.transactions > 100
+    assert len(found.struck) > 20
+
+
+def test_equal_seeds_give_equal_runs_and_others_do_not() -> None:
+    assert make_plan(5) == make_plan(5)
+    assert simulate(5).digest == simulate(5).digest
+    assert len({simulate(seed).digest for seed in range(10)}) == 10
+
+
+def test_the_first_fault_goes_through_every_pair() -> None:
+    firsts = {(fault.kind, fault.point) for seed in range(len(PAIRS)) for fault in make_plan(seed).faults}
+    assert firsts == set(PAIRS)
+
+
+def past_what_is_done(offsets: Callable[..., int | None]) -> Callable[..., int | None]:
+    def broken(self: Offsets, partition: TopicPartition, epoch: int) -> int | None:
+        found = offsets(self, partition, epoch)
+        return None if found is None else found + 1
+
+    return broken
+
+
+def test_a_broken_worker_is_found_and_its_seed_played_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Offsets, "committable", past_what_is_done(Offsets.committable))
+    found = tally(simulate(seed) for seed in range(20))
+    assert found.failed > 0
+    seed, violation = found.failures[0]
+    assert simulate(seed).violation == violation
+
+
+def test_a_worker_that_crashes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raises(*_arguments: Any) -> None:
+        raise KeyError("mine")
+
+    monkeypatch.setattr(Poller, "assigned", raises)
+    violation = simulate(0).violation
+    assert violation is not None
+    assert "KeyError" in violation
+
+
+def test_the_command_plays_one_seed_with_its_history() -> None:
+    answer = CliRunner().invoke(command.app, ["--seed", "1"])
+    assert answer.exit_code == 0, answer.output
+    assert "worker 0.0 starts" in answer.output
+    assert "every guarantee held" in answer.output
+
+
+def test_the_command_fails_below_its_floor_and_says_where() -> None:
+    answer = CliRunner().invoke(command.app, ["--seeds", "2", "--processes", "1"])
+    assert answer.exit_code == 1
+    assert "not reached 1 times: crash at" in answer.output
+
+
+def test_the_report_says_what_was_played_and_how_often_what_struck(tmp_path: Path) -> None:
+    total = tally(simulate(seed) for seed in range(3))
+    write_report(tmp_path / "reports" / "s.md", Run(0, 1, 1.5, total), floor=1)
+    text = (tmp_path / "reports" / "s.md").read_text()
+    assert "Seeds 0 to 2" in text
+    assert "| seeds that broke a guarantee | 0 |" in text
+    assert "| crash |" in text
