@@ -21,6 +21,8 @@ from streamproc.testing.simulation.simulation import Found, simulate
 from streamproc.testing.simulation.tally import Tally, tally
 
 _CHUNK = 200
+_FEW = 20
+"""Seeds that are begun at a time when the first failure ends it all."""
 _FAILED = 1
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -32,6 +34,7 @@ def main(
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds to play.")] = 20_000,
     first: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
     processes: Annotated[int, typer.Option(min=1, help="How many to play at a time.")] = os.cpu_count() or 1,
+    until_failed: Annotated[bool, typer.Option("--until-failed", help="Stop at the first seed that fails.")] = False,  # noqa: FBT002  # a flag
     floor: Annotated[int, typer.Option(min=0, help="How often each fault must strike at each point.")] = 1,
     report: Annotated[Path | None, typer.Option(help="Write a report to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write what was found as JSON.")] = False,  # noqa: FBT002  # a flag
@@ -46,7 +49,7 @@ def main(
         raise typer.Exit(_show(seed))
     began = time.monotonic()
     total = Tally()
-    for part in _play(first, seeds, processes, quiet=as_json):
+    for part in _play(first, seeds, processes, until_failed=until_failed, quiet=as_json):
         total.join(part)
     run = Run(first, processes, time.monotonic() - began, total)
     if report is not None:
@@ -55,8 +58,9 @@ def main(
     raise typer.Exit(_FAILED if total.failed or total.below(floor) else 0)
 
 
-def _play(first: int, seeds: int, processes: int, *, quiet: bool) -> Iterator[Tally]:
-    chunks = [(start, min(_CHUNK, first + seeds - start)) for start in range(first, first + seeds, _CHUNK)]
+def _play(first: int, seeds: int, processes: int, *, until_failed: bool, quiet: bool) -> Iterator[Tally]:
+    size, play = (_FEW, _until_failed) if until_failed else (_CHUNK, _chunk)
+    chunks = [(start, min(size, first + seeds - start)) for start in range(first, first + seeds, size)]
     bar = Progress(
         TextColumn("seeds"),
         BarColumn(),
@@ -67,9 +71,11 @@ def _play(first: int, seeds: int, processes: int, *, quiet: bool) -> Iterator[Ta
     )
     with bar, multiprocessing.get_context("fork").Pool(processes, _begin) as pool:
         task = bar.add_task("seeds", total=seeds)
-        for part in pool.imap_unordered(_chunk, chunks):
+        for part in pool.imap(play, chunks):  # in order, so that the first failure is always the same
             bar.advance(task, part.seeds)
             yield part
+            if until_failed and part.failed:
+                return
 
 
 def _begin() -> None:
@@ -81,6 +87,15 @@ def _begin() -> None:
 def _chunk(chunk: tuple[int, int]) -> Tally:
     start, count = chunk
     return tally(simulate(seed) for seed in range(start, start + count))
+
+
+def _until_failed(chunk: tuple[int, int]) -> Tally:
+    total = Tally()
+    for seed in range(chunk[0], sum(chunk)):
+        total.add(simulate(seed))
+        if total.failed:
+            break
+    return total
 
 
 def _show(seed: int) -> int:

@@ -1,5 +1,6 @@
 """What upstream announces in a run: records of every kind, each with the end that it must come to."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,7 @@ from streamproc.testing.codec import encode_event
 from streamproc.testing.decoders import recording
 
 UNKNOWN_SCHEMA = 7
+_SILENT_ABOUT = 3
 
 
 class Kind(StrEnum):
@@ -102,20 +104,21 @@ class Announced:
 
 def announce(number: int, kind: Kind, partition: int, key: bytes, like: int | None) -> Announced:
     """Make the record of one number; ``like`` is the number whose bytes a repeat has."""
+    body = _body(number, kind, like)
     return Announced(
         number=number,
         kind=kind,
         partition=partition,
         key=key,
-        value=_value(number, kind),
+        value=_value(number, kind, body),
         headers=_HEADERS if kind is Kind.HEADERS else (),
-        body=_body(number, kind, like),
+        body=body,
         failures={Kind.FLAKY: 2, Kind.BROKEN: 1_000_000}.get(kind, 0),
         aged=kind is Kind.MISSING,
     )
 
 
-def _value(number: int, kind: Kind) -> bytes | None:
+def _value(number: int, kind: Kind, body: bytes | None) -> bytes | None:
     match kind:
         case Kind.TOMBSTONE:
             return None
@@ -128,8 +131,15 @@ def _value(number: int, kind: Kind) -> bytes | None:
                 object_key=f"r{number}.wav",
                 event_id=f"e{number}",
                 schema=UNKNOWN_SCHEMA if kind is Kind.UNKNOWN else 1,
-                fields=_FIELDS.get(kind),
+                fields={**_FIELDS.get(kind, {}), **_declared(number, body)},
             )
+
+
+def _declared(number: int, body: bytes | None) -> Mapping[str, object]:
+    """What an event says of its recording: of every fourth one nothing, so that it weighs more than it does."""
+    if body is None or number % 4 == _SILENT_ABOUT:
+        return {}
+    return {"size_bytes": len(body), "duration_ms": json.loads(body)["ms"]}
 
 
 def _body(number: int, kind: Kind, like: int | None) -> bytes | None:
