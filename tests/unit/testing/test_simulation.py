@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,3 +81,11 @@ def test_the_report_says_what_was_played_and_how_often_what_struck(tmp_path: Pat
     assert "Seeds 0 to 2" in text
     assert "| seeds that broke a guarantee | 0 |" in text
     assert "| crash |" in text
+
+
+def test_what_the_page_shows_works() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "testing.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) > 1
+    for block in blocks:
+        exec(block, {})  # noqa: S102  # our own page
