@@ -4,19 +4,16 @@ Precedence, highest first: arguments, environment, ``local.env`` of ``local.stat
 the TOML file named by ``STREAMPROC_CONFIG``, defaults. Impossible combinations are refused here, once, with the reason.
 """
 
-import json
 import os
-import tomllib
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from streamproc.chain import broken_links
 from streamproc.errors import UsageError
+from streamproc.refusal import Listed, check_sections, describe, impossible, toml_source
 
 LOCAL_ENV = "local.env"
 """The file in ``local.state_dir`` that leads to the servers of ``streamproc up``."""
@@ -24,22 +21,10 @@ LOCAL_ENV = "local.env"
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=0, le=65535)]
-
-
-def _listed(value: object) -> object:
-    """The list that a variable holds as JSON. Here and not in pydantic-settings, whose error would not name it."""
-    if not isinstance(value, str):
-        return value
-    try:
-        found = json.loads(value)
-    except ValueError:
-        found = None
-    if not isinstance(found, list):
-        raise ValueError('as a variable this is a JSON list, as in [10, 300] or ["a", "b"]')  # noqa: TRY004  # pydantic's way
-    return found
-
-
-Listed = BeforeValidator(_listed)
+Delay = Annotated[float, Field(gt=0, le=86_400)]
+"""A lane keeps its records for days, not for ever: one that is due after them would be lost (G1)."""
+TAKEOVER_EXTRA_S = 5.0
+"""For the assignment itself, and the broker that looks for overdue transactions only now and then."""
 
 
 class Section(BaseModel):
@@ -191,7 +176,7 @@ class FlowSettings(Section):
 class RetrySettings(Section):
     """The lanes."""
 
-    delays_s: Annotated[tuple[Positive, Positive], Listed] = (10, 300)
+    delays_s: Annotated[tuple[Delay, Delay], Listed] = (10, 300)
     attempts_per_lane: Count = 3
 
 
@@ -256,79 +241,32 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put the TOML file last, below what a deployment sets by environment."""
         file = os.environ.get("STREAMPROC_CONFIG")
-        toml = (_toml(settings_cls, Path(file)),) if file else ()
+        toml = (toml_source(settings_cls, Path(file)),) if file else ()
         return init_settings, env_settings, dotenv_settings, file_secret_settings, *toml
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        """Refuse combinations that cannot keep the guarantees."""
-        kafka, flow, audio = self.kafka, self.flow, self.audio
-        if flow.drain_s > 0.2 * kafka.max_poll_interval_s:
-            msg = (
-                f"flow.drain_s={flow.drain_s:g} is over 20 % of kafka.max_poll_interval_s="
-                f"{kafka.max_poll_interval_s:g}: a revoke could outlast the poll interval and lose its partitions"
-            )
-            raise ValueError(msg)
-        if kafka.transaction_timeout_s >= kafka.max_poll_interval_s:
-            msg = (
-                f"kafka.transaction_timeout_s={kafka.transaction_timeout_s:g} must be below "
-                f"kafka.max_poll_interval_s={kafka.max_poll_interval_s:g}: an open transaction would block readers "
-                "for longer than the group waits for its owner"
-            )
-            raise ValueError(msg)
-        quiet_s = flow.pause_after_s + flow.linger_s
-        if quiet_s > 0.8 * kafka.max_poll_interval_s:
-            msg = (
-                f"flow.pause_after_s + flow.linger_s = {quiet_s:g} is over 80 % of kafka.max_poll_interval_s="
-                f"{kafka.max_poll_interval_s:g}: the poll thread could be silent until its partitions are taken away"
-            )
-            raise ValueError(msg)
-        names = [*self.topics.lanes, self.topics.dead_letters]
-        names += [self.topics.recordings, self.topics.results, self.topics.segments, self.topics.ledger]
-        if len(set(names)) < len(names):
-            msg = f"topics: {sorted(n for n in set(names) if names.count(n) > 1)} is used for two things"
-            raise ValueError(msg)
-        if flow.in_flight_bytes < audio.max_object_bytes:
-            msg = (
-                f"flow.in_flight_bytes={flow.in_flight_bytes} is below audio.max_object_bytes="
-                f"{audio.max_object_bytes}: the largest accepted recording could never be fetched"
-            )
-            raise ValueError(msg)
-        if audio.min_sample_rate > audio.max_sample_rate:
-            msg = "audio.min_sample_rate is above audio.max_sample_rate: nothing would be accepted"
-            raise ValueError(msg)
+        """Refuse combinations that cannot keep the guarantees, all of them at once."""
+        problems = broken_links(self)
+        topics, kafka = self.topics, self.kafka
+        names = [*topics.lanes, topics.dead_letters, topics.recordings, topics.results, topics.segments, topics.ledger]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            problems.append(f"topics: {', '.join(twice)} is used for two things; give each its own name")
         if (kafka.sasl_username is None) != (kafka.sasl_password is None):
-            msg = "kafka.sasl_username and kafka.sasl_password go together"
-            raise ValueError(msg)
+            problems.append("kafka.sasl_username and kafka.sasl_password go together: set both, or none")
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
-
-
-def _toml(settings_cls: type[BaseSettings], file: Path) -> TomlConfigSettingsSource:
-    """Read the file that the user named: what is not understood there was meant for something. Raises UsageError."""
-    if not file.is_file():
-        raise UsageError(f"STREAMPROC_CONFIG names {file}, which is no file")
-    try:
-        source = TomlConfigSettingsSource(settings_cls, file)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{file} is not TOML: it is not UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{file} is not TOML: {error}") from None
-    sections = settings_cls.model_fields.keys()
-    if unknown := sorted(source.toml_data.keys() - sections):
-        raise UsageError(f"{file} has {', '.join(unknown)}; the sections are {', '.join(sections)}")
-    return source
 
 
 def load_settings(**overrides: object) -> Settings:
     """Read the settings once. Raises UsageError naming each setting that is wrong, and why."""
-    _check_sections(os.environ)
+    check_sections(os.environ, Settings)
     try:
         users = Settings(**overrides)  # type: ignore[arg-type]  # the sections validate themselves
         return Settings(_env_file=users.local.state_dir / LOCAL_ENV, **overrides)  # type: ignore[arg-type,call-arg]  # pydantic-settings' own argument
     except ValidationError as error:
-        raise UsageError("the settings are impossible:\n" + "\n".join(map(_line, error.errors()))) from None
+        raise impossible(line for wrong in error.errors() for line in describe(wrong, Settings)) from None
     except OSError as error:  # the TOML file has its own errors: this is the other file
         raise UsageError(
             f"{LOCAL_ENV} of local.state_dir cannot be looked at: {error.strerror}. "
@@ -336,40 +274,12 @@ def load_settings(**overrides: object) -> Settings:
         ) from None
 
 
-def _line(error: ErrorDetails) -> str:
-    """What is wrong with one setting, never its value: that may be a secret."""
-    name = ".".join(map(str, error["loc"])) or "settings"
-    variable = "__".join(map(str, error["loc"][:2])).upper()
-    said = _unknown(error["loc"]) if error["type"] == "extra_forbidden" else error["msg"]
-    return f"  {name}{f' (STREAMPROC_{variable})' if variable else ''}: {said}"
+def takeover_s(settings: Settings) -> float:
+    """Seconds after which another worker has taken over from one that died: G7's bound.
 
-
-def _unknown(place: tuple[int | str, ...]) -> str:
-    """What is said of a name that its section does not have, with the one that was meant perhaps."""
-    section, name = map(str, place[:2])
-    kind = Settings.model_fields[section].annotation
-    known = kind.model_fields if isinstance(kind, type) and issubclass(kind, Section) else ()
-    return "unknown setting" + _meant(name, {one: f"{section}.{one}" for one in known})
-
-
-def _check_sections(variables: Iterable[str]) -> None:
-    """Refuse variables of sections that do not exist: pydantic-settings would pass them over in silence.
-
-    Only ``STREAMPROC_<X>__<Y>`` is ours: Kubernetes sets STREAMPROC_PORT and the like for a service of that name.
+    The group notices within the session timeout. What the dead one had in a transaction is decided when that times out,
+    or at once when a worker comes back under its slot.
     """
-    known = {section.upper(): section for section in Settings.model_fields}
-    choice = f"; the sections are {', '.join(known.values())}"
-    lines = []
-    for variable in sorted(variables):
-        prefix, found, _ = variable.upper().removeprefix("STREAMPROC_").partition("__")
-        if variable.upper().startswith("STREAMPROC_") and found and prefix not in known:
-            meant = _meant(prefix, {name: f"STREAMPROC_{name}__" for name in known})
-            lines.append(f"  {variable}: unknown section{meant or choice}")
-    if lines:
-        raise UsageError("the settings are impossible:\n" + "\n".join(lines))
-
-
-def _meant(name: str, known: Mapping[str, str]) -> str:
-    """``; did you mean ...?`` of the closest known name, as it is to be written; empty when none is close."""
-    close = get_close_matches(name, known, n=1)
-    return f"; did you mean {known[close[0]]}?" if close else ""
+    kafka = settings.kafka
+    undecided_s = kafka.transaction_timeout_s if kafka.delivery == "exactly_once" else 0.0
+    return kafka.session_timeout_s + undecided_s + TAKEOVER_EXTRA_S

@@ -1,4 +1,4 @@
-"""The table of docs/configuration.md, made from the settings: ``PYTHONPATH=. python tools/settings_table.py``."""
+"""The tables of docs/configuration.md, made from the settings: ``PYTHONPATH=. python tools/settings_table.py``."""
 
 import ast
 import inspect
@@ -9,9 +9,25 @@ from typing import Literal, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from streamproc.chain import CHAIN, Link
 from streamproc.settings import Settings
 
+CHAIN_HEAD = "| has to hold | by default | otherwise |\n|---|---|---|"
 HEAD = "| setting | default | |\n|---|---|---|"
+
+
+def chain() -> str:
+    """A row for each link between settings."""
+    return "\n".join([CHAIN_HEAD, *map(_link, CHAIN)])
+
+
+def _link(link: Link) -> str:
+    low = " + ".join(f"`{name}`" for name in link.low)
+    bound = link.bound.replace(link.high, f"`{link.high}`")
+    only = " (with `{}` = `{}`)".format(*link.where) if link.where else ""
+    low_now, high_now = link.values(Settings.model_construct())
+    sign = "<" if link.below else "≤"
+    return f"| {low} {sign} {bound}{only} | {low_now:.12g} {sign} {link.share * high_now:.12g} | {link.otherwise} |"
 
 
 def table() -> str:
@@ -57,4 +73,4 @@ def _notes(kind: type[BaseModel]) -> Mapping[str, str]:
 
 
 if __name__ == "__main__":
-    print(table())
+    print(chain(), table(), sep="\n\n")

@@ -9,7 +9,7 @@ from streamproc.arena import Arena
 from streamproc.errors import DependencyDownError, FatalError
 from streamproc.records.decoding import DecoderEvent
 from streamproc.records.record import Record, TopicPartition
-from streamproc.settings import FlowSettings, Settings
+from streamproc.settings import FlowSettings, KafkaSettings, Settings
 from streamproc.telemetry.clock import SystemClock
 from streamproc.telemetry.metrics import Metrics
 from streamproc.testing.codec import JsonEvents, JsonRows, encode_event
@@ -98,7 +98,8 @@ def start() -> Iterator[Callable[..., Running]]:
     running: list[tuple[Running, threading.Thread]] = []
 
     def begin(flow: FlowSettings | None = None, sink: MemorySink | None = None) -> Running:
-        settings = Settings(flow=flow or FlowSettings())
+        kafka = KafkaSettings(transaction_timeout_s=0.1)  # below the shortest drain here; nothing takes so long
+        settings = Settings(kafka=kafka, flow=flow or FlowSettings())
         arena, sources = Arena(8), list[MemorySource]()
         store, device, kept = MemoryStore(), Device(arena), sink or MemorySink()
         decoders = Decoders(arena)

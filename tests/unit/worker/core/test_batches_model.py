@@ -72,6 +72,10 @@ class BatchesMachine(RuleBasedStateMachine):
         assert (list(head.entries) if head else None) == (self.open[0] if self.open else None)
 
     @invariant()
+    def nothing_is_kept_of_what_was_committed(self) -> None:
+        assert len(self.batches._open) == len(self.batches) == len(self.open)
+
+    @invariant()
     def a_partition_is_listed_in_the_order_of_its_offsets(self) -> None:
         for partition in PARTITIONS:
             listed = [taken for _, taken in self.batches.entries(partition)]

@@ -1,0 +1,123 @@
+"""Each link of the chain, broken alone."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+
+from streamproc.chain import CHAIN, Link, broken_links
+from streamproc.errors import UsageError
+from streamproc.records.topics import topic_specs
+from streamproc.settings import KafkaSettings, Settings, TopicSettings, load_settings, takeover_s
+
+Tree = Mapping[str, Mapping[str, object]]
+
+BROKEN: list[tuple[str, Tree, str, str, Tree, Tree]] = [
+    (
+        "kafka.transaction_timeout_s < flow.drain_s",
+        {"kafka": {"transaction_timeout_s": 60}},
+        "kafka.transaction_timeout_s=60 is not below flow.drain_s=60",
+        "lower kafka.transaction_timeout_s below 60, or raise flow.drain_s above 60",
+        {"kafka": {"transaction_timeout_s": 59.9}},
+        {"kafka": {"transaction_timeout_s": 60, "max_poll_interval_s": 301}, "flow": {"drain_s": 60.1}},
+    ),
+    (
+        "flow.drain_s < kafka.max_poll_interval_s",
+        {"flow": {"drain_s": 90}},
+        "flow.drain_s=90 is over 20 % of kafka.max_poll_interval_s=300",
+        "lower flow.drain_s to 60 or less, or raise kafka.max_poll_interval_s to 450 or more",
+        {"flow": {"drain_s": 60}},
+        {"flow": {"drain_s": 90}, "kafka": {"max_poll_interval_s": 450}},
+    ),
+    (
+        "flow.pause_after_s + flow.linger_s < kafka.max_poll_interval_s",
+        {"flow": {"pause_after_s": 239.99}},
+        "flow.pause_after_s + flow.linger_s=240.04 is over 80 % of kafka.max_poll_interval_s=300",
+        "lower flow.pause_after_s + flow.linger_s to 240 or less, or raise kafka.max_poll_interval_s to 300.05 or more",
+        {"flow": {"pause_after_s": 239.95}},
+        {"flow": {"pause_after_s": 239.99}, "kafka": {"max_poll_interval_s": 300.05}},
+    ),
+    (
+        "kafka.session_timeout_s < kafka.max_poll_interval_s",
+        {"kafka": {"session_timeout_s": 301, "group_protocol": "classic"}},
+        "kafka.session_timeout_s=301 is over kafka.max_poll_interval_s=300",
+        "lower kafka.session_timeout_s to 300 or less, or raise kafka.max_poll_interval_s to 301 or more",
+        {"kafka": {"session_timeout_s": 300, "group_protocol": "classic"}},
+        {"kafka": {"session_timeout_s": 301, "group_protocol": "consumer"}},
+    ),
+    (
+        "audio.max_object_bytes < flow.in_flight_bytes",
+        {"flow": {"in_flight_bytes": 268435455}},
+        "audio.max_object_bytes=268435456 is over flow.in_flight_bytes=268435455",
+        "lower audio.max_object_bytes to 268435455 or less, or raise flow.in_flight_bytes to 268435456 or more",
+        {"flow": {"in_flight_bytes": 268435455}, "audio": {"max_object_bytes": 268435455}},
+        {"flow": {"in_flight_bytes": 268435456}},
+    ),
+    (
+        "audio.min_sample_rate < audio.max_sample_rate",
+        {"audio": {"max_sample_rate": 3999}},
+        "audio.min_sample_rate=4000 is over audio.max_sample_rate=3999",
+        "lower audio.min_sample_rate to 3999 or less, or raise audio.max_sample_rate to 4000 or more",
+        {"audio": {"max_sample_rate": 4000}},
+        {"audio": {"max_sample_rate": 3999, "min_sample_rate": 3999}},
+    ),
+]
+
+
+def ends(link: Link) -> str:
+    return f"{' + '.join(link.low)} < {link.high}"
+
+
+def test_the_defaults_hold() -> None:
+    assert broken_links(Settings()) == []
+
+
+def test_each_link_is_broken_below() -> None:
+    assert [ends(link) for link in CHAIN] == [row[0] for row in BROKEN]
+
+
+@pytest.mark.parametrize(("which", "broken", "said", "cure"), [row[:4] for row in BROKEN])
+def test_one_broken_link_is_named_with_what_to_change(which: str, broken: Tree, said: str, cure: str) -> None:
+    (link,) = (link for link in CHAIN if ends(link) == which)
+    with pytest.raises(UsageError) as caught:
+        load_settings(**broken)
+    assert str(caught.value).splitlines() == ["the settings are impossible:", f"  {said}: {link.otherwise}; {cure}"]
+
+
+@pytest.mark.parametrize("mended", [mended for row in BROKEN for mended in row[4:]])
+def test_either_change_mends_it(mended: Tree) -> None:
+    load_settings(**mended)
+
+
+def test_all_that_is_broken_is_said_at_once() -> None:
+    with pytest.raises(UsageError) as caught:
+        load_settings(
+            flow={"drain_s": 90, "pause_after_s": 500},
+            topics={"results": "one", "segments": "one"},
+            kafka={"sasl_username": "me"},
+        )
+    assert [line.split("=")[0].split(":")[0] for line in str(caught.value).splitlines()[1:]] == [
+        "  flow.drain_s",
+        "  flow.pause_after_s + flow.linger_s",
+        "  topics",
+        "  kafka.sasl_username and kafka.sasl_password go together",
+    ]
+
+
+def test_a_fifth_of_what_no_float_holds_is_a_fifth() -> None:
+    load_settings(kafka={"max_poll_interval_s": 35.3, "transaction_timeout_s": 1}, flow={"drain_s": 7.06})
+
+
+def test_a_delay_is_over_before_its_lane_forgets() -> None:
+    topics = TopicSettings()
+    kept = [spec.retention for spec in topic_specs(topics) if spec.name in topics.lanes]
+    with pytest.raises(UsageError, match=r"retry\.delays_s"):
+        load_settings(retry={"delays_s": (10, 86_401)})
+    longest_s = load_settings(retry={"delays_s": (10, 86_400)}).retry.delays_s[1]
+    assert timedelta(seconds=longest_s) < min(kept)
+
+
+def test_a_takeover_lasts_as_long_as_the_group_and_the_transaction_of_a_dead_worker() -> None:
+    kafka = KafkaSettings(session_timeout_s=45, transaction_timeout_s=50)
+    assert takeover_s(Settings(kafka=kafka)) == 100
+    assert takeover_s(Settings(kafka=kafka.model_copy(update={"delivery": "at_least_once"}))) == 50
