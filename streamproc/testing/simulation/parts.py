@@ -125,11 +125,10 @@ class Registry:
 
 
 class SimulatedEvents(JsonEvents):
-    """A codec that has asked for nothing yet."""
+    """A codec whose registry takes a while, or does not answer."""
 
-    def __init__(self, registry: Registry, place: Place) -> None:
-        super().__init__()
-        self._asked.clear()
+    def __init__(self, registry: Registry, place: Place, clock: Callable[[], float]) -> None:
+        super().__init__(clock)
         self._registry = registry
         self._place = place
 
