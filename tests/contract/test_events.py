@@ -205,7 +205,7 @@ def test_bytes_after_the_end_are_not_read_over(world: World) -> None:
     assert poison(resolved(world).codec, value_of(world) + b"\0") is Reason.AVRO_INVALID
 
 
-@pytest.mark.parametrize("value", [b"", b"\0", b"\1", b"\xff" * 40, b"a text that is no event", b"-1:{}", b"{}"])
+@pytest.mark.parametrize("value", [b"", b"\0", b"\1", b"\xff" * 40, b"a text that is no event", b"-1:{}", b"17"])
 def test_what_names_no_schema_needs_no_registry(world: World, value: bytes) -> None:
     world.down()
     assert world.codec.known(value)
@@ -277,3 +277,9 @@ def test_a_registry_that_is_down_teaches_nothing(world: World) -> None:
     world.up()
     world.codec.resolve(value)
     assert world.codec.decode(value) == EVENT
+
+
+@pytest.mark.parametrize("text", [b"{}", b"1", b"[]", b'{"recorded_at": "now"}', b"[" * 100_000])
+def test_json_that_is_no_event_is_not_read(clock: ManualClock, text: bytes) -> None:
+    world = resolved(JsonWorld(clock))
+    assert poison(world.codec, world.framed(world.ours, text)) is Reason.AVRO_INVALID
