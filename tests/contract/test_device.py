@@ -176,7 +176,11 @@ def test_each_batch_is_answered_exactly_once(bench: Bench) -> None:
     bench.give_back(handles)
 
 
-@pytest.mark.parametrize("bad", [sound(9, 399), sound(9, 0), np.array([0.1] * 999 + [np.nan], np.float32)])
+@pytest.mark.parametrize(
+    "bad",
+    [sound(9, 399), sound(9, 0), np.array([0.1] * 999 + [np.nan], np.float32)],
+    ids=["short", "empty", "not a number"],
+)
 def test_a_waveform_without_scores_harms_no_neighbour(bench: Bench, bad: Wave) -> None:
     handles = [bench.put(wave) for wave in (sound(1), bad, sound(2))]
     one, error, two = bench.run(handles)
