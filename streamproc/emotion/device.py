@@ -102,14 +102,15 @@ class DeviceProcess:
         self._child: _Child | None = None
         self._unsent: deque[bytes] = deque()
         self._open: dict[int, None] = {}
-        self._idle_at = 0.0
-        """When it last had nothing to do or something to say."""
+        self._idle_at: float | None = None
+        """When it last had nothing to do or something to say; None until its child was looked at once."""
         self._deaths: deque[float] = deque()
         self._identity: ModelIdentity | None = None
         self._profile: Profile | None = None
 
     def start(self) -> None:
         """Start the child; DeviceReady is taken once its network is warm."""
+        self._idle_at = None
         self._child = _Child(self._settings, self._arena)
         self._epoll.register(self._child.socket, select.EPOLLIN)
         self._epoll.register(self._child.pidfd, select.EPOLLIN)
@@ -148,7 +149,7 @@ class DeviceProcess:
         dead = child.process.poll() is not None  # before receiving, so that a dead child's last words are all taken
         events = self._receive(child, now)
         self._send()
-        if events or not self._open:
+        if events or not self._open or self._idle_at is None:
             self._idle_at = now
         if dead:
             events.append(self._replace(child, now))

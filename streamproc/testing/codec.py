@@ -1,60 +1,97 @@
 """Codecs that write JSON, so that a test reads what it wrote."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
+from typing import Any
+
+from fastavro.validation import validate
 
 from streamproc.errors import DependencyDownError, PoisonError, Reason, Stage
+from streamproc.records.avro import schema_of
+from streamproc.records.avro_caps import refused
 from streamproc.records.ledger import LedgerEntry
 from streamproc.records.recording import RecordingEvent, event_from_avro
 from streamproc.records.result import EmotionResult
 from streamproc.records.segment import EmotionSegment
 
 MOST_ROW_BYTES = 100_000
+REFUSED_FOR_S = 30.0
+_MAX_ID = 2**31 - 1
 
 
 def encode_event(
-    object_key: str, event_id: str | None = None, schema: int = 1, fields: Mapping[str, object] | None = None
+    object_key: str, event_id: str = "", schema: int = 1, fields: Mapping[str, object] | None = None
 ) -> bytes:
-    """An event's value: a schema id, a colon, JSON."""
+    """An event's value for ``JsonEvents``."""
     event = {"recorded_at": 0, "bucket": "recordings", "event_id": event_id, "object_key": object_key, **(fields or {})}
     return f"{schema}:{json.dumps(event)}".encode()
 
 
 class JsonEvents:
-    """An ``EventCodec`` with a registry that a test fills: ``registered`` are the subject's ids, ``down`` its state."""
+    """Satisfies ``worker.ports.EventCodec``: ``<schema id>:<JSON of the event's Avro fields>``.
 
-    def __init__(self) -> None:
+    The registry is two plain attributes, which may be changed at any time:
+
+    ``registered``  ids of the topic's subject; any other is unknown or somebody else's, which is the same to a record
+    ``down``        while true every question raises DependencyDownError
+
+    ``resolved`` are ids that were asked for before.
+    """
+
+    def __init__(self, clock: Callable[[], float] = lambda: 0.0, resolved: Collection[int] = ()) -> None:
         self.registered = {1}
         self.down = False
-        self._asked: set[int] = {1}
+        self._clock = clock
+        self._accepted = set(resolved)
+        self._refused: dict[int, float] = {}
 
     def known(self, value: bytes) -> bool:
-        """Whether the id was asked for before, or cannot be read at all."""
+        """Whether ``decode`` can answer without asking the registry."""
         try:
-            return self._ident(value) in self._asked
-        except ValueError:
+            ident, _ = _split(value)
+        except PoisonError:
             return True
+        return ident in self._accepted or ident > _MAX_ID or self._clock() < self._refused.get(ident, 0.0)
 
     def resolve(self, value: bytes) -> None:
-        """Ask."""
+        """Ask the registry. Raises DependencyDownError; an id that is refused is so for ``REFUSED_FOR_S``."""
+        if self.known(value):
+            return
         if self.down:
-            raise DependencyDownError("registry", "down")
-        self._asked.add(self._ident(value))
+            raise DependencyDownError("schema registry", "injected")
+        ident, _ = _split(value)
+        if ident in self.registered:
+            self._accepted.add(ident)
+        else:
+            self._refused[ident] = self._clock() + REFUSED_FOR_S
 
     def decode(self, value: bytes) -> RecordingEvent:
-        """Read an event back."""
-        try:
-            ident = self._ident(value)
-            fields = json.loads(value.partition(b":")[2])
-        except ValueError as error:
-            raise PoisonError(Reason.AVRO_INVALID, Stage.ADMIT, str(error)) from None
-        if ident not in self.registered:
-            raise PoisonError(Reason.SCHEMA_UNKNOWN, Stage.ADMIT, f"schema {ident}")
-        return event_from_avro(fields)
+        """Read an event. Raises PoisonError, and LookupError when the value's schema was never resolved."""
+        ident, text = _split(value)
+        if ident in self._accepted:
+            return event_from_avro(_fields(text))
+        if ident in self._refused or ident > _MAX_ID:
+            raise PoisonError(Reason.SCHEMA_UNKNOWN, Stage.ADMIT, f"schema id {ident} is not registered")
+        raise LookupError(f"schema id {ident} was not resolved")
 
-    @staticmethod
-    def _ident(value: bytes) -> int:
-        return int(value.partition(b":")[0])
+
+def _split(value: bytes) -> tuple[int, bytes]:
+    ident, colon, text = value.partition(b":")
+    if not colon or not ident.isdigit() or len(ident) > len(str(_MAX_ID)):
+        raise refused("the value does not begin with a schema id and a colon")
+    return int(ident), text
+
+
+@lru_cache(1024)  # a simulator reads the same few events for hours
+def _fields(text: bytes) -> Mapping[str, Any]:
+    try:
+        fields: Mapping[str, Any] = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise refused(f"the value is not JSON: {error}"[:256]) from None
+    if not validate(fields, schema_of(RecordingEvent).parsed, raise_errors=False):
+        raise refused("the value has not the fields of an event")
+    return fields
 
 
 class JsonRows:

@@ -1,10 +1,10 @@
-"""Decoders whose recordings are made of JSON: ``{"ms": 3000, "level": 0.1}``, or ``{"fail": "decode_failed"}``."""
+"""Decoders whose recordings are made of JSON: ``{"ms": 3000, "silent": false}``, with ``fail`` naming a reason."""
 
 import hashlib
 import json
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +12,10 @@ from streamproc.arena import SAMPLE_RATE, SLOT_SECONDS, ArenaMap, Lease
 from streamproc.errors import Reason
 from streamproc.records.analysis import AudioInfo
 from streamproc.records.decoding import Decoded, DecodeFailed, DecodeJob, DecoderEvent, SegmentReady, SlotWanted
+
+_SLOT_MS = SLOT_SECONDS * 1000
+_SHORTEST_MS = 25
+"""The network's receptive field."""
 
 
 def recording(ms: int = 1000, **more: object) -> bytes:
@@ -22,85 +26,116 @@ def recording(ms: int = 1000, **more: object) -> bytes:
 @dataclass(slots=True)
 class _Job:
     body: bytes
+    channel: int
     ms: int
+    silent: bool
+    fail: Reason | None
     done_ms: int = 0
     segments: int = 0
     waiting: bool = False
+    ready: SegmentReady | None = None
+    killed: bool = False
 
 
 class FakeDecoders:
-    """Cuts at 15 s, asks for a slot per segment, and can lose jobs as a killed child does (``die``)."""
+    """Satisfies ``worker.ports.Decoders``: cuts at 15 s and asks for a slot per segment.
+
+    A recording that fails does so in place of its last segment, as one does whose end is missing. ``die`` loses a job
+    as a killed child does. A child that is replaced, after ``die`` or ``cancel``, can work from the next take on.
+
+    ``held``     while true nothing is decoded; may be changed at any time
+    ``busy``     jobs of which nothing is heard yet but their death; may be changed at any time
+    ``decoded``  bodies that were decoded to their end
+    """
 
     def __init__(self, arena: ArenaMap, children: int = 2) -> None:
+        self.held = False
+        self.busy: set[int] = set()
+        self.decoded: list[bytes] = []
         self._arena = arena
         self._children = children
+        self._starting = 0
         self._jobs: dict[int, _Job] = {}
-        self._events: deque[DecoderEvent] = deque()
-        self.held = False
-        """While True nothing is decoded."""
-        self.decoded: list[bytes] = []
+
+    @property
+    def running(self) -> Mapping[int, bytes]:
+        """Jobs that a living child has, with the bodies of their recordings."""
+        return {number: job.body for number, job in self._jobs.items() if not job.killed}
 
     def idle(self) -> int:
-        """Children without a job."""
-        return self._children - len(self._jobs)
+        """How many jobs can be submitted now."""
+        return self._children - len(self._jobs) - self._starting
 
     def submit(self, job: DecodeJob) -> None:
-        """Start a job."""
-        spec = json.loads(job.body)
-        if "fail" in spec:
-            self._jobs[job.job] = _Job(job.body, 0)
-            self._end(DecodeFailed(job.job, Reason(spec["fail"]), "it was made to fail"))
-        else:
-            self._jobs[job.job] = _Job(job.body, spec["ms"])
+        """Start a job. Raises LookupError when no child is idle."""
+        if not self.idle():
+            raise LookupError(f"job {job.job} was submitted while no decoder is idle")
+        spec = _read(job.body)
+        fail = Reason(spec["fail"]) if "fail" in spec else None
+        ms = spec.get("ms", 0)
+        silent = bool(spec.get("silent")) or ms < _SHORTEST_MS
+        self._jobs[job.job] = _Job(job.body, -1 if job.channels == "mix" else 0, ms, silent, fail)
 
     def grant(self, job: int, lease: Lease) -> None:
-        """Fill a slot."""
-        state = self._jobs[job]
+        """Fill a slot. The lease of a job that has ended meanwhile is free again at once."""
+        state = self._jobs.get(job)
+        if state is None or not state.waiting:
+            return
         state.waiting = False
-        ms = min(state.ms - state.done_ms, SLOT_SECONDS * 1000)
+        ms = min(state.ms - state.done_ms, _SLOT_MS)
         digest = hashlib.sha256(state.body + bytes([state.segments % 256])).digest()
         wave = np.frombuffer(digest, np.uint8).astype(np.float32) / 255
         samples = ms * SAMPLE_RATE // 1000
         self._arena.write(lease, np.resize(wave, samples))
         start = state.done_ms
-        self._events.append(
-            SegmentReady(job, lease, state.segments, -1, start, start + ms, ms, -20.0, samples),
-        )
+        state.ready = SegmentReady(job, lease, state.segments, state.channel, start, start + ms, ms, -20.0, samples)
         state.done_ms += ms
         state.segments += 1
 
     def cancel(self, job: int) -> None:
-        """Stop a job."""
-        del self._jobs[job]
-        self._events = deque(event for event in self._events if event.job != job)
+        """Stop a job, if it has not ended; no further event of it is taken."""
+        if self._jobs.pop(job, None) is not None:
+            self._starting += 1
 
     def die(self, job: int) -> None:
         """Lose a job, as when its child is killed."""
-        self._events = deque(event for event in self._events if event.job != job)
-        self._end(DecodeFailed(job, Reason.DECODE_FAILED, "the decoder was killed", transient=True))
+        state = self._jobs[job]
+        state.killed, state.waiting = True, False
 
     def take(self, now: float) -> Sequence[DecoderEvent]:
-        """Events since the last take."""
+        """Events since the last take, at most one for each job."""
         del now  # nothing hangs here
+        self._starting = 0
         if self.held:
             return ()
-        for number, job in list(self._jobs.items()):
-            if job.waiting or any(event.job == number for event in self._events):
-                continue
-            if job.done_ms < job.ms and not self._silent(job):
-                job.waiting = True
-                self._events.append(SlotWanted(number))
-            else:
-                self.decoded.append(job.body)
-                info = AudioInfo(job.ms, SAMPLE_RATE, 1, "json")
-                self._end(Decoded(number, info, job.segments, job.done_ms))
-        events, self._events = self._events, deque()
-        return events
+        found = [(number, job, self._next(number, job)) for number, job in self._jobs.items()]
+        for number, job, event in found:
+            if isinstance(event, Decoded | DecodeFailed):
+                del self._jobs[number]
+                self._starting += job.killed
+        return [event for _, _, event in found if event is not None]
 
-    @staticmethod
-    def _silent(job: _Job) -> bool:
-        return bool(json.loads(job.body).get("silent")) or job.ms < 25  # noqa: PLR2004  # the network's receptive field in ms
+    def _next(self, number: int, job: _Job) -> DecoderEvent | None:
+        if job.killed:
+            return DecodeFailed(number, Reason.DECODE_FAILED, "the decoder was killed", transient=True)
+        if job.waiting or number in self.busy:
+            return None
+        if job.ready is not None:
+            ready, job.ready = job.ready, None
+            return ready
+        left = job.ms - job.done_ms
+        if job.fail is not None and left <= _SLOT_MS:
+            return DecodeFailed(number, job.fail, "it was made to fail")
+        if left and not job.silent:
+            job.waiting = True
+            return SlotWanted(number)
+        self.decoded.append(job.body)
+        return Decoded(number, AudioInfo(job.ms, SAMPLE_RATE, 1, "json"), job.segments, job.done_ms)
 
-    def _end(self, event: Decoded | DecodeFailed) -> None:
-        del self._jobs[event.job]
-        self._events.append(event)
+
+def _read(body: bytes) -> Mapping[str, Any]:
+    try:
+        spec = json.loads(body)
+    except ValueError:
+        spec = None
+    return spec if isinstance(spec, dict) else {"fail": Reason.FORMAT_UNSUPPORTED}

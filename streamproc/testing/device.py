@@ -1,16 +1,18 @@
 """A device whose scores are a pure function of the waveform."""
 
-from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.arena import ArenaMap, StaleLeaseError
+from streamproc.emotion.device_message import MAX_ITEMS
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
 from streamproc.records.identity import ModelIdentity
 
 IDENTITY = ModelIdentity("fake", "0" * 64, "fp32", ("angry", "happy", "neutral", "sad"))
+_MIN_SAMPLES = 400
+"""The network's receptive field."""
 
 
 def fake_scores(wave: NDArray[np.float32]) -> tuple[float, ...]:
@@ -20,18 +22,23 @@ def fake_scores(wave: NDArray[np.float32]) -> tuple[float, ...]:
 
 
 class FakeDevice:
-    """Runs a batch when ``take`` is called, unless ``held``; ``die`` loses what is on it."""
+    """Satisfies ``worker.ports.Device``: runs what was submitted when ``take`` is called.
+
+    ``held``      while true no batch runs; may be changed at any time
+    ``poisoned``  first samples of waveforms that have no scores
+    ``batches``   sizes of the batches that ran
+    """
 
     def __init__(self, arena: ArenaMap, most: int = 4) -> None:
-        self._arena = arena
-        self._most = most
-        self._queue: deque[tuple[int, Sequence[SegmentHandle]]] = deque()
-        self._events: deque[DeviceEvent] = deque([DeviceReady(IDENTITY)])
         self.held = False
         self.poisoned: set[float] = set()
-        """First samples of waveforms that have no scores."""
         self.batches: list[int] = []
-        """Sizes of the batches that ran."""
+        self._arena = arena
+        self._most = most
+        self._queue: dict[int, Sequence[SegmentHandle]] = {}
+        self._ready = False
+        self._measured = False
+        self._last_words: int | None = None
 
     @property
     def waiting(self) -> int:
@@ -39,39 +46,65 @@ class FakeDevice:
         return len(self._queue)
 
     def submit(self, batch: int, items: Sequence[SegmentHandle]) -> None:
-        """Queue a batch."""
-        self._queue.append((batch, items))
+        """Queue a batch. Raises ValueError for one that is on the device already, or empty, or over 128 items."""
+        if batch in self._queue or not 1 <= len(items) <= MAX_ITEMS:
+            raise ValueError(f"batch {batch} of {len(items)} items: a new number and 1 to {MAX_ITEMS} are needed")
+        self._queue[batch] = items
 
-    def die(self) -> None:
-        """Lose every batch and come back."""
-        lost = tuple(batch for batch, _ in self._queue)
-        self._queue.clear()
-        self._events += [DeviceDied(lost, "killed"), DeviceReady(IDENTITY)]
+    def die(self, answered: int = 0) -> None:
+        """End; the next take says so, after the answers of the first ``answered`` batches. It is ready one later."""
+        self._last_words = answered
 
     def take(self, now: float) -> Sequence[DeviceEvent]:
         """Events since the last take."""
         del now  # it dies only when told to
-        while self._queue and not self.held:
-            batch, items = self._queue.popleft()
-            self.batches.append(len(items))
-            self._events.append(BatchDone(batch, tuple(self._score(item) for item in items), 0.001))
-        events, self._events = self._events, deque()
+        if self._last_words is not None:
+            return self._end(self._last_words)
+        events: list[DeviceEvent] = []
+        if not self._ready:
+            self._ready = self._measured = True
+            events.append(DeviceReady(IDENTITY))
+        if not self.held:
+            events += self._run(len(self._queue))
         return events
 
     def cost(self, lengths: Sequence[int]) -> float:
-        """A microsecond a sample."""
+        """A microsecond a sample. Raises ValueError before it was ready once."""
+        self._check_measured()
         return sum(lengths) / 1e6
 
     def most_items(self, longest: int) -> int:
-        """A fixed number, whatever the length."""
+        """A fixed number, whatever the length. Raises ValueError before it was ready once."""
         del longest
+        self._check_measured()
         return self._most
+
+    def _end(self, answered: int) -> list[DeviceEvent]:
+        events: list[DeviceEvent] = [*self._run(answered)]
+        events.append(DeviceDied(tuple(self._queue), "it was killed"))
+        self._queue.clear()
+        self._ready, self._last_words = False, None
+        return events
+
+    def _run(self, count: int) -> list[BatchDone]:
+        done = []
+        for batch in list(self._queue)[:count]:
+            items = self._queue.pop(batch)
+            self.batches.append(len(items))
+            done.append(BatchDone(batch, tuple(self._score(item) for item in items), 0.001))
+        return done
 
     def _score(self, item: SegmentHandle) -> tuple[float, ...] | ItemError:
         try:
             wave = self._arena.read(item.lease)
         except StaleLeaseError as error:
             return ItemError(str(error))
-        if float(wave[0]) in self.poisoned:
-            return ItemError("scores are not finite")
+        if len(wave) < _MIN_SAMPLES:
+            return ItemError(f"{len(wave)} samples are under the {_MIN_SAMPLES} that one frame takes")
+        if not np.isfinite(wave).all() or float(wave[0]) in self.poisoned:
+            return ItemError("holds samples that are not finite")
         return fake_scores(wave)
+
+    def _check_measured(self) -> None:
+        if not self._measured:
+            raise ValueError("the device is not ready yet: take DeviceReady first")

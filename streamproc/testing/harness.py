@@ -53,7 +53,7 @@ class WorkerHarness:
         self.metrics = Metrics()
         self.arena = Arena(arena_slots)
         self.store = MemoryStore()
-        self.events = JsonEvents()
+        self.events = JsonEvents(self.clock.monotonic, resolved=[1])
         self.decoders = FakeDecoders(self.arena)
         self.device = FakeDevice(self.arena)
         self.sink = MemorySink()

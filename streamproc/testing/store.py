@@ -22,7 +22,6 @@ class MemoryStore:
         self.down: Cause | None = None
         self.failing: dict[str, Cause] = {}
         self.gets: list[str] = []
-        self._bucket = bucket
         self._buckets = {bucket}
         self._versions: defaultdict[tuple[str, str], list[StoredObject]] = defaultdict(list)
 
@@ -60,11 +59,9 @@ class MemoryStore:
         return versions[-1]
 
     def probe(self) -> None:
-        """The canary. Raises StoreError while ``down`` is set or the bucket is gone."""
+        """The canary. Raises StoreError while ``down`` is set."""
         if self.down:
-            raise StoreError(self.down, f"bucket {self._bucket!r}: injected")
-        if self._bucket not in self._buckets:
-            raise StoreError(Cause.MISSING, f"bucket {self._bucket!r}: does not exist")
+            raise StoreError(self.down, "the canary: injected")
 
     def ensure_bucket(self, bucket: str) -> None:
         """Make the bucket unless it is there. Raises StoreError."""

@@ -1,6 +1,6 @@
 """A shared tier in memory, with failures on demand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from streamproc.errors import TierError
 from streamproc.records.analysis import Analysis
@@ -13,7 +13,7 @@ class MemorySharedTier:
 
     ``down``     while true every call raises TierError
     ``corrupt``  content keys whose value does not verify: they count as unknown until they are put again
-    ``calls``    how often it was asked, failed calls too
+    ``calls``    how often it was asked, failed calls too; nothing is asked where there are no keys
     """
 
     def __init__(self) -> None:
@@ -24,16 +24,18 @@ class MemorySharedTier:
 
     def get_many(self, keys: Sequence[str]) -> Mapping[str, Analysis]:
         """What is known of these content keys. Raises TierError."""
-        self._call()
+        self._call(keys)
         return {key: self._analyses[key] for key in keys if key in self._analyses and key not in self.corrupt}
 
     def put_many(self, analyses: Mapping[str, Analysis]) -> None:
         """Remember. Raises TierError."""
-        self._call()
+        self._call(analyses)
         self._analyses.update(analyses)
         self.corrupt.difference_update(analyses)
 
-    def _call(self) -> None:
+    def _call(self, keys: Collection[str]) -> None:
+        if not keys:
+            return
         self.calls += 1
         if self.down:
             raise TierError("injected")

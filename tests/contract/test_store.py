@@ -1,13 +1,16 @@
 """What every object store does, the one in memory and the real one."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from minio import Minio
+from minio.commonconfig import ENABLED
+from minio.versioningconfig import VersioningConfig
 
 from streamproc.errors import Cause, StoreError
-from streamproc.settings import Settings
+from streamproc.settings import Settings, StorageSettings
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import SystemClock
 from streamproc.testing.store import MemoryStore
@@ -26,6 +29,36 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     store.ensure_bucket("recordings")
     yield store
     store.close()
+
+
+@pytest.fixture(params=["memory", "s3"])
+def away(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """One that nobody answers for."""
+    if request.param == "memory":
+        store = MemoryStore()
+        store.down = Cause.CONNECTION
+        yield store
+        return
+    real = S3Store(StorageSettings(endpoint="http://127.0.0.1:1"), 1, SystemClock())
+    yield real
+    real.close()
+
+
+@pytest.fixture
+def versioned(store: Store, request: pytest.FixtureRequest) -> str:
+    """A bucket that keeps every version."""
+    bucket = f"versions-{uuid.uuid4()}"
+    store.ensure_bucket(bucket)
+    if isinstance(store, S3Store):
+        settings: StorageSettings = request.getfixturevalue("servers").storage
+        admin = Minio(
+            settings.endpoint.removeprefix("http://"),
+            settings.access_key.get_secret_value(),
+            settings.secret_key.get_secret_value(),
+            secure=False,
+        )
+        admin.set_bucket_versioning(bucket, VersioningConfig(ENABLED))
+    return bucket
 
 
 @pytest.fixture
@@ -69,6 +102,22 @@ def test_a_version_that_is_not_there_is_missing(store: Store, key: str) -> None:
     assert cause(store, key, version="7d2d1e0f-9a4d-4d0c-8f0b-0a3f6f1f5c11") is Cause.MISSING
 
 
+def test_the_version_that_is_named_is_what_is_got(store: Store, versioned: str, key: str) -> None:
+    first = store.put(versioned, key, b"first", "audio/wav")
+    second = store.put(versioned, key, b"second", "audio/wav")
+    assert len({None, first.version_id, second.version_id}) == 3
+    for receipt, body in ((first, b"first"), (second, b"second")):
+        stored = store.get(versioned, key, receipt.version_id, MOST)
+        assert (stored.body, stored.version_id, stored.etag) == (body, receipt.version_id, receipt.etag)
+    latest = store.get(versioned, key, None, MOST)
+    assert (latest.body, latest.version_id) == (b"second", second.version_id)
+
+
+def test_equal_bytes_have_equal_tags_and_others_others(store: Store, key: str) -> None:
+    one, same, other = (store.put("recordings", key, body, "audio/wav").etag for body in (b"a", b"a", b"b"))
+    assert one == same != other
+
+
 def test_a_bucket_that_is_not_there_is_no_objects_fault(store: Store, key: str) -> None:
     assert cause(store, key, bucket="nowhere-to-be-seen") is Cause.DENIED
 
@@ -87,6 +136,37 @@ def test_an_object_of_exactly_the_limit_is_taken_and_of_one_byte_more_is_not(sto
 @pytest.mark.parametrize("name", ["../x", "a/./b", "a/..", ""])
 def test_a_name_that_no_object_can_have_is_refused(store: Store, name: str) -> None:
     assert cause(store, name) is Cause.INVALID_NAME
+
+
+@pytest.mark.parametrize("name", ["../x", "a/./b", "a/..", ""])
+def test_nothing_is_put_under_a_name_that_no_object_can_have(store: Store, name: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        store.put("recordings", name, b"here", "audio/wav")
+    assert caught.value.cause is Cause.INVALID_NAME
+
+
+def test_nothing_is_put_into_a_bucket_that_is_not_there(store: Store, key: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        store.put("nowhere-to-be-seen", key, b"here", "audio/wav")
+    assert caught.value.cause is Cause.DENIED
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda store: store.get("recordings", "a", None, MOST),
+        lambda store: store.put("recordings", "a", b"here", "audio/wav"),
+        lambda store: store.probe(),
+        lambda store: store.ensure_bucket("recordings"),
+    ],
+    ids=["get", "put", "probe", "ensure_bucket"],
+)
+def test_a_store_that_is_away_cannot_be_reached_and_the_canary_fails_too(
+    away: Store, call: Callable[[Store], object]
+) -> None:
+    with pytest.raises(StoreError) as caught:
+        call(away)
+    assert caught.value.cause is Cause.CONNECTION
 
 
 def test_the_canary_sings_while_the_bucket_is_there(store: Store) -> None:

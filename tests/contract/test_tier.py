@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from pydantic import SecretStr
 from redis import Redis
 
 from streamproc.dedupe.redis import RedisTier, redis_key
 from streamproc.errors import TierError
 from streamproc.records.analysis import Analysis, AudioInfo, SegmentAnalysis, Status
 from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
-from streamproc.settings import Settings
+from streamproc.settings import RedisSettings, Settings
 from streamproc.telemetry.clock import SystemClock
 from streamproc.telemetry.metrics import Metrics
 from streamproc.testing.tier import MemorySharedTier
@@ -29,6 +30,19 @@ def tier(request: pytest.FixtureRequest) -> Iterator[Tier]:
         yield MemorySharedTier()
         return
     tier = redis_tier(request.getfixturevalue("patient"))
+    yield tier
+    tier.close()
+
+
+@pytest.fixture(params=["memory", "redis"])
+def away(request: pytest.FixtureRequest) -> Iterator[Tier]:
+    """One that nobody answers for."""
+    if request.param == "memory":
+        fake = MemorySharedTier()
+        fake.down = True
+        yield fake
+        return
+    tier = redis_tier(Settings(redis=RedisSettings(url=SecretStr("redis://127.0.0.1:1/0"))))
     yield tier
     tier.close()
 
@@ -80,6 +94,25 @@ def test_a_key_asked_for_twice_is_answered(tier: Tier, run: str) -> None:
 def test_nothing_can_be_asked_and_put(tier: Tier) -> None:
     tier.put_many({})
     assert tier.get_many([]) == {}
+
+
+def test_a_put_leaves_other_keys_as_they_are(tier: Tier, run: str) -> None:
+    tier.put_many({f"{run}:1": analysis(1), f"{run}:2": analysis(2)})
+    tier.put_many({f"{run}:2": analysis(3), f"{run}:3": analysis(4)})
+    keys = [f"{run}:{i}" for i in (3, 1, 2)]
+    assert tier.get_many(keys) == {keys[0]: analysis(4), keys[1]: analysis(1), keys[2]: analysis(3)}
+
+
+def test_a_tier_that_is_away_says_so(away: Tier, run: str) -> None:
+    with pytest.raises(TierError):
+        away.get_many([run])
+    with pytest.raises(TierError):
+        away.put_many({run: analysis(1)})
+
+
+def test_nothing_can_be_asked_of_a_tier_that_is_away(away: Tier) -> None:
+    away.put_many({})
+    assert away.get_many([]) == {}
 
 
 def test_many_threads_see_what_each_put(tier: Tier, run: str) -> None:
@@ -156,9 +189,10 @@ def test_the_fake_fails_on_demand() -> None:
     assert tier.get_many(["a", "b"]) == {"b": analysis(2)}
     tier.put_many({"a": analysis(3)})
     assert tier.get_many(["a"]) == {"a": analysis(3)}
+    assert tier.calls == 4
     tier.down = True
     with pytest.raises(TierError):
         tier.get_many(["a"])
-    with pytest.raises(TierError):
-        tier.put_many({})
+    tier.down = False
+    assert tier.get_many(["b"]) == {"b": analysis(2)}
     assert tier.calls == 6

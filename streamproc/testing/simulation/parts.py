@@ -7,10 +7,10 @@ from functools import partial
 from typing import Protocol
 
 from streamproc.arena import Arena, StaleLeaseError
-from streamproc.errors import Cause, DependencyDownError, Reason, StoreError, TierError
+from streamproc.errors import Cause, DependencyDownError, StoreError, TierError
 from streamproc.records.analysis import Analysis
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
-from streamproc.records.decoding import DecodeFailed, DecodeJob
+from streamproc.records.decoding import DecodeJob
 from streamproc.records.stored import StoredObject
 from streamproc.testing.codec import JsonEvents
 from streamproc.testing.decoders import FakeDecoders
@@ -125,11 +125,10 @@ class Registry:
 
 
 class SimulatedEvents(JsonEvents):
-    """A codec that has asked for nothing yet."""
+    """A codec whose registry takes a while, or does not answer."""
 
-    def __init__(self, registry: Registry, place: Place) -> None:
-        super().__init__()
-        self._asked.clear()
+    def __init__(self, registry: Registry, place: Place, clock: Callable[[], float]) -> None:
+        super().__init__(clock)
         self._registry = registry
         self._place = place
 
@@ -152,7 +151,6 @@ class SimulatedDecoders(FakeDecoders):
         super().__init__(arena)
         self._hurt = hurt
         self._place = place
-        self._decoding: dict[int, bytes] = {}
         self.restarts = 0
 
     def start(self, now: float) -> None:
@@ -165,50 +163,33 @@ class SimulatedDecoders(FakeDecoders):
     def close(self) -> None:
         """Nothing to end."""
 
-    def idle(self) -> int:
-        """Children without a job."""
-        return super().idle() - len(self._decoding)
-
     def submit(self, job: DecodeJob) -> None:
         """Start a job."""
-        self._decoding[job.job] = job.body
-        self._place.spawn("decoder", lambda: self._decode(job))
-
-    def cancel(self, job: int) -> None:
-        """Stop a job."""
-        if job in self._decoding:
-            del self._decoding[job]
-        else:
-            super().cancel(job)
+        super().submit(job)
+        self.busy.add(job.job)
+        self._place.spawn("decoder", lambda: self._decode(job.job))
 
     def die_all(self) -> None:
         """Lose every job."""
         self.restarts += 1
-        for job in [*self._decoding, *self._jobs]:
+        for job in self.running:
             self._lose(job)
-        self._place.wake()
 
-    def _decode(self, job: DecodeJob) -> None:
+    def _decode(self, job: int) -> None:
         try:
             self._place.visit(Point.PREPARE)
         except TimedOut:
-            if job.job in self._decoding:
-                self._lose(job.job)
-                self._place.wake()
-            return
-        self._place.sleep(self._place.takes())
-        if job.job in self._decoding:
-            del self._decoding[job.job]
-            super().submit(job)
-            self._place.wake()
+            self._lose(job)
+        else:
+            self._place.sleep(self._place.takes())
+        self.busy.discard(job)
+        self._place.wake()
 
     def _lose(self, job: int) -> None:
-        if job in self._decoding:
-            self._hurt[self._decoding.pop(job)] += 1
-            self._events.append(DecodeFailed(job, Reason.DECODE_FAILED, "the decoder was killed", transient=True))
-        else:
-            self._hurt[self._jobs[job].body] += 1
+        if (body := self.running.get(job)) is not None:
+            self._hurt[body] += 1
             self.die(job)
+            self._place.wake()
 
 
 class SimulatedDevice:

@@ -173,7 +173,7 @@ class WorkerProcess(Process):
             device=self.device,
             open_source=self._open_source,
             sink=self._sink(),
-            codec=SimulatedEvents(shared.registry, self),
+            codec=SimulatedEvents(shared.registry, self, shared.clock.monotonic),
             rows=JsonRows(),
             store=SimulatedStore(shared.store, shared.failures, shared.hurt, self),
             near=DictTier(),

@@ -148,6 +148,25 @@ def test_a_child_that_hangs_with_work_is_killed_and_replaced(device: DeviceProce
     wait(device, DeviceReady)
 
 
+def test_a_child_that_takes_the_place_of_a_silent_one_has_all_its_time(device: DeviceProcess, arena: Arena) -> None:
+    assert device.take(5000.0) == []
+    assert device.pid is not None
+    os.kill(device.pid, signal.SIGSTOP)
+    handle = put(arena, np.ones(8000, np.float32))
+    device.submit(902, [handle])
+    assert not device.take(5119.0)
+    kill(device)
+    [died] = take(device, 5119.0)
+    assert isinstance(died, DeviceDied)
+    device.submit(902, [handle])
+    assert not device.take(5121.0)
+    said: list[DeviceEvent] = []
+    while not any(isinstance(event, BatchDone) for event in said):
+        said += take(device, 5122.0)
+    arena.release(handle.lease)
+    assert [type(event) for event in said] == [DeviceReady, BatchDone]
+
+
 def test_more_than_the_socket_holds_waits_its_turn(device: DeviceProcess) -> None:
     """Stale handles are answered without the network, so many batches cost little."""
     assert device.pid is not None

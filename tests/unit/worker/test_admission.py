@@ -119,7 +119,7 @@ def test_an_estimate_stands_in_for_what_the_event_does_not_say() -> None:
     prices = Prices(sum_of_samples, lambda _: 1)
 
     def seconds(**fields: object) -> float:
-        return load(JsonEvents().decode(encode_event(object_key="a", fields=fields)), prices).seconds
+        return load(JsonEvents(resolved=[1]).decode(encode_event(object_key="a", fields=fields)), prices).seconds
 
     assert seconds(duration_ms=2_000) == 32_000
     assert seconds(duration_ms=2_000, channels="split") == 64_000

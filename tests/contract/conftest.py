@@ -1,0 +1,32 @@
+"""What several suites need of the real registry."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka.schema_registry import SchemaRegistryClient
+
+from streamproc.kafka.registry import connect
+from streamproc.settings import RegistrySettings, Settings, TopicSettings
+
+NOWHERE = RegistrySettings(url="http://127.0.0.1:1", timeout_s=0.5)
+
+
+@pytest.fixture
+def topics() -> TopicSettings:
+    """Names that no other test uses, and so subjects of its own."""
+    name = f"t-{uuid.uuid4().hex[:12]}"
+    return TopicSettings(recordings=name, results=f"{name}.r", segments=f"{name}.s", ledger=f"{name}.l")
+
+
+@pytest.fixture
+def client(patient: Settings) -> Iterator[SchemaRegistryClient]:
+    with connect(patient.registry) as client:
+        yield client
+
+
+@pytest.fixture
+def nowhere() -> Iterator[SchemaRegistryClient]:
+    """Leads to a port where nobody listens."""
+    with connect(NOWHERE) as client:
+        yield client

@@ -1,0 +1,249 @@
+"""What every device does, the one in memory and the real process with the demo model."""
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from streamproc.arena import SAMPLE_RATE, SLOT_SAMPLES, Arena, Lease
+from streamproc.emotion.device import DeviceProcess
+from streamproc.emotion.device_message import MAX_ITEMS
+from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
+from streamproc.settings import ModelSettings
+from streamproc.testing.device import FakeDevice
+from streamproc.worker.ports import Device
+
+Wave = NDArray[np.float32]
+Scores = tuple[float, ...]
+PATIENCE_S = 90.0
+"""A process imports torch first, which takes long where the cores are shared."""
+STALE = SegmentHandle(Lease(0, 2**32), SAMPLE_RATE)
+"""Nobody holds this one."""
+batches = count(1)
+
+
+def sound(seed: int, samples: int = SAMPLE_RATE) -> Wave:
+    wave: Wave = (np.random.default_rng(seed).random(samples) * 0.2).astype(np.float32)
+    return wave
+
+
+@dataclass
+class Bench:
+    """The worker's side."""
+
+    arena: Arena
+    device: Device
+    wait: Callable[[], object]
+    """Return when there may be something to take."""
+    die: Callable[[Mapping[int, Sequence[SegmentHandle]]], object]
+    """Submit these batches, and kill it when it has answered the first, which nobody has taken, and no other."""
+
+    def put(self, wave: Wave) -> SegmentHandle:
+        lease = self.arena.lease()
+        assert lease is not None
+        self.arena.write(lease, wave)
+        return SegmentHandle(lease, len(wave))
+
+    def give_back(self, handles: Sequence[SegmentHandle]) -> None:
+        for handle in handles:
+            self.arena.release(handle.lease)
+
+    def submit(self, items: Sequence[SegmentHandle]) -> int:
+        batch = next(batches)
+        self.device.submit(batch, items)
+        return batch
+
+    def take_until(self, wanted: Callable[[list[DeviceEvent]], object]) -> list[DeviceEvent]:
+        events: list[DeviceEvent] = []
+        deadline = time.monotonic() + PATIENCE_S
+        while not wanted(events):
+            assert time.monotonic() < deadline, f"waited in vain, heard {events}"
+            self.wait()
+            events += self.device.take(time.monotonic())
+        return events
+
+    def answers(self, *ids: int) -> dict[int, tuple[Scores | ItemError, ...]]:
+        """What these batches came to; nothing else may be said."""
+        events = self.take_until(lambda events: len(events) >= len(ids))
+        found = {event.batch: event.items for event in events if isinstance(event, BatchDone)}
+        assert sorted(found) == sorted(ids)
+        assert len(events) == len(ids)
+        return found
+
+    def run(self, items: Sequence[SegmentHandle]) -> tuple[Scores | ItemError, ...]:
+        batch = self.submit(items)
+        return self.answers(batch)[batch]
+
+    def scores(self, *waves: Wave) -> list[Scores]:
+        """Those of a batch without a bad item."""
+        handles = [self.put(wave) for wave in waves]
+        items = self.run(handles)
+        self.give_back(handles)
+        assert len(items) == len(waves)
+        return [item for item in items if not isinstance(item, ItemError)]
+
+
+def fake(arena: Arena) -> Iterator[Bench]:
+    device = FakeDevice(arena)
+
+    def die(doomed: Mapping[int, Sequence[SegmentHandle]]) -> None:
+        for batch, items in doomed.items():
+            device.submit(batch, items)
+        device.die(answered=1)
+
+    yield Bench(arena, device, lambda: None, die)
+
+
+def process(arena: Arena) -> Iterator[Bench]:
+    device = DeviceProcess(ModelSettings(device="cpu", threads=1, deaths_allowed=100), arena)
+
+    def die(doomed: Mapping[int, Sequence[SegmentHandle]]) -> None:
+        assert device.pid is not None
+        (first, items), *rest = doomed.items()
+        device.submit(first, items)
+        assert select.select([device.fileno()], [], [], PATIENCE_S)[0], "the first was not answered"
+        os.kill(device.pid, signal.SIGSTOP)
+        for batch, items in rest:
+            device.submit(batch, items)
+        os.kill(device.pid, signal.SIGKILL)
+
+    with closing(device):
+        device.start()
+        yield Bench(arena, device, lambda: select.select([device.fileno()], [], [], 0.2), die)
+
+
+@pytest.fixture(scope="module", params=[fake, process])
+def born(request: pytest.FixtureRequest) -> Iterator[tuple[Bench, list[DeviceEvent], int]]:
+    """One device for all tests, as a process takes a while to start: what it said first, and its first batch."""
+    with closing(Arena(8)) as arena:
+        for bench in request.param(arena):
+            with pytest.raises(ValueError, match="not ready"):
+                bench.device.cost([SAMPLE_RATE])
+            with pytest.raises(ValueError, match="not ready"):
+                bench.device.most_items(SAMPLE_RATE)
+            first = bench.submit([STALE])
+            yield bench, bench.take_until(lambda events: len(events) == 2), first
+
+
+@pytest.fixture
+def bench(born: tuple[Bench, list[DeviceEvent], int]) -> Iterator[Bench]:
+    """One that is ready and has nothing to do, before and after each test."""
+    bench, _, _ = born
+    yield bench
+    assert not bench.device.take(time.monotonic())
+    assert bench.arena.free == bench.arena.slots
+
+
+def test_it_says_that_it_is_ready_before_it_answers_anything(born: tuple[Bench, list[DeviceEvent], int]) -> None:
+    _, (ready, done), first = born
+    assert isinstance(ready, DeviceReady)
+    assert len(set(ready.identity.labels)) == len(ready.identity.labels) > 1
+    assert isinstance(done, BatchDone)
+    assert done.batch == first
+
+
+def test_scores_are_shares_of_the_labels(bench: Bench, born: tuple[Bench, list[DeviceEvent], int]) -> None:
+    _, (ready, _), _ = born
+    assert isinstance(ready, DeviceReady)
+    (scores,) = bench.scores(sound(1))
+    assert len(scores) == len(ready.identity.labels)
+    assert sum(scores) == pytest.approx(1)
+    assert all(0 <= score <= 1 for score in scores)
+
+
+def test_values_come_in_the_order_of_the_batch_and_are_the_same_in_any(bench: Bench) -> None:
+    waves = [sound(1), sound(2, 7000), sound(3, 3 * SAMPLE_RATE), sound(4, 400)]
+    alone = [scores for wave in waves for scores in bench.scores(wave)]
+    assert len(set(alone)) == len(waves)
+    assert bench.scores(*waves) == alone
+    assert bench.scores(*waves[::-1]) == alone[::-1]
+    assert bench.scores(waves[1], waves[1]) == [alone[1], alone[1]]
+
+
+def test_each_batch_is_answered_exactly_once(bench: Bench) -> None:
+    handles = [bench.put(sound(seed)) for seed in range(3)]
+    ids = [bench.submit(handles[: 1 + place % 3]) for place in range(9)]
+    answers = bench.answers(*ids)
+    assert [len(answers[batch]) for batch in ids] == [1, 2, 3] * 3
+    bench.give_back(handles)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [sound(9, 399), sound(9, 0), np.array([0.1] * 999 + [np.nan], np.float32)],
+    ids=["short", "empty", "not a number"],
+)
+def test_a_waveform_without_scores_harms_no_neighbour(bench: Bench, bad: Wave) -> None:
+    handles = [bench.put(wave) for wave in (sound(1), bad, sound(2))]
+    one, error, two = bench.run(handles)
+    bench.give_back(handles)
+    assert isinstance(error, ItemError)
+    assert [one, two] == bench.scores(sound(1), sound(2))
+
+
+def test_a_slot_that_is_somebody_elses_by_now_is_not_read(bench: Bench) -> None:
+    all_slots = [bench.put(sound(0)) for _ in range(bench.arena.slots)]
+    bench.give_back(all_slots)
+    handles = [bench.put(sound(seed)) for seed in range(bench.arena.slots)]
+    kept, stale, last = bench.run([handles[0], all_slots[1], handles[1]])
+    bench.give_back(handles)
+    assert isinstance(stale, ItemError)
+    assert [kept, last] == bench.scores(sound(0), sound(1))
+
+
+def test_a_batch_that_breaks_the_contract_is_refused(bench: Bench) -> None:
+    for items in ([], [STALE] * (MAX_ITEMS + 1)):
+        with pytest.raises(ValueError, match="1 to 128"):
+            bench.submit(items)
+    batch = bench.submit([STALE] * MAX_ITEMS)
+    with pytest.raises(ValueError, match="a new number"):
+        bench.device.submit(batch, [STALE])
+    assert len(bench.answers(batch)[batch]) == MAX_ITEMS
+
+
+def test_more_and_longer_items_cost_more(bench: Bench) -> None:
+    second, longest = [SAMPLE_RATE], [SLOT_SAMPLES]
+    assert 0 < bench.device.cost(second) < bench.device.cost(longest)
+    assert bench.device.cost(second * 2) > bench.device.cost(second)
+
+
+def test_longer_items_are_no_more_at_once(bench: Bench) -> None:
+    counts = [bench.device.most_items(longest) for longest in (400, SAMPLE_RATE, SLOT_SAMPLES)]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[-1] >= 1
+    assert counts[0] <= MAX_ITEMS
+
+
+def test_a_death_names_every_batch_that_was_lost_and_none_that_was_answered(
+    bench: Bench, born: tuple[Bench, list[DeviceEvent], int]
+) -> None:
+    _, (ready, _), _ = born
+    handle = bench.put(sound(1))
+    expected = bench.run([handle])
+    answered, lost, lost_too = (next(batches) for _ in range(3))
+    bench.die({batch: [handle] for batch in (answered, lost, lost_too)})
+    late = bench.submit([handle])
+
+    done, died = bench.take_until(lambda events: any(isinstance(event, DeviceDied) for event in events))
+    assert isinstance(done, BatchDone)
+    assert (done.batch, done.items) == (answered, expected)
+    assert isinstance(died, DeviceDied)
+    assert sorted(died.batches) == [lost, lost_too, late]
+
+    for batch in (lost, lost_too, late):
+        bench.device.submit(batch, [handle])
+    again, *rest = bench.take_until(lambda events: len(events) == 4)
+    bench.give_back([handle])
+    assert again == ready
+    assert bench.device.cost([SAMPLE_RATE]) > 0
+    assert {event.batch: event.items for event in rest if isinstance(event, BatchDone)} == dict.fromkeys(
+        (lost, lost_too, late), expected
+    )
