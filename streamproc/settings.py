@@ -21,6 +21,9 @@ from streamproc.errors import UsageError
 LOCAL_ENV = "local.env"
 """The file in ``local.state_dir`` that leads to the servers of ``streamproc up``."""
 
+BEGIN_S = 5.0
+"""What a new owner of a partition may take from being told to its first commit."""
+
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -301,6 +304,15 @@ class Settings(BaseSettings):
             msg = "kafka.sasl_username and kafka.sasl_password go together"
             raise ValueError(msg)
         return self
+
+
+def takeover_s(settings: Settings) -> float:
+    """Seconds after which the partitions of a worker that was killed go on elsewhere, at the latest.
+
+    The group gives it up after its session, the broker ends the transaction that it left open, and the new owner
+    begins. Both clocks run from the kill on, so that the sum is generous.
+    """
+    return settings.kafka.session_timeout_s + settings.kafka.transaction_timeout_s + BEGIN_S
 
 
 def _toml(settings_cls: type[BaseSettings], file: Path) -> TomlConfigSettingsSource:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from streamproc.errors import UsageError
-from streamproc.settings import Settings, TopicSettings, load_settings
+from streamproc.settings import KafkaSettings, Settings, TopicSettings, load_settings, takeover_s
 
 
 @pytest.fixture
@@ -137,3 +137,10 @@ def test_the_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("STREAMPROC_PORT_9464_TCP_ADDR", "10.0.0.1")
     monkeypatch.setenv("OTHER_FLOWW__X", "1")
     load_settings()
+
+
+def test_a_takeover_waits_for_the_session_and_the_transaction_and_then_begins() -> None:
+    quick = KafkaSettings(session_timeout_s=6, transaction_timeout_s=10)
+    slow = KafkaSettings(session_timeout_s=45, transaction_timeout_s=60)
+    assert takeover_s(Settings(kafka=quick)) == 6 + 10 + 5
+    assert takeover_s(Settings(kafka=slow)) == 45 + 60 + 5
