@@ -48,12 +48,12 @@ def oracle(own: Settings) -> Iterator[Oracle]:
 
 
 @pytest.fixture
-def worker(own: Settings, tmp_path: Path) -> Iterator[Worker]:
-    environment = {
+def variables(own: Settings) -> dict[str, str]:
+    """What a worker is started with."""
+    return {
         "STREAMPROC_KAFKA__BOOTSTRAP_SERVERS": own.kafka.bootstrap_servers,
         "STREAMPROC_KAFKA__GROUP": own.kafka.group,
         "STREAMPROC_KAFKA__TRANSACTIONAL_PREFIX": own.kafka.transactional_prefix,
-        "STREAMPROC_KAFKA__SLOT": "0",
         "STREAMPROC_REGISTRY__URL": own.registry.url,
         "STREAMPROC_REDIS__URL": own.redis.url.get_secret_value() if own.redis.url else "",
         "STREAMPROC_STORAGE__ENDPOINT": own.storage.endpoint,
@@ -69,7 +69,11 @@ def worker(own: Settings, tmp_path: Path) -> Iterator[Worker]:
         "STREAMPROC_FLOW__MICRO_BATCH_RECORDS": "4",  # many small transactions: more of them to be killed in
         "STREAMPROC_HTTP__PORT": "0",
     }
-    worker = Worker(environment, tmp_path)
+
+
+@pytest.fixture
+def worker(variables: dict[str, str], tmp_path: Path) -> Iterator[Worker]:
+    worker = Worker({**variables, "STREAMPROC_KAFKA__SLOT": "0"}, tmp_path)
     yield worker
     worker.stop()
 

@@ -5,7 +5,7 @@ import time
 from streamproc.settings import Settings
 from tests.e2e.corpus import Corpus, Planned
 from tests.e2e.oracle import Oracle
-from tests.e2e.workers import Worker, until
+from tests.e2e.workers import PATIENCE_S, Worker, until
 
 ROUND = 8
 
@@ -29,7 +29,7 @@ class Flow:
             one = next(self._clips)
             self.sent[self._oracle.produce(one.value, f"call-{len(self.sent) % 5}".encode())] = one
 
-    def arrives(self, seconds: float = 90) -> None:
+    def arrives(self, seconds: float = PATIENCE_S) -> None:
         until(lambda: self.position() == len(self.sent), seconds, self._worker.tail, self._lives)
         # What went to a lane is committed there, and its result comes later.
         until(lambda: len(self._outcomes()) == len(self.sent), seconds, self._worker.tail, self._lives)

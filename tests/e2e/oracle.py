@@ -7,6 +7,7 @@ import io
 import json
 import struct
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,7 +16,8 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, 
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
-INPUT_TIMEOUT_S = 30
+ANSWER_S = 60
+"""For a broker to answer on a busy machine."""
 
 
 @dataclass
@@ -39,6 +41,15 @@ class Seen:
             found.setdefault(place, []).append(("dead_letter", (headers["sp-reason"] or b"").decode()))
         return found
 
+    def covered(self, topic: str) -> Counter[tuple[int, int]]:
+        """How often the ledger names each offset of ``topic``: once, if it has neither a hole nor an overlap."""
+        return Counter(
+            (int(str(row["input_partition"])), offset)
+            for row in self.ledger
+            if row["input_topic"] == topic
+            for offset in range(int(str(row["first_offset"])), int(str(row["last_offset"])) + 1)
+        )
+
 
 class Oracle:
     """Produces to the input, reads the outputs."""
@@ -57,9 +68,14 @@ class Oracle:
         self._watched: list[TopicPartition] = []
 
     def produce(
-        self, value: bytes | None, key: bytes, headers: Sequence[tuple[str, bytes]] = (), timestamp_ms: int = 0
+        self,
+        value: bytes | None,
+        key: bytes,
+        headers: Sequence[tuple[str, bytes]] = (),
+        timestamp_ms: int = 0,
+        partition: int = -1,
     ) -> tuple[int, int]:
-        """Produce one input record; its partition and offset."""
+        """Produce one input record, to the partition of its key if none is named; its partition and offset."""
         placed: list[tuple[int, int]] = []
 
         def delivered(error: KafkaError | None, message: object) -> None:
@@ -70,11 +86,12 @@ class Oracle:
             self._topics["input"],
             value=value,
             key=key,
+            partition=partition,
             headers=list(headers),
             timestamp=timestamp_ms or int(time.time() * 1000),
             on_delivery=delivered,
         )
-        assert self._producer.flush(INPUT_TIMEOUT_S) == 0
+        assert self._producer.flush(ANSWER_S) == 0
         return placed[0]
 
     def encode(self, schema_id: int, schema: Mapping[str, object], fields: Mapping[str, object]) -> bytes:
@@ -98,12 +115,12 @@ class Oracle:
         )
         try:
             topic = self._topics[name]
-            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            partitions = consumer.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
             consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
             left = set(partitions)
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 2 * ANSWER_S
             while left:
-                assert time.monotonic() < deadline, f"{topic}: no end of {left} in 60 s"
+                assert time.monotonic() < deadline, f"{topic}: no end of {left}"
                 message = consumer.poll(1)
                 if message is None:
                     continue
@@ -133,8 +150,12 @@ class Oracle:
         return any(ends["read_committed"][place] < end for place, end in ends["read_uncommitted"].items())
 
     def position(self, group: str) -> int:
-        """Sum of the group's committed offsets of the input topic; asked again while the broker comes back."""
-        deadline = time.monotonic() + 60
+        """Sum of the group's committed offsets of the input topic."""
+        return sum(self.positions(group).values())
+
+    def positions(self, group: str) -> dict[int, int]:
+        """The group's committed offset of each input partition; asked again while the broker comes back."""
+        deadline = time.monotonic() + 2 * ANSWER_S
         while True:
             found = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
             try:
@@ -145,7 +166,7 @@ class Oracle:
                 self._admin = AdminClient({"bootstrap.servers": self._bootstrap})
                 time.sleep(0.5)
             else:
-                return sum(max(p.offset, 0) for p in committed if p.topic == self._topics["input"])
+                return {p.partition: max(p.offset, 0) for p in committed if p.topic == self._topics["input"]}
 
     def close(self) -> None:
         """Drop the connections."""
@@ -158,11 +179,11 @@ class Oracle:
         if not self._watched:
             for name in ("ledger", "results"):
                 topic = self._topics[name]
-                partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+                partitions = consumer.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
                 self._watched += [TopicPartition(topic, partition) for partition in partitions]
         ends = {}
         for place in self._watched:
-            watermarks = consumer.get_watermark_offsets(place, timeout=10)
+            watermarks = consumer.get_watermark_offsets(place, timeout=ANSWER_S)
             assert watermarks is not None, f"no answer for {place}"
             ends[place.topic, place.partition] = watermarks[1]
         return ends

@@ -4,9 +4,10 @@ from streamproc.settings import Settings
 from tests.e2e.corpus import Corpus
 from tests.e2e.flow import Flow
 from tests.e2e.oracle import Oracle
-from tests.e2e.workers import Worker
+from tests.e2e.workers import PATIENCE_S, Worker
 
 
+@pytest.mark.timeout(3 * PATIENCE_S)
 @pytest.mark.parametrize(
     ("name", "value"),
     [("STREAMPROC_KAFKA__DELIVERY", "at_least_once"), ("STREAMPROC_KAFKA__GROUP_PROTOCOL", "classic")],
@@ -18,5 +19,5 @@ def test_what_can_be_chosen_works(
     flow = Flow(own, oracle, corpus, worker)
     worker.start()
     flow.send()
-    flow.arrives(120)
+    flow.arrives()
     assert worker.stop() == 0, worker.tail()

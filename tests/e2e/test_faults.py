@@ -1,8 +1,5 @@
-import json
 import os
 import signal
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,7 +12,9 @@ from tests.conftest import nothing_more
 from tests.e2e.corpus import Corpus
 from tests.e2e.flow import ROUND, Flow
 from tests.e2e.oracle import Oracle
-from tests.e2e.workers import Worker, tell, until
+from tests.e2e.workers import PATIENCE_S, Worker, tell, until
+
+pytestmark = pytest.mark.timeout(4 * PATIENCE_S)
 
 
 @pytest.fixture
@@ -23,7 +22,7 @@ def flow(own: Settings, oracle: Oracle, corpus: Corpus, worker: Worker) -> Flow:
     flow = Flow(own, oracle, corpus, worker)
     worker.start()
     flow.send()
-    flow.arrives(120)
+    flow.arrives()
     return flow
 
 
@@ -40,22 +39,11 @@ def child(worker: Worker, module: str) -> psutil.Process:
     return next(p for p in psutil.Process(worker.process.pid).children() if module in p.cmdline())
 
 
-def lines(worker: Worker) -> list[dict[str, str]]:
-    return [json.loads(line) for line in worker.log.read_text().splitlines() if line.startswith("{")]
-
-
-def metrics(worker: Worker) -> str:
-    url = next(line["url"] for line in lines(worker) if "url" in line)
-    with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:  # noqa: S310  # the worker's own address
-        text: str = answer.read().decode()
-    return text
-
-
 def test_without_redis_results_still_flow(stack: Stack, flow: Flow, worker: Worker) -> None:
     with without(stack, "redis"):
         flow.send()
         flow.arrives()
-        assert 'streamproc_dependency_down{dependency="redis"} 1.0' in metrics(worker)
+        assert 'streamproc_dependency_down{dependency="redis"} 1.0' in worker.ask("/metrics")
     flow.send()
     flow.arrives()
 
@@ -63,22 +51,23 @@ def test_without_redis_results_still_flow(stack: Stack, flow: Flow, worker: Work
 def test_without_the_registry_known_schemas_still_work(stack: Stack, flow: Flow) -> None:
     with without(stack, "registry"):
         flow.send()
-        until(lambda: flow.position() == len(flow.sent), 60, lambda: "known ids wait for the registry")
+        until(lambda: flow.position() == len(flow.sent), PATIENCE_S, lambda: "known ids wait for the registry")
     flow.arrives()
 
 
 def test_without_the_store_the_worker_waits_and_goes_on(stack: Stack, flow: Flow, worker: Worker) -> None:
     with without(stack, "minio"):
         flow.send()
-        until(lambda: "store is down, waiting" in worker.log.read_text(), 60, worker.tail)
+        until(lambda: "store is down, waiting" in worker.log.read_text(), PATIENCE_S, worker.tail)
         flow.stands_still()
     flow.arrives()
     assert "store is back" in worker.log.read_text()
 
 
-def test_without_the_broker_the_worker_waits_and_goes_on(stack: Stack, flow: Flow) -> None:
+def test_without_the_broker_the_worker_waits_and_goes_on(stack: Stack, flow: Flow, worker: Worker) -> None:
     with without(stack, "kafka"):
-        time.sleep(5)
+        missed = 'streamproc_dependency_down{dependency="kafka"} 1.0'
+        until(lambda: missed in worker.ask("/metrics"), PATIENCE_S, worker.tail)
     flow.send()
     flow.arrives()
 
@@ -88,9 +77,9 @@ def test_a_killed_child_is_replaced_and_nothing_is_lost(flow: Flow, worker: Work
     before = child(worker, module)
     flow.send(2 * ROUND)
     before.send_signal(signal.SIGKILL)
-    until(lambda: child_pid(worker, module) not in {None, before.pid}, 60, worker.tail)
+    until(lambda: child_pid(worker, module) not in {None, before.pid}, PATIENCE_S, worker.tail)
     flow.send()
-    flow.arrives(120)
+    flow.arrives()
     assert os.getpgid(worker.process.pid)
 
 
@@ -105,6 +94,6 @@ def test_a_worker_that_is_told_to_stop_drains_and_leaves_nothing_running(flow: F
     family = [worker.process.pid, *(p.pid for p in psutil.Process(worker.process.pid).children(recursive=True))]
     flow.send()
     assert worker.stop() == 0, worker.tail()
-    until(lambda: not any(map(psutil.pid_exists, family)), 5, lambda: f"of {family} some still run")
+    until(lambda: not any(map(psutil.pid_exists, family)), PATIENCE_S, lambda: f"of {family} some still run")
     worker.start()
-    flow.arrives(120)
+    flow.arrives()

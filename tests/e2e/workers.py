@@ -1,12 +1,20 @@
 """A worker as its supervisor sees it: a process."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+PATIENCE_S = 180
+"""For anything at all to happen on a busy machine: what should be quicker is measured, not waited for."""
+COMMIT_S = 1.0
+"""For a broker to end a transaction that it was told to commit; well below the session of a worker that is stopped."""
 
 
 class Worker:
@@ -49,7 +57,7 @@ class Worker:
             assert code == 4, f"exit code {code}:\n{self.tail()}"
             self.start()
 
-    def kill_in_a_transaction(self, is_open: Callable[[], bool], seconds: float = 60) -> None:
+    def kill_in_a_transaction(self, is_open: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
         """SIGKILL it while a transaction is open: stop it, look, and let it go on if there is none."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -72,11 +80,25 @@ class Worker:
         if self.process.poll() is None:
             self.process.terminate()
         try:
-            return self.process.wait(60)
+            return self.process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
             raise
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What its log says so far; a line that is being written is left out."""
+        written = self.log.read_text(errors="replace").splitlines(keepends=True) if self.log.exists() else []
+        return [json.loads(line) for line in written if line.startswith("{") and line.endswith("}\n")]
+
+    def ask(self, path: str) -> str:
+        """What one of its endpoints answers. Raises OSError while it does not listen."""
+        urls = [line["url"] for line in self.lines() if "url" in line]
+        if not urls:
+            raise ConnectionRefusedError("it has not said yet where it listens")
+        with urllib.request.urlopen(f"{urls[-1]}{path}", timeout=10) as answer:  # noqa: S310  # its own address
+            text: str = answer.read().decode()
+        return text
 
     def tail(self) -> str:
         """The end of its log."""
@@ -84,9 +106,13 @@ class Worker:
 
 
 def stays_open(is_open: Callable[[], bool]) -> bool:
-    """Whether a transaction is still open once the broker had time to end one that was being committed."""
-    time.sleep(0.3)
-    return is_open()
+    """Whether a transaction stays open for long enough that it was not just being committed."""
+    deadline = time.monotonic() + COMMIT_S
+    while is_open():
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def until(

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from streamproc.settings import takeover_s
 from streamproc.testing.simulation.fault import FaultKind, Point
 from streamproc.testing.simulation.invariants import Observer, Violation, check_bounds, check_end, check_process, quiet
 from streamproc.testing.simulation.plan import make_plan
@@ -61,13 +62,12 @@ def simulate(seed: int, tell: Callable[[float, str], None] | None = None) -> Fou
 def bound_s(world: World) -> float:
     """How long a fresh record may take after the heal, from the settings (G7), in virtual seconds.
 
-    A takeover (session, transaction, 5 s), a drain, and what was being waited for when the world healed: the store's
+    A takeover, a drain, and what was being waited for when the world healed: the store's
     next probe, the next try of a transaction, both lanes.
     """
     settings = world.settings
-    takeover = settings.kafka.session_timeout_s + settings.kafka.transaction_timeout_s + 5
     lanes = settings.retry.attempts_per_lane * sum(settings.retry.delays_s)
-    return takeover + settings.flow.drain_s + _WAITS_S + lanes
+    return takeover_s(settings) + settings.flow.drain_s + _WAITS_S + lanes
 
 
 _WAITS_S = 10.0
