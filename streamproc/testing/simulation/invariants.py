@@ -11,6 +11,7 @@ import numpy as np
 
 from streamproc.arena import SLOT_SECONDS
 from streamproc.errors import FatalError, Reason
+from streamproc.records.identity import result_id
 from streamproc.records.outcome import OutcomeKind
 from streamproc.records.record import Record, TopicPartition
 from streamproc.settings import TopicSettings
@@ -108,7 +109,8 @@ class Observer:
         self._world = world
         self._reader = Reader(world.settings.topics)
         self._once = world.plan.delivery == "exactly_once"
-        self._topics = world.settings.topics
+        self._topics = topics = world.settings.topics
+        self._delays_s = dict(zip(topics.lanes, world.settings.retry.delays_s, strict=True))
         self.transactions = 0
         self.violation: Violation | None = None
         """The first that was seen. Not raised here: this runs inside the worker's own call."""
@@ -120,6 +122,7 @@ class Observer:
         self.transactions += 1
         try:
             self._check(committed)
+            check_bounds(self._world)
         except Violation as found:
             self.violation = self.violation or found
 
@@ -139,6 +142,7 @@ class Observer:
             if moved.offset < before:
                 raise Violation("G4", f"{place} goes back from {before} to {moved.offset}")
             taken += self._tries(place, before, moved.offset)
+            self._waited(place, before, moved.offset)
         found = self._reader.ends(committed.outputs) if self._once else all_ends(world)
         ends = {(end.origin, end.attempts): end for end in found}
         gone = {Origin(*lost) for lost in world.lost}
@@ -147,6 +151,7 @@ class Observer:
         if self._once:
             self._same(tried, Counter((end.origin, end.attempts) for end in found), committed)
             self._ledger(committed, taken, ends)
+            self._segments(committed)
         elif missing := tried.keys() - ends.keys():
             raise Violation("G1", f"offsets are committed before the outcomes of {sorted(map(str, missing))}")
 
@@ -158,6 +163,13 @@ class Observer:
             return [Try(place, offset, Origin(number, offset), 1) for offset in offsets]
         records = self._world.broker.read(*place)
         return [self._reader.again(record) for record in records if before <= record.offset < after]
+
+    def _waited(self, place: TopicPartition, first: int, following: int) -> None:
+        now_ms, delay_ms = self._world.clock.wall_ms(), round(1000 * self._delays_s.get(place.topic, 0))
+        for record in self._world.broker.read(*place) if delay_ms else ():
+            if first <= record.offset < following and now_ms < record.timestamp_ms + delay_ms:
+                left_ms = record.timestamp_ms + delay_ms - now_ms
+                raise Violation("lanes", f"{place} offset {record.offset} was tried {left_ms} ms before it was due")
 
     def _same(self, tried: Counter[tuple[Origin, int]], ended: Counter[tuple[Origin, int]], committed: Commit) -> None:
         if missing := tried - ended:
@@ -190,6 +202,19 @@ class Observer:
             if tuple(row[name] for name in names) != expected:
                 raise Violation("G2", f"the ledger's row of {place} is {row}, and it should say {expected}")
 
+    def _segments(self, committed: Commit) -> None:
+        results = [_row(output) for output in committed.outputs if output.topic == self._topics.results]
+        asked = {
+            row["result_id"]: row["segment_count"]
+            for row in results
+            if self._world.sent[row["input_partition"], row["input_offset"]].kind is Kind.SEGMENTS
+        }
+        found = Counter(
+            _row(output)["result_id"] for output in committed.outputs if output.topic == self._topics.segments
+        )
+        if found != Counter(asked):
+            raise Violation("G2", f"segments were asked for of {asked}, written were {found}")
+
 
 def check_process(process: WorkerProcess, *, struck: bool) -> None:
     """Check how a process ended: by a decision of its own, and with nothing left in its hands."""
@@ -208,14 +233,22 @@ def check_process(process: WorkerProcess, *, struck: bool) -> None:
 
 def check_bounds(world: World) -> None:
     """Check what every living worker holds."""
-    flow, lanes = world.settings.flow, len(world.settings.topics.lanes) * world.settings.topics.lane_partitions
-    most = flow.micro_batches * flow.micro_batch_records + lanes * flow.micro_batch_records
+    flow = world.settings.flow
+    # What is longer than its event says, or than everything together may be, is in flight all the same.
+    long_ms = sum(json.loads(one.body or b"")["ms"] for one in world.sent.values() if one.kind is Kind.LONG)
+    most = {
+        "micro_batches": flow.micro_batches,
+        "records": flow.micro_batches * flow.micro_batch_records,
+        "bytes": flow.in_flight_bytes,
+        "audio_ms": round(1000 * flow.in_flight_audio_s) + long_ms,
+    }
     for process in world.processes():
         held: Any = process.runtime.status()["in_flight"]
-        if held and held["records"] > most:
-            raise Violation("G6", f"{process.name} has {held['records']} records in flight, at most {most} are allowed")
-        if held and held["bytes"] > flow.in_flight_bytes:
-            raise Violation("G6", f"{process.name} holds {held['bytes']} bytes of {flow.in_flight_bytes}")
+        over = {name: number for name, number in held.items() if number > most[name]}
+        if over:
+            raise Violation("G6", f"{process.name} has {over} in flight, at most {most} are allowed")
+        if held and not held["records"] and (held["bytes"] or held["audio_ms"]):
+            raise Violation("G6", f"{process.name} holds {held['bytes']} bytes, {held['audio_ms']} ms of no record")
 
 
 def quiet(world: World) -> bool:
@@ -285,14 +318,22 @@ def _as_expected(world: World, announced: Announced, stored: Record, end: End) -
             raise Violation(
                 "G5", f"{announced.kind} record {announced.number} ended as {end.what}, not as {announced.expected}"
             )
+    if end.attempts - 1 > world.hurts(announced):
+        raise Violation(
+            "G5", f"record {announced.number} spent {end.attempts} tries, {world.hurts(announced)} were spoiled"
+        )
     if end.kind is OutcomeKind.RESULT:
-        _true(announced, _row(stored))
+        _true(announced, stored)
     else:
         _untouched(announced, stored)
 
 
-def _true(announced: Announced, row: Mapping[str, Any]) -> None:
-    body = announced.body or b""
+def _true(announced: Announced, stored: Record) -> None:
+    body, row = announced.body or b"", _row(stored)
+    if stored.key != announced.key:
+        raise Violation("order", f"the result of record {announced.number} has key {stored.key!r}")
+    if row["result_id"] != result_id(f"e{announced.number}", row["fingerprint"]):
+        raise Violation("G2", f"the result of record {announced.number} has another id than its event: {row}")
     if row["content_sha256"] != hashlib.sha256(body).hexdigest() or row["event_id"] != f"e{announced.number}":
         raise Violation("G3", f"the result of record {announced.number} is another's: {row}")
     if announced.expected == "ok":

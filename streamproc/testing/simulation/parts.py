@@ -51,7 +51,8 @@ class Place(Protocol):
 class SimulatedStore:
     """An object store over one that all workers share.
 
-    ``failures`` says how often gets of a key still fail, ``hurt`` how often they did, for whatever reason.
+    ``failures`` says how often gets of a key still fail, ``hurt`` how often they did, for whatever reason but one: once
+    a probe has said that the store is down, what fails is nobody's fault until another says that it is back.
     """
 
     def __init__(self, inner: MemoryStore, failures: dict[str, int], hurt: Counter[str], place: Place) -> None:
@@ -59,6 +60,7 @@ class SimulatedStore:
         self._failures = failures
         self._hurt = hurt
         self._place = place
+        self._sings = True
 
     def get(self, bucket: str, key: str, version_id: str | None, most: int) -> StoredObject:
         """Fetch an object. Raises StoreError."""
@@ -67,7 +69,7 @@ class SimulatedStore:
             self._fail(key)
             return self._inner.get(bucket, key, version_id, most)
         except StoreError:
-            self._hurt[key] += 1
+            self._hurt[key] += self._sings
             raise
 
     def put(self, bucket: str, key: str, body: bytes, content_type: str, /) -> object:
@@ -83,7 +85,9 @@ class SimulatedStore:
     def probe(self) -> None:
         """The canary. Raises StoreError."""
         self._place.sleep(self._place.takes())
+        self._sings = False
         self._inner.probe()
+        self._sings = True
 
     def _visit(self, point: Point) -> None:
         try:

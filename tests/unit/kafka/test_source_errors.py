@@ -32,9 +32,11 @@ PATIENCE_S = 90.0
 class Told:
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.starts: list[CommitOffset] = []
 
     def assigned(self, starts: Mapping[TopicPartition, CommitOffset]) -> None:
         self.names += [f"assigned {name}" for name in starts]
+        self.starts += starts.values()
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         self.names += [f"revoked {name}" for name in partitions]
@@ -210,3 +212,36 @@ def test_a_commit_begun_before_partitions_went_away_is_refused(source: KafkaSour
     source._on_lost(source._consumer, [confluent_kafka.TopicPartition(TOPIC, 0)])
     with pytest.raises(KafkaException, match="ILLEGAL_GENERATION"):
         source.commit([CommitOffset(TOPIC, 0, 1)], before)
+
+
+def test_a_close_tells_what_goes(cluster: MockCluster) -> None:
+    told = Told()
+    source = KafkaSource(settings_for(cluster), [TOPIC], told)
+    poll_until(source, lambda: bool(source.owned))
+    source.close()
+    assert told.names == [f"assigned {TOPIC}/0", f"revoked {TOPIC}/0"]
+    assert source.owned == frozenset()
+
+
+def test_a_loss_is_told_and_is_no_revoke(cluster: MockCluster) -> None:
+    told = Told()
+    source = KafkaSource(settings_for(cluster), [TOPIC], told)
+    poll_until(source, lambda: bool(source.owned))
+    source._on_lost(source._consumer, [confluent_kafka.TopicPartition(TOPIC, 0)])
+    assert told.names == [f"assigned {TOPIC}/0", f"lost {TOPIC}/0"]
+    assert source.owned == frozenset()
+    source.close()
+
+
+def join_and_commit(cluster: MockCluster, told: Told, offset: int) -> None:
+    source = KafkaSource(settings_for(cluster), [TOPIC], told)
+    poll_until(source, lambda: bool(source.owned))
+    source.commit([CommitOffset(TOPIC, 0, offset)], source.group_metadata())
+    source.close()
+
+
+def test_the_next_member_starts_at_the_offset_that_was_committed(cluster: MockCluster) -> None:
+    told = Told()
+    join_and_commit(cluster, told, 7)
+    join_and_commit(cluster, told, 8)
+    assert [start.offset for start in told.starts] == [0, 7]
