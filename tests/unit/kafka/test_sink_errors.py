@@ -34,7 +34,7 @@ def cluster() -> Iterator[MockCluster]:
         yield cluster
 
 
-def settings_for(cluster: MockCluster, timeout_s: float = 60) -> Settings:
+def settings_for(cluster: MockCluster, timeout_s: float = 50) -> Settings:
     return Settings(
         kafka=KafkaSettings(bootstrap_servers=cluster.bootstrap_servers, transaction_timeout_s=timeout_s, group="g")
     )
