@@ -125,9 +125,7 @@ def _text(run: Run, floor: int) -> str:
 
 def _be_silent() -> None:
     """The workers' own log says nothing that the history does not, a million times."""
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL), cache_logger_on_first_use=True
-    )
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 if __name__ == "__main__":

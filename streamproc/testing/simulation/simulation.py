@@ -98,7 +98,7 @@ def _go_on(world: World, observer: Observer) -> None:
     if observer.violation is not None:
         raise observer.violation
     check_bounds(world)
-    struck = bool(world.struck) or bool(world.lost)
+    struck = bool(world.struck) or world.deleted
     while world.exits_unseen:
         check_process(world.exits_unseen.popleft(), struck=struck)
     for process in world.processes():

@@ -103,6 +103,8 @@ class World:
         """What was announced, by input partition and offset."""
         self.lost: set[tuple[int, int]] = set()
         """Of it, what retention deleted before anybody read it."""
+        self.deleted = False
+        """Whether retention took anything that the group had not read past."""
         self._strike = strike
         self._tell = tell
         self._nature = Process("world")
@@ -237,7 +239,7 @@ class World:
         self.exits += 1
         self.exits_unseen.append(process)
         self.tell(f"{process.name} ended: {process.error!r}")
-        if self.lost and OUT_OF_RANGE in str(process.error):
+        if self.deleted and OUT_OF_RANGE in str(process.error):
             self._accept_loss()
         self._replace(process)
 
@@ -351,6 +353,7 @@ class World:
             if partition == place.partition and first <= offset < before:
                 self.lost.add((partition, offset))
         self.broker.delete_records(place, before)
+        self.deleted = True
         self.tell(f"{place}: everything before {before} is deleted, the group had read to {first}")
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:

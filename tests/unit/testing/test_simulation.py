@@ -1,9 +1,10 @@
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from streamproc.records.record import TopicPartition
@@ -15,6 +16,14 @@ from streamproc.testing.simulation.simulation import simulate
 from streamproc.testing.simulation.tally import tally
 from streamproc.worker.core.offsets import Offsets
 from streamproc.worker.poller import Poller
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """The command silences the log of its process, which here is the tests'."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 def test_guarantees_hold_in_a_few_worlds() -> None:
