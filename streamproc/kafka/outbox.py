@@ -37,11 +37,21 @@ def write_all(producer: Producer, outputs: Sequence[OutputRecord], deadline: Dea
 
     for output in outputs:
         _produce(producer, output, delivered, deadline)
-    while producer.flush(min(deadline.left(), 1.0)) and not refusals:
+    while _flush(producer, min(deadline.left(), 1.0)) and not refusals:
         if not deadline.left():
             raise KafkaException(KafkaError(TIMED_OUT, f"{len(producer)} records are not acknowledged"))
     if refusals:
         raise KafkaException(refusals[0])
+
+
+def _flush(producer: Producer, seconds: float) -> int:
+    try:
+        return producer.flush(seconds)
+    except SystemError as raised:
+        # The client sets its fatal error while a delivery callback is on its way, and Python complains of that.
+        if isinstance(raised.__cause__, KafkaException):
+            raise raised.__cause__ from None
+        raise
 
 
 def _produce(

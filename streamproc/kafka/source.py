@@ -249,6 +249,9 @@ class KafkaSource:
         self._assignments.assigned(by_partition)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
+        if not self._closing:  # while it leaves its group, the client tells no identity, or never answers
+            # A classic rebalance has a new generation by now, under which what is in flight can still be committed.
+            self._membership = Membership(consumer.consumer_group_metadata(), self._departures)
         if ours := self._ours(partitions):
             self._assignments.revoked(ours)
         self._forget(consumer, partitions)

@@ -15,7 +15,7 @@ from streamproc.testing.broker.membership import Membership
 from streamproc.testing.broker.timers import Timers
 from streamproc.testing.broker.topics import Topics, check_size
 from streamproc.testing.broker.transactions import SentOffsets, Transactions
-from streamproc.testing.broker.values import Commit, CommittedOffset, GroupMetadata
+from streamproc.testing.broker.values import Commit, GroupMetadata
 
 GroupProtocol = Literal["consumer", "classic"]
 
@@ -165,20 +165,22 @@ class MemoryBroker:
         self.act()
         return self._group(group).offsets.committed(partition)
 
-    def fetch_offsets(self, group: str, partitions: Sequence[TopicPartition]) -> Sequence[CommitOffset]:
-        """Where a group starts: the committed offset, else the first record that is there.
+    def fetch_offsets(self, member: GroupMetadata, partitions: Sequence[TopicPartition]) -> Sequence[CommitOffset]:
+        """Where a member starts: the committed offset, else the first record that is there.
 
-        Raises RefusedError (UNSTABLE_OFFSET_COMMIT) while a transaction over one of them is open.
+        Raises RefusedError for a membership that has passed, and while a transaction over one of them is open.
         """
         self.enter()
-        committed = self._group(group).offsets.fetch(partitions)
+        group = self._group(member.group)
+        group.check_fetch(member.member_id, member.epoch)
+        committed = group.offsets.fetch(partitions)
         return [committed.get(p) or CommitOffset(p.topic, p.partition, self.log(p).start) for p in partitions]
 
     def commit_offsets(self, member: GroupMetadata, offsets: Sequence[CommitOffset]) -> None:
         """Commit without a transaction. Raises RefusedError."""
         now = self.enter()
         sent = self._checked(member, offsets)
-        seen = tuple(_seen(sent))
+        seen = sent.seen()
         sent.group.offsets.commit(offsets)
         self._notify(Commit(now, None, -1, member.group, member.member_id, (), seen))
 
@@ -219,7 +221,7 @@ class MemoryBroker:
         ongoing = self._transactions.current(transactional_id, epoch)
         if ongoing is None:
             return
-        offsets = tuple(offset for sent in ongoing.sent for offset in _seen(sent)) if commit else ()
+        offsets = tuple(offset for sent in ongoing.sent for offset in sent.seen()) if commit else ()
         self._transactions.end(transactional_id, commit=commit)
         if commit:
             first = ongoing.sent[0] if ongoing.sent else None
@@ -247,23 +249,3 @@ class MemoryBroker:
     def _notify(self, commit: Commit) -> None:
         for observer in self.observers:
             observer(commit)
-
-
-def _seen(sent: SentOffsets) -> list[CommittedOffset]:
-    """Offsets that are about to count."""
-    seen = []
-    for offset, owner in zip(sent.offsets, sent.owners, strict=True):
-        partition = TopicPartition(offset.topic, offset.partition)
-        before = sent.group.offsets.committed(partition)
-        seen.append(
-            CommittedOffset(
-                offset.topic,
-                offset.partition,
-                offset.offset,
-                offset.metadata,
-                None if before is None else before.offset,
-                owner,
-                sent.group.owner(partition),
-            )
-        )
-    return seen

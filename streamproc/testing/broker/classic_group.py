@@ -91,6 +91,9 @@ class ClassicGroup(Group):
                 Refusal.ILLEGAL_GENERATION, f"{self.name} is at generation {self._generation}, not {epoch}"
             )
 
+    def check_fetch(self, member_id: str, epoch: int) -> None:
+        """Anybody may ask."""
+
     def reload(self, now: float) -> None:
         """Go on after the broker was away: sessions and the round get their time anew."""
         self._sessions_begin_again(now)

@@ -90,6 +90,14 @@ class ConsumerGroup(Group):
                     f"{member_id} has epoch {member.epoch} and {partition} since {since}; {epoch} is refused",
                 )
 
+    def check_fetch(self, member_id: str, epoch: int) -> None:
+        """Refuse a stranger, and a member under any epoch but its own."""
+        member = self._members.get(member_id)
+        if member is None:
+            raise self._unknown(member_id)
+        if epoch != member.epoch:
+            raise RefusedError(Refusal.STALE_MEMBER_EPOCH, f"{member_id} has epoch {member.epoch}, not {epoch}")
+
     def reload(self, now: float) -> None:
         """Go on after the broker was away: sessions and revocations get their time anew."""
         self._sessions_begin_again(now)

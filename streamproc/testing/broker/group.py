@@ -53,6 +53,10 @@ class Group(ABC):
         """Raise RefusedError when this member may not commit for these partitions."""
 
     @abstractmethod
+    def check_fetch(self, member_id: str, epoch: int) -> None:
+        """Raise RefusedError when this member may not ask where it starts."""
+
+    @abstractmethod
     def reload(self, now: float) -> None:
         """Go on after the broker was away."""
 

@@ -162,6 +162,8 @@ class BrokerPlainSink:
             self._commit_offsets(offsets, _member(group_metadata))
             self._calls.point("committed")
         except RefusedError as error:
+            if error.refusal is Refusal.MESSAGE_TOO_LARGE:
+                raise FatalError(f"an outcome is larger than its topic takes: {error}") from error
             raise AbortedError(str(error)) from error
         except BrokerUnavailable as error:
             raise AbortedError(str(error), waited=True) from error

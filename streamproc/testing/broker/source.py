@@ -1,34 +1,21 @@
 """The input topics as ``KafkaSource`` shows them, over the broker in memory."""
 
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from streamproc.errors import FatalError
 from streamproc.records.record import CommitOffset, Record, TopicPartition
+from streamproc.testing.broker.asked_commits import AskedCommits
 from streamproc.testing.broker.broker import MemoryBroker
-from streamproc.testing.broker.errors import BrokerUnavailable, Refusal, RefusedError
+from streamproc.testing.broker.errors import BrokerUnavailable
 from streamproc.testing.broker.membership import Change, Task
 from streamproc.testing.broker.reader import Reader
+from streamproc.testing.broker.starts import Starts
 from streamproc.testing.broker.values import GroupMetadata
 from streamproc.worker.ports import Assignments
 
-_AGAIN_S = 0.2
-"""Between tries to learn where to start."""
-_TURN_S = 0.01
-"""How often another thread looks whether the polling one has committed for it."""
 _PREFETCH = 1024
 _NO_BROKER = "no broker answers"
 _TOO_LATE = "max.poll.interval.ms exceeded"
-
-
-class _Request:
-    __slots__ = ("departures", "done", "error", "offsets")
-
-    def __init__(self, offsets: Sequence[CommitOffset], departures: int) -> None:
-        self.offsets = tuple(offsets)
-        self.departures = departures
-        self.done = False
-        self.error: RefusedError | BrokerUnavailable | None = None
 
 
 class BrokerSource:
@@ -54,15 +41,14 @@ class BrokerSource:
         self._assignments = assignments
         self._sleep = sleep
         self._point = point
-        self._start_budget_s = start_budget_s
+        self._starts = Starts(broker, start_budget_s, sleep, point)
         self._readers: dict[TopicPartition, Reader] = {}
         self._wanted_paused: frozenset[TopicPartition] = frozenset()
-        self._commits: deque[_Request] = deque()
         self._polling = False
         self._trouble: str | None = None
         self._turn = 0
-        self._departures = 0
         self._membership = broker.join(group, topics, max_poll_interval_s)
+        self._commits = AskedCommits(broker, self._membership, sleep)
         self._metadata = self._identity()
 
     # --- the port ----------------------------------------------------------------------------------------------------
@@ -120,39 +106,24 @@ class BrokerSource:
 
         The polling thread does it: while that one is in a poll, the caller waits for its next ``poll`` or ``serve``.
         """
-        request = _Request(offsets, metadata.departures)
-        self._commits.append(request)
-        if not self._polling:
-            self.serve()
-        while not request.done:
-            self._sleep(_TURN_S)
-        if request.error is not None:
-            raise request.error
+        self._commits.ask(offsets, metadata.departures, at_once=not self._polling)
 
     def serve(self) -> None:
         """Do what other threads asked of the consumer."""
-        while self._commits:
-            request = self._commits.popleft()
-            try:
-                self._commit(request)
-            except (RefusedError, BrokerUnavailable) as error:
-                request.error = error
-            request.done = True
-
-    def _commit(self, request: _Request) -> None:
-        if request.departures != self._departures:
-            raise RefusedError(Refusal.ILLEGAL_GENERATION, "partitions went away after this commit was begun")
-        self._broker.commit_offsets(self._membership.metadata(), request.offsets)
+        self._commits.serve()
 
     def close(self) -> None:
         """Leave the group; revokes what is owned."""
         self._broker.act()
         task = self._membership.next_task()
         lost = task is not None and task.change is Change.LOST
-        owned = tuple(self._readers)
-        if owned:
-            self._run(Task(Change.LOST if lost else Change.REVOKE, owned))
+        self._polling = True
+        try:
+            self._run(Task(Change.LOST if lost else Change.REVOKE, tuple(self._readers)))
+        finally:
+            self._polling = False
         self._membership.leave()
+        self.serve()
 
     # --- what becomes of the process ---------------------------------------------------------------------------------
 
@@ -241,45 +212,37 @@ class BrokerSource:
             self._membership.finish(task)
 
     def _run(self, task: Task) -> None:
-        partitions = list(task.partitions)
         if task.change is Change.ASSIGN:
-            self._assign(partitions)
-        elif task.change is Change.REVOKE:
-            self._point("revoke")
-            self._assignments.revoked(partitions)
-            self._forget(partitions)
-            self._point("revoke")
-        elif partitions:
-            self._assignments.lost(partitions)
-            self._forget(partitions)
+            self._assign(task.partitions)
+            return
+        # An assignment that was not taken was not told.
+        ours = [partition for partition in task.partitions if partition in self._readers]
+        if not ours:
+            return
+        if task.change is Change.LOST:
+            self._assignments.lost(ours)
+            self._forget(ours)
+            return
+        self._metadata = self._identity()
+        self._point("revoke")
+        self._assignments.revoked(ours)
+        self._forget(ours)
+        self._point("revoke")
 
     def _assign(self, partitions: Sequence[TopicPartition]) -> None:
-        starts: Mapping[TopicPartition, CommitOffset] = self._read_starts(partitions) if partitions else {}
+        starts = self._starts.read(self._membership, partitions) if partitions else {}
+        if starts is None:
+            return
         for partition, start in starts.items():
             self._readers[partition] = Reader(start.offset)
         self.pause(self._wanted_paused)
         self._metadata = self._identity()
         self._assignments.assigned(starts)
 
-    def _read_starts(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, CommitOffset]:
-        end = self._broker.act() + self._start_budget_s
-        group = self._metadata.group
-        while True:
-            try:
-                self._point("assign")
-                return {TopicPartition(s.topic, s.partition): s for s in self._broker.fetch_offsets(group, partitions)}
-            except (RefusedError, BrokerUnavailable) as error:
-                if self._broker.act() >= end:
-                    names = ", ".join(map(str, partitions))
-                    raise FatalError(
-                        f"where to start {names} was not learned in {self._start_budget_s:g} s: {error}"
-                    ) from error
-            self._sleep(_AGAIN_S)
-
     def _identity(self) -> GroupMetadata:
-        return self._membership.metadata()._replace(departures=self._departures)
+        return self._membership.metadata()._replace(departures=self._commits.departures)
 
     def _forget(self, partitions: Sequence[TopicPartition]) -> None:
-        self._departures += 1
+        self._commits.departures += 1
         for partition in partitions:
             self._readers.pop(partition, None)

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Sequence
 
-from streamproc.records.record import CommitOffset, Headers, Record
+from streamproc.records.record import CommitOffset, Headers, Record, TopicPartition
 from streamproc.testing.broker.errors import Refusal, RefusedError
 from streamproc.testing.broker.group import Group
 from streamproc.testing.broker.log import PartitionLog, Transaction
 from streamproc.testing.broker.timers import Timers
+from streamproc.testing.broker.values import CommittedOffset
 
 CHECK_S = 10.0
 """How often Kafka looks for transactions that took too long, by default."""
@@ -26,6 +27,23 @@ class SentOffsets:
         self.offsets = tuple(offsets)
         self.owners = tuple(owners)
         """Of the partitions, when the offsets were checked."""
+
+    def seen(self) -> tuple[CommittedOffset, ...]:
+        """What they are when they are about to count."""
+        return tuple(map(self._seen, self.offsets, self.owners))
+
+    def _seen(self, offset: CommitOffset, owner_when_sent: str | None) -> CommittedOffset:
+        partition = TopicPartition(offset.topic, offset.partition)
+        before = self.group.offsets.committed(partition)
+        return CommittedOffset(
+            offset.topic,
+            offset.partition,
+            offset.offset,
+            offset.metadata,
+            before=None if before is None else before.offset,
+            owner_when_sent=owner_when_sent,
+            owner=self.group.owner(partition),
+        )
 
 
 class Ongoing:

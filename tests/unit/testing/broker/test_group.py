@@ -104,6 +104,7 @@ def test_a_short_freeze_goes_unnoticed(world: World) -> None:
     source.thaw()
     world.poll(source, seconds=SESSION_S)
     assert world.owners[source].kinds() == ["assigned"]
+    assert world.owns(source) == [0, 1]
 
 
 def test_an_evicted_member_learns_it_and_comes_back(world: World) -> None:
@@ -269,3 +270,22 @@ def test_classic_a_revoke_may_take_its_time_and_the_partition_waits_for_it() -> 
     world.poll(first)
     world.poll(first, second)
     assert (world.owns(first), world.owns(second)) == ([0], [1])
+
+
+def test_a_partition_stays_with_its_owner_while_that_is_asked_for_it_and_others_come_and_go(world: World) -> None:
+    first = world.source()
+    world.poll(first)
+    second = world.source()
+
+    def rebalance_meanwhile() -> None:
+        world.owners[first].on_revoke = lambda: None
+        third = world.source()
+        world.poll(second, third)
+        third.close()
+        world.poll(second)
+        assert (world.owns(first), world.owns(second)) == ([0, 1], [])
+
+    world.owners[first].on_revoke = rebalance_meanwhile
+    world.poll(first)
+    world.poll(first, second)
+    assert len(world.owns(first)) == len(world.owns(second)) == 1

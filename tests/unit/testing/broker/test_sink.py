@@ -163,3 +163,10 @@ def test_at_least_once_waits_out_a_broker_that_is_away(world: World, source: Bro
         sink.commit(outputs(b"1"), [offset(5)], source.group_metadata())
     assert aborted.value.waited
     assert (world.visible(), world.committed()) == ([b"1"], None)
+
+
+def test_at_least_once_an_outcome_that_no_topic_takes_is_fatal(world: World, source: BrokerSource) -> None:
+    sink = BrokerPlainSink(world.broker, source.commit, world.clock.advance, nowhere)
+    with pytest.raises(FatalError, match="larger than its topic takes"):
+        sink.commit(outputs(b"x" * 2_000_000), [offset(5)], source.group_metadata())
+    assert world.committed() is None

@@ -2,7 +2,7 @@ import pytest
 
 from streamproc.errors import FatalError
 from streamproc.records.record import TopicPartition
-from streamproc.testing.broker.errors import BrokerUnavailable
+from streamproc.testing.broker.errors import BrokerUnavailable, RefusedError
 from tests.unit.testing.broker.world import GROUP, MAX_POLL_S, TRANSACTION_S, World, offset
 
 FIRST = TopicPartition("in", 0)
@@ -77,6 +77,17 @@ def test_a_pause_holds_back_what_is_in_the_set_also_what_was_fetched_and_a_resum
     assert {record.partition for record in world.poll(source)} == {1}
     source.pause(frozenset())
     assert [record.offset for record in world.poll(source)] == [2, 3, 4, 5, 6, 7, 8]
+
+
+def test_a_pause_throws_away_what_was_fetched_so_that_it_can_be_gone_afterwards(world: World) -> None:
+    source = world.source()
+    assert len(source.poll(2, 0)) == 2
+    world.broker.delete_records(FIRST, 5)
+    assert len(source.poll(1, 0)) == 1
+    source.pause(frozenset({FIRST}))
+    source.pause(frozenset())
+    with pytest.raises(FatalError, match=r"in/0 was to be read from offset 3.*first record is now 5"):
+        source.poll(1, 0)
 
 
 def test_a_partition_that_comes_back_is_still_paused(world: World) -> None:
@@ -191,7 +202,7 @@ def test_a_commit_of_another_thread_waits_until_the_polling_one_serves_it(world:
             source.serve()
 
     def commit_from_elsewhere() -> None:
-        source._sleep = pass_time
+        source._commits._sleep = pass_time
         source.commit([offset(3)], source.group_metadata())
 
     world.owners[source].on_revoke = commit_from_elsewhere
@@ -227,3 +238,26 @@ def test_a_member_that_was_lost_is_told_so_when_it_closes(world: World) -> None:
     world.clock.advance(5)
     source.close()
     assert world.owners[source].kinds() == ["assigned", "lost"]
+
+
+def test_who_is_expelled_before_it_knows_where_to_start_takes_nothing_and_joins_again(world: World) -> None:
+    expelled: list[str] = []
+
+    def expel_once(name: str) -> None:
+        if name == "assign" and not expelled:
+            expelled.append(source.member_id)
+            world.broker.evict(source.member_id)
+
+    source = world.source(point=expel_once)
+    assert len(world.poll(source)) == 9
+    assert len(expelled) == 1
+    assert world.owners[source].kinds() == ["assigned"]
+
+
+def test_a_commit_after_the_end_is_refused(world: World) -> None:
+    source = world.source()
+    world.poll(source)
+    source.close()
+    world.poll(world.source())
+    with pytest.raises(RefusedError):
+        source.commit([offset(3)], source.group_metadata())

@@ -92,11 +92,14 @@ def test_offsets_count_when_their_transaction_is_committed_and_are_not_told_befo
     world.broker.send_offsets(ID, epoch, source.group_metadata(), [offset(5, metadata="m")])
     assert world.committed() is None
     with pytest.raises(RefusedError) as refused:
-        world.broker.fetch_offsets(GROUP, world.partitions)
+        world.broker.fetch_offsets(source.group_metadata(), world.partitions)
     assert refused.value.refusal is Refusal.UNSTABLE_OFFSET_COMMIT
-    assert world.broker.fetch_offsets(GROUP, world.partitions[1:]) == [offset(0, 1)]
+    assert world.broker.fetch_offsets(source.group_metadata(), world.partitions[1:]) == [offset(0, 1)]
     world.broker.end_transaction(ID, epoch, commit=True)
-    assert world.broker.fetch_offsets(GROUP, world.partitions) == [offset(5, metadata="m"), offset(0, 1)]
+    assert world.broker.fetch_offsets(source.group_metadata(), world.partitions) == [
+        offset(5, metadata="m"),
+        offset(0, 1),
+    ]
 
 
 def test_offsets_of_an_aborted_transaction_are_forgotten(world: World) -> None:
@@ -105,7 +108,7 @@ def test_offsets_of_an_aborted_transaction_are_forgotten(world: World) -> None:
     epoch = begin(world)
     world.broker.send_offsets(ID, epoch, source.group_metadata(), [offset(5)])
     world.broker.end_transaction(ID, epoch, commit=False)
-    assert world.broker.fetch_offsets(GROUP, world.partitions[:1]) == [offset(0)]
+    assert world.broker.fetch_offsets(source.group_metadata(), world.partitions[:1]) == [offset(0)]
 
 
 def test_of_two_commits_the_one_sent_later_counts(world: World) -> None:
