@@ -69,6 +69,7 @@ class KafkaSource:
         config["error_cb"] = self._on_error
         self._consumer = build(Consumer, config)
         self._polling_thread: int | None = None
+        self._member: str | None = None
         self._closing = False
         self._closed = False
         self._commits: deque[_Request] = deque()
@@ -104,7 +105,7 @@ class KafkaSource:
         self._polling_thread = threading.get_ident()
         self.serve()
         messages = self._consumer.consume(most, timeout_s)
-        self._membership = Membership(self._consumer.consumer_group_metadata(), self._departures)
+        self._identify(self._consumer)
         if self._fatal is not None:
             raise FatalError(f"the consumer cannot go on: {describe(self._fatal)}")
         records = [record for message in messages if (record := self._take(message)) is not None]
@@ -124,7 +125,7 @@ class KafkaSource:
         self._paused = set(wanted)
 
     def group_metadata(self) -> Membership:
-        """The member's identity for a transaction, as of the last poll. Safe from any thread.
+        """The member's identity for a transaction, as of the last ``poll`` or ``serve``. Safe from any thread.
 
         The client lets one thread at a time call a consumer, and the others wait without a turn: asked from the
         commit thread beside a thread that polls, it had not answered after 100 s. An identity that a rebalance has
@@ -146,7 +147,11 @@ class KafkaSource:
         request.answer.result()
 
     def serve(self) -> None:
-        """Do what other threads asked of the consumer; for the polling thread, while it waits in a callback."""
+        """Do what other threads asked of the consumer; for the polling thread, while it waits or is in a callback.
+
+        The group's generation goes on without a poll. Whoever is revoked, or has no room, could commit no more.
+        """
+        self._identify(self._consumer)
         while self._commits:
             request = self._commits.popleft()
             try:
@@ -155,6 +160,18 @@ class KafkaSource:
                 request.answer.set_exception(error)
             else:
                 request.answer.set_result(None)
+
+    def _identify(self, consumer: Consumer) -> None:
+        """Learn the member's identity, unless the group gave it up and nobody was told yet.
+
+        The client then has an empty one, and what is said to be ours is somebody else's. A transaction under an empty
+        identity is not refused: the broker takes it for that of a client without a group.
+        """
+        if self._closing:
+            return  # while it leaves its group the client tells no identity, or never answers
+        metadata = consumer.consumer_group_metadata()
+        if consumer.memberid() == self._member:  # asked second: what was learned before was still the member's
+            self._membership = Membership(metadata, self._departures)
 
     def _commit(self, request: _Request) -> None:
         if request.departures != self._departures:
@@ -245,13 +262,13 @@ class KafkaSource:
         by_partition = {TopicPartition(start.topic, start.partition): start for start in starts}
         self._owned |= by_partition.keys()
         self.pause(self._wanted_paused)
-        self._membership = Membership(consumer.consumer_group_metadata(), self._departures)
+        self._member = consumer.memberid()
+        self._identify(consumer)
         self._assignments.assigned(by_partition)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
-        if not self._closing:  # while it leaves its group, the client tells no identity, or never answers
-            # A classic rebalance has a new generation by now, under which what is in flight can still be committed.
-            self._membership = Membership(consumer.consumer_group_metadata(), self._departures)
+        # A classic rebalance has a new generation by now, under which what is in flight can still be committed.
+        self._identify(consumer)
         if ours := self._ours(partitions):
             self._assignments.revoked(ours)
         self._forget(consumer, partitions)

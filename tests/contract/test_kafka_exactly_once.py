@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import confluent_kafka
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, ConsumerGroupState, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -135,6 +135,13 @@ def committed_values(settings: Settings, topic: str) -> Counter[bytes | None]:
             ends += 1
     reader.close()
     return seen
+
+
+def is_stable(settings: Settings, members: int) -> bool:
+    admin = AdminClient(client_config(settings))
+    (future,) = admin.describe_consumer_groups([settings.kafka.group]).values()
+    group = future.result(PATIENCE_S)
+    return len(group.members) == members and group.state is ConsumerGroupState.STABLE
 
 
 def next_offsets(records: Sequence[Record], metadata: str = "") -> list[CommitOffset]:
@@ -302,6 +309,43 @@ def test_partitions_move_to_a_second_member_and_paused_ones_stay_paused(
     assert Counter(record.value for record in taken) == Counter(b"%d" % n for n in range(10))
     assert owner.revokes
     assert other_owner.revokes
+
+
+@pytest.mark.parametrize("settings", ["classic"], indirect=True)
+def test_a_member_that_is_kept_from_polling_can_commit_once_the_group_took_another_in(
+    settings: Settings, source_topic: str, open_source: Callable[[Owner], KafkaSource], owner: Owner
+) -> None:
+    """Back-pressure or a revoke keeps it, and serves the commits meanwhile; the group's generation goes on."""
+    publish(settings, source_topic, 4)
+    source = open_source(owner)
+    taken = poll_until(source, everything_at_end(source))
+    other = open_source(Owner())
+    poll_until(other, lambda _: is_stable(settings, members=2))
+    sink = TransactionalSink(settings, slot=6)
+    sink.open()
+    source.serve()
+    sink.commit(copies(settings, taken), next_offsets(taken), source.group_metadata())
+    assert committed_values(settings, settings.topics.results) == Counter(b"%d" % n for n in range(4))
+
+
+def test_a_member_that_the_group_gave_up_commits_nothing_before_it_knows(
+    settings: Settings, source_topic: str, open_source: Callable[[Owner], KafkaSource], owner: Owner
+) -> None:
+    """An empty identity would be taken by the broker as that of somebody who is in no group, and may do anything."""
+    publish(settings, source_topic, 4)
+    hasty = settings.kafka.model_copy(update={"max_poll_interval_s": 8})
+    source = KafkaSource(settings.model_copy(update={"kafka": hasty}), [source_topic], owner)
+    taken = poll_until(source, everything_at_end(source))
+    other = open_source(Owner())
+    sink = TransactionalSink(settings, slot=7)
+    sink.open()
+    # The client leaves the group by itself when nobody polls.
+    poll_until(other, lambda _: len(other.owned) == PARTITIONS)
+    source.serve()
+    with pytest.raises(AbortedError):
+        sink.commit(copies(settings, taken), next_offsets(taken), source.group_metadata())
+    assert not committed_values(settings, settings.topics.results)
+    source.close()
 
 
 def test_a_record_arrives_byte_for_byte(

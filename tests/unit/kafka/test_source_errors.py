@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import confluent_kafka
 import pytest
 import structlog
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from streamproc.errors import FatalError
 from streamproc.kafka import source as module
@@ -245,3 +245,21 @@ def test_the_next_member_starts_at_the_offset_that_was_committed(cluster: MockCl
     join_and_commit(cluster, told, 7)
     join_and_commit(cluster, told, 8)
     assert [start.offset for start in told.starts] == [0, 7]
+
+
+def test_a_member_that_was_given_up_and_not_told_keeps_an_identity_that_is_refused(cluster: MockCluster) -> None:
+    """The client's own is empty by then, and a transaction under an empty one is taken from anybody."""
+    source = KafkaSource(settings_for(cluster, group_protocol="classic", session_timeout_s=1), [TOPIC], Nobody())
+    poll_until(source, lambda: bool(source.owned))
+    source.serve()
+    member, before = source._consumer.memberid(), source.group_metadata()
+    assert member
+    cluster.answer(HEARTBEAT, *(20 * [KafkaError.UNKNOWN_MEMBER_ID]))
+    end = time.monotonic() + PATIENCE_S
+    while source._consumer.memberid() == member:
+        assert time.monotonic() < end, "the client never noticed"
+        time.sleep(0.02)
+    source.serve()
+    assert source.owned, "it was told"
+    assert source.group_metadata() is before
+    source.close()
