@@ -1,8 +1,9 @@
 """The input topics, as one member of the worker's group."""
 
 import threading
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,11 +14,20 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from streamproc.errors import FatalError
 from streamproc.kafka.config import build, consumer_config
-from streamproc.kafka.errors import CLOSED, END_OF_PARTITION, OUT_OF_RANGE, OVERTAKEN, Decision, decide, describe
+from streamproc.kafka.errors import (
+    CLOSED,
+    END_OF_PARTITION,
+    OUT_OF_RANGE,
+    OVERTAKEN,
+    Decision,
+    decide,
+    describe,
+    is_fatal,
+)
 from streamproc.kafka.membership import Membership
 from streamproc.kafka.messages import origin_of, to_record
 from streamproc.kafka.positions import to_names, to_partitions, to_positions
-from streamproc.kafka.starts import earliest, read_starts
+from streamproc.kafka.starts import ExpelledError, earliest, read_starts
 from streamproc.records.record import CommitOffset, Record, TopicPartition
 from streamproc.settings import Settings
 
@@ -56,8 +66,15 @@ class _Request:
 class KafkaSource:
     """Records of ``topics``. Only the polling thread calls it, but for ``group_metadata`` and ``commit``."""
 
-    def __init__(self, settings: Settings, topics: Sequence[str], assignments: Assignments) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        topics: Sequence[str],
+        assignments: Assignments,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._assignments = assignments
+        self._clock = clock
         self._start_budget_s = settings.kafka.transaction_timeout_s + _START_EXTRA_S
         self._owned: set[TopicPartition] = set()
         self._at_end: set[TopicPartition] = set()
@@ -69,6 +86,8 @@ class KafkaSource:
         config["error_cb"] = self._on_error
         self._consumer = build(Consumer, config)
         self._polling_thread: int | None = None
+        self._left: set[TopicPartition] = set()
+        self._left_until = 0.0
         self._closing = False
         self._closed = False
         self._commits: deque[_Request] = deque()
@@ -107,6 +126,8 @@ class KafkaSource:
         self._membership = Membership(self._consumer.consumer_group_metadata(), self._departures)
         if self._fatal is not None:
             raise FatalError(f"the consumer cannot go on: {describe(self._fatal)}")
+        if self._left and self._clock() > self._left_until:
+            raise FatalError(f"nobody reads {', '.join(map(str, sorted(self._left)))}: not taken, and not taken back")
         records = [record for message in messages if (record := self._take(message)) is not None]
         if self._trouble is not None:
             self._look_up_from_trouble(some_came=bool(records), timeout_s=timeout_s)
@@ -194,7 +215,7 @@ class KafkaSource:
                 self._at_end.add(origin)
         elif error.code() in OUT_OF_RANGE:
             raise self._out_of_range(origin, message.offset(), error)
-        elif error.fatal():
+        elif is_fatal(error):
             raise FatalError(f"the consumer cannot go on: {describe(error)}")
         else:
             self._remember(error)
@@ -212,7 +233,7 @@ class KafkaSource:
         )
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.fatal():
+        if is_fatal(error):
             self._fatal = error
         else:
             self._remember(error)
@@ -237,16 +258,26 @@ class KafkaSource:
     def _on_assign(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
         if self._closing:
             # They go back at once. To ask where they start could outlast whoever waits for the end.
-            consumer.incremental_assign([])
-            _log.info("partitions not taken, the source closes", count=len(partitions))
+            self._leave(consumer, partitions, "the source closes")
             return
-        starts = read_starts(consumer, partitions, self._start_budget_s) if partitions else ()
+        try:
+            starts = read_starts(consumer, partitions, self._start_budget_s) if partitions else ()
+        except ExpelledError as error:
+            self._leave(consumer, partitions, str(error))
+            return
         consumer.incremental_assign(to_positions(starts))
         by_partition = {TopicPartition(start.topic, start.partition): start for start in starts}
         self._owned |= by_partition.keys()
         self.pause(self._wanted_paused)
         self._membership = Membership(consumer.consumer_group_metadata(), self._departures)
         self._assignments.assigned(by_partition)
+
+    def _leave(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition], why: str) -> None:
+        """Take none of an assignment, whose partitions are then taken back from us."""
+        consumer.incremental_assign([])
+        self._left |= set(to_names(partitions))
+        self._left_until = self._clock() + self._start_budget_s
+        _log.warning("partitions not taken", count=len(partitions), detail=why)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
         if not self._closing:  # while it leaves its group, the client tells no identity, or never answers
@@ -272,3 +303,4 @@ class KafkaSource:
         self._owned -= gone
         self._at_end -= gone
         self._paused -= gone
+        self._left -= gone
