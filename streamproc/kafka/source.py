@@ -283,21 +283,30 @@ class KafkaSource:
         if not self._closing:  # while it leaves its group, the client tells no identity, or never answers
             # A classic rebalance has a new generation by now, under which what is in flight can still be committed.
             self._membership = Membership(consumer.consumer_group_metadata(), self._departures)
-        if ours := self._ours(partitions):
-            self._assignments.revoked(ours)
-        self._forget(consumer, partitions)
+        ours = self._ours(partitions)
+        try:
+            if ours:
+                self._assignments.revoked(ours)
+        finally:
+            self._forget(consumer, partitions, ours)
 
     def _on_lost(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
-        if ours := self._ours(partitions):
-            self._assignments.lost(ours)
-        self._forget(consumer, partitions)
+        ours = self._ours(partitions)
+        try:
+            if ours:
+                self._assignments.lost(ours)
+        finally:
+            self._forget(consumer, partitions, ours)
 
     def _ours(self, partitions: list[confluent_kafka.TopicPartition]) -> list[TopicPartition]:
         """Those that were told as assigned; an assignment that failed, or came too late, was not."""
         return [name for name in to_names(partitions) if name in self._owned]
 
-    def _forget(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
-        consumer.incremental_unassign(partitions)
+    def _forget(
+        self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition], ours: list[TopicPartition]
+    ) -> None:
+        # Just what was assigned, and always: the client waits for a call that succeeds, in `close` for ever.
+        consumer.incremental_unassign(to_partitions(ours))
         gone = set(to_names(partitions))
         self._departures += 1
         self._owned -= gone
