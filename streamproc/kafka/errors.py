@@ -1,6 +1,8 @@
 """What an error of the broker or of librdkafka means for a transaction: one table."""
 
+from collections.abc import Mapping
 from enum import Enum, auto
+from types import MappingProxyType
 
 from confluent_kafka import KafkaError, KafkaException
 
@@ -13,9 +15,9 @@ class Decision(Enum):
     FENCED = auto()
     """Another producer took our place, or the broker gave us up: the process ends."""
     FATAL = auto()
-    """librdkafka cannot go on, or we misuse it: the process ends."""
+    """Nothing that this process could do again would help, or nobody knows whether it would: the process ends."""
     ABORT = auto()
-    """The transaction is to be aborted; another one may succeed."""
+    """The work is to be done again, after the transaction was aborted."""
     AGAIN = auto()
     """The same call is to be made again: it went on, or it can."""
     DOWN = auto()
@@ -28,56 +30,127 @@ OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCAT
 TIMED_OUT = KafkaError._TIMED_OUT
 OVERTAKEN = KafkaError.ILLEGAL_GENERATION
 CLOSED = KafkaError._DESTROY
-_FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
-_DOWN = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE})
-_AGAIN = frozenset(
-    {
-        KafkaError._TIMED_OUT,
-        KafkaError._IN_PROGRESS,
-        KafkaError._WAIT_COORD,
-        KafkaError.REQUEST_TIMED_OUT,
-        KafkaError.NETWORK_EXCEPTION,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.FENCED_LEADER_EPOCH,
-        KafkaError.UNKNOWN_LEADER_EPOCH,
-        KafkaError.OFFSET_NOT_AVAILABLE,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.UNSTABLE_OFFSET_COMMIT,
-        KafkaError.CONCURRENT_TRANSACTIONS,
-    }
-)
-"""A broker, leader or coordinator is changing. Only the transaction calls say ``retriable`` themselves."""
-_MEMBERSHIP = frozenset(
+PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})
+"""Said of records when their transaction failed for a reason of its own."""
+STALE = frozenset({KafkaError.STALE_MEMBER_EPOCH, KafkaError.REBALANCE_IN_PROGRESS})
+"""We are still a member, but not yet at the group's latest epoch."""
+EXPELLED = frozenset(
     {
         KafkaError.ILLEGAL_GENERATION,
         KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.STALE_MEMBER_EPOCH,
         KafkaError.FENCED_MEMBER_EPOCH,
         KafkaError.FENCED_INSTANCE_ID,
-        KafkaError.REBALANCE_IN_PROGRESS,
     }
 )
-"""The group moved on while we committed: nothing was committed, and what is still ours can be."""
+"""The group goes on without us; the client joins again by itself."""
+
+_MEANINGS: Mapping[Decision, frozenset[int]] = MappingProxyType(
+    {
+        Decision.FENCED: frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}),
+        Decision.DOWN: frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE}),
+        # A broker, leader or coordinator is changing or too slow.
+        Decision.AGAIN: frozenset(
+            {
+                KafkaError._TIMED_OUT,
+                KafkaError._TIMED_OUT_QUEUE,
+                KafkaError._MSG_TIMED_OUT,
+                KafkaError._IN_PROGRESS,
+                KafkaError._WAIT_COORD,
+                KafkaError.REQUEST_TIMED_OUT,
+                KafkaError.NETWORK_EXCEPTION,
+                KafkaError.BROKER_NOT_AVAILABLE,
+                KafkaError.REPLICA_NOT_AVAILABLE,
+                KafkaError.NOT_LEADER_FOR_PARTITION,
+                KafkaError.LEADER_NOT_AVAILABLE,
+                KafkaError.FENCED_LEADER_EPOCH,
+                KafkaError.UNKNOWN_LEADER_EPOCH,
+                KafkaError.OFFSET_NOT_AVAILABLE,
+                KafkaError.UNKNOWN_TOPIC_OR_PART,
+                KafkaError.UNKNOWN_TOPIC_ID,
+                KafkaError.NOT_ENOUGH_REPLICAS,
+                KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+                KafkaError.KAFKA_STORAGE_ERROR,
+                KafkaError.NOT_COORDINATOR,
+                KafkaError.COORDINATOR_NOT_AVAILABLE,
+                KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+                KafkaError.TRANSACTION_COORDINATOR_FENCED,
+                KafkaError.UNSTABLE_OFFSET_COMMIT,
+                KafkaError.CONCURRENT_TRANSACTIONS,
+                KafkaError.THROTTLING_QUOTA_EXCEEDED,
+            }
+        ),
+        # One transaction is spoilt, and nothing of it visible: the group moved on, or the broker has forgotten us.
+        Decision.ABORT: frozenset(
+            {
+                *STALE,
+                *EXPELLED,
+                *PURGED,
+                CLOSED,
+                KafkaError.INVALID_MSG,
+                KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER,
+                KafkaError.UNKNOWN_PRODUCER_ID,
+                KafkaError.INVALID_PRODUCER_ID_MAPPING,
+                KafkaError.OPERATION_NOT_ATTEMPTED,
+                KafkaError.TRANSACTION_ABORTABLE,
+            }
+        ),
+        # Somebody has to change a permission, a setting or a program first.
+        Decision.FATAL: frozenset(
+            {
+                KafkaError.TOPIC_AUTHORIZATION_FAILED,
+                KafkaError.GROUP_AUTHORIZATION_FAILED,
+                KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+                KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+                KafkaError.SASL_AUTHENTICATION_FAILED,
+                KafkaError.SECURITY_DISABLED,
+                KafkaError.MSG_SIZE_TOO_LARGE,
+                KafkaError.RECORD_LIST_TOO_LARGE,
+                KafkaError.INVALID_MSG_SIZE,
+                KafkaError.INVALID_RECORD,
+                KafkaError.INVALID_TIMESTAMP,
+                KafkaError.TOPIC_EXCEPTION,
+                KafkaError.POLICY_VIOLATION,
+                KafkaError.UNSUPPORTED_COMPRESSION_TYPE,
+                KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT,
+                KafkaError.UNSUPPORTED_VERSION,
+                KafkaError.INVALID_REQUEST,
+                KafkaError.INVALID_REQUIRED_ACKS,
+                KafkaError.INVALID_GROUP_ID,
+                KafkaError.INVALID_TXN_STATE,
+                KafkaError.INVALID_TRANSACTION_TIMEOUT,
+                KafkaError.OFFSET_METADATA_TOO_LARGE,
+                KafkaError.INVALID_COMMIT_OFFSET_SIZE,
+                KafkaError.UNKNOWN,
+            }
+        ),
+    }
+)
+_TABLE: Mapping[int, Decision] = MappingProxyType(
+    {code: decision for decision, codes in _MEANINGS.items() for code in codes}
+)
+"""What is not here is FATAL: an error that nobody has thought about is not tried again."""
 
 
 def decide(error: KafkaError) -> Decision:
-    """Look an error up. librdkafka's own verdict goes first: it knows whether its state survived."""
-    code = error.code()
+    """Look an error up. Whether its state survived, librdkafka knows; whether to try again, the table."""
+    meaning = _TABLE.get(error.code(), Decision.FATAL)
+    if meaning is Decision.FENCED:
+        return meaning  # also where librdkafka believes that it could abort: that is not ours any more
     if error.fatal():
-        return Decision.FENCED if code in _FENCED else Decision.FATAL
-    if error.txn_requires_abort() or code in _MEMBERSHIP:
-        return Decision.ABORT
-    if code in _FENCED:
-        return Decision.FENCED
-    if code in _DOWN:
-        return Decision.DOWN
-    if error.retriable() or code in _AGAIN:
-        return Decision.AGAIN
-    return Decision.FATAL
+        return Decision.FATAL
+    if error.txn_requires_abort():
+        return Decision.FATAL if meaning is Decision.FATAL else Decision.ABORT
+    return Decision.AGAIN if error.retriable() else meaning
+
+
+def waited(error: KafkaError) -> bool:
+    """Whether brokers were away, changing or too slow: then trying again is no use of patience."""
+    return _TABLE.get(error.code()) in {Decision.AGAIN, Decision.DOWN}
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Whether a client is beyond repair; a consumer tells that by a code, not by the mark that a producer sets."""
+    return error.fatal() or error.code() == KafkaError._FATAL
 
 
 def passes(error: BaseException) -> bool:
@@ -93,4 +166,5 @@ def describe(error: KafkaError) -> str:
 def fatal(what: str, error: KafkaError) -> FatalError:
     """The exception that ends the process."""
     kind = FencedError if decide(error) is Decision.FENCED else FatalError
-    return kind(f"{what}: {describe(error)}")
+    unknown = "" if error.code() in _TABLE else ". This error is not in our table, so it is not tried again"
+    return kind(f"{what}: {describe(error)}{unknown}")

@@ -1,5 +1,7 @@
 """What the client hands over, as our own values."""
 
+from operator import methodcaller
+
 import structlog
 from confluent_kafka import Message
 
@@ -7,6 +9,9 @@ from streamproc.errors import FatalError
 from streamproc.records.record import Headers, Record, TopicPartition
 
 _log = structlog.stdlib.get_logger(__name__)
+_headers_of = methodcaller("headers")
+"""Not ``message.headers()``: for names that are not UTF-8 the client may return with an exception set. Python then
+raises SystemError, but not from a call site that it has specialised: there the exception turns up some lines later."""
 UNREADABLE_HEADERS = "unreadable-headers"
 """Stands for the headers of a record whose names are not UTF-8: the client cannot hand them over."""
 
@@ -29,7 +34,7 @@ def to_record(message: "Message[bytes, bytes]", origin: TopicPartition) -> Recor
 
 def _headers(message: "Message[bytes, bytes]", origin: TopicPartition, offset: int) -> Headers:
     try:
-        headers = message.headers()
+        headers = _headers_of(message)
     except (UnicodeDecodeError, SystemError) as error:  # the client raises one or the other, by the headers after it
         _log.warning(
             "header names not utf-8", topic=origin.topic, partition=origin.partition, offset=offset, detail=str(error)

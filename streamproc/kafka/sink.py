@@ -1,14 +1,15 @@
 """Where outcomes are written: in one transaction with their offsets, or at least once."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from streamproc.errors import AbortedError, DependencyDownError, FatalError
 from streamproc.kafka.config import ClientConfig, build, producer_config, transactional_config
-from streamproc.kafka.errors import Decision, decide, describe, fatal
+from streamproc.kafka.errors import PURGED, Decision, decide, describe, fatal, waited
 from streamproc.kafka.membership import Membership, known
 from streamproc.kafka.outbox import Deadline, write_all
 from streamproc.kafka.positions import to_positions
@@ -19,6 +20,13 @@ _log = structlog.stdlib.get_logger(__name__)
 _OPEN_CALL_S = 5.0
 _BACKOFF_S = 0.2
 """Between calls that fail at once; those that time out have waited already."""
+_REFUSED: Mapping[int, str] = MappingProxyType(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE: "an outcome is larger than its topic takes",
+        KafkaError.TOPIC_AUTHORIZATION_FAILED: "an outcome may not be written to its topic",
+        KafkaError.GROUP_AUTHORIZATION_FAILED: "the group's offsets may not be committed",
+    }
+)
 _PASSING = frozenset({Decision.AGAIN, Decision.DOWN})
 
 
@@ -62,12 +70,13 @@ class TransactionalSink:
             self._producer.begin_transaction()
         except KafkaException as raised:
             raise fatal("no transaction can be begun", raised.args[0]) from raised
+
+        def send_offsets(left: float) -> None:
+            self._producer.send_offsets_to_transaction(to_positions(offsets), metadata, left)
+
         try:
-            write_all(self._producer, outputs, deadline)
-            self._until(
-                deadline,
-                lambda left: self._producer.send_offsets_to_transaction(to_positions(offsets), metadata, left),
-            )
+            self._write(outputs, deadline, send_offsets)
+            self._until(deadline, send_offsets)
         except KafkaException as raised:
             raise self._aborted(raised.args[0]) from raised
         try:
@@ -79,6 +88,15 @@ class TransactionalSink:
     def close(self) -> None:
         """Flush nothing, drop the connection; an open transaction is left to whoever opens this slot next."""
         self._producer.purge()
+
+    def _write(self, outputs: Sequence[OutputRecord], deadline: Deadline, ask: Callable[[float], None]) -> None:
+        """Write all. Records of a transaction that failed say that they were purged; the next call on it says why."""
+        try:
+            write_all(self._producer, outputs, deadline)
+        except KafkaException as raised:
+            if raised.args[0].code() in PURGED:
+                ask(_BACKOFF_S)
+            raise
 
     def _until(self, deadline: Deadline, call: Callable[[float], None]) -> None:
         """Make a call until it answers: librdkafka takes it up where the last one timed out."""
@@ -95,25 +113,23 @@ class TransactionalSink:
 
     def _aborted(self, cause: KafkaError) -> AbortedError | FatalError:
         """Abort before the end was asked for; what to raise."""
-        if cause.fatal():
+        if cause.fatal() or decide(cause) is Decision.FENCED:
             return fatal("the transaction failed beyond repair", cause)
         try:
             self._until(Deadline(self._timeout_s, self._clock), self._producer.abort_transaction)
         except KafkaException as raised:
             return fatal(f"the transaction could not be aborted after {describe(cause)}", raised.args[0])
-        if cause.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-            return FatalError(f"an outcome is larger than its topic takes: {describe(cause)}")
-        return AbortedError(describe(cause), waited=decide(cause) in _PASSING)
+        if decide(cause) is Decision.FATAL:
+            return fatal(_REFUSED.get(cause.code(), "the transaction was aborted, and would be again"), cause)
+        return AbortedError(describe(cause), waited=waited(cause))
 
     def _uncommitted(self, cause: KafkaError) -> AbortedError | FatalError:
         """What a commit that did not succeed amounts to."""
-        match decide(cause):
-            case Decision.ABORT:
-                return self._aborted(cause)
-            case Decision.AGAIN | Decision.DOWN:
-                return FatalError(f"a commit of unknown fate, no answer in {self._timeout_s:g} s: {describe(cause)}")
-            case Decision.FENCED | Decision.FATAL:
-                return fatal("the transaction was not committed", cause)
+        if cause.txn_requires_abort():
+            return self._aborted(cause)
+        if decide(cause) in _PASSING:
+            return FatalError(f"a commit of unknown fate, no answer in {self._timeout_s:g} s: {describe(cause)}")
+        return fatal("the transaction was not committed", cause)
 
 
 class IdempotentSink:
@@ -152,10 +168,10 @@ class IdempotentSink:
             self._commit_offsets(offsets, known(group_metadata))
         except KafkaException as raised:
             error: KafkaError = raised.args[0]
-            if error.fatal():
-                raise fatal("the producer cannot go on", error) from raised
+            if decide(error) in {Decision.FATAL, Decision.FENCED}:
+                raise fatal(_REFUSED.get(error.code(), "the producer cannot go on"), error) from raised
             self._producer.purge(in_flight=False)  # what is on its way cannot be called back
-            raise AbortedError(describe(error), waited=decide(error) in _PASSING) from raised
+            raise AbortedError(describe(error), waited=waited(error)) from raised
         self._voice.worked()
 
     def close(self) -> None:

@@ -1,8 +1,9 @@
 """The input topics, as one member of the worker's group."""
 
 import threading
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,11 +14,20 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from streamproc.errors import FatalError
 from streamproc.kafka.config import build, consumer_config
-from streamproc.kafka.errors import CLOSED, END_OF_PARTITION, OUT_OF_RANGE, OVERTAKEN, Decision, decide, describe
+from streamproc.kafka.errors import (
+    CLOSED,
+    END_OF_PARTITION,
+    OUT_OF_RANGE,
+    OVERTAKEN,
+    Decision,
+    decide,
+    describe,
+    is_fatal,
+)
 from streamproc.kafka.membership import Membership
 from streamproc.kafka.messages import origin_of, to_record
 from streamproc.kafka.positions import to_names, to_partitions, to_positions
-from streamproc.kafka.starts import earliest, read_starts
+from streamproc.kafka.starts import ExpelledError, earliest, read_starts
 from streamproc.records.record import CommitOffset, Record, TopicPartition
 from streamproc.settings import Settings
 
@@ -25,6 +35,9 @@ _log = structlog.stdlib.get_logger(__name__)
 _START_EXTRA_S = 15.0
 """Past the transaction timeout: the broker looks for timed-out transactions every 10 s."""
 _PROBE_S = 0.5
+_GIVE_BACK_S = 10.0
+"""While no broker answers, nothing comes back."""
+_TURN_S = 0.05
 
 
 class Assignments(Protocol):
@@ -56,8 +69,15 @@ class _Request:
 class KafkaSource:
     """Records of ``topics``. Only the polling thread calls it, but for ``group_metadata`` and ``commit``."""
 
-    def __init__(self, settings: Settings, topics: Sequence[str], assignments: Assignments) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        topics: Sequence[str],
+        assignments: Assignments,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._assignments = assignments
+        self._clock = clock
         self._start_budget_s = settings.kafka.transaction_timeout_s + _START_EXTRA_S
         self._owned: set[TopicPartition] = set()
         self._at_end: set[TopicPartition] = set()
@@ -70,6 +90,10 @@ class KafkaSource:
         self._consumer = build(Consumer, config)
         self._polling_thread: int | None = None
         self._member: str | None = None
+        self._left: set[TopicPartition] = set()
+        self._left_until = 0.0
+        self._told = 0
+        """Callbacks so far."""
         self._closing = False
         self._closed = False
         self._commits: deque[_Request] = deque()
@@ -108,6 +132,8 @@ class KafkaSource:
         self._identify(self._consumer)
         if self._fatal is not None:
             raise FatalError(f"the consumer cannot go on: {describe(self._fatal)}")
+        if self._left and self._clock() > self._left_until:
+            raise FatalError(f"nobody reads {', '.join(map(str, sorted(self._left)))}: not taken, and not taken back")
         records = [record for message in messages if (record := self._take(message)) is not None]
         if self._trouble is not None:
             self._look_up_from_trouble(some_came=bool(records), timeout_s=timeout_s)
@@ -185,10 +211,24 @@ class KafkaSource:
         """Leave the group; revokes what is owned, takes nothing more. Commits still asked for are refused."""
         self._closing = True
         try:
+            self._give_back()
             self._consumer.close()
         finally:
             self._closed = True
             self._refuse()
+
+    def _give_back(self) -> None:
+        """Leave the group while the client still serves calls.
+
+        An assignment that is on its way when a client closes is taken back from it in a callback whose answer the
+        client may wait for and never give itself. After this there is none.
+        """
+        self._consumer.unsubscribe()
+        until = self._clock() + _GIVE_BACK_S
+        told = -1
+        while (told != self._told or self._owned) and self._clock() < until:
+            told = self._told
+            self._consumer.consume(1, _TURN_S)
 
     def _refuse(self) -> None:
         """Nobody polls any more: whoever waits for a commit would wait for ever."""
@@ -211,7 +251,7 @@ class KafkaSource:
                 self._at_end.add(origin)
         elif error.code() in OUT_OF_RANGE:
             raise self._out_of_range(origin, message.offset(), error)
-        elif error.fatal():
+        elif is_fatal(error):
             raise FatalError(f"the consumer cannot go on: {describe(error)}")
         else:
             self._remember(error)
@@ -229,7 +269,7 @@ class KafkaSource:
         )
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.fatal():
+        if is_fatal(error):
             self._fatal = error
         else:
             self._remember(error)
@@ -252,12 +292,16 @@ class KafkaSource:
         self._trouble = None
 
     def _on_assign(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
+        self._told += 1
         if self._closing:
             # They go back at once. To ask where they start could outlast whoever waits for the end.
-            consumer.incremental_assign([])
-            _log.info("partitions not taken, the source closes", count=len(partitions))
+            self._leave(consumer, partitions, "the source closes")
             return
-        starts = read_starts(consumer, partitions, self._start_budget_s) if partitions else ()
+        try:
+            starts = read_starts(consumer, partitions, self._start_budget_s) if partitions else ()
+        except ExpelledError as error:
+            self._leave(consumer, partitions, str(error))
+            return
         consumer.incremental_assign(to_positions(starts))
         by_partition = {TopicPartition(start.topic, start.partition): start for start in starts}
         self._owned |= by_partition.keys()
@@ -266,26 +310,45 @@ class KafkaSource:
         self._identify(consumer)
         self._assignments.assigned(by_partition)
 
+    def _leave(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition], why: str) -> None:
+        """Take none of an assignment, whose partitions are then taken back from us."""
+        consumer.incremental_assign([])
+        self._left |= set(to_names(partitions))
+        self._left_until = self._clock() + self._start_budget_s
+        _log.warning("partitions not taken", count=len(partitions), detail=why)
+
     def _on_revoke(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
+        self._told += 1
         # A classic rebalance has a new generation by now, under which what is in flight can still be committed.
         self._identify(consumer)
-        if ours := self._ours(partitions):
-            self._assignments.revoked(ours)
-        self._forget(consumer, partitions)
+        ours = self._ours(partitions)
+        try:
+            if ours:
+                self._assignments.revoked(ours)
+        finally:
+            self._forget(consumer, partitions, ours)
 
     def _on_lost(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
-        if ours := self._ours(partitions):
-            self._assignments.lost(ours)
-        self._forget(consumer, partitions)
+        self._told += 1
+        ours = self._ours(partitions)
+        try:
+            if ours:
+                self._assignments.lost(ours)
+        finally:
+            self._forget(consumer, partitions, ours)
 
     def _ours(self, partitions: list[confluent_kafka.TopicPartition]) -> list[TopicPartition]:
         """Those that were told as assigned; an assignment that failed, or came too late, was not."""
         return [name for name in to_names(partitions) if name in self._owned]
 
-    def _forget(self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
-        consumer.incremental_unassign(partitions)
+    def _forget(
+        self, consumer: Consumer, partitions: list[confluent_kafka.TopicPartition], ours: list[TopicPartition]
+    ) -> None:
+        # Just what was assigned, and always: the client waits for a call that succeeds, in `close` for ever.
+        consumer.incremental_unassign(to_partitions(ours))
         gone = set(to_names(partitions))
         self._departures += 1
         self._owned -= gone
         self._at_end -= gone
         self._paused -= gone
+        self._left -= gone

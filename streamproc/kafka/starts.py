@@ -6,13 +6,17 @@ import confluent_kafka
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
-from streamproc.errors import FatalError
-from streamproc.kafka.errors import TIMED_OUT, describe, passes
+from streamproc.errors import FatalError, StreamprocError
+from streamproc.kafka.errors import EXPELLED, STALE, TIMED_OUT, describe, passes
 from streamproc.records.record import CommitOffset
 
 _CALL_S = 5.0
 _WAIT_S = 0.2
 """Between calls that fail at once; those that time out have waited already."""
+
+
+class ExpelledError(StreamprocError):
+    """Raised when the group went on without us before we knew where its partitions start."""
 
 
 def read_starts(
@@ -22,9 +26,11 @@ def read_starts(
 
     A predecessor's open transaction over these offsets is waited for: the coordinator does not answer until it is
     committed or aborted, and librdkafka reports that as a time-out. The budget must therefore exceed the
-    transaction timeout. Raises FatalError when it is spent, or when the answer is a refusal.
+    transaction timeout. Raises FatalError when it is spent, or when the answer is a refusal; ExpelledError.
     """
-    retrying = Retrying(retry=retry_if_exception(passes), stop=stop_after_delay(budget_s), wait=wait_fixed(_WAIT_S))
+    retrying = Retrying(
+        retry=retry_if_exception(_worth_asking), stop=stop_after_delay(budget_s), wait=wait_fixed(_WAIT_S)
+    )
     names = ", ".join(f"{p.topic}/{p.partition}" for p in partitions)
     try:
         return retrying(_read, consumer, partitions)
@@ -32,7 +38,14 @@ def read_starts(
         cause = error.last_attempt.exception()
         raise FatalError(f"where to start {names} was not learned in {budget_s:g} s: {cause}") from cause
     except KafkaException as error:
+        if error.args[0].code() in EXPELLED:
+            raise ExpelledError(describe(error.args[0])) from error
         raise FatalError(f"where to start {names} cannot be learned: {describe(error.args[0])}") from error
+
+
+def _worth_asking(error: BaseException) -> bool:
+    """The heartbeats, which go on while we ask, bring a member up to the group's epoch."""
+    return passes(error) or (isinstance(error, KafkaException) and error.args[0].code() in STALE)
 
 
 def _read(consumer: Consumer, partitions: Sequence[confluent_kafka.TopicPartition]) -> Sequence[CommitOffset]:

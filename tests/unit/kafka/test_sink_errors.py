@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
-from streamproc.errors import AbortedError, DependencyDownError, FatalError, FencedError
+from streamproc.errors import AbortedError, DependencyDownError, FatalError
 from streamproc.kafka.config import consumer_config
 from streamproc.kafka.membership import Membership
 from streamproc.kafka.sink import IdempotentSink, TransactionalSink
@@ -15,7 +15,6 @@ from streamproc.records.record import CommitOffset, OutputRecord
 from streamproc.settings import KafkaSettings, Settings
 from tests.unit.kafka.mock_cluster import (
     END_TXN,
-    INIT_PRODUCER_ID,
     PRODUCE,
     TXN_OFFSET_COMMIT,
     MockCluster,
@@ -87,37 +86,12 @@ def test_what_spoils_one_transaction_is_aborted_and_the_next_one_goes(
     sink.commit([OUTPUT], [OFFSET], metadata)
 
 
-def test_a_refused_output_aborts_its_transaction(
-    cluster: MockCluster, sink: TransactionalSink, metadata: object
-) -> None:
-    cluster.answer(PRODUCE, 29)
-    with pytest.raises(AbortedError, match="TOPIC_AUTHORIZATION_FAILED"):
-        sink.commit([OUTPUT], [OFFSET], metadata)
-
-
 def test_an_output_that_will_never_fit_is_fatal_after_a_clean_abort(
     cluster: MockCluster, sink: TransactionalSink, metadata: object
 ) -> None:
     cluster.answer(PRODUCE, 10)
     with pytest.raises(FatalError, match="larger than its topic takes"):
         sink.commit([OUTPUT], [OFFSET], metadata)
-
-
-@pytest.mark.parametrize(
-    ("api", "code", "kind"),
-    [
-        pytest.param(END_TXN, 90, FencedError, id="fenced"),
-        pytest.param(END_TXN, 47, FencedError, id="invalid epoch"),
-        pytest.param(END_TXN, 53, FatalError, id="transactional id refused"),
-    ],
-)
-def test_what_ends_the_producer_is_fatal(
-    cluster: MockCluster, sink: TransactionalSink, metadata: object, api: int, code: int, kind: type[FatalError]
-) -> None:
-    cluster.answer(api, code)
-    with pytest.raises(FatalError) as caught:
-        sink.commit([OUTPUT], [OFFSET], metadata)
-    assert type(caught.value) is kind
 
 
 def test_a_commit_without_an_answer_is_of_unknown_fate(cluster: MockCluster, metadata: object) -> None:
@@ -148,18 +122,12 @@ def test_a_broker_that_comes_back_in_time_is_enough(cluster: MockCluster) -> Non
     back.join()
 
 
-def test_a_refused_transactional_id_is_fatal_at_the_start(cluster: MockCluster) -> None:
-    cluster.answer(INIT_PRODUCER_ID, 53)
-    with pytest.raises(FatalError, match="TRANSACTIONAL_ID"):
-        TransactionalSink(settings_for(cluster), slot=0).open()
-
-
 def test_at_least_once_commits_no_offset_for_a_refused_output(cluster: MockCluster) -> None:
     committed: list[object] = []
     sink = IdempotentSink(settings_for(cluster), lambda offsets, _membership: committed.append(offsets))
     sink.open()
     cluster.answer(PRODUCE, 29)
-    with pytest.raises(AbortedError):
+    with pytest.raises(FatalError, match="may not be written to its topic"):
         sink.commit([OUTPUT], [OFFSET], Membership(None, 0))
     assert committed == []
 
