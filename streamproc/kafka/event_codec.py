@@ -1,6 +1,7 @@
 """Avro of the input topic: only schemas that the registry holds under the topic's own subject are read."""
 
 from collections.abc import Callable
+from threading import Lock
 
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
@@ -32,6 +33,8 @@ class RegistryEventCodec:
         self._reader = schema_of(RecordingEvent)
         self._writers: dict[int, WriterSchema] = {}
         self._refused: dict[int, tuple[float, PoisonError]] = {}
+        self._refusing = Lock()
+        """Finding the oldest takes two steps, between which another thread must not change the dict."""
 
     def known(self, value: bytes) -> bool:
         """Whether ``decode`` can answer without asking the registry."""
@@ -52,9 +55,7 @@ class RegistryEventCodec:
         try:
             self._writers[schema_id] = self._fetch(schema_id)
         except PoisonError as error:
-            while len(self._refused) >= MOST_REFUSED:
-                self._refused.pop(next(iter(self._refused)), None)
-            self._refused[schema_id] = (self._clock() + REFUSED_FOR_S, error)
+            self._refuse(schema_id, error)
 
     def decode(self, value: bytes) -> RecordingEvent:
         """Read an event. Raises PoisonError(avro_invalid, schema_unknown or event_invalid).
@@ -70,6 +71,12 @@ class RegistryEventCodec:
             refusal = entry[1]
             raise PoisonError(refusal.reason, refusal.stage, refusal.message)
         raise LookupError(f"schema id {schema_id} was not resolved")
+
+    def _refuse(self, schema_id: int, error: PoisonError) -> None:
+        with self._refusing:
+            while len(self._refused) >= MOST_REFUSED:
+                del self._refused[next(iter(self._refused))]
+            self._refused[schema_id] = (self._clock() + REFUSED_FOR_S, error)
 
     def _fetch(self, schema_id: int) -> WriterSchema:
         try:

@@ -1,6 +1,6 @@
 """A device whose scores are a pure function of the waveform."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,23 @@ def fake_scores(wave: NDArray[np.float32]) -> tuple[float, ...]:
     """Scores that depend on the first samples: normalised, so they sum to 1."""
     head = wave[: len(IDENTITY.labels)].astype(float) + 0.01
     return tuple(float(x) for x in head / head.sum())
+
+
+def score(arena: ArenaMap, item: SegmentHandle) -> tuple[float, ...] | ItemError:
+    """What one item comes to: scores of its waveform alone, or why it has none."""
+    try:
+        wave = arena.read(item.lease)
+    except StaleLeaseError as error:
+        return ItemError(str(error))
+    if len(wave) < _MIN_SAMPLES:
+        return ItemError(f"{len(wave)} samples are under the {_MIN_SAMPLES} that one frame takes")
+    return fake_scores(wave) if np.isfinite(wave).all() else ItemError("holds samples that are not finite")
+
+
+def check_batch(batch: int, items: Sequence[SegmentHandle], unfinished: Collection[int]) -> None:
+    """Raise ValueError for a batch that is on the device already, or empty, or over 128 items."""
+    if batch in unfinished or not 1 <= len(items) <= MAX_ITEMS:
+        raise ValueError(f"batch {batch} of {len(items)} items: a new number and 1 to {MAX_ITEMS} items are needed")
 
 
 class FakeDevice:
@@ -46,9 +63,8 @@ class FakeDevice:
         return len(self._queue)
 
     def submit(self, batch: int, items: Sequence[SegmentHandle]) -> None:
-        """Queue a batch. Raises ValueError for one that is on the device already, or empty, or over 128 items."""
-        if batch in self._queue or not 1 <= len(items) <= MAX_ITEMS:
-            raise ValueError(f"batch {batch} of {len(items)} items: a new number and 1 to {MAX_ITEMS} are needed")
+        """Queue a batch. Raises ValueError for one that breaks the contract."""
+        check_batch(batch, items, self._queue)
         self._queue[batch] = items
 
     def die(self, answered: int = 0) -> None:
@@ -95,15 +111,10 @@ class FakeDevice:
         return done
 
     def _score(self, item: SegmentHandle) -> tuple[float, ...] | ItemError:
-        try:
-            wave = self._arena.read(item.lease)
-        except StaleLeaseError as error:
-            return ItemError(str(error))
-        if len(wave) < _MIN_SAMPLES:
-            return ItemError(f"{len(wave)} samples are under the {_MIN_SAMPLES} that one frame takes")
-        if not np.isfinite(wave).all() or float(wave[0]) in self.poisoned:
-            return ItemError("holds samples that are not finite")
-        return fake_scores(wave)
+        scores = score(self._arena, item)
+        if isinstance(scores, ItemError) or float(self._arena.read(item.lease)[0]) not in self.poisoned:
+            return scores
+        return ItemError("the network gave no finite scores")
 
     def _check_measured(self) -> None:
         if not self._measured:

@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -19,7 +20,9 @@ from streamproc.records.decoding import Decoded, DecodeFailed, DecodeJob, Decode
 from streamproc.records.recording import Channels
 from streamproc.settings import AudioSettings
 from streamproc.testing.decoders import FakeDecoders, recording
+from streamproc.testing.simulation.parts import SimulatedDecoders
 from streamproc.worker.ports import Decoders
+from tests.contract.simulated import SimulatedPlace
 from tests.unit.audio.sounds import encoded, noise, talk
 
 PATIENCE_S = 60.0
@@ -188,13 +191,17 @@ class Bench:
         return story
 
 
-@pytest.fixture(scope="module", params=["memory", "children"])
+@pytest.fixture(scope="module", params=["memory", "simulated", "children"])
 def whole(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """One pool for all tests: children take a while to start."""
     arena = Arena(SLOTS)
     if request.param == "memory":
         fake = FakeDecoders(arena, CHILDREN)
         yield Bench(arena, fake, written(), lambda: None, fake.die)
+    elif request.param == "simulated":
+        place = SimulatedPlace()
+        simulated = SimulatedDecoders(arena, Counter(), place)
+        yield Bench(arena, simulated, written(), place.go_on, simulated.die)
     else:
         pool = DecoderPool(arena, AudioSettings(decoders=CHILDREN))
         pool.start(time.monotonic())

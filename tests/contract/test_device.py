@@ -19,7 +19,9 @@ from streamproc.emotion.device_message import MAX_ITEMS
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
 from streamproc.settings import ModelSettings
 from streamproc.testing.device import FakeDevice
+from streamproc.testing.simulation.parts import SimulatedDevice
 from streamproc.worker.ports import Device
+from tests.contract.simulated import SimulatedPlace
 
 Wave = NDArray[np.float32]
 Scores = tuple[float, ...]
@@ -120,7 +122,23 @@ def process(arena: Arena) -> Iterator[Bench]:
         yield Bench(arena, device, lambda: select.select([device.fileno()], [], [], 0.2), die)
 
 
-@pytest.fixture(scope="module", params=[fake, process])
+def simulated(arena: Arena) -> Iterator[Bench]:
+    place = SimulatedPlace()
+    device = SimulatedDevice(arena, place)
+
+    def die(doomed: Mapping[int, Sequence[SegmentHandle]]) -> None:
+        (first, items), *rest = doomed.items()
+        device.submit(first, items)
+        place.go_on(60)
+        for batch, items in rest:
+            device.submit(batch, items)
+        device.die()
+
+    device.start()
+    yield Bench(arena, device, place.go_on, die)
+
+
+@pytest.fixture(scope="module", params=[fake, simulated, process])
 def born(request: pytest.FixtureRequest) -> Iterator[tuple[Bench, list[DeviceEvent], int]]:
     """One device for all tests, as a process takes a while to start: what it said first, and its first batch."""
     with closing(Arena(8)) as arena:
@@ -244,6 +262,8 @@ def test_a_death_names_every_batch_that_was_lost_and_none_that_was_answered(
     bench.give_back([handle])
     assert again == ready
     assert bench.device.cost([SAMPLE_RATE]) > 0
-    assert {event.batch: event.items for event in rest if isinstance(event, BatchDone)} == dict.fromkeys(
-        (lost, lost_too, late), expected
-    )
+    again_scores = {event.batch: event.items[0] for event in rest if isinstance(event, BatchDone)}
+    assert set(again_scores) == {lost, lost_too, late}
+    # Each process picks its own products, so across a death they agree within the bound of fp32, not bit for bit.
+    for scores in again_scores.values():
+        assert scores == pytest.approx(expected[0], abs=1e-6)

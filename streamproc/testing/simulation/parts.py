@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from streamproc.arena import Arena, StaleLeaseError
+from streamproc.arena import Arena
 from streamproc.errors import Cause, DependencyDownError, StoreError, TierError
 from streamproc.records.analysis import Analysis
-from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
+from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, SegmentHandle
 from streamproc.records.decoding import DecodeJob
 from streamproc.records.stored import StoredObject
 from streamproc.testing.codec import JsonEvents
 from streamproc.testing.decoders import FakeDecoders
-from streamproc.testing.device import IDENTITY, fake_scores
+from streamproc.testing.device import IDENTITY, check_batch, score
 from streamproc.testing.simulation.fault import Point
 from streamproc.testing.store import MemoryStore
 from streamproc.testing.tier import MemorySharedTier
@@ -202,11 +202,13 @@ class SimulatedDevice:
     def __init__(self, arena: Arena, place: Place) -> None:
         self._arena = arena
         self._place = place
-        self._queue: list[tuple[int, Sequence[SegmentHandle]]] = []
+        self._queue: dict[int, Sequence[SegmentHandle]] = {}
         self._events: list[DeviceEvent] = []
         self._life = 0
         self._busy = False
         self._loaded = False
+        self._dead = False
+        self._measured = False
 
     def start(self) -> None:
         """Load the network."""
@@ -222,44 +224,49 @@ class SimulatedDevice:
 
     @property
     def holds(self) -> int:
-        """Segments that it was given and has not answered, nor given back by dying."""
-        return sum(len(items) for _, items in self._queue)
+        """Segments that it was given and has not answered, nor said to be lost."""
+        return sum(len(items) for items in self._queue.values())
 
     def submit(self, batch: int, items: Sequence[SegmentHandle]) -> None:
-        """Queue a compute batch."""
-        self._queue.append((batch, items))
+        """Queue a compute batch. Raises ValueError for one that breaks the contract."""
+        check_batch(batch, items, self._queue)
+        self._queue[batch] = items
         self._go_on()
 
     def take(self, now: float) -> Sequence[DeviceEvent]:
-        """Events since the last take."""
+        """Events since the last take. Replaces a process that died."""
         del now  # it dies only when told to
         events, self._events = self._events, []
+        if self._dead:
+            self._dead = False
+            events.append(DeviceDied(tuple(self._queue), "killed"))
+            self._queue.clear()
+            self.start()
         return events
 
     def cost(self, lengths: Sequence[int]) -> float:
-        """A millisecond an item and one for each second of audio."""
+        """A millisecond an item and one for each second of audio. Raises ValueError before it was ready once."""
+        self._check_measured()
         return len(lengths) / 1000 + sum(lengths) / 16_000_000
 
     def most_items(self, longest: int) -> int:
-        """A fixed number, whatever the length."""
+        """A fixed number, whatever the length. Raises ValueError before it was ready once."""
         del longest
+        self._check_measured()
         return 3
 
     def die(self) -> None:
-        """Lose what is on it, and load again."""
-        lost = tuple(batch for batch, _ in self._queue)
-        self._queue.clear()
+        """Lose what is on it; it is seen, and loads again, at the next take."""
         self._life += 1
         self._busy = self._loaded = False
-        self._events.append(DeviceDied(lost, "killed"))
+        self._dead = True
         self._place.wake()
-        self._place.spawn("device", self._load)
 
     def _load(self) -> None:
         life = self._life
         self._place.sleep(self._place.takes())
         if life == self._life:
-            self._loaded = True
+            self._loaded = self._measured = True
             self._events.append(DeviceReady(IDENTITY))
             self._place.wake()
             self._go_on()
@@ -280,14 +287,13 @@ class SimulatedDevice:
         self._place.sleep(self._place.takes())
         if life != self._life:
             return
-        batch, items = self._queue.pop(0)
-        self._events.append(BatchDone(batch, tuple(self._score(item) for item in items), 0.001))
+        batch = next(iter(self._queue))
+        items = self._queue.pop(batch)
+        self._events.append(BatchDone(batch, tuple(score(self._arena, item) for item in items), 0.001))
         self._busy = False
         self._place.wake()
         self._go_on()
 
-    def _score(self, item: SegmentHandle) -> tuple[float, ...] | ItemError:
-        try:
-            return fake_scores(self._arena.read(item.lease))
-        except StaleLeaseError as error:
-            return ItemError(str(error))
+    def _check_measured(self) -> None:
+        if not self._measured:
+            raise ValueError("the device is not ready yet: take DeviceReady first")
