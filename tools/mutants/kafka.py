@@ -187,5 +187,3 @@ FAKE = (
         Simulator(400),
     ),
 )
-
-KAFKA = (*SINK, *SOURCE, *FAKE)
