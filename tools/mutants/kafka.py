@@ -165,9 +165,9 @@ FAKE = (
     Mutant(
         "fake: departures not looked at",
         "the source in memory commits for partitions that went away",
-        "streamproc/testing/broker/source.py",
-        "        if request.departures != self._departures:\n",
-        "        if request.departures > self._departures:\n",
+        "streamproc/testing/broker/asked_commits.py",
+        "        if request.departures != self.departures:\n",
+        "        if request.departures > self.departures:\n",
         Simulator(400),
     ),
     Mutant(
