@@ -2,6 +2,7 @@
 # make test      set everything up and run every test that belongs to a commit
 # make check     static checks and the quick tests
 # make simulate  play a million schedules of workers and faults (SEEDS=n: fewer; SEED=n: one, with its history)
+# make mutants   break the worker on purpose, one mistake at a time, and see each found (MUTANT=name: just that)
 # make bench     measure the engine and the pipeline (WHAT=engine or WHAT=pipeline: just that)
 # make lock      resolve the dependencies anew (UPGRADE=--upgrade takes newer ones)
 # make clean     remove what was set up; the data of local servers stays in .streamproc
@@ -27,7 +28,7 @@ COMPILE := $(RUN)uv pip compile --quiet --universal --python-version 3.11 --fork
 LEAN := --override requirements/lean.txt
 SUITES := $(wildcard tests/unit tests/contract tests/simulation tests/integration tests/e2e)
 
-.PHONY: help demo test check simulate bench lock clean
+.PHONY: help demo test check simulate mutants bench lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -49,6 +50,9 @@ check: $(VENV)/dev.done
 simulate: $(VENV)/dev.done
 	@$(RUN)python -m streamproc.testing.simulation $(if $(SEED),--seed $(SEED),--first $(FIRST) --seeds $(SEEDS) \
 	--report docs/reports/simulation.md)
+
+mutants: $(VENV)/dev.done
+	@$(RUN)python -m tools.mutants $(if $(MUTANT),--only "$(MUTANT)",--report docs/reports/mutants.md)
 
 # With what is for development, since the engine's peer is.
 bench: $(VENV)/dev.done $(VENV)/servers.done

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from streamproc.arena import Arena
+from streamproc.arena import Arena, Lease
 from streamproc.errors import Cause, DependencyDownError, StoreError, TierError
 from streamproc.records.analysis import Analysis
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, SegmentHandle
@@ -173,6 +173,12 @@ class SimulatedDecoders(FakeDecoders):
         self.busy.add(job.job)
         self._place.spawn("decoder", lambda: self._decode(job.job))
 
+    def grant(self, job: int, lease: Lease) -> None:
+        """Fill a slot. What has become of the record meanwhile, the worker sees before it sees the slot."""
+        super().grant(job, lease)
+        self.busy.add(job)
+        self._place.spawn("decoder", lambda: self._fill(job))
+
     def die_all(self) -> None:
         """Lose every job."""
         self.restarts += 1
@@ -186,6 +192,11 @@ class SimulatedDecoders(FakeDecoders):
             self._lose(job)
         else:
             self._place.sleep(self._place.takes())
+        self.busy.discard(job)
+        self._place.wake()
+
+    def _fill(self, job: int) -> None:
+        self._place.sleep(self._place.takes())
         self.busy.discard(job)
         self._place.wake()
 

@@ -24,6 +24,7 @@ from streamproc.worker.runtime import Parts, Runtime
 from streamproc.worker.threads import EventWake, ThreadHost
 
 IN = "audio.recordings"
+SOON = TopicPartition("audio.recordings.retry.10s", 0)
 
 
 class Decoders(FakeDecoders):
@@ -97,7 +98,7 @@ def until(true: Callable[[], bool], seconds: float = 10) -> None:
 def start() -> Iterator[Callable[..., Running]]:
     running: list[tuple[Running, threading.Thread]] = []
 
-    def begin(flow: FlowSettings | None = None, sink: MemorySink | None = None) -> Running:
+    def begin(flow: FlowSettings | None = None, sink: MemorySink | None = None, *more: TopicPartition) -> Running:
         kafka = KafkaSettings(transaction_timeout_s=0.1)  # below the shortest drain here; nothing takes so long
         settings = Settings(kafka=kafka, flow=flow or FlowSettings())
         arena, sources = Arena(8), list[MemorySource]()
@@ -105,7 +106,7 @@ def start() -> Iterator[Callable[..., Running]]:
         decoders = Decoders(arena)
 
         def open_source(assignments: Assignments) -> Source:
-            sources.append(MemorySource(assignments, [TopicPartition(IN, 0), TopicPartition(IN, 1)]))
+            sources.append(MemorySource(assignments, [TopicPartition(IN, 0), TopicPartition(IN, 1), *more]))
             return sources[-1]
 
         parts = Parts(
@@ -274,3 +275,39 @@ def test_a_fatal_sink_ends_the_worker_without_waiting_for_the_drain(start: Calla
     worker.feed("a")
     until(lambda: bool(worker.ended))
     assert str(worker.ended[0]) == "commit of unknown fate"
+
+
+def in_flight(worker: Running) -> object:
+    return worker.runtime.status()["in_flight"]["records"]  # type: ignore[index]  # it is a dict
+
+
+def test_what_is_in_flight_of_a_lost_partition_is_let_go_at_once(start: Callable[..., Running]) -> None:
+    worker = start()
+    worker.device.held = True
+    worker.feed("a")
+    until(lambda: worker.device.waiting == 1)
+    worker.source.lose(TopicPartition(IN, 0))
+    until(lambda: in_flight(worker) == 0)
+    assert worker.sink.transactions == []
+
+
+def test_a_lane_is_paused_while_its_head_is_not_due(start: Callable[..., Running]) -> None:
+    worker = start(None, None, SOON)
+    worker.source.feed(Record(*SOON, 0, int(time.time() * 1000), b"k", b"not due for 10 s"))
+    until(lambda: worker.source.paused == {SOON})
+    polls = worker.source.polls
+    until(lambda: worker.source.polls > polls + 1)
+    assert worker.source.paused == {SOON}
+
+
+def test_a_stop_ends_what_is_decoded_still(start: Callable[..., Running]) -> None:
+    worker = start()
+    worker.decoders.held = True
+    worker.feed("a")
+    until(lambda: bool(worker.decoders.running))
+    worker.runtime.stop()
+    until(lambda: worker.runtime.state == "draining")
+    time.sleep(0.3)
+    worker.decoders.held = False
+    until(lambda: bool(worker.ended))
+    assert worker.sink.position(IN, 0) == 1

@@ -1,0 +1,9 @@
+"""All mutants."""
+
+from tools.mutants.commits import OFFSETS, TRANSACTIONS
+from tools.mutants.kafka import FAKE, SINK, SOURCE
+from tools.mutants.outcomes import RECORDS
+from tools.mutants.rebalance import REBALANCE
+from tools.mutants.resources import RESOURCES
+
+MUTANTS = (*TRANSACTIONS, *OFFSETS, *REBALANCE, *RECORDS, *RESOURCES, *SINK, *SOURCE, *FAKE)

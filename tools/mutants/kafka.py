@@ -1,0 +1,189 @@
+"""Mistakes towards Kafka, for tests on librdkafka's own broker, and in the broker that the simulator believes."""
+
+from tools.mutants.mutant import Mutant, NamedTests, Simulator
+
+_SINK = "streamproc/kafka/sink.py"
+_SOURCE = "streamproc/kafka/source.py"
+_OUTBOX = "streamproc/kafka/outbox.py"
+_SINK_TESTS = NamedTests(("tests/unit/kafka/test_sink_errors.py",))
+_SOURCE_TESTS = NamedTests(("tests/unit/kafka/test_source_errors.py",))
+
+SINK = (
+    Mutant(
+        "plain: commit before produce",
+        "at least once, offsets are committed before outputs are acknowledged",
+        _SINK,
+        "            write_all(self._producer, outputs, Deadline(self._timeout_s, self._clock))\n"
+        "            self._commit_offsets(offsets, known(group_metadata))\n",
+        "            self._commit_offsets(offsets, known(group_metadata))\n"
+        "            write_all(self._producer, outputs, Deadline(self._timeout_s, self._clock))\n",
+        _SINK_TESTS,
+    ),
+    Mutant(
+        "delivery error swallowed",
+        "an output that the broker refused counts as written",
+        _OUTBOX,
+        "        if error is not None:\n            refusals.append(error)\n",
+        "        if error is None:\n            refusals.clear()\n",
+        _SINK_TESTS,
+    ),
+    Mutant(
+        "transaction call for ever",
+        "the end of a transaction is asked for without a deadline",
+        _SINK,
+        "if decide(raised.args[0]) not in _PASSING or not deadline.left():",
+        "if decide(raised.args[0]) not in _PASSING:",
+        _SINK_TESTS,
+    ),
+    Mutant(
+        "aborted transaction left open",
+        "what a failed transaction wrote, and its offsets, go into the next one",
+        _SINK,
+        "            self._until(Deadline(self._timeout_s, self._clock), self._producer.abort_transaction)\n",
+        "            self._producer.poll(0)\n",
+        _SINK_TESTS,
+    ),
+    Mutant(
+        "unknown fate taken for an abort",
+        "a commit without an answer is produced again, though it may have happened",
+        _SINK,
+        'return FatalError(f"a commit of unknown fate',
+        'return AbortedError(f"a commit of unknown fate',
+        _SINK_TESTS,
+    ),
+    Mutant(
+        "fence not told from other failures",
+        "two processes of one slot fence each other for ever, since nobody counts",
+        "streamproc/kafka/errors.py",
+        "kind = FencedError if decide(error) is Decision.FENCED else FatalError",
+        "kind = FatalError",
+        _SINK_TESTS,
+    ),
+)
+
+SOURCE = (
+    Mutant(
+        "revoke not told",
+        "partitions are given back behind the worker's back",
+        _SOURCE,
+        "            self._assignments.revoked(ours)\n",
+        "            del ours\n",
+        _SOURCE_TESTS,
+    ),
+    Mutant(
+        "loss not told",
+        "partitions are lost behind the worker's back",
+        _SOURCE,
+        "            self._assignments.lost(ours)\n",
+        "            del ours\n",
+        _SOURCE_TESTS,
+    ),
+    Mutant(
+        "membership of the moment",
+        "a plain commit is made under the membership of now, whatever went away since it was begun",
+        _SOURCE,
+        "_Request(tuple(offsets), membership.departures, Future())",
+        "_Request(tuple(offsets), self._departures, Future())",
+        _SOURCE_TESTS,
+    ),
+    Mutant(
+        "departures not looked at",
+        "a plain commit passes although partitions went away since it was begun",
+        _SOURCE,
+        "        if request.departures != self._departures:\n",
+        "        if request.departures > self._departures:\n",
+        _SOURCE_TESTS,
+    ),
+    Mutant(
+        "plain: offset one too high",
+        "the client is given an offset past the one that was said",
+        "streamproc/kafka/positions.py",
+        "o.partition, o.offset, o.metadata)",
+        "o.partition, o.offset + 1, o.metadata)",
+        _SOURCE_TESTS,
+    ),
+    Mutant(
+        "plain: offset one too low",
+        "the client is given an offset before the one that was said",
+        "streamproc/kafka/positions.py",
+        "o.partition, o.offset, o.metadata)",
+        "o.partition, o.offset - 1, o.metadata)",
+        _SOURCE_TESTS,
+    ),
+    Mutant(
+        "start for ever",
+        "a coordinator that stays away keeps an assignment waiting without an end",
+        "streamproc/kafka/starts.py",
+        "stop=stop_after_delay(budget_s)",
+        "stop=stop_after_delay(1000 * budget_s)",
+        _SOURCE_TESTS,
+    ),
+    Mutant(
+        "drop on unreadable headers",
+        "a record that the client cannot hand over whole is skipped",
+        _SOURCE,
+        "            return to_record(message, origin) if origin in self._owned else None\n",
+        "            record = to_record(message, origin)\n"
+        "            return record if origin in self._owned and not record.headers else None\n",
+        _SOURCE_TESTS,
+    ),
+    Mutant(
+        "refused commit swallowed",
+        "a commit that waits for a closed source is told that it was made",
+        _SOURCE,
+        '            request.answer.set_exception(KafkaException(KafkaError(CLOSED, "the source was closed")))\n',
+        "            request.answer.set_result(None)\n",
+        _SOURCE_TESTS,
+    ),
+)
+
+FAKE = (
+    Mutant(
+        "fake: offsets of an aborted transaction kept",
+        "the broker in memory lets them count",
+        "streamproc/testing/broker/group_offsets.py",
+        "            if found is None or not transaction.committed:\n",
+        "            if found is None:\n",
+        Simulator(400),
+    ),
+    Mutant(
+        "fake: open transaction not waited for",
+        "the broker in memory tells a successor offsets that a transaction may still move",
+        "streamproc/testing/broker/group_offsets.py",
+        "            if partition in self._pending:\n                raise RefusedError",
+        "            if partition in self._pending and not partitions:\n                raise RefusedError",
+        Simulator(400),
+    ),
+    Mutant(
+        "fake: zombie not fenced",
+        "the broker in memory takes what a predecessor of the slot writes",
+        "streamproc/testing/broker/transactions.py",
+        "        if found is None or found.epoch != epoch:\n",
+        "        if found is None:\n",
+        Simulator(400),
+    ),
+    Mutant(
+        "fake: departures not looked at",
+        "the source in memory commits for partitions that went away",
+        "streamproc/testing/broker/asked_commits.py",
+        "        if request.departures != self.departures:\n",
+        "        if request.departures > self.departures:\n",
+        Simulator(400),
+    ),
+    Mutant(
+        "fake: unknown fate taken for an abort",
+        "the sink in memory lets a commit without an answer be produced again",
+        "streamproc/testing/broker/sink.py",
+        '        return FatalError(f"a commit of unknown fate',
+        '        return AbortedError(f"a commit of unknown fate',
+        Simulator(400),
+    ),
+    Mutant(
+        "fake: delivery error swallowed",
+        "the sink in memory goes on without an output that was not taken",
+        "streamproc/testing/broker/sink.py",
+        "                if self.broker.act() >= end:\n                    raise\n",
+        "                if self.broker.act() >= end:\n                    return\n",
+        Simulator(400),
+    ),
+)

@@ -1,0 +1,98 @@
+"""Mistakes when partitions come and go, and when a worker ends."""
+
+from tools.mutants.mutant import Mutant, NamedTests, Simulator
+
+_SEEDS = Simulator(1000)
+_RUNTIME_TESTS = NamedTests(("tests/unit/worker/test_runtime.py",))
+_ADMISSION_TESTS = NamedTests(("tests/unit/worker/test_admission.py",))
+_PARKING_TESTS = NamedTests(("tests/unit/worker/core/test_parking_model.py",))
+_RETRY = "streamproc/worker/core/retry.py"
+_PIPELINE = "streamproc/worker/pipeline.py"
+_POLLER = "streamproc/worker/poller.py"
+_RUNTIME = "streamproc/worker/runtime.py"
+_ADMIT = "streamproc/worker/stages/admit.py"
+
+REBALANCE = (
+    Mutant(
+        "revoke ignored",
+        "partitions are given back, and worked on as before",
+        _POLLER,
+        "        in_time = self._await(settled, began + self._revoke_s)\n"
+        "        self._ownership.drop(partitions)\n"
+        "        self._tell(Gone(tuple(partitions)))\n",
+        "        in_time = self._await(settled, began + self._revoke_s)\n",
+        _SEEDS,
+    ),
+    Mutant(
+        "loss ignored",
+        "partitions that were lost are worked on as before",
+        _POLLER,
+        '        """Mark only: somebody else works on them already."""\n        self._ownership.drop(partitions)\n',
+        '        """Mark only: somebody else works on them already."""\n',
+        _SEEDS,
+    ),
+    Mutant(
+        "loss not told to the stages",
+        "what is in flight of a lost partition stays",
+        _RUNTIME,
+        "                    pipeline.lose(partitions)\n",
+        "                    del partitions\n",
+        _RUNTIME_TESTS,
+    ),
+    Mutant(
+        "given back unsettled",
+        "a partition is given back before the commit over it is settled",
+        _PIPELINE,
+        "            batch.dropped(taken.index) for partition in partitions for batch, taken in",
+        "            batch.finished or batch.dropped(taken.index) for partition in partitions for batch, taken in",
+        _RUNTIME_TESTS,
+    ),
+    Mutant(
+        "revoke drops nothing",
+        "a revoke waits for everything in flight, beyond its budget",
+        _PIPELINE,
+        "                keeping = keeping and batch.ident in soon\n",
+        "                keeping = keeping or batch.ident in soon\n",
+        _ADMISSION_TESTS,
+    ),
+    Mutant(
+        "hole in a revoke",
+        "a revoke keeps what is on the device behind a record that it drops",
+        _PIPELINE,
+        "                keeping = keeping and batch.ident in soon\n",
+        "                keeping = batch.ident in soon\n",
+        _SEEDS,
+    ),
+    Mutant(
+        "waiting lane records kept",
+        "lane records that are not due stay when their partition goes",
+        _RETRY,
+        "            self._parked.pop(partition, None)\n",
+        "            self._parked.get(partition)\n",
+        _PARKING_TESTS,
+    ),
+    Mutant(
+        "backlog kept",
+        "what was polled and not begun stays when its partition goes",
+        _ADMIT,
+        "self._backlog.keep(lambda judged: judged.polled.record.source not in partitions)",
+        "self._backlog.keep(lambda judged: judged.polled.record.source in partitions or True)",
+        _ADMISSION_TESTS,
+    ),
+    Mutant(
+        "a stop without a drain",
+        "what is in flight is left behind",
+        _RUNTIME,
+        "if pipeline.idle or now >= drain_until:",
+        "if self._stopping:",
+        _RUNTIME_TESTS,
+    ),
+    Mutant(
+        "a stop that takes more",
+        "what waits is begun although the process ends",
+        _ADMIT,
+        "        self._stopped = True\n        self._backlog.keep(lambda _: False)\n",
+        "        self._stopped = True\n",
+        _ADMISSION_TESTS,
+    ),
+)
