@@ -209,6 +209,8 @@ class KafkaSource:
 
     def close(self) -> None:
         """Leave the group; revokes what is owned, takes nothing more. Commits still asked for are refused."""
+        if self._closed:
+            return
         self._closing = True
         try:
             self._give_back()
@@ -223,7 +225,11 @@ class KafkaSource:
         An assignment that is on its way when a client closes is taken back from it in a callback whose answer the
         client may wait for and never give itself. After this there is none.
         """
-        self._consumer.unsubscribe()
+        try:
+            self._consumer.unsubscribe()
+        except KafkaException as error:  # a client that is beyond repair is in no group
+            _log.info("the group is not left", dependency="kafka", detail=describe(error.args[0]))
+            return
         until = self._clock() + _GIVE_BACK_S
         told = -1
         while (told != self._told or self._owned) and self._clock() < until:

@@ -237,14 +237,14 @@ def test_a_revoke_commits_what_the_device_finishes_in_time(start: Callable[..., 
 
 
 def test_a_stop_spends_its_drain_budget_once(start: Callable[..., Running]) -> None:
-    worker = start(FlowSettings(drain_s=0.6))
+    worker = start(FlowSettings(drain_s=2))
     worker.device.held = True
     worker.feed("a")
     until(lambda: worker.device.waiting == 1)
     began = time.monotonic()
     worker.runtime.stop()
     until(lambda: bool(worker.ended))
-    assert 0.5 < time.monotonic() - began < 1.1
+    assert 1.9 < time.monotonic() - began < 3.9
     assert worker.ended == [None]
     assert worker.sink.position(IN, 0) is None
 
