@@ -3,12 +3,12 @@
 # make check     static checks and the quick tests
 # make simulate  play a million schedules of workers and faults (SEEDS=n: fewer; SEED=n: one, with its history)
 # make mutants   break the worker on purpose, one mistake at a time, and see each found (MUTANT=name: just that)
-# make bench     measure the engine and the pipeline (WHAT=engine or WHAT=pipeline: just that)
+# make bench     measure the engine, the pipeline and delivery (WHAT=engine, pipeline or delivery: just that)
 # make lock      resolve the dependencies anew (UPGRADE=--upgrade takes newer ones)
 # make clean     remove what was set up; the data of local servers stays in .streamproc
 
 PYTHON ?= python3
-WHAT ?= engine pipeline
+WHAT ?= engine pipeline delivery
 SEEDS ?= 1000000
 FIRST ?= 0
 

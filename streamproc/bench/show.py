@@ -7,6 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from streamproc.bench.delivery import DeliveryReport
 from streamproc.bench.engine import EngineReport
 from streamproc.bench.machine import Machine
 from streamproc.bench.pipeline import PipelineReport
@@ -73,6 +74,25 @@ def show_pipeline(report: PipelineReport, console: Console) -> None:
     console.print(machine_line(report.machine), highlight=False)
 
 
+def show_delivery(report: DeliveryReport, console: Console) -> None:
+    """Print a delivery report; fits 80 columns."""
+    table = Table("records", box=box.SIMPLE)
+    for name in ("delivery", "min", "median", "max", "commit p50"):
+        table.add_column(name, justify="left" if name == "delivery" else "right")
+    for found in report.sizes:
+        for name, side in (("exactly once", found.exactly_once), ("at least once", found.at_least_once)):
+            table.add_row(str(found.size), name, *_cells(side.records_per_s, 0), f"{side.commit_ms:.1f} ms")
+        table.add_row("", "ratio", *_cells(found.ratio, 2), "")
+    console.print(table)
+    console.print(
+        f"Records of {report.value_bytes} B per s, by records a commit; {report.rounds} rounds, {report.partitions} "
+        f"partitions, group protocol {report.protocol}. The ratio is of the two turns of a round. A commit: outputs and "
+        "offsets, until they are visible.",
+        highlight=False,
+    )
+    console.print(machine_line(report.machine), highlight=False)
+
+
 def machine_line(machine: Machine) -> str:
     """The machine's shape in a sentence."""
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
@@ -97,6 +117,11 @@ def pipeline_json(report: PipelineReport) -> Mapping[str, object]:
         "speed_ratio": report.speed_ratio,
         "cpu_ratio": report.cpu_ratio,
     }
+
+
+def delivery_json(report: DeliveryReport) -> Mapping[str, object]:
+    """The same for programs."""
+    return {"bench": "delivery", **asdict(report)}
 
 
 def _cells(values: Spread, digits: int) -> Iterator[str]:

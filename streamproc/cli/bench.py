@@ -11,7 +11,8 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of t
 
 bench = typer.Typer(
     name="bench",
-    help="Measure this machine: the engine against FunASR, the pipeline against the floor of its libraries.",
+    help="Measure this machine: the engine against FunASR, the pipeline against the floor of its libraries, "
+    "exactly-once against at-least-once.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
@@ -72,3 +73,31 @@ def pipeline(
         typer.echo(json.dumps(pipeline_json(report)))
     else:
         show_pipeline(report, Console())
+
+
+@bench.command()
+def delivery(
+    *,
+    rounds: Annotated[int, typer.Option(min=1, max=50, help="Rounds of each size, after one that warms up.")] = 12,
+    as_json: Json = False,
+) -> None:
+    """Relay records through the worker's source and both of its sinks, in turn: what exactly-once costs.
+
+    Starts the servers that do not run and stops what it started. Uses topics and groups of its own, and deletes the
+    topics. Setting kafka.group_protocol chooses how the group is joined.
+
+    Example: `streamproc bench delivery --rounds 5`
+    """
+    from rich.console import Console
+
+    from streamproc.bench.delivery import run_delivery
+    from streamproc.bench.show import delivery_json, show_delivery
+    from streamproc.operate.progress import LiveProgress
+
+    settings = load_settings()
+    with LiveProgress() as progress:
+        report = run_delivery(settings, rounds, progress.server, progress.count)
+    if as_json:
+        typer.echo(json.dumps(delivery_json(report)))
+    else:
+        show_delivery(report, Console())

@@ -5,6 +5,7 @@ import json
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ _CHUNK = 200
 _FEW = 20
 """Seeds that are begun at a time when the first failure ends it all."""
 _FAILED = 1
+_STOPPED = 130
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -42,20 +44,25 @@ def main(
     """Play schedules of whole workers against the guarantees; exits with 1 when one does not hold.
 
     A seed decides everything: what is announced, which fault strikes where, which thread goes next. So a seed that
-    fails here fails anywhere, and ``--seed`` shows what happened in it.
+    fails here fails anywhere, and ``--seed`` shows what happened in it. Ctrl-C ends a long run with what it has.
     """
     _be_silent()
     if seed is not None:
         raise typer.Exit(_show(seed))
     began = time.monotonic()
     total = Tally()
-    for part in _play(first, seeds, processes, until_failed=until_failed, quiet=as_json):
-        total.join(part)
+    stopped = False
+    try:
+        for part in _play(first, seeds, processes, until_failed=until_failed, quiet=as_json):
+            total.join(part)
+    except KeyboardInterrupt:
+        stopped = True  # what was played until now counts
     run = Run(first, processes, time.monotonic() - began, total)
     if report is not None:
         write_report(report, run, floor)
     print(json.dumps(total.as_json(floor)) if as_json else _text(run, floor))  # noqa: T201  # the answer
-    raise typer.Exit(_FAILED if total.failed or total.below(floor) else 0)
+    failed = total.failed or total.below(floor)
+    raise typer.Exit(_FAILED if failed else _STOPPED if stopped else 0)
 
 
 def _play(first: int, seeds: int, processes: int, *, until_failed: bool, quiet: bool) -> Iterator[Tally]:
@@ -79,7 +86,8 @@ def _play(first: int, seeds: int, processes: int, *, until_failed: bool, quiet: 
 
 
 def _begin() -> None:
-    """Worlds are full of cycles, and small: the collector need not look after every few hundred objects."""
+    """Prepare a process. Worlds are full of cycles, and small: the collector need not look after every few hundred objects."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the command, which ends us
     gc.freeze()
     gc.set_threshold(100_000)
 

@@ -1,5 +1,6 @@
 """Reports with round numbers."""
 
+from streamproc.bench.delivery import DeliveryReport, Side, SizeFigures
 from streamproc.bench.engine import EngineReport, PeerFigures
 from streamproc.bench.floor import Cost
 from streamproc.bench.machine import Machine
@@ -17,3 +18,9 @@ def engine_report(peer: PeerFigures | None) -> EngineReport:
 def pipeline_report() -> PipelineReport:
     costs = [Cost("consume", 0.1, 0.05), Cost("decode", 0.2, 0.2), Cost("encode", 0.3, 0.3), Cost("produce", 0.4, 0.2)]
     return PipelineReport(MACHINE, Figures(5000, 5.0, 1000.0, 0.6, 10, 500.0, 40.0), costs)
+
+
+def delivery_report() -> DeliveryReport:
+    exactly_once, at_least_once = Side(Spread(9_000, 10_000, 12_000), 5.0), Side(Spread(16_000, 20_000, 24_000), 2.5)
+    sizes = [SizeFigures(size, exactly_once, at_least_once, Spread(0.4, 0.5, 0.75)) for size in (64, 512)]
+    return DeliveryReport(MACHINE, "consumer", 12, 4, 300, sizes)

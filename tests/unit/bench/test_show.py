@@ -4,8 +4,16 @@ import json
 import pytest
 from rich.console import Console
 
-from streamproc.bench.show import NO_PEER, engine_json, pipeline_json, show_engine, show_pipeline
-from tests.unit.bench.made import PEER, engine_report, pipeline_report
+from streamproc.bench.show import (
+    NO_PEER,
+    delivery_json,
+    engine_json,
+    pipeline_json,
+    show_delivery,
+    show_engine,
+    show_pipeline,
+)
+from tests.unit.bench.made import PEER, delivery_report, engine_report, pipeline_report
 
 
 def console(width: int) -> tuple[Console, io.StringIO]:
@@ -46,10 +54,23 @@ def test_the_pipeline_is_shown_beside_each_part_of_the_floor_and_their_sum() -> 
     assert "10 transactions; mean micro-batch 500 records, mean transaction 40.0 ms" in text
 
 
-def test_80_columns_hold_both_tables() -> None:
+def test_both_deliveries_are_shown_at_each_size_with_their_ratio() -> None:
+    screen, out = console(200)
+    show_delivery(delivery_report(), screen)
+    text = " ".join(out.getvalue().split())
+    assert (
+        "64 exactly once 9000 10000 12000 5.0 ms 64 at least once 16000 20000 24000 2.5 ms ratio 0.40 0.50 0.75" in text
+    )
+    assert "512 exactly once" in text
+    assert "Records of 300 B per s, by records a commit; 12 rounds, 4 partitions, group protocol consumer" in text
+    assert "load 0.50 before" in text
+
+
+def test_80_columns_hold_every_table() -> None:
     screen, out = console(80)
     show_engine(engine_report(PEER), screen)
     show_pipeline(pipeline_report(), screen)
+    show_delivery(delivery_report(), screen)
     assert "…" not in out.getvalue()
     assert max(map(len, out.getvalue().splitlines())) <= 80
 
@@ -62,3 +83,5 @@ def test_json_holds_the_figures_and_what_follows_from_them() -> None:
     assert (pipeline["bench"], pipeline["speed_ratio"]) == ("pipeline", 0.2)
     assert pipeline["cpu_ratio"] == pytest.approx(4)
     assert [cost["part"] for cost in pipeline["floor"]] == ["consume", "decode", "encode", "produce"]
+    delivery = json.loads(json.dumps(delivery_json(delivery_report())))
+    assert (delivery["bench"], delivery["sizes"][0]["ratio"]["middle"]) == ("delivery", 0.5)
