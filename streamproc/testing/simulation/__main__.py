@@ -86,7 +86,7 @@ def _play(first: int, seeds: int, processes: int, *, until_failed: bool, quiet: 
 
 
 def _begin() -> None:
-    """Prepare a process. Worlds are full of cycles, and small: the collector need not look after every few hundred objects."""
+    """Prepare a process. Worlds are small and full of cycles: the collector need not look every few hundred objects."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the command, which ends us
     gc.freeze()
     gc.set_threshold(100_000)
