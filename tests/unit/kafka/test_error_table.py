@@ -52,7 +52,7 @@ def settings_for(cluster: MockCluster, protocol: str = "consumer") -> Settings:
         kafka=KafkaSettings.model_validate(
             {
                 "bootstrap_servers": cluster.bootstrap_servers,
-                "transaction_timeout_s": 60,
+                "transaction_timeout_s": 50,
                 "group": "g",
                 "group_protocol": protocol,
                 "session_timeout_s": 2,
