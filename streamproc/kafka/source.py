@@ -209,13 +209,17 @@ class KafkaSource:
 
     def close(self) -> None:
         """Leave the group; revokes what is owned, takes nothing more. Commits still asked for are refused."""
+        if self._closed:
+            return
         self._closing = True
         try:
             self._give_back()
-            self._consumer.close()
         finally:
-            self._closed = True
-            self._refuse()
+            try:
+                self._consumer.close()
+            finally:
+                self._closed = True
+                self._refuse()
 
     def _give_back(self) -> None:
         """Leave the group while the client still serves calls.
@@ -223,7 +227,12 @@ class KafkaSource:
         An assignment that is on its way when a client closes is taken back from it in a callback whose answer the
         client may wait for and never give itself. After this there is none.
         """
-        self._consumer.unsubscribe()
+        try:
+            self._consumer.unsubscribe()
+        except KafkaException as raised:
+            if not is_fatal(raised.args[0]):
+                raise
+            return  # beyond repair, it serves nothing; whoever closes knows already
         until = self._clock() + _GIVE_BACK_S
         told = -1
         while (told != self._told or self._owned) and self._clock() < until:
