@@ -214,10 +214,12 @@ class KafkaSource:
         self._closing = True
         try:
             self._give_back()
-            self._consumer.close()
         finally:
-            self._closed = True
-            self._refuse()
+            try:
+                self._consumer.close()
+            finally:
+                self._closed = True
+                self._refuse()
 
     def _give_back(self) -> None:
         """Leave the group while the client still serves calls.
@@ -227,9 +229,10 @@ class KafkaSource:
         """
         try:
             self._consumer.unsubscribe()
-        except KafkaException as error:  # a client that is beyond repair is in no group
-            _log.info("the group is not left", dependency="kafka", detail=describe(error.args[0]))
-            return
+        except KafkaException as raised:
+            if not is_fatal(raised.args[0]):
+                raise
+            return  # beyond repair, it serves nothing; whoever closes knows already
         until = self._clock() + _GIVE_BACK_S
         told = -1
         while (told != self._told or self._owned) and self._clock() < until:

@@ -1,0 +1,43 @@
+"""A program: ``streamproc worker`` as it is, with Kafka as it is, on fakes of everything else."""
+
+import sys
+from contextlib import ExitStack
+
+from streamproc import cli, wiring
+from streamproc.arena import Arena
+from streamproc.kafka.slot import Slot
+from streamproc.settings import Settings
+from streamproc.telemetry.clock import Clock
+from streamproc.telemetry.metrics import Metrics
+from streamproc.testing.codec import JsonEvents, JsonRows
+from streamproc.testing.harness import DictTier
+from streamproc.testing.store import MemoryStore
+from streamproc.worker.runtime import Parts, Runtime
+from streamproc.worker.threads import ThreadHost
+from tests.unit.worker.test_runtime import Decoders, Device
+
+
+def build(settings: Settings, slot: Slot, clock: Clock, metrics: Metrics, stack: ExitStack) -> Runtime:
+    del stack  # nothing here is closed by it
+    arena = Arena(8)
+    source = wiring.SourceOpener(settings)
+    sink = wiring.open_sink(settings, slot, source)
+    parts = Parts(
+        arena,
+        Decoders(arena),
+        Device(arena),
+        source,
+        sink,
+        JsonEvents(),
+        JsonRows(),
+        MemoryStore(),
+        DictTier(),
+        None,
+        str(slot.number),
+    )
+    return Runtime(settings, parts, ThreadHost(), clock, metrics)
+
+
+wiring.build_worker = build
+sys.argv = ["streamproc", "worker"]
+cli.main()
