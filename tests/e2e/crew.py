@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 from tests.e2e.workers import PATIENCE_S, Worker, until
@@ -67,9 +68,13 @@ class Crew:
             assert code is None, f"exit code {code}:\n{worker.tail()}"
 
     def longest_micro_batch_s(self) -> float:
-        """From being taken to being committed, where nothing had to be done again."""
+        """From being taken to being committed, where no rebalance and no abort came in between."""
+        return max(map(longest_undisturbed_s, (*self.there, *self.left)))
+
+    def most_aborts(self) -> int:
+        """Of one micro-batch."""
         lines = [line for worker in (*self.there, *self.left) for line in worker.lines()]
-        return max(float(line["seconds"]) for line in lines if line.get("aborts") == 0)
+        return max(int(line["aborts"]) for line in lines if "aborts" in line)
 
     def close(self) -> None:
         """Leave nothing running."""
@@ -85,3 +90,10 @@ def holds(worker: Worker) -> frozenset[str]:
         return frozenset(json.loads(worker.ask("/status"))["partitions"])
     except OSError:
         return frozenset()
+
+
+def longest_undisturbed_s(worker: Worker) -> float:
+    lines = [(datetime.fromisoformat(line["at"]).timestamp(), line) for line in worker.lines()]
+    disturbed = [at for at, line in lines if line["event"].startswith(("partitions", "transaction aborted"))]
+    spans = [(at - float(line["seconds"]), at) for at, line in lines if "micro_batch" in line]
+    return max((end - begin for begin, end in spans if not any(begin <= at <= end for at in disturbed)), default=0.0)

@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +15,7 @@ from streamproc.kafka.config import consumer_config
 from streamproc.local.kafka import BROKER
 from streamproc.settings import TAKEOVER_EXTRA_S, Settings, takeover_s
 from tests.e2e.corpus import Corpus
-from tests.e2e.crew import Crew
+from tests.e2e.crew import Crew, holds
 from tests.e2e.load import Load
 from tests.e2e.oracle import Oracle
 from tests.e2e.progress import Progress, Wait
@@ -27,6 +26,7 @@ WORKERS = 3
 MICRO_BATCH = 32
 AHEAD = 16
 """Records that wait in each partition: few enough to be in flight all together, so that no other queue counts."""
+MOST_ABORTS = 4
 Change = Literal["join", "stop", "kill"]
 TWENTY: Sequence[tuple[Change, ...]] = (
     ("kill", "join"),
@@ -45,7 +45,6 @@ TWENTY: Sequence[tuple[Change, ...]] = (
 )
 """What happens at the same time, one after the other; at least one worker always stays."""
 SIX: Sequence[tuple[Change, ...]] = (("kill", "join"), ("stop",), ("join",), ("kill",), ("join",))
-SECONDS = attrgetter("seconds")
 CODE: Mapping[Change, int] = {"stop": 0, "kill": -signal.SIGKILL}
 
 
@@ -65,20 +64,24 @@ class Happened:
 
 
 def handover_s(settings: Settings) -> float:
-    """How long a partition stands still at most when its owner lets go of it: both hear of it by a heartbeat."""
+    """How long a partition stands still at most when its owner lets go of it.
+
+    Both hear of it by a heartbeat, and each may have no room just then, so that it does not poll; the old one drains.
+    """
+    flow = settings.flow
     if settings.kafka.group_protocol == "consumer":
         heartbeat_s = int(BROKER["group.consumer.heartbeat.interval.ms"]) / 1000
     else:
         heartbeat_s = consumer_config(settings)["heartbeat.interval.ms"] / 1000
-    return settings.flow.drain_s + settings.flow.linger_s + 2 * heartbeat_s + TAKEOVER_EXTRA_S
+    return flow.drain_s + 2 * (heartbeat_s + flow.pause_after_s + flow.linger_s) + TAKEOVER_EXTRA_S
 
 
 @pytest.fixture
 def own(own: Settings, protocol: Literal["consumer", "classic"]) -> Settings:
     """Six partitions, so that each of three workers has some, and a takeover that a test can wait for."""
     topics = own.topics.model_copy(update={"partitions": 6})
-    kafka = own.kafka.model_copy(update={"transaction_timeout_s": 10.0, "group_protocol": protocol})
-    flow = own.flow.model_copy(update={"drain_s": 5.0})
+    kafka = own.kafka.model_copy(update={"transaction_timeout_s": 8.0, "group_protocol": protocol})
+    flow = own.flow.model_copy(update={"drain_s": 12.0, "pause_after_s": 2.0})
     return own.model_copy(update={"topics": topics, "kafka": kafka, "flow": flow})
 
 
@@ -88,6 +91,7 @@ def crew(own: Settings, variables: dict[str, str], tmp_path: Path) -> Iterator[C
         "STREAMPROC_KAFKA__GROUP_PROTOCOL": own.kafka.group_protocol,
         "STREAMPROC_KAFKA__TRANSACTION_TIMEOUT_S": str(own.kafka.transaction_timeout_s),
         "STREAMPROC_FLOW__DRAIN_S": str(own.flow.drain_s),
+        "STREAMPROC_FLOW__PAUSE_AFTER_S": str(own.flow.pause_after_s),
         "STREAMPROC_FLOW__MICRO_BATCH_RECORDS": str(MICRO_BATCH),
         "STREAMPROC_MODEL__THREADS": "1",  # they share the cores
     }
@@ -96,11 +100,12 @@ def crew(own: Settings, variables: dict[str, str], tmp_path: Path) -> Iterator[C
     crew.close()
 
 
-def change(crew: Crew, changes: tuple[Change, ...], draw: random.Random) -> Happened:
-    """Make them all at once, then see the rebalance of each."""
+def change(crew: Crew, changes: tuple[Change, ...], topic: str, draw: random.Random) -> Happened:
+    """Make them all at once, then see the rebalance of each. Who leaves has as much of the topic as anybody."""
     crew.settle()
     began = time.monotonic()
     stay = draw.sample(crew.there, len(crew.there))
+    stay.sort(key=lambda worker: sum(name.startswith(f"{topic}/") for name in holds(worker)))
     joined: list[Worker] = []
     left: list[tuple[Worker, frozenset[str], Change]] = []
     for one in changes:
@@ -136,7 +141,7 @@ def test_workers_come_and_go_and_every_offset_has_one_outcome_and_no_partition_w
     load = Load(oracle, corpus, AHEAD, ends, progress.committed)
     load.start()
     progress.start()
-    happened = [change(crew, changes, draw) for changes in schedule]
+    happened = [change(crew, changes, own.topics.recordings, draw) for changes in schedule]
     load.stop()
     until(lambda: oracle.positions(own.kafka.group) == ends, PATIENCE_S, lambda: "not all is committed", crew.check)
     progress.stop()
@@ -147,6 +152,8 @@ def test_workers_come_and_go_and_every_offset_has_one_outcome_and_no_partition_w
     print(f"{len(places)} records")  # noqa: T201  # shown with -rP
     assert seen.outcomes(own.topics.recordings) == {place: [("result", "ok")] for place in places}
     assert seen.covered(own.topics.recordings) == Counter(places)
+    # A rebalance spoils a transaction once, or twice with the classic protocol, and then the worker knows who it is.
+    assert crew.most_aborts() <= MOST_ABORTS
     assert_nobody_waited_too_long(own, happened, progress.waits, crew.longest_micro_batch_s())
 
 
@@ -159,15 +166,16 @@ def assert_nobody_waited_too_long(
     micro-batch, so that twice the longest of those is added.
     """
     calm = Happened((), 0, 0)
-    longest: dict[Happened, Wait] = {}
+    longest: dict[Happened, tuple[float, float]] = {}
     for wait in waits:
         meanwhile = [one for one in happened if one.touches(wait)] or [calm]
-        cause = max(meanwhile, key=lambda one: one.allows_s(own))
-        longest[cause] = max(longest.get(cause, wait), wait, key=SECONDS)
-    for cause, wait in longest.items():
+        cause = max(meanwhile, key=lambda one: "kill" in one.changes)
+        allowed_s = max(one.allows_s(own) for one in meanwhile)
+        longest[cause] = max(longest.get(cause, (0.0, allowed_s)), (wait.seconds, allowed_s))
+    for cause, (seconds, allowed_s) in longest.items():
         print(  # noqa: T201  # shown with -rP
-            f"{'+'.join(cause.changes) or 'between':12} {cause.ended - cause.began:5.1f} s, no progress for "
-            f"{wait.seconds:4.1f} s of {cause.allows_s(own):.1f} s in partition {wait.partition}"
+            f"{'+'.join(cause.changes) or 'between':12} {cause.ended - cause.began:5.1f} s, no progress for up to "
+            f"{seconds:4.1f} s of {allowed_s:.1f} s"
         )
     print(f"a micro-batch took up to {work_s:.1f} s")  # noqa: T201  # shown with -rP
-    assert not {cause: wait for cause, wait in longest.items() if wait.seconds > cause.allows_s(own) + 2 * work_s}
+    assert {cause: two for cause, two in longest.items() if two[0] > two[1] + 2 * work_s} == {}
