@@ -14,7 +14,7 @@ from streamproc.errors import (
     UsageError,
 )
 
-GROUPS = {"bench": ("engine", "pipeline")}
+GROUPS = {"bench": ("engine", "pipeline", "delivery")}
 COMMANDS = ("up", "down", "status", "demo", "worker", "publish", "results")
 HEAVY = ("torch", "av", "confluent_kafka", "onnxruntime", "soundfile", "minio", "redis", "numpy")
 
