@@ -87,6 +87,11 @@ class Membership(ABC):
         """Whether the client and the coordinator hear each other."""
         return self._alive and self._frozen_at is None and not self._cluster.down
 
+    @property
+    def given_up(self) -> bool:
+        """Whether the group gave it up and the application has not been told."""
+        return self._lost
+
     def metadata(self) -> GroupMetadata:
         """The identity as of now."""
         return GroupMetadata(self._of.name, self.member_id, self.epoch)

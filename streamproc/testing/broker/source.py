@@ -97,7 +97,7 @@ class BrokerSource:
                 reader.pause(paused=not reader.paused)
 
     def group_metadata(self) -> GroupMetadata:
-        """The member's identity for a transaction, as of the last poll."""
+        """The member's identity for a transaction, as of the last ``poll`` or ``serve``."""
         self._point("metadata")
         return self._metadata
 
@@ -109,7 +109,9 @@ class BrokerSource:
         self._commits.ask(offsets, metadata.departures, at_once=not self._polling)
 
     def serve(self) -> None:
-        """Do what other threads asked of the consumer."""
+        """Do what other threads asked of the consumer, for the polling thread while it waits or is in a callback."""
+        if not self._membership.given_up:
+            self._metadata = self._identity()
         self._commits.serve()
 
     def close(self) -> None:
