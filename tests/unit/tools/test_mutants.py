@@ -58,7 +58,7 @@ def test_a_test_that_fails_kills_and_one_that_passes_does_not(tmp_path: Path) ->
     assert killers.run(TESTS, folder, 1).fate is Fate.ALIVE
     MUTANT.apply(folder)
     verdict = killers.run(TESTS, folder, 1)
-    assert (verdict.fate, verdict.by) == (Fate.DEAD, "test_it")
+    assert (verdict.fate, verdict.by) == (Fate.DEAD, "it: test_it")
 
 
 @pytest.mark.parametrize(
