@@ -86,8 +86,8 @@ def show_delivery(report: DeliveryReport, console: Console) -> None:
     console.print(table)
     console.print(
         f"Records of {report.value_bytes} B per s, by records a commit; {report.rounds} rounds, {report.partitions} "
-        f"partitions, group protocol {report.protocol}. The ratio is of the two turns of a round. A commit: outputs and "
-        "offsets, until they are visible.",
+        f"partitions, group protocol {report.protocol}. The ratio is of the two turns of a round. A commit: outputs "
+        "and offsets, until they are visible.",
         highlight=False,
     )
     console.print(machine_line(report.machine), highlight=False)
