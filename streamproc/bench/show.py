@@ -9,6 +9,7 @@ from rich.table import Table
 
 from streamproc.bench.delivery import DeliveryReport
 from streamproc.bench.engine import EngineReport
+from streamproc.bench.groups import GroupsReport
 from streamproc.bench.machine import Machine
 from streamproc.bench.pipeline import PipelineReport
 from streamproc.bench.spread import Spread
@@ -93,6 +94,22 @@ def show_delivery(report: DeliveryReport, console: Console) -> None:
     console.print(machine_line(report.machine), highlight=False)
 
 
+def show_groups(report: GroupsReport, console: Console) -> None:
+    """Print a groups report; fits 80 columns."""
+    table = Table("protocol", box=box.SIMPLE)
+    for name in ("changes", "sent", "commits", "aborts", "doubled", "lost", "gap"):
+        table.add_column(name, justify="right")
+    for run in report.runs:
+        counts = (run.changes, run.sent, run.transactions, run.aborts, run.doubled, run.lost)
+        table.add_row(run.protocol, *map(str, counts), f"{run.longest_gap_s:.1f} s")
+    console.print(table)
+    console.print(
+        "Changes: members that joined or left. Gap: the longest time that any partition was without a commit.",
+        highlight=False,
+    )
+    console.print(machine_line(report.machine), highlight=False)
+
+
 def machine_line(machine: Machine) -> str:
     """The machine's shape in a sentence."""
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
@@ -122,6 +139,11 @@ def pipeline_json(report: PipelineReport) -> Mapping[str, object]:
 def delivery_json(report: DeliveryReport) -> Mapping[str, object]:
     """The same for programs."""
     return {"bench": "delivery", **asdict(report)}
+
+
+def groups_json(report: GroupsReport) -> Mapping[str, object]:
+    """The same for programs."""
+    return {"bench": "groups", **asdict(report)}
 
 
 def _cells(values: Spread, digits: int) -> Iterator[str]:

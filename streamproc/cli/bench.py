@@ -12,7 +12,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of t
 bench = typer.Typer(
     name="bench",
     help="Measure this machine: the engine against FunASR, the pipeline against the floor of its libraries, "
-    "exactly-once against at-least-once.",
+    "exactly-once against at-least-once, one group protocol against the other.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
@@ -101,3 +101,32 @@ def delivery(
         typer.echo(json.dumps(delivery_json(report)))
     else:
         show_delivery(report, Console())
+
+
+@bench.command()
+def groups(
+    *,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="Runs of each protocol.")] = 1,
+    changes: Annotated[int, typer.Option(min=1, max=50, help="Joins and leaves in a run, 3 s apart.")] = 8,
+    as_json: Json = False,
+) -> None:
+    """Let a member join and leave a group under load, by the classic and the consumer protocol in turn.
+
+    Counts the transactions that were aborted, the records that were lost or done twice, and how long a partition stood
+    still. Starts the servers that do not run and stops what it started.
+
+    Example: `streamproc bench groups --rounds 3`
+    """
+    from rich.console import Console
+
+    from streamproc.bench.groups import run_groups
+    from streamproc.bench.show import groups_json, show_groups
+    from streamproc.operate.progress import LiveProgress
+
+    settings = load_settings()
+    with LiveProgress() as progress:
+        report = run_groups(settings, rounds, changes, progress.server, progress.count)
+    if as_json:
+        typer.echo(json.dumps(groups_json(report)))
+    else:
+        show_groups(report, Console())

@@ -3,6 +3,7 @@
 from streamproc.bench.delivery import DeliveryReport, Side, SizeFigures
 from streamproc.bench.engine import EngineReport, PeerFigures
 from streamproc.bench.floor import Cost
+from streamproc.bench.groups import Churn, GroupsReport
 from streamproc.bench.machine import Machine
 from streamproc.bench.pipeline import Figures, PipelineReport
 from streamproc.bench.spread import Spread
@@ -24,3 +25,8 @@ def delivery_report() -> DeliveryReport:
     exactly_once, at_least_once = Side(Spread(9_000, 10_000, 12_000), 5.0), Side(Spread(16_000, 20_000, 24_000), 2.5)
     sizes = [SizeFigures(size, exactly_once, at_least_once, Spread(0.4, 0.5, 0.75)) for size in (64, 512)]
     return DeliveryReport(MACHINE, "consumer", 12, 4, 300, sizes)
+
+
+def groups_report() -> GroupsReport:
+    runs = [Churn("consumer", 8, 10_800, 540, 0, 0, 0, 1.5), Churn("classic", 8, 10_700, 530, 12, 3, 2, 4.0)]
+    return GroupsReport(MACHINE, runs)

@@ -8,12 +8,14 @@ from streamproc.bench.show import (
     NO_PEER,
     delivery_json,
     engine_json,
+    groups_json,
     pipeline_json,
     show_delivery,
     show_engine,
+    show_groups,
     show_pipeline,
 )
-from tests.unit.bench.made import PEER, delivery_report, engine_report, pipeline_report
+from tests.unit.bench.made import PEER, delivery_report, engine_report, groups_report, pipeline_report
 
 
 def console(width: int) -> tuple[Console, io.StringIO]:
@@ -58,12 +60,17 @@ def test_both_deliveries_are_shown_at_each_size_with_their_ratio() -> None:
     screen, out = console(200)
     show_delivery(delivery_report(), screen)
     text = " ".join(out.getvalue().split())
-    assert (
-        "64 exactly once 9000 10000 12000 5.0 ms 64 at least once 16000 20000 24000 2.5 ms ratio 0.40 0.50 0.75" in text
-    )
-    assert "512 exactly once" in text
+    assert "64 exactly once 9000 10000 12000 5.0 ms 64 at least once 16000 20000 24000 2.5 ms" in text
+    assert "ratio 0.40 0.50 0.75 512 exactly once" in text
     assert "Records of 300 B per s, by records a commit; 12 rounds, 4 partitions, group protocol consumer" in text
     assert "load 0.50 before" in text
+
+
+def test_each_run_of_a_protocol_has_its_line() -> None:
+    screen, out = console(200)
+    show_groups(groups_report(), screen)
+    text = " ".join(out.getvalue().split())
+    assert "consumer 8 10800 540 0 0 0 1.5 s classic 8 10700 530 12 3 2 4.0 s" in text
 
 
 def test_80_columns_hold_every_table() -> None:
@@ -71,6 +78,7 @@ def test_80_columns_hold_every_table() -> None:
     show_engine(engine_report(PEER), screen)
     show_pipeline(pipeline_report(), screen)
     show_delivery(delivery_report(), screen)
+    show_groups(groups_report(), screen)
     assert "…" not in out.getvalue()
     assert max(map(len, out.getvalue().splitlines())) <= 80
 
@@ -85,3 +93,5 @@ def test_json_holds_the_figures_and_what_follows_from_them() -> None:
     assert [cost["part"] for cost in pipeline["floor"]] == ["consume", "decode", "encode", "produce"]
     delivery = json.loads(json.dumps(delivery_json(delivery_report())))
     assert (delivery["bench"], delivery["sizes"][0]["ratio"]["middle"]) == ("delivery", 0.5)
+    groups = json.loads(json.dumps(groups_json(groups_report())))
+    assert (groups["bench"], [run["aborts"] for run in groups["runs"]]) == ("groups", [0, 12])

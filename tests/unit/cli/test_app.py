@@ -14,7 +14,7 @@ from streamproc.errors import (
     UsageError,
 )
 
-GROUPS = {"bench": ("engine", "pipeline", "delivery")}
+GROUPS = {"bench": ("engine", "pipeline", "delivery", "groups")}
 COMMANDS = ("up", "down", "status", "demo", "worker", "publish", "results")
 HEAVY = ("torch", "av", "confluent_kafka", "onnxruntime", "soundfile", "minio", "redis", "numpy")
 
@@ -77,6 +77,8 @@ WRONG = (
     "bench engine --repeats 51",
     "bench pipeline --events 1999",
     "bench pipeline --events 50001",
+    "bench delivery --rounds 0",
+    "bench groups --changes 51",
 )
 
 
