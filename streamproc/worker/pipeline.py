@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from streamproc.arena import Arena
 from streamproc.errors import RecordError
@@ -210,13 +211,14 @@ class Pipeline:
         self._admit.stop()
 
     def revoke(self, partitions: Sequence[TopicPartition]) -> None:
-        """Keep of these partitions what is in micro-batches that are done or on the device; leave out the rest.
+        """Keep of these partitions what is in the first micro-batches that are done or on the device; drop the rest.
 
         Whatever stands behind the first record that is left out goes too: no commit passes a hole.
         """
         self._parking.drop(partitions)
         self._admit.drop(partitions)
-        soon = {batch.ident for batch in self._batches if self._ends_soon(batch)}
+        # One that is done still waits for those before it: they commit in order.
+        soon = {batch.ident for batch in takewhile(self._ends_soon, self._batches)}
         for partition in partitions:
             keeping = True
             for batch, taken in list(self._batches.entries(partition)):
@@ -228,7 +230,8 @@ class Pipeline:
 
     def _ends_soon(self, batch: MicroBatch) -> bool:
         """Whether a micro-batch waits for the device alone: its other partitions' records hold its commit up too."""
-        return all(batch.end(entry.index) is not None or self._infer.on_device(entry) for entry in batch.entries)
+        ends = (batch.end(entry.index) is not None or self._infer.on_device(entry) for entry in batch.entries)
+        return batch is self._commit.committing or all(ends)
 
     def lose(self, partitions: Sequence[TopicPartition]) -> None:
         """Leave out everything of these partitions: somebody else has them."""
@@ -248,4 +251,5 @@ class Pipeline:
 
     def _drop(self, taken: Taken) -> None:
         self._batches.drop(taken)
-        self._credit.give(taken.ident)
+        if not self._fetch.fetching(taken):
+            self._credit.give(taken.ident)

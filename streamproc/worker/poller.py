@@ -160,13 +160,19 @@ class Poller:
     def _run(self) -> None:
         try:
             self._source = self._open_source(self)
-            try:
-                self._poll_until_closed(self._source)
-            finally:
-                self._source.close()
+            self._poll_until_closed(self._source)
         except Exception as error:  # noqa: BLE001  # not swallowed: the loop raises it, on the thread that can end the process
             self.error = error
+        self._leave()
         self._wake.set()
+
+    def _leave(self) -> None:
+        """Close the source. What ended the polling says more than what that broke."""
+        try:
+            if self._source is not None:
+                self._source.close()
+        except Exception as error:  # noqa: BLE001  # same
+            self.error = self.error or error
 
     def _poll_until_closed(self, source: Source) -> None:
         blocked_since: float | None = None

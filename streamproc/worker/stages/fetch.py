@@ -59,7 +59,7 @@ class Fetch:
         self._metrics = metrics
         self._canary = Canary()
         self._suspects: list[tuple[Admitted, StoreError]] = []
-        self._running = 0
+        self._running: set[tuple[int, int]] = set()
         self.inbox: deque[Admitted] = deque()
         self.give: Callable[[Fetched], None]
         self.fail: Callable[[Taken, RecordError], None]
@@ -69,6 +69,10 @@ class Fetch:
         """Whether work waits for the store."""
         return self._canary.health is Health.DOWN
 
+    def fetching(self, taken: Taken) -> bool:
+        """Whether a record's bytes are on their way, wanted or not: until they are here they need their credit."""
+        return taken.ident in self._running
+
     def again(self, admitted: Admitted) -> None:
         """Put a record first in the line: its turn had come already."""
         self.inbox.appendleft(admitted)
@@ -77,7 +81,7 @@ class Fetch:
         """Take what arrived, probe a store that is suspected, start what credits allow."""
         arrived = self._fetches.take()
         for admitted, answer in arrived:
-            self._running -= 1
+            self._running.discard(admitted.taken.ident)
             self._arrived(admitted, answer, now)
         probed = self._probe(now)
         started = self._start() if self._canary.health is Health.UP else False
@@ -87,7 +91,7 @@ class Fetch:
         # No more than the pool runs at once: a revoke can then still drop what waits here.
         most = self._settings.flow.io_threads
         started = False
-        while self.inbox and self._running < most:
+        while self.inbox and len(self._running) < most:
             admitted = self.inbox[0]
             taken = admitted.taken
             if self._batches.wanted(taken):
@@ -95,13 +99,14 @@ class Fetch:
                 if not self._credit.take(taken.ident, reserve(admitted.event, self._settings.flow, limit)):
                     break
                 self._fetches.submit(admitted, partial(fetch_content, self._store, admitted.event, limit))
-                self._running += 1
+                self._running.add(taken.ident)
                 started = True
             self.inbox.popleft()
         return started
 
     def _arrived(self, admitted: Admitted, answer: Content | Exception, now: Instant) -> None:
         if not self._batches.wanted(admitted.taken):
+            self._credit.give(admitted.taken.ident)
             return
         if isinstance(answer, StoreError):
             self._credit.give(admitted.taken.ident)

@@ -378,6 +378,38 @@ def test_a_revoke_keeps_what_is_on_the_device_and_leaves_out_the_rest(worker: Wo
     assert worker.position(0) == 1
 
 
+def test_a_revoke_does_not_wait_for_what_is_done_behind_a_micro_batch_that_is_not(worker: WorkerHarness) -> None:
+    worker.fetches.at_once = False
+    worker.poll(worker.record(put(worker, "a.wav"), 0))
+    worker.settle()
+    worker.poll(worker.record(b"bad", 1))
+    worker.settle()
+    gone = [TopicPartition(IN, 1)]
+    worker.pipeline.revoke(gone)
+    assert worker.pipeline.settled(gone)
+    worker.fetches.at_once = True
+    worker.settle()
+    assert worker.position(0) == 1
+    assert worker.position(1) is None
+
+
+def test_what_is_fetched_for_a_lost_record_is_in_flight_until_it_is_here() -> None:
+    worker = WorkerHarness()
+    worker.assign(0)
+    worker.fetches.at_once = False
+    worker.poll(worker.record(put(worker, "a.wav")))
+    worker.settle()
+    held = worker.pipeline.in_flight["bytes"]
+    assert held > 0
+    worker.ownership.drop([TopicPartition(IN, 0)])
+    worker.pipeline.lose([TopicPartition(IN, 0)])
+    worker.settle()
+    assert worker.pipeline.in_flight["bytes"] == held
+    worker.fetches.at_once = True
+    worker.settle()
+    assert worker.pipeline.in_flight["bytes"] == 0
+
+
 def test_a_record_delivered_twice_in_one_assignment_is_taken_once(worker: WorkerHarness) -> None:
     record = worker.record(put(worker, "a.wav"))
     worker.poll(record)

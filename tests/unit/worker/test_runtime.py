@@ -236,6 +236,18 @@ def test_a_revoke_commits_what_the_device_finishes_in_time(start: Callable[..., 
     until(lambda: worker.sink.position(IN, 0) == 1)
 
 
+def test_what_ended_the_polling_is_raised_and_not_what_closing_broke(start: Callable[..., Running]) -> None:
+    worker = start()
+
+    def close() -> None:
+        raise RuntimeError("closing broke")
+
+    worker.source.close = close  # type: ignore[method-assign]  # one that fails
+    worker.source.error = FatalError("polling ended")
+    until(lambda: bool(worker.ended))
+    assert str(worker.ended[0]) == "polling ended"
+
+
 def test_a_stop_spends_its_drain_budget_once(start: Callable[..., Running]) -> None:
     worker = start(FlowSettings(drain_s=2))
     worker.device.held = True
