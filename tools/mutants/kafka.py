@@ -57,7 +57,25 @@ SINK = (
         "streamproc/kafka/errors.py",
         "kind = FencedError if decide(error) is Decision.FENCED else FatalError",
         "kind = FatalError",
-        _SINK_TESTS,
+        NamedTests(("tests/unit/kafka/test_error_table.py::test_an_abort_that_fails_is_fatal",)),
+    ),
+    Mutant(
+        "unknown error tried again",
+        "an error that nobody has thought about is produced again and again",
+        "streamproc/kafka/errors.py",
+        "_TABLE.get(error.code(), Decision.FATAL)",
+        "_TABLE.get(error.code(), Decision.ABORT)",
+        NamedTests(("tests/unit/kafka/test_error_table.py::test_an_error_that_nobody_knows_says_so",)),
+    ),
+    Mutant(
+        "fatal consumer taken for trouble",
+        "a worker that its group refuses sits idle for ever",
+        "streamproc/kafka/errors.py",
+        "return error.fatal() or error.code() == KafkaError._FATAL",
+        "return error.fatal()",
+        NamedTests(
+            ("tests/unit/kafka/test_error_table.py::test_a_refused_member_is_fatal_and_no_trouble_that_passes",)
+        ),
     ),
 )
 

@@ -278,6 +278,13 @@ def test_errors_of_the_source(protocol: str, api: Api) -> None:
     assert in_parallel(run, codes) == expected(api, codes)
 
 
+def test_a_refused_member_is_fatal_and_no_trouble_that_passes() -> None:
+    with cluster_with_topics() as cluster:
+        cluster.answer(CONSUMER[0].key, 30)
+        with source_on(cluster, "consumer") as source:
+            assert end_of(lambda: poll_until(source, lambda: source.trouble is not None)) is FATAL
+
+
 @pytest.mark.parametrize("protocol", ["consumer", "classic"])
 def test_errors_of_offsets_at_least_once(protocol: str) -> None:
     def commit_after(code: int) -> End:
