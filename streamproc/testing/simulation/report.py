@@ -22,16 +22,16 @@ class Run:
     tally: Tally
 
 
-def write_report(path: Path, run: Run, floor: int) -> None:
+def write_report(path: Path, run: Run) -> None:
     """Write the page, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".tmp")
-    draft.write_text("\n".join(_lines(run, floor)) + "\n")
+    draft.write_text("\n".join(_lines(run)) + "\n")
     draft.replace(path)
 
 
-def _lines(run: Run, floor: int) -> Iterator[str]:
-    found = run.tally.as_json(floor)
+def _lines(run: Run) -> Iterator[str]:
+    found = run.tally.as_json(0)
     rate = run.tally.seeds / run.seconds
     yield from (
         "# The simulator's report",

@@ -78,14 +78,15 @@ def test_the_command_plays_one_seed_with_its_history() -> None:
 
 
 def test_the_command_fails_below_its_floor_and_says_where() -> None:
-    answer = CliRunner().invoke(command.app, ["--seeds", "2", "--processes", "1"])
+    answer = CliRunner().invoke(command.app, ["--seeds", "2", "--processes", "1", "--floor", "1"])
     assert answer.exit_code == 1
-    assert "not reached 1 times: crash at" in answer.output
+    assert "was reached less often than --floor asks" in answer.output
+    assert "every guarantee held" in answer.output
 
 
 def test_the_report_says_what_was_played_and_how_often_what_struck(tmp_path: Path) -> None:
     total = tally(simulate(seed) for seed in range(3))
-    write_report(tmp_path / "reports" / "s.md", Run(0, 1, 1.5, total), floor=1)
+    write_report(tmp_path / "reports" / "s.md", Run(0, 1, 1.5, total))
     text = (tmp_path / "reports" / "s.md").read_text()
     assert "Seeds 0 to 2" in text
     assert "| seeds that broke a guarantee | 0 |" in text
@@ -98,3 +99,13 @@ def test_what_the_page_shows_works() -> None:
     assert len(blocks) > 1
     for block in blocks:
         exec(block, {})  # noqa: S102  # our own page
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_played(tmp_path: Path) -> None:
+    answer = CliRunner().invoke(command.app, ["--seeds", "1", "--report", str(tmp_path)])
+    assert answer.exit_code == 2
+    assert "no report can be written" in answer.output
+
+
+def test_what_one_seed_cannot_do_is_refused() -> None:
+    assert CliRunner().invoke(command.app, ["--seed", "1", "--json"]).exit_code == 2
