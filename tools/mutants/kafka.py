@@ -5,8 +5,14 @@ from tools.mutants.mutant import Mutant, NamedTests, Simulator
 _SINK = "streamproc/kafka/sink.py"
 _SOURCE = "streamproc/kafka/source.py"
 _OUTBOX = "streamproc/kafka/outbox.py"
+_SEEDS = Simulator(2000)
 _SINK_TESTS = NamedTests(("tests/unit/kafka/test_sink_errors.py",))
-_SOURCE_TESTS = NamedTests(("tests/unit/kafka/test_source_errors.py",))
+
+
+def _source(test: str) -> NamedTests:
+    """One test alone: a source that is broken can spoil those after it."""
+    return NamedTests((f"tests/unit/kafka/test_source_errors.py::{test}",))
+
 
 SINK = (
     Mutant(
@@ -86,7 +92,7 @@ SOURCE = (
         _SOURCE,
         "            self._assignments.revoked(ours)\n",
         "            del ours\n",
-        _SOURCE_TESTS,
+        _source("test_a_close_tells_what_goes"),
     ),
     Mutant(
         "loss not told",
@@ -94,7 +100,7 @@ SOURCE = (
         _SOURCE,
         "            self._assignments.lost(ours)\n",
         "            del ours\n",
-        _SOURCE_TESTS,
+        _source("test_a_loss_is_told_and_is_no_revoke"),
     ),
     Mutant(
         "membership of the moment",
@@ -102,7 +108,7 @@ SOURCE = (
         _SOURCE,
         "_Request(tuple(offsets), membership.departures, Future())",
         "_Request(tuple(offsets), self._departures, Future())",
-        _SOURCE_TESTS,
+        _source("test_a_commit_begun_before_partitions_went_away_is_refused"),
     ),
     Mutant(
         "departures not looked at",
@@ -110,7 +116,7 @@ SOURCE = (
         _SOURCE,
         "        if request.departures != self._departures:\n",
         "        if request.departures > self._departures:\n",
-        _SOURCE_TESTS,
+        _source("test_a_commit_begun_before_partitions_went_away_is_refused"),
     ),
     Mutant(
         "plain: offset one too high",
@@ -118,7 +124,7 @@ SOURCE = (
         "streamproc/kafka/positions.py",
         "o.partition, o.offset, o.metadata)",
         "o.partition, o.offset + 1, o.metadata)",
-        _SOURCE_TESTS,
+        _source("test_the_next_member_starts_at_the_offset_that_was_committed"),
     ),
     Mutant(
         "plain: offset one too low",
@@ -126,7 +132,7 @@ SOURCE = (
         "streamproc/kafka/positions.py",
         "o.partition, o.offset, o.metadata)",
         "o.partition, o.offset - 1, o.metadata)",
-        _SOURCE_TESTS,
+        _source("test_the_next_member_starts_at_the_offset_that_was_committed"),
     ),
     Mutant(
         "start for ever",
@@ -134,7 +140,7 @@ SOURCE = (
         "streamproc/kafka/starts.py",
         "stop=stop_after_delay(budget_s)",
         "stop=stop_after_delay(1000 * budget_s)",
-        _SOURCE_TESTS,
+        _source("test_committed_offsets_that_stay_away_are_fatal_after_the_budget"),
     ),
     Mutant(
         "drop on unreadable headers",
@@ -143,7 +149,7 @@ SOURCE = (
         "            return to_record(message, origin) if origin in self._owned else None\n",
         "            record = to_record(message, origin)\n"
         "            return record if origin in self._owned and not record.headers else None\n",
-        _SOURCE_TESTS,
+        _source("test_header_names_that_are_not_utf8_do_not_stop_the_partition"),
     ),
     Mutant(
         "refused commit swallowed",
@@ -151,7 +157,7 @@ SOURCE = (
         _SOURCE,
         '            request.answer.set_exception(KafkaException(KafkaError(CLOSED, "the source was closed")))\n',
         "            request.answer.set_result(None)\n",
-        _SOURCE_TESTS,
+        _source("test_a_commit_that_a_closed_source_cannot_make_is_refused"),
     ),
 )
 
@@ -162,7 +168,7 @@ FAKE = (
         "streamproc/testing/broker/group_offsets.py",
         "            if found is None or not transaction.committed:\n",
         "            if found is None:\n",
-        Simulator(400),
+        _SEEDS,
     ),
     Mutant(
         "fake: open transaction not waited for",
@@ -170,7 +176,7 @@ FAKE = (
         "streamproc/testing/broker/group_offsets.py",
         "            if partition in self._pending:\n                raise RefusedError",
         "            if partition in self._pending and not partitions:\n                raise RefusedError",
-        Simulator(400),
+        _SEEDS,
     ),
     Mutant(
         "fake: zombie not fenced",
@@ -178,7 +184,7 @@ FAKE = (
         "streamproc/testing/broker/transactions.py",
         "        if found is None or found.epoch != epoch:\n",
         "        if found is None:\n",
-        Simulator(400),
+        _SEEDS,
     ),
     Mutant(
         "fake: departures not looked at",
@@ -186,7 +192,7 @@ FAKE = (
         "streamproc/testing/broker/asked_commits.py",
         "        if request.departures != self.departures:\n",
         "        if request.departures > self.departures:\n",
-        Simulator(400),
+        _SEEDS,
     ),
     Mutant(
         "fake: unknown fate taken for an abort",
@@ -194,7 +200,7 @@ FAKE = (
         "streamproc/testing/broker/sink.py",
         '        return FatalError(f"a commit of unknown fate',
         '        return AbortedError(f"a commit of unknown fate',
-        Simulator(400),
+        _SEEDS,
     ),
     Mutant(
         "fake: delivery error swallowed",
@@ -202,6 +208,6 @@ FAKE = (
         "streamproc/testing/broker/sink.py",
         "                if self.broker.act() >= end:\n                    raise\n",
         "                if self.broker.act() >= end:\n                    return\n",
-        Simulator(400),
+        _SEEDS,
     ),
 )

@@ -19,7 +19,7 @@ from tools.mutants.verdict import Fate, Verdict
 
 _FOUND = 1
 """Exit code of the simulator and of pytest when something does not hold; anything above is their own failure."""
-_LONGEST_S = 1800
+_LONGEST_S = 900
 _LONGEST_TEST_S = 60
 """A test that hangs is a test that failed: some mutants try for ever."""
 _TAIL = 400

@@ -3,6 +3,7 @@
 from tools.mutants.mutant import Mutant, NamedTests, Simulator
 
 _SEEDS = Simulator(1000)
+_PIPELINE_TESTS = NamedTests(("tests/unit/worker/test_pipeline.py",))
 _RUNTIME_TESTS = NamedTests(("tests/unit/worker/test_runtime.py",))
 _ADMISSION_TESTS = NamedTests(("tests/unit/worker/test_admission.py",))
 _PARKING_TESTS = NamedTests(("tests/unit/worker/core/test_parking_model.py",))
@@ -59,9 +60,20 @@ REBALANCE = (
         "hole in a revoke",
         "a revoke keeps what is on the device behind a record that it drops",
         _PIPELINE,
+        "takewhile(self._ends_soon, self._batches)}\n"
+        "        for partition in partitions:\n"
+        "            keeping = True\n"
+        "            for batch, taken in list(self._batches.entries(partition)):\n"
+        "                if batch is self._commit.committing:\n"
+        "                    continue\n"
         "                keeping = keeping and batch.ident in soon\n",
+        "filter(self._ends_soon, self._batches)}\n"
+        "        for partition in partitions:\n"
+        "            for batch, taken in list(self._batches.entries(partition)):\n"
+        "                if batch is self._commit.committing:\n"
+        "                    continue\n"
         "                keeping = batch.ident in soon\n",
-        _SEEDS,
+        _PIPELINE_TESTS,
     ),
     Mutant(
         "waiting lane records kept",

@@ -410,6 +410,23 @@ def test_what_is_fetched_for_a_lost_record_is_in_flight_until_it_is_here() -> No
     assert worker.pipeline.in_flight["bytes"] == 0
 
 
+def test_a_revoke_leaves_out_what_is_on_the_device_behind_a_record_that_is_left_out(worker: WorkerHarness) -> None:
+    worker.device.held, worker.fetches.at_once = True, False
+    worker.poll(worker.record(put(worker, "a.wav"), 0))
+    worker.poll(worker.record(put(worker, "b.wav"), 0))
+    worker.settle()
+    worker.fetches.run(1)  # the later one's
+    worker.settle()
+    assert worker.device.waiting == 1
+    gone = [TopicPartition(IN, 0)]
+    worker.pipeline.revoke(gone)
+    assert worker.pipeline.settled(gone)
+    worker.device.held, worker.fetches.at_once = False, True
+    worker.settle()
+    assert worker.sink.transactions == []
+    assert worker.pipeline.idle
+
+
 def test_a_record_delivered_twice_in_one_assignment_is_taken_once(worker: WorkerHarness) -> None:
     record = worker.record(put(worker, "a.wav"))
     worker.poll(record)

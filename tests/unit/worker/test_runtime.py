@@ -8,7 +8,7 @@ import pytest
 from streamproc.arena import Arena
 from streamproc.errors import DependencyDownError, FatalError
 from streamproc.records.decoding import DecoderEvent
-from streamproc.records.record import Record, TopicPartition
+from streamproc.records.record import CommitOffset, OutputRecord, Record, TopicPartition
 from streamproc.settings import FlowSettings, KafkaSettings, Settings
 from streamproc.telemetry.clock import SystemClock
 from streamproc.telemetry.metrics import Metrics
@@ -287,6 +287,32 @@ def test_a_fatal_sink_ends_the_worker_without_waiting_for_the_drain(start: Calla
     worker.feed("a")
     until(lambda: bool(worker.ended))
     assert str(worker.ended[0]) == "commit of unknown fate"
+
+
+class HeldSink(MemorySink):
+    """Its commits wait until they are let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.released = threading.Event(), threading.Event()
+
+    def commit(self, outputs: Sequence[OutputRecord], offsets: Sequence[CommitOffset], group_metadata: object) -> None:
+        self.begun.set()
+        assert self.released.wait(10)
+        super().commit(outputs, offsets, group_metadata)
+
+
+def test_a_partition_is_not_given_back_while_a_commit_over_it_runs(start: Callable[..., Running]) -> None:
+    sink = HeldSink()
+    worker = start(None, sink)
+    worker.feed("a")
+    assert sink.begun.wait(10)
+    worker.source.take_away(TopicPartition(IN, 0))
+    time.sleep(0.4)
+    assert f"{IN}/0" in worker.runtime.status()["partitions"]  # type: ignore[operator]  # it is a list
+    sink.released.set()
+    until(lambda: worker.runtime.status()["partitions"] == [f"{IN}/1"])
+    assert sink.position(IN, 0) == 1
 
 
 def in_flight(worker: Running) -> object:
