@@ -61,9 +61,12 @@ class SimulatedStore:
         self._hurt = hurt
         self._place = place
         self._sings = True
+        self.under_way = 0
+        """Gets that have begun and not ended."""
 
     def get(self, bucket: str, key: str, version_id: str | None, most: int) -> StoredObject:
         """Fetch an object. Raises StoreError."""
+        self.under_way += 1
         try:
             self._visit(Point.FETCH)
             self._fail(key)
@@ -71,6 +74,8 @@ class SimulatedStore:
         except StoreError:
             self._hurt[key] += self._sings
             raise
+        finally:
+            self.under_way -= 1
 
     def put(self, bucket: str, key: str, body: bytes, content_type: str, /) -> object:
         """Store an object. Raises StoreError."""

@@ -101,6 +101,9 @@ class WorkerProcess(Process):
         self.arena = Arena(shared.settings.flow.micro_batches * 2 + 2)
         self.decoders = SimulatedDecoders(self.arena, shared.hurt_bodies, self)
         self.device = SimulatedDevice(self.arena, self)
+        self.store = SimulatedStore(shared.store, shared.failures, shared.hurt, self)
+        self.holds_nothing_since: float | None = None
+        """Since when credit is held of no record and no fetch, as the checks have seen it (virtual s)."""
         self.source: BrokerSource | None = None
         self._host = FiberHost(shared.fibers, self)
         self.runtime = Runtime(shared.settings, self._parts(), self._host, shared.clock, _METRICS)
@@ -175,7 +178,7 @@ class WorkerProcess(Process):
             sink=self._sink(),
             codec=SimulatedEvents(shared.registry, self, shared.clock.monotonic),
             rows=JsonRows(),
-            store=SimulatedStore(shared.store, shared.failures, shared.hurt, self),
+            store=self.store,
             near=DictTier(),
             shared=None if shared.tier is None else SimulatedTier(shared.tier, self),
             slot=str(self.slot),
