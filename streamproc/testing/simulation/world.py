@@ -265,7 +265,7 @@ class World:
         process.freeze()
         self._frozen.append(process)
         if twin:
-            del self._running[process.slot]
+            self._running.pop(process.slot, None)  # it may be the slot's second zombie
             self._later(RESTART_S, partial(self._restart, process.slot))
         self._later(seconds, partial(self._thaw, process))
 
