@@ -7,16 +7,8 @@ import pytest
 
 from streamproc.errors import AbortedError, FatalError, FencedError
 from streamproc.records.record import CommitOffset, OutputRecord, TopicPartition
-from tests.contract.worlds import (
-    PARTITIONS,
-    SESSION_S,
-    Owner,
-    World,
-    everything_read,
-    poll_for,
-    poll_until,
-    worlds,
-)
+from tests.contract.worlds import PARTITIONS, SESSION_S, World, everything_read, poll_for, poll_until, worlds
+from tests.owner import Owner
 
 SHORT_POLL_S = SESSION_S + 2
 SHORT_TRANSACTION_S = 5.0

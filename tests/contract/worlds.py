@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, Protocol, Self
 
 import confluent_kafka
@@ -21,6 +21,7 @@ from streamproc.testing.broker.source import BrokerSource
 from streamproc.testing.broker.transactions import CHECK_S
 from streamproc.testing.clock import ManualClock
 from streamproc.worker.ports import Sink
+from tests.owner import Owner
 
 PARTITIONS = 2
 SESSION_S = 6.0
@@ -30,29 +31,6 @@ PATIENCE_S = 90.0
 
 AnySource = BrokerSource | KafkaSource
 GroupProtocol = Literal["consumer", "classic"]
-
-
-class Owner:
-    """Remembers what the source told, as the worker would."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, list[TopicPartition]]] = []
-        self.starts: dict[TopicPartition, CommitOffset] = {}
-        self.on_revoke: Callable[[], None] = lambda: None
-
-    def assigned(self, starts: Mapping[TopicPartition, CommitOffset]) -> None:
-        self.told.append(("assigned", sorted(starts)))
-        self.starts.update(starts)
-
-    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
-        self.on_revoke()
-        self.told.append(("revoked", sorted(partitions)))
-
-    def lost(self, partitions: Sequence[TopicPartition]) -> None:
-        self.told.append(("lost", sorted(partitions)))
-
-    def kinds(self) -> list[str]:
-        return [kind for kind, partitions in self.told if partitions]
 
 
 class Open(Protocol):

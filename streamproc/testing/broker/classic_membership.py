@@ -82,6 +82,9 @@ class ClassicMembership(Membership):
     def _learn(self, now: float) -> None:
         if not self.talks:
             return
+        if self._joining and self.member_id not in self._group.members():
+            self._lose()  # it was taken out while its round went on: the join is answered by a refusal
+            return
         try:
             # A member that was taken out meanwhile learns so here, whether it was about to join again or not.
             again = (self.epoch > 0 and self._group.heartbeat(self.member_id)) or self._join_again

@@ -29,17 +29,19 @@ class Tally:
 
     def add(self, found: Found) -> None:
         """Count one seed."""
-        self.seeds += 1
-        self.transactions += found.transactions
-        self.exits += found.exits
-        self.killed += found.killed
-        self.virtual_s += found.virtual_s
-        self.longest_fresh_s = max(self.longest_fresh_s, found.fresh_s)
-        self.struck.update(found.struck)
-        if found.violation is not None:
-            self.failed += 1
-            if len(self.failures) < _KEPT:
-                self.failures.append((found.seed, found.violation))
+        failures = [] if found.violation is None else [(found.seed, found.violation)]
+        one = Tally(
+            seeds=1,
+            transactions=found.transactions,
+            exits=found.exits,
+            killed=found.killed,
+            virtual_s=found.virtual_s,
+            longest_fresh_s=found.fresh_s,
+            failed=len(failures),
+            failures=failures,
+            struck=Counter(found.struck),
+        )
+        self.join(one)
 
     def join(self, other: "Tally") -> None:
         """Add what other seeds showed."""

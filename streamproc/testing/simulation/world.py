@@ -264,8 +264,8 @@ class World:
         """Stop a process for a while; with ``twin`` its supervisor takes it for dead and starts another."""
         process.freeze()
         self._frozen.append(process)
-        if twin:
-            self._running.pop(process.slot, None)  # it may be the slot's second zombie
+        if twin and self._running.get(process.slot) is process:  # else its slot has another already
+            del self._running[process.slot]
             self._later(RESTART_S, partial(self._restart, process.slot))
         self._later(seconds, partial(self._thaw, process))
 

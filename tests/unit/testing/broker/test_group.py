@@ -107,6 +107,17 @@ def test_a_short_freeze_goes_unnoticed(world: World) -> None:
     assert world.owns(source) == [0, 1]
 
 
+def test_a_member_that_is_evicted_while_it_joins_comes_back(world: World) -> None:
+    gone = world.source()
+    world.poll(gone)
+    gone.die()
+    source = world.source()  # a classic round waits for the one that is gone
+    world.poll(source, seconds=1)
+    world.broker.evict(source.member_id)
+    world.poll(source, seconds=MAX_POLL_S + SESSION_S)
+    assert world.owns(source) == [0, 1]
+
+
 def test_an_evicted_member_learns_it_and_comes_back(world: World) -> None:
     source = world.source()
     world.poll(source)

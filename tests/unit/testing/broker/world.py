@@ -1,6 +1,6 @@
 """One broker in memory with everything around it, and time that passes when somebody waits."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Literal
 
 from streamproc.records.record import CommitOffset, OutputRecord, Record, TopicPartition
@@ -8,6 +8,7 @@ from streamproc.testing.broker.broker import MemoryBroker
 from streamproc.testing.broker.sink import BrokerSink
 from streamproc.testing.broker.source import BrokerSource
 from streamproc.testing.clock import ManualClock
+from tests.owner import Owner
 
 GROUP = "group"
 SESSION_S = 6.0
@@ -17,29 +18,6 @@ TRANSACTION_S = 10.0
 
 def nowhere(_name: str) -> None:
     """A point at which nothing comes in between."""
-
-
-class Owner:
-    """Remembers what the source told, and can be made to take its time."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, list[TopicPartition]]] = []
-        self.starts: dict[TopicPartition, CommitOffset] = {}
-        self.on_revoke: Callable[[], None] = lambda: None
-
-    def assigned(self, starts: Mapping[TopicPartition, CommitOffset]) -> None:
-        self.told.append(("assigned", list(starts)))
-        self.starts.update(starts)
-
-    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
-        self.on_revoke()
-        self.told.append(("revoked", list(partitions)))
-
-    def lost(self, partitions: Sequence[TopicPartition]) -> None:
-        self.told.append(("lost", list(partitions)))
-
-    def kinds(self) -> list[str]:
-        return [kind for kind, partitions in self.told if partitions]
 
 
 class World:
