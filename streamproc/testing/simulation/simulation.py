@@ -5,11 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from streamproc.settings import takeover_s
+from streamproc.testing.simulation.bounds import check_bounds
+from streamproc.testing.simulation.ends import check_end, quiet
+from streamproc.testing.simulation.exits import check_process
 from streamproc.testing.simulation.fault import FaultKind, Point
-from streamproc.testing.simulation.invariants import Observer, Violation, check_bounds, check_end, check_process, quiet
+from streamproc.testing.simulation.observer import Observer
 from streamproc.testing.simulation.plan import make_plan
 from streamproc.testing.simulation.recordings import Kind, announce
 from streamproc.testing.simulation.strikes import strike
+from streamproc.testing.simulation.violation import Violation
 from streamproc.testing.simulation.world import World
 
 _SLICE_S = 0.5

@@ -1,0 +1,129 @@
+"""Every commit, checked as it happens."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from streamproc.records.outcome import OutcomeKind
+from streamproc.records.record import TopicPartition
+from streamproc.testing.broker.values import Commit
+from streamproc.testing.simulation.bounds import check_bounds
+from streamproc.testing.simulation.ends import all_ends
+from streamproc.testing.simulation.reading import End, Origin, Reader, Try, row_of
+from streamproc.testing.simulation.recordings import Kind
+from streamproc.testing.simulation.violation import Violation
+from streamproc.testing.simulation.world import World
+
+
+class Observer:
+    """Looks at every commit as it happens, when the broker knows who owns what."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._reader = Reader(world.settings.topics)
+        self._once = world.plan.delivery == "exactly_once"
+        self._topics = topics = world.settings.topics
+        self._delays_s = dict(zip(topics.lanes, world.settings.retry.delays_s, strict=True))
+        self.transactions = 0
+        self.violation: Violation | None = None
+        """The first that was seen. Not raised here: this runs inside the worker's own call."""
+
+    def __call__(self, committed: Commit) -> None:
+        """Check one transaction, or one plain commit of offsets."""
+        if not committed.member_id:
+            return  # by hand, by the operator, or without offsets, by upstream
+        self.transactions += 1
+        try:
+            self._check(committed)
+            check_bounds(self._world)
+        except Violation as found:
+            self.violation = self.violation or found
+
+    def _check(self, committed: Commit) -> None:
+        world = self._world
+        world.tell(
+            f"{committed.member_id} commits {[f'{o.topic}/{o.partition} to {o.offset}' for o in committed.offsets]}"
+        )
+        taken: list[Try] = []
+        for moved in committed.offsets:
+            place = TopicPartition(moved.topic, moved.partition)
+            if moved.owner_when_sent != committed.member_id:
+                raise Violation(
+                    "G4", f"{committed.member_id} commits {place} up to {moved.offset}: it is {moved.owner_when_sent}'s"
+                )
+            before = moved.before or 0
+            if moved.offset < before:
+                raise Violation("G4", f"{place} goes back from {before} to {moved.offset}")
+            taken += self._tries(place, before, moved.offset)
+            self._waited(place, before, moved.offset)
+        found = self._reader.ends(committed.outputs) if self._once else all_ends(world)
+        ends = {(end.origin, end.attempts): end for end in found}
+        gone = {Origin(*lost) for lost in world.lost}
+        taken = [one for one in taken if one.origin not in gone or (one.origin, one.attempts) in ends]
+        tried = Counter((one.origin, one.attempts) for one in taken)
+        if self._once:
+            self._same(tried, Counter((end.origin, end.attempts) for end in found), committed)
+            self._ledger(committed, taken, ends)
+            self._segments(committed)
+        elif missing := tried.keys() - ends.keys():
+            raise Violation("G1", f"offsets are committed before the outcomes of {sorted(map(str, missing))}")
+
+    def _tries(self, place: TopicPartition, before: int, after: int) -> list[Try]:
+        """What there is to be read in a stretch of a partition, and was, whatever retention has deleted since."""
+        if place.topic == self._topics.recordings:
+            sent, number = self._world.sent, place.partition
+            offsets = (offset for offset in range(before, after) if (number, offset) in sent)
+            return [Try(place, offset, Origin(number, offset), 1) for offset in offsets]
+        records = self._world.broker.read(*place)
+        return [self._reader.again(record) for record in records if before <= record.offset < after]
+
+    def _waited(self, place: TopicPartition, first: int, following: int) -> None:
+        now_ms, delay_ms = self._world.clock.wall_ms(), round(1000 * self._delays_s.get(place.topic, 0))
+        for record in self._world.broker.read(*place) if delay_ms else ():
+            if first <= record.offset < following and now_ms < record.timestamp_ms + delay_ms:
+                left_ms = record.timestamp_ms + delay_ms - now_ms
+                raise Violation("lanes", f"{place} offset {record.offset} was tried {left_ms} ms before it was due")
+
+    def _same(self, tried: Counter[tuple[Origin, int]], ended: Counter[tuple[Origin, int]], committed: Commit) -> None:
+        if missing := tried - ended:
+            raise Violation("G1", f"offsets up to {committed.offsets} are committed without outcomes of {missing}")
+        if more := ended - tried:
+            raise Violation("G2", f"outcomes are committed without the offsets of {more}, or twice")
+
+    def _ledger(self, committed: Commit, taken: Sequence[Try], ends: Mapping[tuple[Origin, int], End]) -> None:
+        rows = [row_of(output) for output in committed.outputs if output.topic == self._topics.ledger]
+        by_partition: defaultdict[TopicPartition, list[Try]] = defaultdict(list)
+        for one in taken:
+            by_partition[one.place].append(one)
+        found = {TopicPartition(row["input_topic"], row["input_partition"]): row for row in rows}
+        if found.keys() != by_partition.keys() or len(rows) != len(found):
+            raise Violation("G2", f"the ledger has rows of {list(found)}, committed were {list(by_partition)}")
+        for place, tries in by_partition.items():
+            lines = [(one.offset, ends[one.origin, one.attempts]) for one in tries]
+            text = "".join(f"{offset}:{end.kind}:{end.result_id}\n" for offset, end in lines)
+            counts = Counter(end.kind for _, end in lines)
+            expected = (
+                lines[0][0],
+                lines[-1][0],
+                counts[OutcomeKind.RESULT],
+                counts[OutcomeKind.RETRY],
+                counts[OutcomeKind.DEAD_LETTER],
+                hashlib.sha256(text.encode()).hexdigest(),
+            )
+            row = found[place]
+            names = ("first_offset", "last_offset", "results", "retries", "dead_letters", "digest")
+            if tuple(row[name] for name in names) != expected:
+                raise Violation("G2", f"the ledger's row of {place} is {row}, and it should say {expected}")
+
+    def _segments(self, committed: Commit) -> None:
+        results = [row_of(output) for output in committed.outputs if output.topic == self._topics.results]
+        asked = {
+            row["result_id"]: row["segment_count"]
+            for row in results
+            if self._world.sent[row["input_partition"], row["input_offset"]].kind is Kind.SEGMENTS
+        }
+        found = Counter(
+            row_of(output)["result_id"] for output in committed.outputs if output.topic == self._topics.segments
+        )
+        if found != Counter(asked):
+            raise Violation("G2", f"segments were asked for of {asked}, written were {found}")
