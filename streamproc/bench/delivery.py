@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from statistics import median
 
 from streamproc.bench.machine import Machine, look
+from streamproc.bench.pipeline import PARTITIONS as WORKER_PARTITIONS
+from streamproc.bench.pipeline import PREFIX
 from streamproc.bench.relay import Relay, Turn
 from streamproc.bench.scratch import PARTITIONS, VALUE_BYTES, fill, scratch
 from streamproc.bench.spread import Spread, ratios, spread
+from streamproc.bench.workers import WorkersFigures, measure_workers
 from streamproc.local import stack as servers
+from streamproc.local.apart import apart
 from streamproc.local.signals import interrupted_by_sigterm, shielded
 from streamproc.local.toolbox import Report
 from streamproc.settings import Settings
+from streamproc.wiring import prepare
 
 SIZES = {64: 64, 512: 24, 2048: 8}
 """Records of a micro-batch, and how many of it make a turn: so many that a turn outlasts what disturbs it."""
@@ -53,13 +58,16 @@ class DeliveryReport:
     partitions: int
     value_bytes: int
     sizes: Sequence[SizeFigures]
+    workers: WorkersFigures
 
 
-def run_delivery(settings: Settings, rounds: int, report: Report, told: Told) -> DeliveryReport:
+def run_delivery(
+    settings: Settings, rounds: int, events: int, worker_rounds: int, report: Report, told: Told
+) -> DeliveryReport:
     """Measure; what was started is stopped, whatever happens. Raises StreamprocError, KafkaException."""
     machine = look(PACKAGES)
     with interrupted_by_sigterm(), ExitStack() as stack:
-        up = servers.up(settings, report, _nothing)
+        up = servers.up(apart(settings, PREFIX, WORKER_PARTITIONS), report, prepare)
         stack.callback(shielded, lambda: servers.down(settings, report, only=up.started))
         own = stack.enter_context(scratch(up.settings))
         most = max(size * micro_batches for size, micro_batches in SIZES.items())
@@ -67,11 +75,8 @@ def run_delivery(settings: Settings, rounds: int, report: Report, told: Told) ->
         fill(own, round(SPARE * most * (rounds + 1)))
         told("input", "records", 1, 1)
         sizes = [_measure(own, size, micro_batches, rounds, told) for size, micro_batches in SIZES.items()]
-    return DeliveryReport(machine, own.kafka.group_protocol, rounds, PARTITIONS, VALUE_BYTES, sizes)
-
-
-def _nothing(_settings: Settings) -> None:
-    """The run makes its own topics."""
+        workers = measure_workers(up.settings, events, worker_rounds, told)
+    return DeliveryReport(machine, own.kafka.group_protocol, rounds, PARTITIONS, VALUE_BYTES, sizes, workers)
 
 
 def _measure(settings: Settings, size: int, micro_batches: int, rounds: int, told: Told) -> SizeFigures:

@@ -106,7 +106,7 @@ def run_pipeline(settings: Settings, events: int, report: Report, told: Told) ->
         worker = WorkerProcess(up.settings, settings.local.state_dir / "bench-worker.log")
         stack.callback(shielded, worker.stop)
         worker.start()
-        figures, parts = _measure(up.settings, worker, events, told)
+        figures, parts = measure(up.settings, worker, events, told)
         worker.stop()
         told("floor", "the libraries alone", 0, 1)
         floor = measure_floor(up.settings, parts, _a_result(up.settings))
@@ -114,7 +114,11 @@ def run_pipeline(settings: Settings, events: int, report: Report, told: Told) ->
     return PipelineReport(machine, figures, floor)
 
 
-def _measure(settings: Settings, worker: WorkerProcess, events: int, told: Told) -> tuple[Figures, Sequence[Part]]:
+def measure(settings: Settings, worker: WorkerProcess, events: int, told: Told) -> tuple[Figures, Sequence[Part]]:
+    """Let a worker that was started warm up, then do so many events; where those came to lie.
+
+    Raises WorkerEndedError, UntrueRunError.
+    """
     clips, run = store_clips(settings), f"bench-{uuid.uuid4().hex[:8]}"
     records = make_records(settings, clips, run, WARM_UP + events)
     with open_outputs(settings, [settings.topics.ledger], None) as ledger:

@@ -13,6 +13,7 @@ from streamproc.bench.groups import GroupsReport
 from streamproc.bench.machine import Machine
 from streamproc.bench.pipeline import PipelineReport
 from streamproc.bench.spread import Spread
+from streamproc.bench.workers import WorkersFigures
 
 NO_PEER = "FunASR is not installed, so there is no peer: it is a dependency of development (requirements/dev.lock)."
 REPEATED = (
@@ -88,10 +89,27 @@ def show_delivery(report: DeliveryReport, console: Console) -> None:
     console.print(
         f"Records of {report.value_bytes} B per s, by records a commit; {report.rounds} rounds, {report.partitions} "
         f"partitions, group protocol {report.protocol}. The ratio is of the two turns of a round. A commit: outputs "
-        "and offsets, until they are visible.",
+        "and offsets, until they are visible. The loop waits for each.",
         highlight=False,
     )
+    _show_workers(report.workers, console)
     console.print(machine_line(report.machine), highlight=False)
+
+
+def _show_workers(workers: WorkersFigures, console: Console) -> None:
+    table = Table("whole worker", box=box.SIMPLE)
+    for name in ("events per s", "records a commit", "mean commit"):
+        table.add_column(name, justify="right")
+    for name, runs in (("exactly once", workers.exactly_once), ("at least once", workers.at_least_once)):
+        for run in runs:
+            table.add_row(
+                name, f"{run.events_per_s:.0f}", f"{run.mean_micro_batch:.0f}", f"{run.mean_transaction_ms:.1f} ms"
+            )
+    table.add_row("ratio: min, median, max", " ".join(_cells(workers.ratio, 2)), "", "")
+    console.print(table)
+    console.print(
+        f"{workers.events} events each, all from memory, {len(workers.exactly_once)} rounds.", highlight=False
+    )
 
 
 def show_groups(report: GroupsReport, console: Console) -> None:
@@ -138,7 +156,7 @@ def pipeline_json(report: PipelineReport) -> Mapping[str, object]:
 
 def delivery_json(report: DeliveryReport) -> Mapping[str, object]:
     """The same for programs."""
-    return {"bench": "delivery", **asdict(report)}
+    return {"bench": "delivery", **asdict(report), "workers_ratio": asdict(report.workers.ratio)}
 
 
 def groups_json(report: GroupsReport) -> Mapping[str, object]:

@@ -79,12 +79,15 @@ def pipeline(
 def delivery(
     *,
     rounds: Annotated[int, typer.Option(min=1, max=50, help="Rounds of each size, after one that warms up.")] = 12,
+    worker_rounds: Annotated[int, typer.Option(min=1, max=10, help="Workers of each delivery.")] = 3,
+    events: Annotated[int, typer.Option(min=2_000, max=50_000, help="Events of each worker, after a warm-up.")] = 5_000,
     as_json: Json = False,
 ) -> None:
-    """Relay records through the worker's source and both of its sinks, in turn: what exactly-once costs.
+    """Measure what exactly-once costs: in a bare loop of the worker's source and sinks, then in whole workers.
 
-    Starts the servers that do not run and stops what it started. Uses topics and groups of its own, and deletes the
-    topics. Setting kafka.group_protocol chooses how the group is joined.
+    The loop waits for each commit before it takes more, so every round trip is in its rate; a worker goes on meanwhile.
+    Starts the servers that do not run and stops what it started. Uses topics and groups of its own. Setting
+    kafka.group_protocol chooses how the group is joined.
 
     Example: `streamproc bench delivery --rounds 5`
     """
@@ -96,7 +99,7 @@ def delivery(
 
     settings = load_settings()
     with LiveProgress() as progress:
-        report = run_delivery(settings, rounds, progress.server, progress.count)
+        report = run_delivery(settings, rounds, events, worker_rounds, progress.server, progress.count)
     if as_json:
         typer.echo(json.dumps(delivery_json(report)))
     else:

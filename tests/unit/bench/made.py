@@ -7,6 +7,7 @@ from streamproc.bench.groups import Churn, GroupsReport
 from streamproc.bench.machine import Machine
 from streamproc.bench.pipeline import Figures, PipelineReport
 from streamproc.bench.spread import Spread
+from streamproc.bench.workers import WorkersFigures
 
 MACHINE = Machine("Some CPU", 2, 0.5, "3.11.9", {"streamproc": "0.1.0"}, "abc1234-dirty")
 PEER = PeerFigures(Spread(80, 100, 120), Spread(1.5, 2.0, 2.5), 3e-7)
@@ -24,7 +25,11 @@ def pipeline_report() -> PipelineReport:
 def delivery_report() -> DeliveryReport:
     exactly_once, at_least_once = Side(Spread(9_000, 10_000, 12_000), 5.0), Side(Spread(16_000, 20_000, 24_000), 2.5)
     sizes = [SizeFigures(size, exactly_once, at_least_once, Spread(0.4, 0.5, 0.75)) for size in (64, 512)]
-    return DeliveryReport(MACHINE, "consumer", 12, 4, 300, sizes)
+    rounds = [(1000.0, 1000.0), (900.0, 1200.0)]
+    once, least = (
+        [Figures(5000, 5.0, rate, 0.6, 10, 500.0, 40.0) for rate in side] for side in zip(*rounds, strict=True)
+    )
+    return DeliveryReport(MACHINE, "consumer", 12, 4, 300, sizes, WorkersFigures(5000, once, least))
 
 
 def groups_report() -> GroupsReport:
