@@ -6,17 +6,28 @@ A setting is named as in the TOML file. What is merely unwise is not refused; th
 from dataclasses import dataclass
 from operator import attrgetter
 
+START_EXTRA_S = 15.0
+"""Past the transaction timeout, to learn where partitions start: the broker looks for timed-out transactions every
+10 s."""
+LEAST_MICRO_BATCH_S = 0.25
+"""Of the device's time. A commit takes about 30 ms (docs/benchmarks.md), and they come one after the other: cut shorter
+than this, down to single records, micro-batches would spend more than a tenth of the time on committing."""
+_COMMIT_S = "kafka.transaction_timeout_s"
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What ``low`` hold together is at most ``share`` of what ``high`` holds, or below it."""
+    """What ``low`` hold together is at most ``share`` of what ``high`` holds."""
 
     low: tuple[str, ...]
     high: str
     otherwise: str
     """What would happen, and to which guarantee."""
     share: float = 1.0
-    below: bool = False
+    plus_s: float = 0.0
+    """Seconds that come on top of ``low``."""
+    each: str | None = None
+    """A setting that counts what ``plus_s`` is for; None means once."""
     where: tuple[str, str] | None = None
     """A setting and its value: under any other this link is not needed."""
 
@@ -26,32 +37,59 @@ class Link:
             return None
         low, high = self.values(settings)
         # Rounded, so that 20 % of 35.3 is 7.06 and not a hair less.
-        spare = round(self.share * high - low, 9)
-        if spare > 0 or (spare == 0 and not self.below):
+        if round(self.share * high - low, 9) >= 0:
             return None
-        names, most, least = " + ".join(self.low), _plain(self.share * high), _plain(low / self.share)
-        if self.below:
-            said, cure = "is not below", f"lower {names} below {most}, or raise {self.high} above {least}"
-        else:
-            said, cure = "is over", f"lower {names} to {most} or less, or raise {self.high} to {least} or more"
-        return f"{names}={_plain(low)} {said} {self.bound}={_plain(high)}: {self.otherwise}; {cure}"
+        names = " + ".join(self.low)
+        lower = f"lower {names} to {_plain(most)} or less, or " if (most := self._most(settings)) > 0 else ""
+        over = f"={_plain(low)} is" if self.sum == self.low[0] else f" make {_plain(low)},"
+        said = f"{self.sum}{over} over {self.bound}={_plain(high)}: {self.otherwise}"
+        return f"{said}; {lower}raise {self.high} to {_plain(low / self.share)} or more{self._meant(settings)}"
 
     def values(self, settings: object) -> tuple[float, float]:
-        """What the low end holds, together, and the high end."""
-        return sum(float(attrgetter(name)(settings)) for name in self.low), float(attrgetter(self.high)(settings))
+        """What the low end holds, all together, and the high end."""
+        low = sum(float(attrgetter(name)(settings)) for name in self.low)
+        return low + self._plus(settings), float(attrgetter(self.high)(settings))
+
+    @property
+    def sum(self) -> str:
+        """The low end, in words."""
+        plus = f"{_plain(self.plus_s)} s" + (f" for each of {self.each}" if self.each else "")
+        return " + ".join([*self.low, *([plus] if self.plus_s else [])])
 
     @property
     def bound(self) -> str:
         """The high end, in words."""
         return self.high if self.share == 1 else f"{100 * self.share:g} % of {self.high}"
 
+    def _plus(self, settings: object) -> float:
+        return self.plus_s * (float(attrgetter(self.each)(settings)) if self.each else 1)
+
+    def _most(self, settings: object) -> float:
+        """What the settings of the low end may hold."""
+        return self.share * float(attrgetter(self.high)(settings)) - self._plus(settings)
+
+    def _meant(self, settings: object) -> str:
+        """What a setting means that is named after what this delivery does not have."""
+        if _COMMIT_S in self.low and attrgetter("kafka.delivery")(settings) == "at_least_once":
+            return f" (with at_least_once {_COMMIT_S} is the longest time that writing the rows of a commit may take)"
+        return ""
+
 
 CHAIN = (
     Link(
-        ("kafka.transaction_timeout_s",),
+        (_COMMIT_S,),
         "flow.drain_s",
-        "a stop or a revoke could end before its commit does, and no micro-batch could be cut to fit into it",
-        below=True,
+        "a stop or a revoke could end before its commit does, and the time that a drain has beside it would be too "
+        "short for micro-batches of more than single records",
+        plus_s=LEAST_MICRO_BATCH_S,
+        each="flow.micro_batches",
+    ),
+    Link(
+        (_COMMIT_S, "flow.drain_s"),
+        "kafka.max_poll_interval_s",
+        "a member that asks where its partitions start, and only then hears of others that it has to give back, could "
+        "lose them all (G7)",
+        plus_s=START_EXTRA_S,
     ),
     Link(
         ("flow.drain_s",),

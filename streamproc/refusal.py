@@ -1,8 +1,9 @@
 """Settings that cannot be read: what is said of them. Never a value, which may be a secret."""
 
 import json
+import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from pydantic_settings import BaseSettings, TomlConfigSettingsSource
 from streamproc.errors import UsageError
 
 PREFIX = "STREAMPROC_"
+Place = tuple[int | str, ...]
+"""Where a setting stands: section, name, and perhaps the place in its list."""
 
 
 def _listed(value: object) -> object:
@@ -24,7 +27,7 @@ def _listed(value: object) -> object:
     except ValueError:
         found = None
     if not isinstance(found, list):
-        raise ValueError('as a variable this is a JSON list, as in [10, 300] or ["a", "b"]')  # noqa: TRY004  # pydantic's way
+        raise ValueError('this is a list, as in [10, 300] or ["a", "b"]; a variable holds a JSON list')  # noqa: TRY004  # pydantic's way
     return found
 
 
@@ -72,7 +75,28 @@ def impossible(lines: Iterable[str]) -> UsageError:
     return UsageError("the settings are impossible:\n" + "\n".join(f"  {line}" for line in lines))
 
 
-def describe(error: ErrorDetails, tree: type[BaseModel]) -> Iterator[str]:
+def unreadable(errors: Iterable[ErrorDetails], tree: type[BaseSettings], file: Path | None) -> UsageError:
+    """The error that names each wrong setting, and where it is written: in a variable, or in this TOML file."""
+    tables = {} if file is None else toml_source(tree, file).toml_data
+    variables = {variable.upper() for variable in os.environ}
+
+    def written(place: Place) -> str:
+        variable = f"{PREFIX}{'__'.join(map(str, place[:2]))}".upper()
+        return variable if variable in variables or not _holds(tables, place[:2]) else f"in {file}"
+
+    return impossible(line for error in errors for line in describe(error, tree, written))
+
+
+def _holds(tables: object, place: Place) -> bool:
+    """Whether a file has something there."""
+    for name in place:
+        if not isinstance(tables, dict) or name not in tables:
+            return False
+        tables = tables[name]
+    return True
+
+
+def describe(error: ErrorDetails, tree: type[BaseModel], written: Callable[[Place], str]) -> Iterator[str]:
     """What is wrong with a setting, or, a line each, with how several go together."""
     place = error["loc"]
     match error["type"]:
@@ -85,11 +109,11 @@ def describe(error: ErrorDetails, tree: type[BaseModel]) -> Iterator[str]:
     if not place:
         yield from said.splitlines()
         return
-    variable = "__".join(map(str, place[:2])).upper()
-    yield f"{'.'.join(map(str, place))} ({PREFIX}{variable}): {said}"
+    path = "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in place)[1:]
+    yield f"{path} ({written(place)}): {said}"
 
 
-def _unknown(place: tuple[int | str, ...], tree: type[BaseModel]) -> str:
+def _unknown(place: Place, tree: type[BaseModel]) -> str:
     """What is said of a name that its section does not have, with the one that was meant perhaps."""
     section, name = map(str, place[:2])
     kind = tree.model_fields[section].annotation

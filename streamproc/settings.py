@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from streamproc.chain import broken_links
 from streamproc.errors import UsageError
-from streamproc.refusal import Listed, check_sections, describe, impossible, toml_source
+from streamproc.refusal import Listed, check_sections, toml_source, unreadable
 
 LOCAL_ENV = "local.env"
 """The file in ``local.state_dir`` that leads to the servers of ``streamproc up``."""
@@ -25,6 +25,8 @@ Delay = Annotated[float, Field(gt=0, le=86_400)]
 """A lane keeps its records for days, not for ever: one that is due after them would be lost (G1)."""
 TAKEOVER_EXTRA_S = 5.0
 """For the assignment itself, and the broker that looks for overdue transactions only now and then."""
+HEARTBEATS = 4
+"""In a session at least: the classic client is told so, a broker is expected to ask for no fewer."""
 
 
 class Section(BaseModel):
@@ -49,6 +51,7 @@ class KafkaSettings(Section):
     sasl_password: SecretStr | None = None
     ssl_ca_location: Path | None = None
     transaction_timeout_s: Positive = 30
+    """The longest time for one commit. With ``at_least_once``, which has no transactions, for writing its rows."""
     max_poll_interval_s: Positive = 300
     session_timeout_s: Positive = 6
     """Used by the classic protocol; with ``consumer`` it is the broker's setting and this is what we expect of it."""
@@ -240,8 +243,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put the TOML file last, below what a deployment sets by environment."""
-        file = os.environ.get("STREAMPROC_CONFIG")
-        toml = (toml_source(settings_cls, Path(file)),) if file else ()
+        file = _toml_file()
+        toml = (toml_source(settings_cls, file),) if file else ()
         return init_settings, env_settings, dotenv_settings, file_secret_settings, *toml
 
     @model_validator(mode="after")
@@ -264,9 +267,12 @@ def load_settings(**overrides: object) -> Settings:
     check_sections(os.environ, Settings)
     try:
         users = Settings(**overrides)  # type: ignore[arg-type]  # the sections validate themselves
-        return Settings(_env_file=users.local.state_dir / LOCAL_ENV, **overrides)  # type: ignore[arg-type,call-arg]  # pydantic-settings' own argument
     except ValidationError as error:
-        raise impossible(line for wrong in error.errors() for line in describe(wrong, Settings)) from None
+        raise unreadable(error.errors(), Settings, _toml_file()) from None
+    try:
+        return Settings(_env_file=users.local.state_dir / LOCAL_ENV, **overrides)  # type: ignore[arg-type,call-arg]  # pydantic-settings' own argument
+    except ValidationError as error:  # the TOML file was right by itself: this comes from the other file
+        raise unreadable(error.errors(), Settings, None) from None
     except OSError as error:  # the TOML file has its own errors: this is the other file
         raise UsageError(
             f"{LOCAL_ENV} of local.state_dir cannot be looked at: {error.strerror}. "
@@ -274,12 +280,34 @@ def load_settings(**overrides: object) -> Settings:
         ) from None
 
 
+def _toml_file() -> Path | None:
+    """The file that the user named."""
+    file = os.environ.get("STREAMPROC_CONFIG")
+    return Path(file) if file else None
+
+
 def takeover_s(settings: Settings) -> float:
     """Seconds after which another worker has taken over from one that died: G7's bound.
 
     The group notices within the session timeout. What the dead one had in a transaction is decided when that times out,
-    or at once when a worker comes back under its slot.
+    or at once when a worker comes back under its slot. With the ``consumer`` protocol the session is the broker's: this
+    holds when ``kafka.session_timeout_s`` says what the broker has.
     """
     kafka = settings.kafka
     undecided_s = kafka.transaction_timeout_s if kafka.delivery == "exactly_once" else 0.0
     return kafka.session_timeout_s + undecided_s + TAKEOVER_EXTRA_S
+
+
+def handover_s(settings: Settings) -> float:
+    """Seconds after which another worker has gone on with a partition that its owner lets go of.
+
+    Both hear of it by a heartbeat, and each may have no room just then, so that it does not poll; the old one drains.
+    """
+    flow = settings.flow
+    unheard_s = heartbeat_s(settings) + flow.pause_after_s + flow.linger_s
+    return flow.drain_s + 2 * unheard_s + TAKEOVER_EXTRA_S
+
+
+def heartbeat_s(settings: Settings) -> float:
+    """The longest time between two heartbeats of a member (s)."""
+    return settings.kafka.session_timeout_s / HEARTBEATS

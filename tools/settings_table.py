@@ -22,12 +22,17 @@ def chain() -> str:
 
 
 def _link(link: Link) -> str:
-    low = " + ".join(f"`{name}`" for name in link.low)
-    bound = link.bound.replace(link.high, f"`{link.high}`")
+    low, bound = _code(link, link.sum), _code(link, link.bound)
     only = " (with `{}` = `{}`)".format(*link.where) if link.where else ""
     low_now, high_now = link.values(Settings.model_construct())
-    sign = "<" if link.below else "≤"
-    return f"| {low} {sign} {bound}{only} | {low_now:.12g} {sign} {link.share * high_now:.12g} | {link.otherwise} |"
+    return f"| {low} ≤ {bound}{only} | {low_now:.12g} ≤ {link.share * high_now:.12g} | {link.otherwise} |"
+
+
+def _code(link: Link, words: str) -> str:
+    """The words, with settings in the type of code."""
+    for name in (*link.low, link.high, link.each):
+        words = words.replace(name, f"`{name}`") if name else words
+    return words
 
 
 def table() -> str:

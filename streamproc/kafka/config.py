@@ -8,7 +8,7 @@ from confluent_kafka import KafkaException
 
 from streamproc.errors import UsageError
 from streamproc.records.topics import MAX_FORWARDED_BYTES
-from streamproc.settings import Settings
+from streamproc.settings import Settings, heartbeat_s
 
 T = TypeVar("T")
 _RECONNECT_MAX_MS = 2_000
@@ -83,7 +83,7 @@ def consumer_config(settings: Settings) -> ClientConfig:
         config |= {
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": _ms(kafka.session_timeout_s),
-            "heartbeat.interval.ms": _ms(kafka.session_timeout_s / 4),
+            "heartbeat.interval.ms": _ms(heartbeat_s(settings)),
         }
     return config
 

@@ -12,6 +12,7 @@ import confluent_kafka
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
+from streamproc.chain import START_EXTRA_S
 from streamproc.errors import FatalError
 from streamproc.kafka.config import build, consumer_config
 from streamproc.kafka.errors import (
@@ -32,8 +33,6 @@ from streamproc.records.record import CommitOffset, Record, TopicPartition
 from streamproc.settings import Settings
 
 _log = structlog.stdlib.get_logger(__name__)
-_START_EXTRA_S = 15.0
-"""Past the transaction timeout: the broker looks for timed-out transactions every 10 s."""
 _PROBE_S = 0.5
 _GIVE_BACK_S = 10.0
 """While no broker answers, nothing comes back."""
@@ -78,7 +77,7 @@ class KafkaSource:
     ) -> None:
         self._assignments = assignments
         self._clock = clock
-        self._start_budget_s = settings.kafka.transaction_timeout_s + _START_EXTRA_S
+        self._start_budget_s = settings.kafka.transaction_timeout_s + START_EXTRA_S
         self._owned: set[TopicPartition] = set()
         self._at_end: set[TopicPartition] = set()
         self._wanted_paused: frozenset[TopicPartition] = frozenset()

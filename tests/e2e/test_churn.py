@@ -11,9 +11,7 @@ from typing import Literal
 
 import pytest
 
-from streamproc.kafka.config import consumer_config
-from streamproc.local.kafka import BROKER
-from streamproc.settings import TAKEOVER_EXTRA_S, Settings, takeover_s
+from streamproc.settings import Settings, handover_s, takeover_s
 from tests.e2e.corpus import Corpus
 from tests.e2e.crew import Crew, holds
 from tests.e2e.load import Load
@@ -61,19 +59,6 @@ class Happened:
 
     def allows_s(self, settings: Settings) -> float:
         return takeover_s(settings) if "kill" in self.changes else handover_s(settings)
-
-
-def handover_s(settings: Settings) -> float:
-    """How long a partition stands still at most when its owner lets go of it.
-
-    Both hear of it by a heartbeat, and each may have no room just then, so that it does not poll; the old one drains.
-    """
-    flow = settings.flow
-    if settings.kafka.group_protocol == "consumer":
-        heartbeat_s = int(BROKER["group.consumer.heartbeat.interval.ms"]) / 1000
-    else:
-        heartbeat_s = consumer_config(settings)["heartbeat.interval.ms"] / 1000
-    return flow.drain_s + 2 * (heartbeat_s + flow.pause_after_s + flow.linger_s) + TAKEOVER_EXTRA_S
 
 
 @pytest.fixture

@@ -1,25 +1,50 @@
 """Each link of the chain, broken alone."""
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
 
-from streamproc.chain import CHAIN, Link, broken_links
+from streamproc.chain import CHAIN, LEAST_MICRO_BATCH_S, Link, broken_links
 from streamproc.errors import UsageError
+from streamproc.kafka.config import consumer_config
+from streamproc.local.kafka import BROKER
 from streamproc.records.topics import topic_specs
-from streamproc.settings import KafkaSettings, Settings, TopicSettings, load_settings, takeover_s
+from streamproc.settings import (
+    HEARTBEATS,
+    FlowSettings,
+    KafkaSettings,
+    Settings,
+    TopicSettings,
+    handover_s,
+    heartbeat_s,
+    load_settings,
+    takeover_s,
+)
+from streamproc.worker.stages.weigh import share
 
 Tree = Mapping[str, Mapping[str, object]]
 
 BROKEN: list[tuple[str, Tree, str, str, Tree, Tree]] = [
     (
         "kafka.transaction_timeout_s < flow.drain_s",
-        {"kafka": {"transaction_timeout_s": 60}},
-        "kafka.transaction_timeout_s=60 is not below flow.drain_s=60",
-        "lower kafka.transaction_timeout_s below 60, or raise flow.drain_s above 60",
-        {"kafka": {"transaction_timeout_s": 59.9}},
-        {"kafka": {"transaction_timeout_s": 60, "max_poll_interval_s": 301}, "flow": {"drain_s": 60.1}},
+        {"flow": {"drain_s": 30.001}},
+        "kafka.transaction_timeout_s + 0.25 s for each of flow.micro_batches make 31, over flow.drain_s=30.001",
+        "lower kafka.transaction_timeout_s to 29.001 or less, or raise flow.drain_s to 31 or more",
+        {"flow": {"drain_s": 30.001}, "kafka": {"transaction_timeout_s": 29.001}},
+        {"flow": {"drain_s": 31}},
+    ),
+    (
+        "kafka.transaction_timeout_s + flow.drain_s < kafka.max_poll_interval_s",
+        {"kafka": {"max_poll_interval_s": 20, "transaction_timeout_s": 2}, "flow": {"drain_s": 4}},
+        "kafka.transaction_timeout_s + flow.drain_s + 15 s make 21, over kafka.max_poll_interval_s=20",
+        (
+            "lower kafka.transaction_timeout_s + flow.drain_s to 5 or less, "
+            "or raise kafka.max_poll_interval_s to 21 or more"
+        ),
+        {"kafka": {"max_poll_interval_s": 20, "transaction_timeout_s": 1.5}, "flow": {"drain_s": 3.5}},
+        {"kafka": {"max_poll_interval_s": 21, "transaction_timeout_s": 2}, "flow": {"drain_s": 4}},
     ),
     (
         "flow.drain_s < kafka.max_poll_interval_s",
@@ -32,7 +57,7 @@ BROKEN: list[tuple[str, Tree, str, str, Tree, Tree]] = [
     (
         "flow.pause_after_s + flow.linger_s < kafka.max_poll_interval_s",
         {"flow": {"pause_after_s": 239.99}},
-        "flow.pause_after_s + flow.linger_s=240.04 is over 80 % of kafka.max_poll_interval_s=300",
+        "flow.pause_after_s + flow.linger_s make 240.04, over 80 % of kafka.max_poll_interval_s=300",
         "lower flow.pause_after_s + flow.linger_s to 240 or less, or raise kafka.max_poll_interval_s to 300.05 or more",
         {"flow": {"pause_after_s": 239.95}},
         {"flow": {"pause_after_s": 239.99}, "kafka": {"max_poll_interval_s": 300.05}},
@@ -96,7 +121,7 @@ def test_all_that_is_broken_is_said_at_once() -> None:
             topics={"results": "one", "segments": "one"},
             kafka={"sasl_username": "me"},
         )
-    assert [line.split("=")[0].split(":")[0] for line in str(caught.value).splitlines()[1:]] == [
+    assert [re.split("=| make|:", line)[0] for line in str(caught.value).splitlines()[1:]] == [
         "  flow.drain_s",
         "  flow.pause_after_s + flow.linger_s",
         "  topics",
@@ -117,7 +142,51 @@ def test_a_delay_is_over_before_its_lane_forgets() -> None:
     assert timedelta(seconds=longest_s) < min(kept)
 
 
+def test_a_cure_that_is_none_is_not_offered() -> None:
+    with pytest.raises(UsageError) as caught:
+        load_settings(kafka={"max_poll_interval_s": 14, "transaction_timeout_s": 1}, flow={"drain_s": 2.8})
+    (line,) = str(caught.value).splitlines()[1:]
+    assert "lower" not in line
+    assert line.endswith("; raise kafka.max_poll_interval_s to 18.8 or more")
+
+
+@pytest.mark.parametrize(("delivery", "named"), [("at_least_once", True), ("exactly_once", False)])
+def test_settings_without_transactions_are_refused_in_other_words(delivery: str, *, named: bool) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_settings(kafka={"delivery": delivery}, flow={"drain_s": 30})
+    said = str(caught.value)
+    meant = "(with at_least_once kafka.transaction_timeout_s is the longest time that writing the rows of a commit"
+    assert (meant in said) == named
+    assert "transaction" not in said.replace("kafka.transaction_timeout_s", "")
+
+
+@pytest.mark.parametrize("records", [{}, {"micro_batches": 16}])
+def test_what_a_micro_batch_may_take_at_least_is_what_it_gets(records: dict[str, int]) -> None:
+    flow = FlowSettings(drain_s=30 + LEAST_MICRO_BATCH_S * FlowSettings(**records).micro_batches, **records)
+    assert share(load_settings(flow=flow)).seconds == pytest.approx(LEAST_MICRO_BATCH_S)
+
+
 def test_a_takeover_lasts_as_long_as_the_group_and_the_transaction_of_a_dead_worker() -> None:
     kafka = KafkaSettings(session_timeout_s=45, transaction_timeout_s=50)
     assert takeover_s(Settings(kafka=kafka)) == 100
     assert takeover_s(Settings(kafka=kafka.model_copy(update={"delivery": "at_least_once"}))) == 50
+
+
+@pytest.mark.parametrize("protocol", ["consumer", "classic"])
+def test_a_handover_lasts_as_long_as_the_drain_and_two_members_who_do_not_hear_of_it_yet(protocol: str) -> None:
+    settings = load_settings(
+        kafka={"session_timeout_s": 8, "group_protocol": protocol}, flow={"drain_s": 40, "pause_after_s": 3}
+    )
+    assert handover_s(settings) == pytest.approx(40 + 2 * (2 + 3 + 0.05) + 5)
+
+
+def test_the_classic_client_sends_as_many_heartbeats_as_a_handover_counts_on() -> None:
+    settings = load_settings(kafka={"group_protocol": "classic"})
+    assert consumer_config(settings)["heartbeat.interval.ms"] == 1000 * heartbeat_s(settings)
+
+
+def test_the_local_broker_asks_for_as_many_heartbeats_as_a_handover_counts_on() -> None:
+    heartbeat, session = (
+        int(BROKER[f"group.consumer.{name}.ms"]) for name in ("heartbeat.interval", "session.timeout")
+    )
+    assert HEARTBEATS * heartbeat <= session

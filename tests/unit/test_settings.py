@@ -137,3 +137,47 @@ def test_the_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("STREAMPROC_PORT_9464_TCP_ADDR", "10.0.0.1")
     monkeypatch.setenv("OTHER_FLOWW__X", "1")
     load_settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[flow]\ndrian_s = 3", "flow.drian_s (in {}): unknown setting; did you mean flow.drain_s?"),
+        ("[flow]\ndrain_s = -3", "flow.drain_s (in {}): Input should be greater than 0"),
+        ("flow = 3", "flow (in {}): Input should be a valid dictionary"),
+        ('[storage]\nallowed_buckets = "canary"', "storage.allowed_buckets (in {}): this is a list, as in [10, 300]"),
+        ("[retry]\ndelays_s = [10, 0]", "retry.delays_s[1] (in {}): Input should be greater than 0"),
+        ("[flow]\ndrain_s = 30", "kafka.transaction_timeout_s + 0.25 s for each of flow.micro_batches make 31, over"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_told_with_the_file_and_the_place_in_it(toml: Path, text: str, told: str) -> None:
+    toml.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        load_settings()
+    (line,) = str(caught.value).splitlines()[1:]
+    assert line.startswith("  " + told.format(toml))
+    assert "STREAMPROC_" not in line
+    assert "canary" not in line
+
+
+def test_a_variable_that_outranks_the_file_is_told_and_not_the_file(
+    toml: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toml.write_text("[flow]\ndrain_s = 60\nlinger_s = 0")
+    monkeypatch.setenv("streamproc_flow__drain_s", "soon")
+    with pytest.raises(UsageError) as caught:
+        load_settings()
+    assert sorted(line.split(": ")[0] for line in str(caught.value).splitlines()[1:]) == [
+        "  flow.drain_s (STREAMPROC_FLOW__DRAIN_S)",
+        f"  flow.linger_s (in {toml})",
+    ]
+
+
+def test_what_is_wrong_in_the_local_servers_file_is_told_with_its_variable(
+    toml: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toml.write_text("[registry]\ntimeout_s = 5")
+    (tmp_path / "local.env").write_text("STREAMPROC_REGISTRY__TIMEOUT_S=0\n")
+    monkeypatch.setenv("STREAMPROC_LOCAL__STATE_DIR", str(tmp_path))
+    with pytest.raises(UsageError, match=r"registry\.timeout_s \(STREAMPROC_REGISTRY__TIMEOUT_S\): Input"):
+        load_settings()

@@ -9,7 +9,7 @@ from streamproc.errors import ExitCode
 from streamproc.kafka.config import transactional_config
 from streamproc.operate.dead_letter import ADVICE
 from streamproc.records.recording import RecordingEvent
-from streamproc.settings import Settings, load_settings, takeover_s
+from streamproc.settings import Settings, handover_s, load_settings, takeover_s
 from tools import settings_table
 
 ROOT = Path(__file__).parents[3]
@@ -81,9 +81,11 @@ def test_the_table_of_the_chain_is_the_chain() -> None:
     assert between("configuration.md", "chain").splitlines() == settings_table.chain().splitlines()
 
 
-def test_the_page_says_how_long_a_takeover_lasts() -> None:
-    page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+@pytest.mark.parametrize("name", ["configuration.md", "guarantees.md"])
+def test_the_pages_say_how_long_takeovers_and_handovers_last(name: str) -> None:
+    page = " ".join((ROOT / "docs" / name).read_text("utf-8").split())
     assert f"{takeover_s(Settings()):g} s by default" in page
+    assert f"{handover_s(Settings()):g} s" in page
 
 
 def test_the_table_of_dead_letters_is_what_the_command_says() -> None:

@@ -9,8 +9,8 @@ import pytest
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from streamproc.chain import START_EXTRA_S
 from streamproc.errors import FatalError
-from streamproc.kafka import source as module
 from streamproc.kafka import starts
 from streamproc.kafka.messages import UNREADABLE_HEADERS
 from streamproc.kafka.source import KafkaSource
@@ -171,7 +171,7 @@ def test_a_refusal_is_fatal_at_once(cluster: MockCluster, source: KafkaSource) -
 
 
 def test_the_budget_for_a_start_exceeds_a_transaction(cluster: MockCluster, source: KafkaSource) -> None:
-    assert source._start_budget_s == settings_for(cluster).kafka.transaction_timeout_s + module._START_EXTRA_S
+    assert source._start_budget_s == settings_for(cluster).kafka.transaction_timeout_s + START_EXTRA_S
 
 
 def close_with_an_assignment_on_its_way(cluster: MockCluster, protocol: str) -> bool:
