@@ -43,12 +43,15 @@ class DictTier:
 
 
 class WorkerHarness:
-    """Everything a pipeline needs, as public attributes that a test may look at and turn against it."""
+    """Everything a pipeline needs, as public attributes that a test may look at and turn against it.
+
+    Without settings it has the defaults, whatever the environment says: a test is the same for everybody.
+    """
 
     def __init__(
         self, settings: Settings | None = None, shared: SharedTier | None = None, arena_slots: int = 8
     ) -> None:
-        self.settings = settings or Settings()
+        self.settings = settings or Settings.model_construct()
         self.clock = ManualClock()
         self.metrics = Metrics()
         self.arena = Arena(arena_slots)
