@@ -180,6 +180,27 @@ def test_a_mutant_that_is_no_python_is_not_a_death(root: Path, monkeypatch: pyte
     assert root.is_dir()
 
 
-def test_mutants_are_found_by_name_and_a_name_that_none_has_is_refused() -> None:
+def test_mutants_are_found_by_name() -> None:
     assert find(MUTANTS, [MUTANTS[1].name, MUTANTS[0].name]) == MUTANTS[:2]
-    assert CliRunner().invoke(tool.app, ["--only", "nobody"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("revoke ignord", "; near it: revoke ignored"),
+        ("slots leaked", "; near it: slot leaked"),
+        ("leaked", "decoder's slot leaked"),
+        ("xyzzy", "; --list names them"),
+    ],
+)
+def test_a_name_that_none_has_is_refused_with_those_near_it(name: str, near: str) -> None:
+    done = CliRunner().invoke(tool.app, ["--only", name])
+    assert done.exit_code == 2
+    assert f"there is no mutant '{name}'" in done.stderr
+    assert near in " ".join(done.stderr.split())
+
+
+def test_the_mutants_are_listed_and_nothing_is_broken(root: Path) -> None:
+    (root / "streamproc" / "it.py").unlink()  # no mutant can be made of this
+    done = CliRunner().invoke(tool.app, ["--list"])
+    assert (done.exit_code, done.stdout) == (0, "m: a mistake\n")
