@@ -10,6 +10,7 @@
     │   └── TransientError    may succeed later                           -> lane
     ├── StoreError            the object store's answer, with its ``cause``
     ├── TierError             a tier cannot be used just now; work goes on without it
+    ├── UnresolvedError       a value's schema has to be asked for before the value can be read
     ├── AbortedError          a transaction was aborted; its outcomes are produced again
     └── FatalError            the process must end and be started again   exit code 4
         ├── FencedError       somebody else took this producer's place; the runtime counts these
@@ -165,6 +166,10 @@ class StoreError(StreamprocError):
 
 class TierError(StreamprocError):
     """Raised by a tier that cannot be used just now. Nothing depends on it but the work that it would have saved."""
+
+
+class UnresolvedError(StreamprocError):
+    """Raised when a value's schema was never asked for, or what was learned of it is forgotten again."""
 
 
 class AbortedError(StreamprocError):

@@ -5,7 +5,7 @@ from threading import Lock
 
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
-from streamproc.errors import PoisonError, Reason, Stage
+from streamproc.errors import PoisonError, Reason, Stage, UnresolvedError
 from streamproc.kafka.registry import RefusedSchemaError, UnknownSchemaError, ask
 from streamproc.records.avro import WriterSchema, decode, parse_writer, schema_of, unframe
 from streamproc.records.avro_caps import refused
@@ -60,7 +60,8 @@ class RegistryEventCodec:
     def decode(self, value: bytes) -> RecordingEvent:
         """Read an event. Raises PoisonError(avro_invalid, schema_unknown or event_invalid).
 
-        Raises LookupError when the value's schema was never resolved: nothing is known of it, not even that it is bad.
+        Raises UnresolvedError when nothing is known of the value's schema, not even that it is bad: it was never
+        resolved, or so many others were refused meanwhile that its refusal is forgotten.
         """
         schema_id, payload = unframe(value)
         if schema_id > _MAX_ID:
@@ -70,7 +71,7 @@ class RegistryEventCodec:
         if (entry := self._refused.get(schema_id)) is not None:
             refusal = entry[1]
             raise PoisonError(refusal.reason, refusal.stage, refusal.message)
-        raise LookupError(f"schema id {schema_id} was not resolved")
+        raise UnresolvedError(f"schema id {schema_id} was not resolved")
 
     def _refuse(self, schema_id: int, error: PoisonError) -> None:
         with self._refusing:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastavro.validation import validate
 
-from streamproc.errors import DependencyDownError, PoisonError, Reason, Stage
+from streamproc.errors import DependencyDownError, PoisonError, Reason, Stage, UnresolvedError
 from streamproc.records.avro import schema_of
 from streamproc.records.avro_caps import refused
 from streamproc.records.ledger import LedgerEntry
@@ -67,13 +67,13 @@ class JsonEvents:
             self._refused[ident] = self._clock() + REFUSED_FOR_S
 
     def decode(self, value: bytes) -> RecordingEvent:
-        """Read an event. Raises PoisonError, and LookupError when the value's schema was never resolved."""
+        """Read an event. Raises PoisonError, and UnresolvedError when the value's schema was never resolved."""
         ident, text = _split(value)
         if ident in self._accepted:
             return event_from_avro(_fields(text))
         if ident in self._refused or ident > _MAX_ID:
             raise PoisonError(Reason.SCHEMA_UNKNOWN, Stage.ADMIT, f"schema id {ident} is not registered")
-        raise LookupError(f"schema id {ident} was not resolved")
+        raise UnresolvedError(f"schema id {ident} was not resolved")
 
 
 def _split(value: bytes) -> tuple[int, bytes]:

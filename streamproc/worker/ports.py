@@ -110,7 +110,7 @@ class EventCodec(Protocol):
     """Avro of the input topic."""
 
     def known(self, value: bytes) -> bool:
-        """Whether ``decode`` can answer without asking the registry."""
+        """Whether ``decode`` can answer without asking the registry; a ``resolve`` elsewhere can change it at once."""
         ...
 
     def resolve(self, value: bytes) -> None:
@@ -118,7 +118,10 @@ class EventCodec(Protocol):
         ...
 
     def decode(self, value: bytes) -> RecordingEvent:
-        """Raise PoisonError(avro_invalid, schema_unknown or event_invalid) for what is not an event of this topic."""
+        """Raise PoisonError(avro_invalid, schema_unknown or event_invalid) for what is not an event of this topic.
+
+        Raises UnresolvedError when the registry has to be asked (first, or again: refusals are forgotten).
+        """
         ...
 
 

@@ -10,7 +10,7 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streamproc.errors import DependencyDownError, PoisonError, Reason
+from streamproc.errors import DependencyDownError, PoisonError, Reason, UnresolvedError
 from streamproc.kafka.event_codec import REFUSED_FOR_S, RegistryEventCodec
 from streamproc.kafka.own_schemas import look_up_events, register_schemas
 from streamproc.records.avro import encode, frame, schema_of
@@ -132,7 +132,7 @@ def poison(codec: EventCodec, value: bytes) -> Reason:
 def test_a_schema_is_asked_for_once_and_then_known_without_a_registry(world: World) -> None:
     value = value_of(world)
     assert not world.codec.known(value)
-    with pytest.raises(LookupError):
+    with pytest.raises(UnresolvedError):
         world.codec.decode(value)
     world.codec.resolve(value)
     world.down()
@@ -223,7 +223,7 @@ def test_whatever_the_bytes_are_they_are_an_event_or_poison_or_not_resolved(
         event = world.codec.decode(value)
     except PoisonError:
         return
-    except LookupError:
+    except UnresolvedError:
         assert not world.codec.known(value)
         return
     assert isinstance(event, RecordingEvent)
@@ -272,7 +272,7 @@ def test_a_registry_that_is_down_teaches_nothing(world: World) -> None:
     with pytest.raises(DependencyDownError):
         world.codec.resolve(value)
     assert not world.codec.known(value)
-    with pytest.raises(LookupError):
+    with pytest.raises(UnresolvedError):
         world.codec.decode(value)
     world.up()
     world.codec.resolve(value)

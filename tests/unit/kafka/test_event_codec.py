@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
-from streamproc.errors import PoisonError
+from streamproc.errors import PoisonError, UnresolvedError
 from streamproc.kafka.event_codec import RegistryEventCodec
 from streamproc.kafka.registry import UnknownSchemaError
 from streamproc.records.avro import frame
@@ -44,3 +44,15 @@ def test_a_flood_of_invented_ids_is_forgotten_by_many_threads_at_once(monkeypatc
     last = next(reversed(codec._refused))
     with pytest.raises(PoisonError, match="schema_unknown"):
         codec.decode(frame(last, b""))
+
+
+def test_a_refusal_that_made_room_for_others_has_to_be_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamproc.kafka.event_codec.MOST_REFUSED", 2)
+    codec = RegistryEventCodec(cast("SchemaRegistryClient", EmptyRegistry()), "t", lambda: 0.0)
+    first = frame(1, b"")
+    codec.resolve(first)
+    assert codec.known(first)
+    for schema_id in (2, 3):
+        codec.resolve(frame(schema_id, b""))
+    with pytest.raises(UnresolvedError):
+        codec.decode(first)
