@@ -1,7 +1,8 @@
-"""Topics: made when they are missing, checked when they are there, never changed."""
+"""Topics: made when they are missing, checked when they are there, never changed. What the broker grants the group."""
 
 from collections.abc import Iterable, Mapping
 
+import structlog
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports these without saying so to mypy
     AdminClient,
@@ -17,8 +18,12 @@ from streamproc.kafka.errors import describe, passes
 from streamproc.records.topics import TopicSpec, topic_specs
 from streamproc.settings import Settings, TopicSettings
 
+_log = structlog.stdlib.get_logger(__name__)
 _TIMEOUT_S = 15.0
 _WAIT_S = 0.2
+_SESSION = "consumer.session.timeout.ms"
+_ASK_S = 5.0
+"""Nothing depends on the answer but a line of the log."""
 
 
 def create_topics(settings: Settings) -> tuple[str, ...]:
@@ -35,6 +40,24 @@ def create_topics(settings: Settings) -> tuple[str, ...]:
         raise DependencyDownError("kafka", str(error.last_attempt.exception())) from error
     except KafkaException as raised:
         raise UsageError(f"the topics cannot be made: {describe(raised.args[0])}") from raised
+
+
+def ask_session_s(settings: Settings) -> float | None:
+    """After how many seconds of silence the broker takes a member of our group for dead; blocks a few seconds at most.
+
+    For the ``consumer`` protocol, where that is the broker's to set. None when it does not say, which a warning tells.
+    """
+    group = ConfigResource(ResourceType.GROUP, settings.kafka.group)
+    try:
+        admin = build(AdminClient, client_config(settings))
+        (asked,) = admin.describe_configs([group], request_timeout=_ASK_S).values()
+        return int(asked.result(_ASK_S + _WAIT_S)[_SESSION].value) / 1000
+    except KafkaException as raised:
+        detail = describe(raised.args[0])
+    except (KeyError, TimeoutError) as error:
+        detail = f"{type(error).__name__}: {error}"
+    _log.warning("the broker does not say how long a session lasts", dependency="kafka", detail=detail)
+    return None
 
 
 def _create_or_check(admin: AdminClient, topics: TopicSettings) -> tuple[str, ...]:

@@ -1,13 +1,21 @@
+import time
 import uuid
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports these without saying so to mypy
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 from confluent_kafka.cimpl import NewTopic
 
 from streamproc.errors import DependencyDownError, UsageError
-from streamproc.kafka.admin import create_topics
+from streamproc.kafka.admin import ask_session_s, create_topics
 from streamproc.kafka.config import client_config
+from streamproc.local.kafka import BROKER
 from streamproc.records.topics import topic_specs
 from streamproc.settings import Settings
 
@@ -61,3 +69,25 @@ def test_no_broker_is_a_dependency_down(settings: Settings, monkeypatch: pytest.
     )
     with pytest.raises(DependencyDownError):
         create_topics(nowhere)
+
+
+def of_group(settings: Settings, group: str) -> Settings:
+    return settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"group": group})})
+
+
+def test_the_broker_says_how_long_a_session_lasts_also_before_its_group_is_there(settings: Settings) -> None:
+    mine = of_group(settings, settings.topics.recordings)
+    assert ask_session_s(mine) == int(str(BROKER["group.consumer.session.timeout.ms"])) / 1000
+
+
+def test_a_group_whose_session_was_changed_has_that_one(settings: Settings) -> None:
+    mine = of_group(settings, settings.topics.recordings)
+    admin = AdminClient(client_config(mine))
+    session = ConfigEntry("consumer.session.timeout.ms", "7500", incremental_operation=AlterConfigOpType.SET)
+    changed = ConfigResource(ResourceType.GROUP, mine.kafka.group, incremental_configs=[session])
+    for future in admin.incremental_alter_configs([changed]).values():
+        future.result(PATIENCE_S)
+    deadline = time.monotonic() + PATIENCE_S
+    while ask_session_s(mine) != 7.5:  # the broker takes a moment to hear of it
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
