@@ -15,7 +15,7 @@ from streamproc.dedupe.memory import MemoryTier
 from streamproc.dedupe.redis import RedisTier
 from streamproc.emotion.device import DeviceProcess
 from streamproc.errors import FencedError, NoRestartError, UsageError
-from streamproc.kafka.admin import create_topics
+from streamproc.kafka.admin import ask_session_s, create_topics
 from streamproc.kafka.event_codec import RegistryEventCodec
 from streamproc.kafka.membership import Membership
 from streamproc.kafka.own_schemas import look_up_outputs, register_schemas
@@ -25,7 +25,7 @@ from streamproc.kafka.slot import Slot, claim_slot
 from streamproc.kafka.source import KafkaSource
 from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
 from streamproc.records.record import CommitOffset
-from streamproc.settings import Settings
+from streamproc.settings import Settings, takeover_s
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import Clock, SystemClock
 from streamproc.telemetry.http import Check, Endpoints, HttpServer
@@ -131,6 +131,7 @@ class SourceOpener:
 
     def __call__(self, assignments: Assignments) -> Source:
         """Join the group."""
+        tell_takeover(self._settings)
         topics = self._settings.topics
         self._source = KafkaSource(self._settings, [topics.recordings, *topics.lanes], assignments)
         return self._source
@@ -140,6 +141,24 @@ class SourceOpener:
         if self._source is None:
             raise RuntimeError("nothing can be committed before the group was joined")
         self._source.commit(offsets, membership)
+
+
+def tell_takeover(settings: Settings) -> None:
+    """Say how long others take to go on when a worker dies, and warn when that is not what the settings say."""
+    kafka = settings.kafka
+    session_s = ask_session_s(settings) if kafka.group_protocol == "consumer" else kafka.session_timeout_s
+    if session_s is None:
+        return
+    real = settings.model_copy(update={"kafka": kafka.model_copy(update={"session_timeout_s": session_s})})
+    log.info("others take over when a worker dies", seconds=takeover_s(real))
+    if session_s != kafka.session_timeout_s:
+        log.warning(
+            "the broker's session is another than the settings say",
+            dependency="kafka",
+            detail=f"kafka.session_timeout_s={kafka.session_timeout_s:g} and the broker has {session_s:g}. Set it to "
+            "that, or the group's consumer.session.timeout.ms on the broker",
+            seconds=session_s,
+        )
 
 
 def open_sink(settings: Settings, slot: Slot, source: SourceOpener) -> Sink:
