@@ -1,7 +1,7 @@
 """The polling thread: owns the consumer, keeps polling whatever happens, and never waits for the stages.
 
 Its one exception is a revoke, where the group waits for us anyway: there it waits, inside the drain budget, for what
-is on the device or committing.
+is on the device or committing. (The source may block too, when it asks where partitions start.)
 """
 
 from collections import deque
@@ -130,7 +130,7 @@ class Poller:
         began = self._clock.monotonic()
         settled = self._host.flag()
         self._tell(Revoking(tuple(partitions), settled))
-        in_time = self._await(settled, began + self._revoke_s)
+        in_time = self._await(settled, began)
         self._ownership.drop(partitions)
         self._tell(Gone(tuple(partitions)))
         seconds = round(self._clock.monotonic() - began, 3)
@@ -139,12 +139,15 @@ class Poller:
         else:
             log.warning("partitions revoked with work unfinished", count=len(partitions), seconds=seconds)
 
-    def _await(self, settled: Flag, until: float) -> bool:
-        """Wait, serving the commit thread meanwhile: what is waited for may need the consumer that this thread owns."""
+    def _await(self, settled: Flag, began: float) -> bool:
+        """Wait, serving the commit thread meanwhile: what is waited for may need the consumer that this thread owns.
+
+        The budget is looked at each time: ``close`` may have cut it.
+        """
         while not settled.wait(SERVE_S):
             if self._source is not None:
                 self._source.serve()
-            if self._clock.monotonic() >= until:
+            if self._clock.monotonic() >= began + self._revoke_s:
                 return False
         return True
 
@@ -175,6 +178,11 @@ class Poller:
             self.error = self.error or error
 
     def _poll_until_closed(self, source: Source) -> None:
+        """Poll while there is room. Without it the first ``flow.pause_after_s`` pass without a poll.
+
+        Heartbeats go on meanwhile, on a thread of the client. A rebalance is heard of that much later, and then a
+        revoke may take its drain: the chain of settings keeps both together inside ``kafka.max_poll_interval_s``.
+        """
         blocked_since: float | None = None
         while not self._closing.is_set():
             if self.room.is_set() and not self._draining.is_set():

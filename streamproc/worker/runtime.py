@@ -37,6 +37,10 @@ log = get_log(__name__)
 TICK_S = 0.2
 """The longest sleep of the loop: timers (a decoder that hangs, a lane that falls due) are looked at this often."""
 
+LEAVE_S = 5.0
+"""How long a worker that ends of an error waits for its group to be left. With a broker that answers it takes a
+fraction of a second; without one the group cannot be left, and the exit is not to be held up."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -258,11 +262,15 @@ class Runtime:
         self._wake.sleep(TICK_S, (self._parts.device.fileno(), *self._parts.decoders.filenos()))
 
     def _let_go(self) -> None:
-        """Whatever ended the loop: nobody waits for it any more, and the group is left."""
-        for news in (*self._revoking, *self._poller.news):
-            if isinstance(news, Revoking):
-                news.settled.set()
+        """Whatever ended the loop: a revoke waits for it no more, and the group is left, for ``LEAVE_S`` at most.
+
+        After a drain the polling thread has ended already. After an error its partitions would otherwise be nobody's
+        until the session of a process that is gone times out.
+        """
         self._poller.close(0)
+        until = self._clock.monotonic() + LEAVE_S
+        while self._poller.running and self._clock.monotonic() < until:
+            self._wake.sleep(TICK_S, ())
 
 
 @contextmanager

@@ -19,7 +19,7 @@ REBALANCE = (
         "partitions are given back, and worked on as before",
         _POLLER,
         "        self._tell(Revoking(tuple(partitions), settled))\n"
-        "        in_time = self._await(settled, began + self._revoke_s)\n"
+        "        in_time = self._await(settled, began)\n"
         "        self._ownership.drop(partitions)\n"
         "        self._tell(Gone(tuple(partitions)))\n",
         "        in_time = not settled.is_set()\n",
@@ -32,6 +32,32 @@ REBALANCE = (
         '        """Mark only: somebody else works on them already."""\n        self._ownership.drop(partitions)\n',
         '        """Mark only: somebody else works on them already."""\n',
         _SEEDS,
+    ),
+    Mutant(
+        "revoked too late is ours",
+        "a commit that is tried again after a revoke had spent its budget takes what was given back",
+        _POLLER,
+        "        in_time = self._await(settled, began)\n        self._ownership.drop(partitions)\n",
+        "        in_time = self._await(settled, began)\n",
+        NamedTests(
+            ("tests/unit/worker/test_runtime.py::test_a_commit_tried_again_leaves_out_what_a_late_revoke_gave_back",)
+        ),
+    ),
+    Mutant(
+        "an error leaves no group",
+        "partitions of a worker that ended of an error are nobody's until its session is over",
+        _RUNTIME,
+        "        while self._poller.running and self._clock.monotonic() < until:\n",
+        "        while self._poller.running and self._clock.monotonic() < until - LEAVE_S:\n",
+        _RUNTIME_TESTS,
+    ),
+    Mutant(
+        "a revoke outlasts the worker",
+        "a worker that ended of an error leaves its group when the drain is over that nobody works on",
+        _POLLER,
+        "            if self._clock.monotonic() >= began + self._revoke_s:\n",
+        "            if self._clock.monotonic() >= began + self._flow.drain_s:\n",
+        _RUNTIME_TESTS,
     ),
     Mutant(
         "loss not told to the stages",
@@ -91,6 +117,14 @@ REBALANCE = (
         "self._backlog.keep(lambda judged: judged.polled.record.source not in partitions)",
         "self._backlog.keep(lambda judged: judged.polled.record.source in partitions or True)",
         _ADMISSION_TESTS,
+    ),
+    Mutant(
+        "forgotten refusal is unforeseen",
+        "a schema id whose refusal made room for another's between two questions ends the worker",
+        _ADMIT,
+        "        except UnresolvedError:\n            return None",
+        "        except UnresolvedError:\n            raise",
+        NamedTests(("tests/unit/worker/test_pipeline.py::test_a_forgotten_refusal_is_asked_for_again",)),
     ),
     Mutant(
         "a stop without a drain",

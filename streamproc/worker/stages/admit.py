@@ -3,7 +3,15 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from streamproc.errors import DependencyDownError, FatalError, PoisonError, Reason, RecordError, Stage
+from streamproc.errors import (
+    DependencyDownError,
+    FatalError,
+    PoisonError,
+    Reason,
+    RecordError,
+    Stage,
+    UnresolvedError,
+)
 from streamproc.records.identity import ModelIdentity, fingerprint
 from streamproc.records.lane import Attempt, original_headers, read_attempt
 from streamproc.records.record import Headers, Record, TopicPartition
@@ -168,6 +176,8 @@ class Admit:
             self._check_declared(event)
         except PoisonError as error:
             return error
+        except UnresolvedError:
+            return None  # forgotten since it was known: a call that resolves another schema took its place
         return event
 
     def _check_declared(self, event: RecordingEvent) -> None:

@@ -132,14 +132,11 @@ class Commit:
         self._commits.submit(head.ident if head else 0, partial(self._transact, shares))
 
     def _split(self, batch: MicroBatch) -> tuple[Share, ...]:
-        """Per partition, the outcomes up to the first record that was left out."""
+        """Per partition, its outcomes. They have no hole: of one partition a micro-batch loses all records or none."""
         rows: dict[tuple[TopicPartition, int], list[tuple[int, Outcome]]] = {}
-        closed: set[tuple[TopicPartition, int]] = set()
         for taken, end in batch.outcomes():
-            place = (taken.record.source, taken.epoch)
-            if isinstance(end, Dropped):
-                closed.add(place)
-            elif place not in closed:
+            if not isinstance(end, Dropped):
+                place = (taken.record.source, taken.epoch)
                 rows.setdefault(place, []).append((taken.record.offset, end))
                 self._offsets.finish(*place, taken.record.offset)
         shares = []

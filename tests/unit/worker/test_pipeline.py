@@ -471,6 +471,27 @@ def test_an_unknown_schema_is_asked_for_and_a_registry_that_is_down_is_waited_fo
     assert [row["event_id"] for row in worker.results()] == ["a", "b.wav"]
 
 
+def test_a_forgotten_refusal_is_asked_for_again(worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forgotten between two questions, as when another thread resolves the one id too many."""
+    known, forget = worker.events.known, [True, True]
+
+    def known_for_a_moment(value: bytes) -> bool:
+        answer = known(value)
+        if answer and worker.events._refused and forget:
+            forget.pop()
+            worker.events._refused.clear()
+        return answer
+
+    monkeypatch.setattr(worker.events, "known", known_for_a_moment)
+    worker.poll(worker.record(encode_event(schema=9, object_key="a")), worker.record(put(worker, "good.wav")))
+    worker.settle()
+    assert not forget
+    (dead,) = worker.sink.values(DEAD)
+    assert header(dead.headers, "sp-reason") == b"schema_unknown"
+    assert [row["event_id"] for row in worker.results()] == ["good.wav"]
+    assert worker.position() == 2
+
+
 def test_weight_bounds_what_is_fetched_ahead() -> None:
     worker = WorkerHarness(Settings(flow=FlowSettings(in_flight_audio_s=100)))
     worker.assign(0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from streamproc.arena import Arena
-from streamproc.errors import DependencyDownError, FatalError
+from streamproc.errors import AbortedError, DependencyDownError, FatalError
 from streamproc.records.decoding import DecoderEvent
 from streamproc.records.record import CommitOffset, OutputRecord, Record, TopicPartition
 from streamproc.settings import FlowSettings, KafkaSettings, Settings
@@ -211,7 +211,7 @@ def test_a_full_pipeline_is_not_polled_into_but_the_group_is_still_served(start:
 
 
 def test_a_revoke_waits_for_the_device_and_only_inside_its_budget(start: Callable[..., Running]) -> None:
-    worker = start(FlowSettings(drain_s=0.5))
+    worker = start(FlowSettings(drain_s=0.5, micro_batches=1))
     worker.device.held = True
     worker.feed("a")
     until(lambda: worker.device.waiting == 1)
@@ -349,3 +349,76 @@ def test_a_stop_ends_what_is_decoded_still(start: Callable[..., Running]) -> Non
     worker.decoders.held = False
     until(lambda: bool(worker.ended))
     assert worker.sink.position(IN, 0) == 1
+
+
+class AbortingSink(HeldSink):
+    """Its first commit is held, and then aborted."""
+
+    def commit(self, outputs: Sequence[OutputRecord], offsets: Sequence[CommitOffset], group_metadata: object) -> None:
+        if not self.released.is_set():
+            self.begun.set()
+            assert self.released.wait(10)
+            raise AbortedError("the group went on")
+        super().commit(outputs, offsets, group_metadata)
+
+
+def test_a_commit_tried_again_leaves_out_what_a_late_revoke_gave_back(start: Callable[..., Running]) -> None:
+    sink = AbortingSink()
+    worker = start(FlowSettings(drain_s=0.5, micro_batches=1), sink)
+    worker.feed("a")
+    assert sink.begun.wait(10)
+    worker.source.take_away(TopicPartition(IN, 0))
+    until(lambda: worker.source._owned == {TopicPartition(IN, 1)})  # the revoke is over, its budget spent
+    sink.released.set()
+    worker.feed("b", partition=1)
+    until(lambda: sink.position(IN, 1) == 1)
+    assert sink.position(IN, 0) is None
+
+
+def slow_to_close(worker: Running, wait: Callable[[], object]) -> None:
+    close = worker.source.close
+
+    def slowly() -> None:
+        wait()
+        close()
+
+    worker.source.close = slowly  # type: ignore[method-assign]  # one that takes a while
+
+
+def test_a_worker_that_ends_of_an_error_leaves_its_group_first(start: Callable[..., Running]) -> None:
+    worker = start()
+    slow_to_close(worker, lambda: time.sleep(0.5))
+    worker.sink.error = FatalError("commit of unknown fate")
+    worker.feed("a")
+    until(lambda: bool(worker.ended))
+    assert worker.source.closed
+
+
+def test_a_group_that_cannot_be_left_does_not_hold_up_the_end(
+    start: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamproc.worker.runtime.LEAVE_S", 0.3)
+    worker, left = start(), threading.Event()
+    slow_to_close(worker, lambda: left.wait(10))
+    worker.sink.error = FatalError("commit of unknown fate")
+    worker.feed("a")
+    until(lambda: bool(worker.ended), 5)
+    assert not worker.source.closed
+    left.set()
+
+
+def test_a_revoke_waits_no_more_when_the_worker_ends_of_an_error(start: Callable[..., Running]) -> None:
+    worker = start()
+    worker.device.held = True
+    worker.feed("a")
+    until(lambda: worker.device.waiting == 1)
+    worker.source.take_away(TopicPartition(IN, 0))
+    time.sleep(0.3)  # it waits for the device now, inside a budget of a minute
+
+    def take(now: float) -> Sequence[DecoderEvent]:
+        raise FatalError(f"children end at once, at {now:g}")
+
+    worker.decoders.take = take  # type: ignore[method-assign]  # one that fails
+    until(lambda: bool(worker.ended), 4)
+    assert worker.source.closed
+    assert worker.sink.transactions == []
