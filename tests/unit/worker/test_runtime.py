@@ -405,6 +405,7 @@ def test_a_group_that_cannot_be_left_does_not_hold_up_the_end(
     until(lambda: bool(worker.ended), 5)
     assert not worker.source.closed
     left.set()
+    until(lambda: worker.source.closed)  # its thread is not to outlast the test
 
 
 def test_a_revoke_waits_no_more_when_the_worker_ends_of_an_error(start: Callable[..., Running]) -> None:
