@@ -87,6 +87,33 @@ class Cause(StrEnum):
     SHORT_BODY = "short_body"
 
 
+class Fatal(StrEnum):
+    """Why a process ended that could not go on truthfully. A closed list: alerts and the simulator key on it."""
+
+    FENCED = "fenced"
+    """Another producer has our transactional id, or the broker gave our transaction up."""
+    FATE_UNKNOWN = "fate_unknown"
+    """The end of a transaction was asked for, and no answer came."""
+    REFUSED = "refused"
+    """A server refuses what it would refuse again: rights, sizes, a schema or checkpoint that does not fit."""
+    ABORTED_AGAIN = "aborted_again"
+    """One transaction was aborted more often than ``flow.produce_again`` allows."""
+    CLIENT_STUCK = "client_stuck"
+    """The Kafka client did not answer within all its time-outs."""
+    OFFSET_GONE = "offset_gone"
+    """The offset to go on from is not there: records were deleted before they were read."""
+    START_UNKNOWN = "start_unknown"
+    """Nobody said in time where a partition is to be read from, or it was not taken."""
+    DECODERS_FAIL = "decoders_fail"
+    """Decoder children end before they can work."""
+    DEVICE_FAILS = "device_fails"
+    """The device process dies too often."""
+    MODEL_CHANGED = "model_changed"
+    """The device came back with another network."""
+    UNFORESEEN = "unforeseen"
+    """What no code expected: a mistake of ours."""
+
+
 class Verdict(StrEnum):
     """What a cause means for its record, before the age of the record and the canary are looked at."""
 
@@ -188,9 +215,16 @@ class FatalError(StreamprocError):
 
     exit_code = ExitCode.FATAL
 
+    def __init__(self, message: str, cause: Fatal = Fatal.UNFORESEEN) -> None:
+        super().__init__(message)
+        self.cause = cause
+
 
 class FencedError(FatalError):
     """Raised when another producer took our transactional id, or the broker gave our transaction up."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, Fatal.FENCED)
 
 
 class NoRestartError(FatalError):

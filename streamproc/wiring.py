@@ -14,7 +14,7 @@ from streamproc.client.recordings import RecordingClient
 from streamproc.dedupe.memory import MemoryTier
 from streamproc.dedupe.redis import RedisTier
 from streamproc.emotion.device import DeviceProcess
-from streamproc.errors import FencedError, NoRestartError, UsageError
+from streamproc.errors import Fatal, FencedError, NoRestartError, UsageError
 from streamproc.kafka.admin import ask_session_s, create_topics
 from streamproc.kafka.event_codec import RegistryEventCodec
 from streamproc.kafka.membership import Membership
@@ -209,5 +209,6 @@ def judge_fence(settings: Settings, slot: Slot, error: FencedError, started_s: f
         return again_soon
     return NoRestartError(
         f"fenced twice within {FENCED_S:g} s of starting: another worker uses slot {slot.number} "
-        f"({settings.kafka.transactional_prefix}-{slot.number}). Give each worker its own STREAMPROC_KAFKA__SLOT"
+        f"({settings.kafka.transactional_prefix}-{slot.number}). Give each worker its own STREAMPROC_KAFKA__SLOT",
+        Fatal.FENCED,
     )

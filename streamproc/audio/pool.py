@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from streamproc.arena import Arena, Lease
 from streamproc.audio.decoder import Decoder
 from streamproc.audio.limits import Limits
-from streamproc.errors import FatalError
+from streamproc.errors import Fatal, FatalError
 from streamproc.records.decoding import DecodeJob, DecoderEvent
 from streamproc.settings import AudioSettings
 
@@ -129,7 +129,7 @@ class DecoderPool:
                 f"{FALSE_STARTS} decoder children in a row ended before they could work; what they said is on stderr. "
                 f"Try `python -c 'import streamproc.audio.child'`, or raise audio.decoder_memory_bytes"
             )
-            raise FatalError(message)
+            raise FatalError(message, Fatal.DECODERS_FAIL)
 
     def _replace(self, index: int) -> None:
         self.restarts += 1

@@ -55,7 +55,9 @@ def _tell(command: str, error: StreamprocError) -> None:
     if command == "worker":
         from streamproc.telemetry.log import get_log
 
-        get_log(__name__).error("worker ended", error=type(error).__name__, detail=f"{error}. {following}".rstrip())
+        cause = {"cause": error.cause} if isinstance(error, FatalError) else {}
+        detail = f"{error}. {following}".rstrip()
+        get_log(__name__).error("worker ended", error=type(error).__name__, detail=detail, **cause)
     else:
         typer.secho("error: ", err=True, nl=False, fg="red", bold=True)
         typer.echo("\n".join(filter(None, (str(error), following))), err=True)

@@ -20,7 +20,7 @@ from streamproc.emotion.device_message import (
     encode_start,
 )
 from streamproc.emotion.profile import Profile
-from streamproc.errors import FatalError, NoRestartError
+from streamproc.errors import Fatal, FatalError, NoRestartError
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, SegmentHandle
 from streamproc.records.identity import ModelIdentity
 from streamproc.settings import ModelSettings
@@ -180,7 +180,7 @@ class DeviceProcess:
                 case Ready(identity, profile):
                     events.append(self._ready(identity, profile))
                 case Refused(problem):
-                    raise NoRestartError(f"the device process refuses to serve: {problem}")
+                    raise NoRestartError(f"the device process refuses to serve: {problem}", Fatal.REFUSED)
                 case BatchDone() as done:
                     self._open.pop(done.batch)
                     events.append(done)
@@ -188,7 +188,8 @@ class DeviceProcess:
 
     def _ready(self, identity: ModelIdentity, profile: Profile) -> DeviceReady:
         if self._identity not in {None, identity}:
-            raise FatalError(f"the model changed while we ran: it was {self._identity}, now it is {identity}")
+            message = f"the model changed while we ran: it was {self._identity}, now it is {identity}"
+            raise FatalError(message, Fatal.MODEL_CHANGED)
         self._identity, self._profile = identity, profile
         return DeviceReady(identity)
 
@@ -217,7 +218,8 @@ class DeviceProcess:
         while self._deaths[0] < now - self._settings.deaths_window_s:
             self._deaths.popleft()
         if len(self._deaths) >= self._settings.deaths_allowed:
-            raise FatalError(f"{detail}, {len(self._deaths)} times in {self._settings.deaths_window_s:g} s")
+            message = f"{detail}, {len(self._deaths)} times in {self._settings.deaths_window_s:g} s"
+            raise FatalError(message, Fatal.DEVICE_FAILS)
         log.warning("device process is replaced", detail=detail, count=len(died.batches))
         self.start()
         return died

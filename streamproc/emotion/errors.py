@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from streamproc.errors import NoRestartError, UsageError
+from streamproc.errors import Fatal, NoRestartError, UsageError
 
 
 class CheckpointError(NoRestartError):
     """Raised when a model directory is not one that gives true numbers; it is never filled with random weights."""
 
     def __init__(self, path: Path, problem: str, remedy: str) -> None:
-        super().__init__(f"{path}: {problem}; {remedy}")
+        super().__init__(f"{path}: {problem}; {remedy}", Fatal.REFUSED)
         self.path = path
         self.problem = problem
         self.remedy = remedy

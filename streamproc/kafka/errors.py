@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from confluent_kafka import KafkaError, KafkaException
 
-from streamproc.errors import FatalError, FencedError
+from streamproc.errors import Fatal, FatalError, FencedError
 
 
 class Decision(Enum):
@@ -165,6 +165,10 @@ def describe(error: KafkaError) -> str:
 
 def fatal(what: str, error: KafkaError) -> FatalError:
     """The exception that ends the process."""
-    kind = FencedError if decide(error) is Decision.FENCED else FatalError
-    unknown = "" if error.code() in _TABLE else ". This error is not in our table, so it is not tried again"
-    return kind(f"{what}: {describe(error)}{unknown}")
+    said = f"{what}: {describe(error)}"
+    if decide(error) is Decision.FENCED:
+        return FencedError(said)
+    if error.code() not in _TABLE:
+        return FatalError(f"{said}. This error is not in our table, so it is not tried again", Fatal.UNFORESEEN)
+    unanswered = _TABLE[error.code()] in {Decision.AGAIN, Decision.DOWN}
+    return FatalError(said, Fatal.FATE_UNKNOWN if unanswered else Fatal.REFUSED)

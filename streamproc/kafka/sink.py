@@ -7,7 +7,7 @@ from types import MappingProxyType
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from streamproc.errors import AbortedError, DependencyDownError, FatalError
+from streamproc.errors import AbortedError, DependencyDownError, Fatal, FatalError
 from streamproc.kafka.config import ClientConfig, build, producer_config, transactional_config
 from streamproc.kafka.errors import PURGED, Decision, decide, describe, fatal, waited
 from streamproc.kafka.membership import Membership, known
@@ -128,7 +128,8 @@ class TransactionalSink:
         if cause.txn_requires_abort():
             return self._aborted(cause)
         if decide(cause) in _PASSING:
-            return FatalError(f"a commit of unknown fate, no answer in {self._timeout_s:g} s: {describe(cause)}")
+            message = f"a commit of unknown fate, no answer in {self._timeout_s:g} s: {describe(cause)}"
+            return FatalError(message, Fatal.FATE_UNKNOWN)
         return fatal("the transaction was not committed", cause)
 
 

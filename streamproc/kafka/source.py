@@ -13,7 +13,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from streamproc.chain import START_EXTRA_S
-from streamproc.errors import FatalError
+from streamproc.errors import Fatal, FatalError
 from streamproc.kafka.config import build, consumer_config
 from streamproc.kafka.errors import (
     CLOSED,
@@ -130,9 +130,10 @@ class KafkaSource:
         messages = self._consumer.consume(most, timeout_s)
         self._identify(self._consumer)
         if self._fatal is not None:
-            raise FatalError(f"the consumer cannot go on: {describe(self._fatal)}")
+            raise FatalError(f"the consumer cannot go on: {describe(self._fatal)}", Fatal.REFUSED)
         if self._left and self._clock() > self._left_until:
-            raise FatalError(f"nobody reads {', '.join(map(str, sorted(self._left)))}: not taken, and not taken back")
+            message = f"nobody reads {', '.join(map(str, sorted(self._left)))}: not taken, and not taken back"
+            raise FatalError(message, Fatal.START_UNKNOWN)
         records = [record for message in messages if (record := self._take(message)) is not None]
         if self._trouble is not None:
             self._look_up_from_trouble(some_came=bool(records), timeout_s=timeout_s)
@@ -260,7 +261,7 @@ class KafkaSource:
         elif error.code() in OUT_OF_RANGE:
             raise self._out_of_range(origin, message.offset(), error)
         elif is_fatal(error):
-            raise FatalError(f"the consumer cannot go on: {describe(error)}")
+            raise FatalError(f"the consumer cannot go on: {describe(error)}", Fatal.REFUSED)
         else:
             self._remember(error)
         return None
@@ -273,7 +274,8 @@ class KafkaSource:
         return FatalError(
             f"{origin} was to be read from offset {offset}, which is not there: {now}. Records were deleted before "
             f"they were read, or the topic was made anew ({describe(error)}). Commit an offset for the group "
-            "explicitly to accept the loss"
+            "explicitly to accept the loss",
+            Fatal.OFFSET_GONE,
         )
 
     def _on_error(self, error: KafkaError) -> None:

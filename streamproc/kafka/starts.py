@@ -6,7 +6,7 @@ import confluent_kafka
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
-from streamproc.errors import FatalError, StreamprocError
+from streamproc.errors import Fatal, FatalError, StreamprocError
 from streamproc.kafka.errors import EXPELLED, STALE, TIMED_OUT, describe, passes
 from streamproc.records.record import CommitOffset
 
@@ -36,11 +36,13 @@ def read_starts(
         return retrying(_read, consumer, partitions)
     except RetryError as error:
         cause = error.last_attempt.exception()
-        raise FatalError(f"where to start {names} was not learned in {budget_s:g} s: {cause}") from cause
+        message = f"where to start {names} was not learned in {budget_s:g} s: {cause}"
+        raise FatalError(message, Fatal.START_UNKNOWN) from cause
     except KafkaException as error:
         if error.args[0].code() in EXPELLED:
             raise ExpelledError(describe(error.args[0])) from error
-        raise FatalError(f"where to start {names} cannot be learned: {describe(error.args[0])}") from error
+        message = f"where to start {names} cannot be learned: {describe(error.args[0])}"
+        raise FatalError(message, Fatal.REFUSED) from error
 
 
 def _worth_asking(error: BaseException) -> bool:

@@ -34,7 +34,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "object_key": "its name there",
         "reason": "why, from errors.Reason",
         "stage": "where, from errors.Stage",
-        "cause": "the store's answer, from errors.Cause",
+        "cause": "the store's answer, from errors.Cause; or why the worker ended, from errors.Fatal",
         "dependency": "the server it is about",
         "pid": "process id of a child",
         "count": "how many, of what the event names",

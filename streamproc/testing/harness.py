@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from streamproc.arena import Arena
-from streamproc.records.analysis import Analysis
+from streamproc.dedupe.memory import MemoryTier
 from streamproc.records.dead_letter import Stored
 from streamproc.records.record import Headers, Record, TopicPartition
 from streamproc.settings import Settings
@@ -27,21 +27,6 @@ from streamproc.worker.stages.items import Admitted
 from streamproc.worker.stages.lookup import Found
 
 
-class DictTier:
-    """A near tier without a bound."""
-
-    def __init__(self) -> None:
-        self.analyses: dict[str, Analysis] = {}
-
-    def get(self, key: str) -> Analysis | None:
-        """What is known."""
-        return self.analyses.get(key)
-
-    def put(self, key: str, analysis: Analysis) -> None:
-        """Remember."""
-        self.analyses[key] = analysis
-
-
 class WorkerHarness:
     """Everything a pipeline needs, as public attributes that a test may look at and turn against it.
 
@@ -60,7 +45,7 @@ class WorkerHarness:
         self.decoders = FakeDecoders(self.arena)
         self.device = FakeDevice(self.arena)
         self.sink = MemorySink()
-        self.near = DictTier()
+        self.near = MemoryTier(self.settings.dedupe.memory_bytes)
         self.ownership = Ownership()
         self.schema_lookups: ManualCalls[Taken, None] = ManualCalls()
         self.fetches: ManualCalls[Admitted, Content] = ManualCalls()

@@ -76,6 +76,14 @@ REBALANCE = (
         _RUNTIME_TESTS,
     ),
     Mutant(
+        "revoke without a budget",
+        "a revoke waits for what is on its way, however long that takes",
+        _POLLER,
+        "            if self._clock.monotonic() >= until:\n                return False\n",
+        "",
+        _SEEDS,
+    ),
+    Mutant(
         "revoke drops nothing",
         "a revoke waits for everything in flight, beyond its budget",
         _PIPELINE,

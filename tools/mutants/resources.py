@@ -47,6 +47,14 @@ RESOURCES = (
         _SEEDS,
     ),
     Mutant(
+        "polls without room",
+        "records are taken whether or not there is room for them",
+        _POLLER,
+        "            if self.room.is_set() and not self._draining.is_set():\n",
+        "            if not self._draining.is_set():\n",
+        _SEEDS,
+    ),
+    Mutant(
         "slot released too early",
         "the slot of a segment whose device died is given away, and the segment computed again",
         _INFER,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from streamproc.errors import AbortedError, DependencyDownError, FatalError, FencedError
+from streamproc.errors import AbortedError, DependencyDownError, Fatal, FatalError, FencedError
 from streamproc.records.record import CommitOffset, OutputRecord
 from streamproc.testing.broker.broker import MemoryBroker
 from streamproc.testing.broker.errors import BrokerUnavailable, Refusal, RefusedError
@@ -119,13 +119,14 @@ class BrokerSink:
         except RefusedError as error:
             return FencedError(f"the transaction could not be aborted after {cause}: {error}")
         except BrokerUnavailable as error:
-            return FatalError(f"the transaction could not be aborted after {cause}: {error}")
+            return FatalError(f"the transaction could not be aborted after {cause}: {error}", Fatal.FATE_UNKNOWN)
         if isinstance(cause, RefusedError) and cause.refusal is Refusal.MESSAGE_TOO_LARGE:
-            return FatalError(f"an outcome is larger than its topic takes: {cause}")
+            return FatalError(f"an outcome is larger than its topic takes: {cause}", Fatal.REFUSED)
         return AbortedError(str(cause), waited=isinstance(cause, BrokerUnavailable))
 
     def _unknown(self, error: BrokerUnavailable) -> FatalError:
-        return FatalError(f"a commit of unknown fate, no answer in {self._timeout_s:g} s: {error}")
+        message = f"a commit of unknown fate, no answer in {self._timeout_s:g} s: {error}"
+        return FatalError(message, Fatal.FATE_UNKNOWN)
 
 
 class BrokerPlainSink:
@@ -163,7 +164,7 @@ class BrokerPlainSink:
             self._calls.point("committed")
         except RefusedError as error:
             if error.refusal is Refusal.MESSAGE_TOO_LARGE:
-                raise FatalError(f"an outcome is larger than its topic takes: {error}") from error
+                raise FatalError(f"an outcome is larger than its topic takes: {error}", Fatal.REFUSED) from error
             raise AbortedError(str(error)) from error
         except BrokerUnavailable as error:
             raise AbortedError(str(error), waited=True) from error

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from streamproc.errors import FatalError
+from streamproc.errors import Fatal, FatalError
 from streamproc.records.record import CommitOffset, Record, TopicPartition
 from streamproc.testing.broker.asked_commits import AskedCommits
 from streamproc.testing.broker.broker import MemoryBroker
@@ -199,7 +199,8 @@ class BrokerSource:
         return FatalError(
             f"{partition} was to be read from offset {offset}, which is not there: its first record is now "
             f"{self._broker.log(partition).start}. Records were deleted before they were read, or the topic was made "
-            "anew. Commit an offset for the group explicitly to accept the loss"
+            "anew. Commit an offset for the group explicitly to accept the loss",
+            Fatal.OFFSET_GONE,
         )
 
     def _call_back(self) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from streamproc.errors import FatalError
+from streamproc.errors import Fatal, FatalError
 from streamproc.records.record import CommitOffset, TopicPartition
 from streamproc.testing.broker.broker import MemoryBroker
 from streamproc.testing.broker.errors import BrokerUnavailable, Refusal, RefusedError
@@ -36,9 +36,8 @@ class Starts:
                     return None
                 if self._broker.act() >= end:
                     names = ", ".join(map(str, partitions))
-                    raise FatalError(
-                        f"where to start {names} was not learned in {self._budget_s:g} s: {error}"
-                    ) from error
+                    message = f"where to start {names} was not learned in {self._budget_s:g} s: {error}"
+                    raise FatalError(message, Fatal.START_UNKNOWN) from error
             else:
                 return {TopicPartition(start.topic, start.partition): start for start in starts}
             self._sleep(_AGAIN_S)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -10,12 +10,13 @@ from streamproc.arena import Arena, Lease
 from streamproc.errors import Cause, DependencyDownError, StoreError, TierError
 from streamproc.records.analysis import Analysis
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, SegmentHandle
-from streamproc.records.decoding import DecodeJob
+from streamproc.records.decoding import DecodeJob, DecoderEvent
 from streamproc.records.stored import StoredObject
 from streamproc.testing.codec import JsonEvents
 from streamproc.testing.decoders import FakeDecoders
 from streamproc.testing.device import IDENTITY, check_batch, score
 from streamproc.testing.simulation.fault import Point
+from streamproc.testing.simulation.held import Loan, Loans, lend
 from streamproc.testing.store import MemoryStore
 from streamproc.testing.tier import MemorySharedTier
 
@@ -53,29 +54,50 @@ class SimulatedStore:
 
     ``failures`` says how often gets of a key still fail, ``hurt`` how often they did, for whatever reason but one: once
     a probe has said that the store is down, what fails is nobody's fault until another says that it is back.
+
+    ``loans`` counts what this process holds: during a get what may come, of at most ``undeclared`` bytes where the event
+    declares no size, so that ``most`` is asked for; then the body itself, until the process has let go of it.
     """
 
-    def __init__(self, inner: MemoryStore, failures: dict[str, int], hurt: Counter[str], place: Place) -> None:
+    def __init__(
+        self,
+        inner: MemoryStore,
+        failures: dict[str, int],
+        hurt: Counter[str],
+        place: Place,
+        most: int,
+        undeclared: int,
+    ) -> None:
         self._inner = inner
         self._failures = failures
         self._hurt = hurt
         self._place = place
         self._sings = True
+        self._most = most
+        self._undeclared = undeclared
+        self.loans = Loans()
         self.under_way = 0
         """Gets that have begun and not ended."""
 
     def get(self, bucket: str, key: str, version_id: str | None, most: int) -> StoredObject:
         """Fetch an object. Raises StoreError."""
+        known = most < self._most
+        asked = Loan(most if known else self._undeclared, 0)
         self.under_way += 1
+        self.loans.begin(asked)
         try:
             self._visit(Point.FETCH)
             self._fail(key)
-            return self._inner.get(bucket, key, version_id, most)
+            stored = self._inner.get(bucket, key, version_id, most)
         except StoreError:
             self._hurt[key] += self._sings
             raise
         finally:
             self.under_way -= 1
+            self.loans.end(asked)
+        size = len(stored.body)
+        loan = Loan(size, 0 if known else max(0, size - self._undeclared))
+        return replace(stored, body=lend(stored.body, self.loans, loan))
 
     def put(self, bucket: str, key: str, body: bytes, content_type: str, /) -> object:
         """Store an object. Raises StoreError."""
@@ -176,13 +198,19 @@ class SimulatedDecoders(FakeDecoders):
         """Start a job."""
         super().submit(job)
         self.busy.add(job.job)
-        self._place.spawn("decoder", lambda: self._decode(job.job))
+        self._place.spawn("decoder", partial(self._decode, job.job))  # without the body, which it would hold
 
     def grant(self, job: int, lease: Lease) -> None:
         """Fill a slot. What has become of the record meanwhile, the worker sees before it sees the slot."""
         super().grant(job, lease)
         self.busy.add(job)
         self._place.spawn("decoder", lambda: self._fill(job))
+
+    def take(self, now: float) -> Sequence[DecoderEvent]:
+        """Events since the last take."""
+        events = super().take(now)
+        self.decoded.clear()  # nobody looks at it here, and it would hold every body
+        return events
 
     def die_all(self) -> None:
         """Lose every job."""
@@ -207,7 +235,7 @@ class SimulatedDecoders(FakeDecoders):
 
     def _lose(self, job: int) -> None:
         if (body := self.running.get(job)) is not None:
-            self._hurt[body] += 1
+            self._hurt[bytes(body)] += 1
             self.die(job)
             self._place.wake()
 

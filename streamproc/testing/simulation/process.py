@@ -1,11 +1,11 @@
 """One worker process in the simulated world: the real runtime on fakes, from its start to its end."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from streamproc.arena import Arena
-from streamproc.records.record import CommitOffset, TopicPartition
+from streamproc.dedupe.memory import MemoryTier
+from streamproc.records.record import CommitOffset
 from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.metrics import Metrics
@@ -16,8 +16,10 @@ from streamproc.testing.broker.source import BrokerSource
 from streamproc.testing.broker.values import GroupMetadata
 from streamproc.testing.codec import JsonRows
 from streamproc.testing.fibers import FiberHost, Fibers, Process
-from streamproc.testing.harness import DictTier
 from streamproc.testing.simulation.fault import Point
+from streamproc.testing.simulation.heard import Heard
+from streamproc.testing.simulation.held import CountedArena
+from streamproc.testing.simulation.limits import Limits
 from streamproc.testing.simulation.parts import (
     Registry,
     SimulatedDecoders,
@@ -40,6 +42,7 @@ class Shared(Protocol):
     """What all processes of a run have in common."""
 
     settings: Settings
+    limits: Limits
     fibers: Fibers
     clock: Clock
     broker: MemoryBroker
@@ -63,30 +66,6 @@ class Shared(Protocol):
         ...
 
 
-class _Overheard:
-    """What a source tells the worker, told to the history too."""
-
-    def __init__(self, assignments: Assignments, tell: Callable[[str], None]) -> None:
-        self._assignments = assignments
-        self._tell = tell
-
-    def assigned(self, starts: Mapping[TopicPartition, CommitOffset]) -> None:
-        """Tell where partitions start."""
-        self._tell(f"is assigned {[f'{place} from {start.offset}' for place, start in starts.items()]}")
-        self._assignments.assigned(starts)
-
-    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
-        """Tell when a revoke begins and ends."""
-        self._tell(f"is to give back {[*map(str, partitions)]}")
-        self._assignments.revoked(partitions)
-        self._tell(f"has given back {[*map(str, partitions)]}")
-
-    def lost(self, partitions: Sequence[TopicPartition]) -> None:
-        """Tell what is gone."""
-        self._tell(f"has lost {[*map(str, partitions)]}")
-        self._assignments.lost(partitions)
-
-
 class WorkerProcess(Process):
     """One incarnation of a slot's worker."""
 
@@ -98,13 +77,20 @@ class WorkerProcess(Process):
         self.finished = False
         self._shared = shared
         self._ended = ended
-        self.arena = Arena(shared.settings.flow.micro_batches * 2 + 2)
+        self.ended_at = 0.0
+        """When it ended by itself (virtual s)."""
+        self._frozen_s = 0.0
+        self._frozen_at: float | None = None
+        self.arena = CountedArena(shared.settings.flow.micro_batches * 2 + 2)
         self.decoders = SimulatedDecoders(self.arena, shared.hurt_bodies, self)
         self.device = SimulatedDevice(self.arena, self)
-        self.store = SimulatedStore(shared.store, shared.failures, shared.hurt, self)
+        most, undeclared = shared.settings.audio.max_object_bytes, shared.limits.undeclared
+        self.store = SimulatedStore(shared.store, shared.failures, shared.hurt, self, most, undeclared)
         self.holds_nothing_since: float | None = None
         """Since when credit is held of no record and no fetch, as the checks have seen it (virtual s)."""
         self.source: BrokerSource | None = None
+        self.heard: Heard | None = None
+        """What it and its source tell each other."""
         self._host = FiberHost(shared.fibers, self)
         self.runtime = Runtime(shared.settings, self._parts(), self._host, shared.clock, _METRICS)
         shared.fibers.start(self, "main", self._run)
@@ -136,6 +122,15 @@ class WorkerProcess(Process):
         """The name under which the group knows it."""
         return "nobody yet" if self.source is None else self.source.member_id
 
+    @property
+    def frozen_s(self) -> float:
+        """How long it has stood still, all times together (virtual s)."""
+        return self._frozen_s + (0.0 if self._frozen_at is None else self._shared.fibers.now - self._frozen_at)
+
+    def ran_s(self) -> float:
+        """Virtual time without that in which it stood still."""
+        return self._shared.fibers.now - self.frozen_s
+
     # --- its life ----------------------------------------------------------------------------------------------------
 
     def kill(self) -> None:
@@ -145,12 +140,14 @@ class WorkerProcess(Process):
 
     def freeze(self) -> None:
         """Stop it; nobody sends its heartbeats either."""
+        self._frozen_at = self._shared.fibers.now
         if self.source is not None:
             self.source.freeze()
         super().freeze()
 
     def thaw(self, fibers: Fibers) -> None:
         """Let it go on."""
+        self._frozen_s, self._frozen_at = self.frozen_s, None
         if self.source is not None:
             self.source.thaw()
         super().thaw(fibers)
@@ -161,6 +158,7 @@ class WorkerProcess(Process):
         except Exception as error:  # noqa: BLE001  # not swallowed: the checks look at what ended a process
             self.error = error
         self.finished = True
+        self.ended_at = self._shared.fibers.now
         self.kill()
         self._ended(self)
 
@@ -179,7 +177,7 @@ class WorkerProcess(Process):
             codec=SimulatedEvents(shared.registry, self, shared.clock.monotonic),
             rows=JsonRows(),
             store=self.store,
-            near=DictTier(),
+            near=MemoryTier(shared.settings.dedupe.memory_bytes),
             shared=None if shared.tier is None else SimulatedTier(shared.tier, self),
             slot=str(self.slot),
         )
@@ -187,16 +185,20 @@ class WorkerProcess(Process):
     def _open_source(self, assignments: Assignments) -> Source:
         shared = self._shared
         kafka, topics = shared.settings.kafka, shared.settings.topics
+        self.heard = heard = Heard(
+            assignments, self.ran_s, lambda what: shared.tell(f"{self.name} ({self.member}): {what}")
+        )
         self.source = BrokerSource(
             shared.broker,
             [topics.recordings, *topics.lanes],
             kafka.group,
-            _Overheard(assignments, lambda what: shared.tell(f"{self.name} ({self.member}): {what}")),
+            heard,
             max_poll_interval_s=kafka.max_poll_interval_s,
             sleep=self.sleep,
             point=self._point,
         )
-        return self.source
+        heard.listen(self.source)
+        return heard
 
     def _sink(self) -> Sink:
         kafka, broker = self._shared.settings.kafka, self._shared.broker

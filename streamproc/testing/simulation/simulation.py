@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from streamproc.settings import takeover_s
+from streamproc.records.record import TopicPartition
+from streamproc.settings import Settings
 from streamproc.testing.simulation.bounds import check_bounds
 from streamproc.testing.simulation.ends import check_end, quiet
 from streamproc.testing.simulation.exits import check_process
@@ -14,7 +15,11 @@ from streamproc.testing.simulation.plan import make_plan
 from streamproc.testing.simulation.recordings import Kind, announce
 from streamproc.testing.simulation.strikes import strike
 from streamproc.testing.simulation.violation import Violation
-from streamproc.testing.simulation.world import World
+from streamproc.testing.simulation.world import BROKER, STORE, World
+from streamproc.worker.core import canary
+from streamproc.worker.stages import commit
+from streamproc.worker.stages.admit import REGISTRY_WAIT_S
+from streamproc.worker.stages.oversized import PUT_WAIT_S
 
 _SLICE_S = 0.5
 _CHAOS_S = 12.0
@@ -35,6 +40,8 @@ class Found:
     killed: int
     fresh_s: float
     """Virtual seconds from the heal until every fresh record was done."""
+    takeover_s: float
+    """The longest that a partition of a worker that died waited for the next one, with nothing else wrong."""
     virtual_s: float
     digest: str
     """Of the whole schedule: equal for equal runs."""
@@ -58,6 +65,7 @@ def simulate(seed: int, tell: Callable[[float, str], None] | None = None) -> Fou
         exits=world.exits,
         killed=world.killed,
         fresh_s=fresh_s,
+        takeover_s=world.takeovers.longest_s,
         virtual_s=world.fibers.now,
         digest=_digest(world),
     )
@@ -66,16 +74,29 @@ def simulate(seed: int, tell: Callable[[float, str], None] | None = None) -> Fou
 def bound_s(world: World) -> float:
     """How long a fresh record may take after the heal, from the settings (G7), in virtual seconds.
 
-    A takeover, a drain, and what was being waited for when the world healed: the store's
-    next probe, the next try of a transaction, both lanes.
+    A worker that dies just before is replaced: its session ends, its transaction is decided, and the new assignment is
+    told at the next heartbeats, which make another session; whoever has to give something back first drains. Meanwhile,
+    or after it, ends what was being waited for when the world healed.
     """
-    settings = world.settings
-    lanes = settings.retry.attempts_per_lane * sum(settings.retry.delays_s)
-    return takeover_s(settings) + settings.flow.drain_s + _WAITS_S + lanes
+    kafka = world.settings.kafka
+    undecided_s = kafka.transaction_timeout_s if kafka.delivery == "exactly_once" else 0.0
+    return 2 * kafka.session_timeout_s + undecided_s + world.settings.flow.drain_s + _waits_s(world)
 
 
-_WAITS_S = 10.0
-"""A probe after an outage of 2 s comes within 4 s of it, a transaction's next try within 5 s."""
+def lanes_s(settings: Settings) -> float:
+    """How long a record that failed at every try spends on the lanes."""
+    return settings.retry.attempts_per_lane * sum(settings.retry.delays_s)
+
+
+def _waits_s(world: World) -> float:
+    """The longest that anything is waited for that is there again.
+
+    Waits that grow double: the next one is as long as all before it, in which something was away, and the first.
+    """
+    past, session_s = world.past, world.settings.kafka.session_timeout_s
+    probe_s = 2 * canary.FIRST_WAIT_S + past.away_s(STORE)  # the first of them for objects that fail in a row
+    again_s = commit.FIRST_WAIT_S + past.away_s(BROKER) + session_s  # the group refuses who has not heard of it yet
+    return max(REGISTRY_WAIT_S, PUT_WAIT_S, min(probe_s, canary.LONGEST_WAIT_S), min(again_s, commit.LONGEST_WAIT_S))
 
 
 def _play(world: World, observer: Observer) -> float:
@@ -86,15 +107,36 @@ def _play(world: World, observer: Observer) -> float:
     world.tell("healed")
     for partition in range(world.plan.partitions):
         world.announce(announce(_FRESH + partition, Kind.PLAIN, partition, b"k%d-0" % partition, None))
-    healed, most = world.fibers.now, bound_s(world)
-    while not (world.calm and quiet(world)):
-        if world.fibers.now - healed > most:
-            raise Violation("G7", f"fresh records are not done {most:g} s after everything was healed")
-        _go_on(world, observer)
-    fresh_s = world.fibers.now - healed
+    fresh_s = _recover(world, observer)
     check_end(world)
     _stop(world, observer)
     return fresh_s
+
+
+def _recover(world: World, observer: Observer) -> float:
+    """Go on until everything is done; how long the fresh records took (virtual s)."""
+    healed, most_s = world.fibers.now, bound_s(world)
+    fresh_s: float | None = None
+    while fresh_s is None or not (world.calm and quiet(world)):
+        waited_s = world.fibers.now - healed
+        if fresh_s is None and _fresh_are_done(world):
+            fresh_s = waited_s
+        elif fresh_s is None and waited_s > most_s:
+            raise Violation("G7", f"fresh records are not done {most_s:g} s after everything was healed")
+        elif waited_s > most_s + lanes_s(world.settings):
+            raise Violation("G7", f"something is left {waited_s:g} s after everything was healed")
+        else:
+            _go_on(world, observer)
+    return fresh_s
+
+
+def _fresh_are_done(world: World) -> bool:
+    topic, group = world.settings.topics.recordings, world.settings.kafka.group
+    for partition, offset in (place for place, announced in world.sent.items() if announced.number >= _FRESH):
+        committed = world.broker.committed(group, TopicPartition(topic, partition))
+        if committed is None or committed.offset <= offset:
+            return False
+    return True
 
 
 def _go_on(world: World, observer: Observer) -> None:
@@ -102,12 +144,12 @@ def _go_on(world: World, observer: Observer) -> None:
     if observer.violation is not None:
         raise observer.violation
     check_bounds(world)
-    struck = bool(world.struck) or world.deleted
+    world.takeovers.check()
     while world.exits_unseen:
-        check_process(world.exits_unseen.popleft(), struck=struck)
+        check_process(world, world.exits_unseen.popleft())
     for process in world.processes():
         if process.failure is not None:
-            check_process(process, struck=struck)
+            check_process(world, process)
 
 
 def _stop(world: World, observer: Observer) -> None:

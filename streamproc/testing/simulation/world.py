@@ -3,12 +3,14 @@
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
+from math import inf
 from random import Random
 
-from streamproc.errors import Cause
+from streamproc.errors import Cause, Fatal, FatalError
 from streamproc.records.record import CommitOffset, TopicPartition
 from streamproc.settings import (
     AudioSettings,
+    DedupeSettings,
     FlowSettings,
     KafkaSettings,
     RetrySettings,
@@ -23,10 +25,13 @@ from streamproc.testing.broker.log import PartitionLog
 from streamproc.testing.broker.values import GroupMetadata
 from streamproc.testing.fibers import FiberClock, Fibers, Process
 from streamproc.testing.simulation.fault import Fault, FaultKind, Point
+from streamproc.testing.simulation.limits import limits
 from streamproc.testing.simulation.parts import Registry
+from streamproc.testing.simulation.past import Outage, Past, Struck
 from streamproc.testing.simulation.plan import Plan
 from streamproc.testing.simulation.process import WorkerProcess
 from streamproc.testing.simulation.recordings import Announced, Kind
+from streamproc.testing.simulation.takeover import Takeovers
 from streamproc.testing.store import MemoryStore
 from streamproc.testing.tier import MemorySharedTier
 
@@ -38,7 +43,6 @@ AGE_MS = 600_000
 LATE_S = 0.6
 _UPSTREAM = "upstream"
 _AGAIN_S = 0.2
-OUT_OF_RANGE = "which is not there"
 STORE, TIER, REGISTRY, BROKER = "store", "tier", "registry", "broker"
 
 
@@ -55,13 +59,14 @@ def settings_for(protocol: str, delivery: str, records: int, partitions: int, *,
         ),
         topics=TopicSettings(partitions=partitions, lane_partitions=1),
         storage=StorageSettings(young_s=5),
-        audio=AudioSettings(max_object_bytes=200),
+        audio=AudioSettings(max_object_bytes=80),
+        dedupe=DedupeSettings(memory_bytes=4_000 if tight else 1_000_000),
         flow=FlowSettings(
             micro_batch_records=records,
             linger_s=0.1,
             micro_batches=2,
-            in_flight_bytes=250 if tight else 5_000_000,
-            in_flight_audio_s=8 if tight else 100,
+            in_flight_bytes=120 if tight else 5_000_000,
+            in_flight_audio_s=0.2 if tight else 100,
             drain_s=2,
             io_threads=2 if tight else 4,
             pause_after_s=0.5,
@@ -86,6 +91,7 @@ class World:
         self.settings = settings_for(
             plan.protocol, plan.delivery, plan.micro_batch_records, plan.partitions, tight=plan.tight
         )
+        self.limits = limits(self.settings, (announced for _, announced in plan.announced))
         self.broker = MemoryBroker(self.clock, protocol=plan.protocol, session_timeout_s=SESSION_S)
         self.store = MemoryStore()
         self.tier = MemorySharedTier() if plan.shared_tier else None
@@ -99,6 +105,10 @@ class World:
         """Of them, those that the checks have not looked at."""
         self.killed = 0
         self.struck: Counter[tuple[FaultKind, Point]] = Counter()
+        self.past = Past()
+        """When what struck whom."""
+        self.takeovers = Takeovers(self.settings, self.broker, self.past, self.clock.monotonic)
+        self.broker.observers.append(self.takeovers)
         self.sent: dict[tuple[int, int], Announced] = {}
         """What was announced, by input partition and offset."""
         self.lost: set[tuple[int, int]] = set()
@@ -157,6 +167,7 @@ class World:
         for what in (STORE, TIER, REGISTRY, BROKER):
             self._down[what] = 0
             self._switch(what)
+        self.past.heal(self.fibers.now)
 
     def announce(self, announced: Announced) -> None:
         """Store an object and announce it, or the other way round."""
@@ -225,7 +236,13 @@ class World:
         else:
             self.tell(f"{process.name}: {fault.kind} at {point}, visit {fault.visit}")
             self.struck[fault.kind, point] += 1
-            self._strike(self, process, fault)
+            self.takeovers.struck(process, fault)
+            struck = Struck(process, fault, self.fibers.now, until=inf)
+            self.past.struck.append(struck)
+            try:
+                self._strike(self, process, fault)
+            finally:
+                struck.until = self.fibers.now
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
@@ -239,7 +256,7 @@ class World:
         self.exits += 1
         self.exits_unseen.append(process)
         self.tell(f"{process.name} ended: {process.error!r}")
-        if self.deleted and OUT_OF_RANGE in str(process.error):
+        if self.deleted and isinstance(process.error, FatalError) and process.error.cause is Fatal.OFFSET_GONE:
             self._accept_loss()
         self._replace(process)
 
@@ -279,6 +296,7 @@ class World:
         """Let a dependency go away for a while."""
         self._down[what] += 1
         self._switch(what)
+        self.past.outages.append(Outage(what, self.fibers.now, self.fibers.now + seconds))
 
         def up() -> None:
             self._down[what] = max(0, self._down[what] - 1)

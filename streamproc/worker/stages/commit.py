@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from streamproc.errors import AbortedError, FatalError, Stage
+from streamproc.errors import AbortedError, Fatal, FatalError, Stage
 from streamproc.records.ledger import build_entry
 from streamproc.records.outcome import Outcome, OutcomeKind
 from streamproc.records.record import CommitOffset, OutputRecord, TopicPartition
@@ -113,7 +113,8 @@ class Commit:
             self._began_at = None
             self._answered(answer, now)
         if self._began_at is not None and now.mono - self._began_at > self._stuck_s:
-            raise FatalError(f"the client has not answered a commit in {self._stuck_s:g} s, past all its time-outs")
+            message = f"the client has not answered a commit in {self._stuck_s:g} s, past all its time-outs"
+            raise FatalError(message, Fatal.CLIENT_STUCK)
         if self._shares is not None and self._again_at is not None and self._again_at <= now.mono:
             self._again_at = None
             self._begin(self._shares, now)
@@ -152,7 +153,8 @@ class Commit:
             self._tries += 1
             self._metrics.transaction_aborts.inc()
             if self._aborts > self._most_aborts:
-                raise FatalError(f"a transaction was aborted {self._aborts} times, last: {answer}") from answer
+                message = f"a transaction was aborted {self._aborts} times, last: {answer}"
+                raise FatalError(message, Fatal.ABORTED_AGAIN) from answer
             log.warning("transaction aborted, producing again", attempt=self._tries, detail=str(answer))
             self._again_at = now.mono + min(FIRST_WAIT_S * 2 ** (self._tries - 1), LONGEST_WAIT_S)
         elif isinstance(answer, Exception):

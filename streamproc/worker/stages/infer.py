@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from streamproc.arena import Arena
-from streamproc.errors import FatalError, PoisonError, Reason, RecordError, Stage
+from streamproc.errors import Fatal, FatalError, PoisonError, Reason, RecordError, Stage
 from streamproc.records.analysis import Analysis, SegmentAnalysis, Status, aggregate, best
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
 from streamproc.records.decoding import Decoded, SegmentReady
@@ -125,7 +125,8 @@ class Infer:
         match event:
             case DeviceReady(identity):
                 if identity != self._identity:
-                    raise FatalError(f"the device came back with another model: {identity}, not {self._identity}")
+                    message = f"the device came back with another model: {identity}, not {self._identity}"
+                    raise FatalError(message, Fatal.MODEL_CHANGED)
             case DeviceDied(ids, detail):
                 self._metrics.device_restarts.inc()
                 log.warning("device process died, its batches run again", detail=detail, count=len(ids))

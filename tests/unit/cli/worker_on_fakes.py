@@ -5,12 +5,12 @@ from contextlib import ExitStack
 
 from streamproc import cli, wiring
 from streamproc.arena import Arena
+from streamproc.dedupe.memory import MemoryTier
 from streamproc.kafka.slot import Slot
 from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.metrics import Metrics
 from streamproc.testing.codec import JsonEvents, JsonRows
-from streamproc.testing.harness import DictTier
 from streamproc.testing.store import MemoryStore
 from streamproc.worker.runtime import Parts, Runtime
 from streamproc.worker.threads import ThreadHost
@@ -31,7 +31,7 @@ def build(settings: Settings, slot: Slot, clock: Clock, metrics: Metrics, stack:
         JsonEvents(),
         JsonRows(),
         MemoryStore(),
-        DictTier(),
+        MemoryTier(1_000_000),
         None,
         str(slot.number),
     )

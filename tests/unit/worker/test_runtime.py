@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from streamproc.arena import Arena
+from streamproc.dedupe.memory import MemoryTier
 from streamproc.errors import AbortedError, DependencyDownError, FatalError
 from streamproc.records.decoding import DecoderEvent
 from streamproc.records.record import CommitOffset, OutputRecord, Record, TopicPartition
@@ -15,7 +16,6 @@ from streamproc.telemetry.metrics import Metrics
 from streamproc.testing.codec import JsonEvents, JsonRows, encode_event
 from streamproc.testing.decoders import FakeDecoders, recording
 from streamproc.testing.device import FakeDevice
-from streamproc.testing.harness import DictTier
 from streamproc.testing.sink import MemorySink
 from streamproc.testing.source import MemorySource
 from streamproc.testing.store import MemoryStore
@@ -110,7 +110,17 @@ def start() -> Iterator[Callable[..., Running]]:
             return sources[-1]
 
         parts = Parts(
-            arena, decoders, device, open_source, kept, JsonEvents(), JsonRows(), store, DictTier(), None, "0"
+            arena,
+            decoders,
+            device,
+            open_source,
+            kept,
+            JsonEvents(),
+            JsonRows(),
+            store,
+            MemoryTier(1_000_000),
+            None,
+            "0",
         )
         runtime = Runtime(settings, parts, ThreadHost(), SystemClock(), Metrics())
         one = Running(runtime, kept, store, device, decoders, sources)

@@ -1,0 +1,92 @@
+"""What a worker and its source tell each other, heard on the way."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from streamproc.records.record import CommitOffset, Record, TopicPartition
+from streamproc.testing.broker.source import BrokerSource
+from streamproc.testing.broker.values import GroupMetadata
+from streamproc.worker.ports import Assignments
+
+
+class Heard:
+    """Stands between the two: for the source it is the worker, for the worker the source.
+
+    ``ran_s`` says for how long the process has run, the time in which it was frozen left out.
+    """
+
+    def __init__(self, assignments: Assignments, ran_s: Callable[[], float], tell: Callable[[str], None]) -> None:
+        self._assignments = assignments
+        self._ran_s = ran_s
+        self._tell = tell
+        self._source: BrokerSource
+        self._longest_s = 0.0
+        self._revoking_since: float | None = None
+        self.polled: dict[TopicPartition, set[int]] = {}
+        """Offsets of the records that were handed over, by the partitions that are the worker's."""
+
+    def listen(self, source: BrokerSource) -> None:
+        """Pass on to this source what the worker asks."""
+        self._source = source
+
+    @property
+    def revoke_s(self) -> float:
+        """The longest that the worker took to let go of partitions, so far."""
+        since = self._revoking_since
+        return self._longest_s if since is None else max(self._longest_s, self._ran_s() - since)
+
+    # --- for the source ----------------------------------------------------------------------------------------------
+
+    def assigned(self, starts: Mapping[TopicPartition, CommitOffset]) -> None:
+        """Tell where partitions start."""
+        self._tell(f"is assigned {[f'{place} from {start.offset}' for place, start in starts.items()]}")
+        self.polled.update((place, set()) for place in starts)
+        self._assignments.assigned(starts)
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """Tell when a revoke begins and ends."""
+        self._tell(f"is to give back {[*map(str, partitions)]}")
+        self._revoking_since = self._ran_s()
+        self._assignments.revoked(partitions)
+        self._longest_s, self._revoking_since = self.revoke_s, None
+        self._forget(partitions)
+        self._tell(f"has given back {[*map(str, partitions)]}")
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Tell what is gone."""
+        self._tell(f"has lost {[*map(str, partitions)]}")
+        self._forget(partitions)
+        self._assignments.lost(partitions)
+
+    # --- for the worker ----------------------------------------------------------------------------------------------
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps records from coming just now."""
+        return self._source.trouble
+
+    def poll(self, most: int, timeout_s: float) -> Sequence[Record]:
+        """Up to ``most`` records. Raises FatalError."""
+        records = self._source.poll(most, timeout_s)
+        for record in records:
+            self.polled[record.source].add(record.offset)
+        return records
+
+    def pause(self, partitions: frozenset[TopicPartition]) -> None:
+        """Make exactly this set paused."""
+        self._source.pause(partitions)
+
+    def serve(self) -> None:
+        """Do what other threads asked of the consumer."""
+        self._source.serve()
+
+    def group_metadata(self) -> GroupMetadata:
+        """The member's identity for a transaction."""
+        return self._source.group_metadata()
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._source.close()
+
+    def _forget(self, partitions: Sequence[TopicPartition]) -> None:
+        for partition in partitions:
+            self.polled.pop(partition, None)
