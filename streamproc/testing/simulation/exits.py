@@ -91,19 +91,16 @@ def explained(world: World, process: WorkerProcess, cause: Fatal) -> bool:
     kept_s = sum(one.lasted_s(process.ended_at) for one in struck) + process.frozen_s
     after = process.ended_at - 2 * timeout_s - TICK_S - kept_s
     return (
-        any(
-            _explains(because, one) and (because.for_good or one.until >= after)
-            for because in known.by
-            for one in struck
-        )
+        any(_explains(because, one, after) for because in known.by for one in struck)
         or (known.by_delay and _delayed_s(past, process, struck, after) >= timeout_s)
         or (known.by_outage and any(one.what == BROKER and one.until >= after for one in past.outages))
         or (known.by_retention and world.deleted)
     )
 
 
-def _explains(because: Because, struck: Struck) -> bool:
-    return struck.fault.kind in because.kinds and struck.fault.point in because.points
+def _explains(because: Because, struck: Struck, after: float) -> bool:
+    late = not because.for_good and struck.until < after
+    return not late and struck.fault.kind in because.kinds and struck.fault.point in because.points
 
 
 def _delayed_s(past: Past, process: WorkerProcess, struck: Iterable[Struck], after: float) -> float:

@@ -55,7 +55,7 @@ class SimulatedStore:
     ``failures`` says how often gets of a key still fail, ``hurt`` how often they did, for whatever reason but one: once
     a probe has said that the store is down, what fails is nobody's fault until another says that it is back.
 
-    ``loans`` counts what this process holds: during a get what may come, of at most ``undeclared`` bytes where the event
+    ``loans`` counts what this process holds: during a get what may come, or ``undeclared`` bytes where the event
     declares no size, so that ``most`` is asked for; then the body itself, until the process has let go of it.
     """
 

@@ -82,12 +82,14 @@ def test_a_fatal_error_is_exit_code_4(
     code, last = run(delivery)
     assert (code, says in last) == (4, True), last
     assert '"error": "FatalError"' in last
+    assert f'"cause": "{"unforeseen" if "table" in says else "refused"}"' in last
 
 
 def test_fenced_twice_in_a_row_is_exit_code_5(cluster: MockCluster, run: Callable[..., tuple[int, str]]) -> None:
     cluster.answer(END_TXN, 90)
     code, last = run()
     assert (code, '"error": "FencedError"' in last) == (4, True), last
+    assert '"cause": "fenced"' in last
     cluster.answer(END_TXN, 90)
     code, last = run(group="another")  # the first one waits for its dead member; the slot is the same
     assert (code, '"error": "NoRestartError"' in last) == (5, True), last

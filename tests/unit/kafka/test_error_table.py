@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from confluent_kafka import Consumer, Producer
 
-from streamproc.errors import AbortedError, FatalError, FencedError
+from streamproc.errors import AbortedError, Fatal, FatalError, FencedError
 from streamproc.kafka.config import consumer_config
 from streamproc.kafka.membership import Membership
 from streamproc.kafka.sink import IdempotentSink, TransactionalSink
@@ -163,14 +163,14 @@ def test_errors_of_the_search_for_coordinators() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "kind"),
+    ("code", "kind", "cause"),
     [
-        pytest.param(90, FencedError, id="fenced"),
-        pytest.param(53, FatalError, id="not allowed"),
-        pytest.param(48, FatalError, id="the broker knows of no transaction"),
+        pytest.param(90, FencedError, Fatal.FENCED, id="fenced"),
+        pytest.param(53, FatalError, Fatal.REFUSED, id="not allowed"),
+        pytest.param(48, FatalError, Fatal.REFUSED, id="the broker knows of no transaction"),
     ],
 )
-def test_an_abort_that_fails_is_fatal(code: int, kind: type[FatalError]) -> None:
+def test_an_abort_that_fails_is_fatal(code: int, kind: type[FatalError], cause: Fatal) -> None:
     with cluster_with_topics() as cluster:
         transactions = Transactions(cluster)
         cluster.answer(28, 22)  # the commit of offsets spoils the transaction,
@@ -178,6 +178,7 @@ def test_an_abort_that_fails_is_fatal(code: int, kind: type[FatalError]) -> None
         with pytest.raises(FatalError, match=r"could not be aborted after ILLEGAL_GENERATION") as caught:
             transactions.sink.commit([OUTPUT], [OFFSET], transactions._membership)
     assert type(caught.value) is kind
+    assert caught.value.cause is cause
 
 
 @pytest.mark.parametrize("api", TRANSACTION, ids=lambda api: api.name)
@@ -185,8 +186,9 @@ def test_an_error_that_nobody_knows_says_so(api: Api) -> None:
     with cluster_with_topics() as cluster:
         transactions = Transactions(cluster)
         cluster.answer(api.key, CODES[-1])
-        with pytest.raises(FatalError, match=rf"Err-{CODES[-1]}.*not in our table"):
+        with pytest.raises(FatalError, match=rf"Err-{CODES[-1]}.*not in our table") as caught:
             transactions.sink.commit([OUTPUT], [OFFSET], transactions._membership)
+    assert caught.value.cause is Fatal.UNFORESEEN
 
 
 def test_what_failed_a_transaction_is_named_and_not_what_it_did_to_its_records() -> None:

@@ -1,0 +1,162 @@
+"""What the simulator judges a worker by: each check is silent on the worker as it is, and finds one that is broken."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamproc.arena import Lease
+from streamproc.errors import Fatal, FatalError, FencedError
+from streamproc.records.record import CommitOffset, OutputRecord
+from streamproc.testing.broker.sink import BrokerSink
+from streamproc.testing.simulation import takeover, world
+from streamproc.testing.simulation.exits import EXPLAINED
+from streamproc.testing.simulation.held import CountedArena, Loan, Loans, lend
+from streamproc.testing.simulation.limits import limits
+from streamproc.testing.simulation.recordings import Kind, announce
+from streamproc.testing.simulation.simulation import simulate
+from streamproc.worker.poller import Poller
+from streamproc.worker.stages.fetch import Fetch
+from streamproc.worker.stages.prepare import Prepare
+
+SEEDS = 60
+"""Enough for every mistake here."""
+
+
+@pytest.fixture
+def found() -> Callable[[str], bool]:
+    """Whether a few worlds show a violation that says this."""
+
+    def play(says: str) -> bool:
+        return any(says in (simulate(seed).violation or "") for seed in range(SEEDS))
+
+    return play
+
+
+def test_a_body_counts_until_nobody_holds_it() -> None:
+    loans = Loans()
+    first, second = (lend(b"12345", loans, Loan(5, 2)) for _ in range(2))
+    assert (loans.size, loans.over) == (10, 4)
+    assert first == second == b"12345"
+    holder = [first]
+    del first, second
+    assert (loans.size, loans.over) == (5, 2)
+    holder.clear()
+    assert (loans.size, loans.over) == (0, 0)
+
+
+def test_audio_counts_until_its_slot_is_given_back() -> None:
+    arena = CountedArena(2)
+    first, second = arena.lease(), arena.lease()
+    assert isinstance(first, Lease)
+    assert isinstance(second, Lease)
+    arena.write(first, np.zeros(16_000, np.float32))
+    arena.write(second, np.zeros(1_600, np.float32))
+    assert arena.audio_ms == 1_100
+    arena.release(first)
+    assert arena.audio_ms == 100
+    arena.close()
+
+
+def test_what_is_allowed_follows_from_the_settings() -> None:
+    settings = world.settings_for("consumer", "exactly_once", 3, 1, tight=True)
+    found = limits(settings, [announce(1, Kind.PLAIN, 0, b"k", None)])
+    assert (found.input_records, found.lane_records) == (2 * 3, 3)
+    assert (found.size, found.undeclared, found.audio_ms) == (120, 60, 200)
+    assert found.revoke_s == pytest.approx(settings.flow.drain_s, abs=0.1)
+    assert limits(settings, [announce(1, Kind.LONG, 0, b"k", None)]).audio_ms == 200 + 15_030
+
+
+def test_a_worker_that_keeps_bodies_is_found(found: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[bytes] = []
+    arrived = Fetch._arrived
+
+    def keeping(self: Fetch, admitted: Any, answer: Any, now: Any) -> None:
+        kept.append(answer[0] if isinstance(answer, tuple) else b"")
+        arrived(self, admitted, answer, now)
+
+    monkeypatch.setattr(Fetch, "_arrived", keeping)
+    assert found("of no record")
+
+
+def test_a_worker_that_fetches_without_credit_is_found(
+    found: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Prepare, "_start", lambda _: False)  # what is fetched stays where it is
+    monkeypatch.setattr("streamproc.worker.core.backlog.Load.within", lambda _, __: True)
+    monkeypatch.setattr("streamproc.worker.core.credits.Weight.within", lambda _, __: True)
+    assert found("bytes, at most")
+
+
+def test_a_worker_that_polls_without_room_is_found(
+    found: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Always:
+        """A flag that nobody can take down."""
+
+        def __init__(self, flag: Any) -> None:
+            self.set, self.wait = flag.set, flag.wait
+
+        def clear(self) -> None:
+            """Stay."""
+
+        def is_set(self) -> bool:
+            return True
+
+    made = Poller.__init__
+
+    def init(self: Poller, *arguments: Any) -> None:
+        made(self, *arguments)
+        self.room = Always(self.room)
+
+    monkeypatch.setattr(Poller, "__init__", init)
+    assert found("holds records")
+
+
+def test_a_worker_that_holds_a_revoke_up_is_found(
+    found: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    awaited = Poller._await
+
+    def longer(self: Poller, settled: Any, until: float) -> bool:
+        return awaited(self, settled, until) and awaited(self, self._host.flag(), until + 1)
+
+    monkeypatch.setattr(Poller, "_await", longer)
+    assert found("held a revoke up for")
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (FencedError("mine"), "nothing that struck explains it: mine"),
+        (FatalError("mine", Fatal.FATE_UNKNOWN), "nothing that struck explains it: mine"),
+        (FatalError("mine", Fatal.START_UNKNOWN), "nothing that struck explains it: mine"),
+        (FatalError("mine"), "crashed"),
+        (KeyError("mine"), "crashed"),
+    ],
+)
+def test_an_end_without_a_reason_is_found(
+    found: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+) -> None:
+    commit = BrokerSink.commit
+
+    def failing(
+        self: BrokerSink, outputs: Sequence[OutputRecord], offsets: Sequence[CommitOffset], metadata: object
+    ) -> None:
+        commit(self, outputs, offsets, metadata)
+        raise error
+
+    monkeypatch.setattr(BrokerSink, "commit", failing)
+    assert found(says)
+
+
+def test_nothing_explains_what_no_code_expected() -> None:
+    assert Fatal.UNFORESEEN not in EXPLAINED
+
+
+def test_a_partition_that_nobody_takes_over_is_found(
+    found: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(takeover, "takeover_s", lambda _: 0.1)
+    assert found("nobody went on with")
