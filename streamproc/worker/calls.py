@@ -31,11 +31,15 @@ class PooledCalls(Generic[K, V]):
         return tuple(answers)
 
     def _run(self, key: K, call: Callable[[], V]) -> None:
-        answer: V | Exception
         try:
-            answer = call()
+            value = call()
         except Exception as error:  # noqa: BLE001  # not swallowed: whoever submitted the call takes it as its answer
-            answer = error
+            # Kept in a variable it would hold itself, by its traceback, and with it what the call had fetched.
+            self._answer(key, error)
+        else:
+            self._answer(key, value)
+
+    def _answer(self, key: K, answer: V | Exception) -> None:
         with self._lock:
             self._answers.append((key, answer))
         self._wake.set()

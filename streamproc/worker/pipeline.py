@@ -227,6 +227,7 @@ class Pipeline:
                 keeping = keeping and batch.ident in soon
                 if not keeping:
                     self._drop(taken)
+        self._let_go()
 
     def _ends_soon(self, batch: MicroBatch) -> bool:
         """Whether a micro-batch waits for the device alone: its other partitions' records hold its commit up too."""
@@ -241,6 +242,7 @@ class Pipeline:
             for batch, taken in list(self._batches.entries(partition)):
                 if batch is not self._commit.committing:
                     self._drop(taken)
+        self._let_go()
         self._offsets.end(partitions)
 
     def settled(self, partitions: Sequence[TopicPartition]) -> bool:
@@ -248,6 +250,11 @@ class Pipeline:
         return all(
             batch.dropped(taken.index) for partition in partitions for batch, taken in self._batches.entries(partition)
         )
+
+    def _let_go(self) -> None:
+        """Hold no bytes of what was dropped: its credit is others' now."""
+        self._lookup.let_go()
+        self._prepare.let_go()
 
     def _drop(self, taken: Taken) -> None:
         self._batches.drop(taken)

@@ -81,6 +81,12 @@ class Lookup:
         for waiting in self._give_up(fetched):
             self._fetch_again(waiting)
 
+    def let_go(self) -> None:
+        """Keep no bytes of a record that is not wanted any more while the shared tier is asked about them."""
+        for key, leader in self._leaders.items():
+            if leader.body and not self._batches.wanted(leader.taken):
+                self._leaders[key] = replace(leader, body=b"")
+
     def _give_up(self, fetched: Fetched) -> Sequence[Fetched]:
         """End a flight; who waited for it, last first. Somebody else may lead another flight for these bytes by now."""
         leader = self._leaders.get(fetched.key)

@@ -49,6 +49,15 @@ class Prepare:
         started = self._start()
         return bool(events) or granted or started
 
+    def let_go(self) -> None:
+        """Keep no bytes of a record that is not wanted any more until a decoder is idle."""
+        for _ in range(len(self.inbox)):
+            fetched = self.inbox.popleft()
+            if self._batches.wanted(fetched.taken):
+                self.inbox.append(fetched)
+            else:
+                self.dropped(fetched)
+
     def _take(self, event: DecoderEvent, now: Instant) -> None:
         fetched = self._jobs[event.job]
         match event:
