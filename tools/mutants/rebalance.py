@@ -79,7 +79,7 @@ REBALANCE = (
         "revoke without a budget",
         "a revoke waits for what is on its way, however long that takes",
         _POLLER,
-        "            if self._clock.monotonic() >= until:\n                return False\n",
+        "            if self._clock.monotonic() >= began + self._revoke_s:\n                return False\n",
         "",
         _SEEDS,
     ),

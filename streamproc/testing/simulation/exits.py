@@ -89,7 +89,7 @@ def explained(world: World, process: WorkerProcess, cause: Fatal) -> bool:
     timeout_s = world.settings.kafka.transaction_timeout_s
     struck, past = world.past.of(process), world.past
     kept_s = sum(one.lasted_s(process.ended_at) for one in struck) + process.frozen_s
-    after = process.ended_at - 2 * timeout_s - TICK_S - kept_s
+    after = process.decided_at - 2 * timeout_s - TICK_S - kept_s
     return (
         any(_explains(because, one, after) for because in known.by for one in struck)
         or (known.by_delay and _delayed_s(past, process, struck, after) >= timeout_s)

@@ -11,11 +11,18 @@ from streamproc.worker.ports import Assignments
 class Heard:
     """Stands between the two: for the source it is the worker, for the worker the source.
 
-    ``ran_s`` says for how long the process has run, the time in which it was frozen left out.
+    ``now`` is virtual time, ``ran_s`` says for how long the process has run: without the time in which it was frozen.
     """
 
-    def __init__(self, assignments: Assignments, ran_s: Callable[[], float], tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        assignments: Assignments,
+        now: Callable[[], float],
+        ran_s: Callable[[], float],
+        tell: Callable[[str], None],
+    ) -> None:
         self._assignments = assignments
+        self._now = now
         self._ran_s = ran_s
         self._tell = tell
         self._source: BrokerSource
@@ -23,6 +30,8 @@ class Heard:
         self._revoking_since: float | None = None
         self.polled: dict[TopicPartition, set[int]] = {}
         """Offsets of the records that were handed over, by the partitions that are the worker's."""
+        self.left_at: float | None = None
+        """When the worker began to leave the group (virtual s)."""
 
     def listen(self, source: BrokerSource) -> None:
         """Pass on to this source what the worker asks."""
@@ -85,6 +94,7 @@ class Heard:
 
     def close(self) -> None:
         """Leave the group."""
+        self.left_at = self._now()
         self._source.close()
 
     def _forget(self, partitions: Sequence[TopicPartition]) -> None:

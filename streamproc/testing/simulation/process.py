@@ -123,6 +123,12 @@ class WorkerProcess(Process):
         return "nobody yet" if self.source is None else self.source.member_id
 
     @property
+    def decided_at(self) -> float:
+        """When it decided to end, at the latest: before it left its group, which can take a while (virtual s)."""
+        left_at = None if self.heard is None else self.heard.left_at
+        return self.ended_at if left_at is None else left_at
+
+    @property
     def frozen_s(self) -> float:
         """How long it has stood still, all times together (virtual s)."""
         return self._frozen_s + (0.0 if self._frozen_at is None else self._shared.fibers.now - self._frozen_at)
@@ -186,7 +192,10 @@ class WorkerProcess(Process):
         shared = self._shared
         kafka, topics = shared.settings.kafka, shared.settings.topics
         self.heard = heard = Heard(
-            assignments, self.ran_s, lambda what: shared.tell(f"{self.name} ({self.member}): {what}")
+            assignments,
+            shared.clock.monotonic,
+            self.ran_s,
+            lambda what: shared.tell(f"{self.name} ({self.member}): {what}"),
         )
         self.source = BrokerSource(
             shared.broker,

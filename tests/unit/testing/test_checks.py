@@ -119,8 +119,8 @@ def test_a_worker_that_holds_a_revoke_up_is_found(
 ) -> None:
     awaited = Poller._await
 
-    def longer(self: Poller, settled: Any, until: float) -> bool:
-        return awaited(self, settled, until) and awaited(self, self._host.flag(), until + 1)
+    def longer(self: Poller, settled: Any, began: float) -> bool:
+        return awaited(self, settled, began) and awaited(self, self._host.flag(), began + 1)
 
     monkeypatch.setattr(Poller, "_await", longer)
     assert found("held a revoke up for")
