@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from streamproc.records.analysis import Analysis, Tier
@@ -96,7 +96,7 @@ def build_result(event: RecordingEvent, analysis: Analysis, how: Provenance) -> 
     scores = analysis.by_label()
     others = {label: score for label, score in scores.items() if label not in SCORE_COLUMNS}
     return EmotionResult(
-        **asdict(how),
+        **{name: getattr(how, name) for name in Provenance.__dataclass_fields__},
         **score_columns(scores),
         event_id=event.event_id,
         status=analysis.status,

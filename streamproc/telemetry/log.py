@@ -6,7 +6,7 @@ Everything goes through the standard library's root logger, so what libraries sa
 import logging
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TextIO
 
@@ -75,7 +75,7 @@ def get_log(room: str) -> structlog.stdlib.BoundLogger:
 
 def micro_batch_line(log: structlog.stdlib.BoundLogger, line: MicroBatchLine) -> None:
     """Write the canonical line."""
-    log.info("micro-batch committed", **asdict(line))
+    log.info("micro-batch committed", **{name: getattr(line, name) for name in MicroBatchLine.__slots__})
 
 
 def configure_log(settings: LogSettings, stream: TextIO | None = None) -> None:

@@ -70,7 +70,7 @@ class JsonEvents:
         """Read an event. Raises PoisonError, and UnresolvedError when the value's schema was never resolved."""
         ident, text = _split(value)
         if ident in self._accepted:
-            return event_from_avro(_fields(text))
+            return _event(text)
         if ident in self._refused or ident > _MAX_ID:
             raise PoisonError(Reason.SCHEMA_UNKNOWN, Stage.ADMIT, f"schema id {ident} is not registered")
         raise UnresolvedError(f"schema id {ident} was not resolved")
@@ -84,14 +84,14 @@ def _split(value: bytes) -> tuple[int, bytes]:
 
 
 @lru_cache(1024)  # a simulator reads the same few events for hours
-def _fields(text: bytes) -> Mapping[str, Any]:
+def _event(text: bytes) -> RecordingEvent:
     try:
         fields: Mapping[str, Any] = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise refused(f"the value is not JSON: {error}"[:256]) from None
     if not validate(fields, schema_of(RecordingEvent).parsed, raise_errors=False):
         raise refused("the value has not the fields of an event")
-    return fields
+    return event_from_avro(fields)
 
 
 class JsonRows:

@@ -84,9 +84,10 @@ class FakeDecoders:
         state.waiting = False
         ms = min(state.ms - state.done_ms, _SLOT_MS)
         digest = hashlib.sha256(state.body + bytes([state.segments % 256])).digest()
-        wave = np.frombuffer(digest, np.uint8).astype(np.float32) / 255
         samples = ms * SAMPLE_RATE // 1000
-        self._arena.write(lease, np.resize(wave, samples))
+        wave = np.zeros(samples, np.float32)
+        wave[: len(digest)] = np.frombuffer(digest, np.uint8)[:samples] / np.float32(255)
+        self._arena.write(lease, wave)
         start = state.done_ms
         state.ready = SegmentReady(job, lease, state.segments, state.channel, start, start + ms, ms, -20.0, samples)
         state.done_ms += ms
@@ -106,7 +107,7 @@ class FakeDecoders:
         """Events since the last take, at most one for each job."""
         del now  # nothing hangs here
         self._starting = 0
-        if self.held:
+        if self.held or not self._jobs:
             return ()
         found = [(number, job, self._next(number, job)) for number, job in self._jobs.items()]
         for number, job, event in found:

@@ -17,8 +17,9 @@ _MIN_SAMPLES = 400
 
 def fake_scores(wave: NDArray[np.float32]) -> tuple[float, ...]:
     """Scores that depend on the first samples: normalised, so they sum to 1."""
-    head = wave[: len(IDENTITY.labels)].astype(float) + 0.01
-    return tuple(float(x) for x in head / head.sum())
+    head = [sample + 0.01 for sample in wave[: len(IDENTITY.labels)].tolist()]
+    total = sum(head)
+    return tuple(sample / total for sample in head)
 
 
 def score(arena: ArenaMap, item: SegmentHandle) -> tuple[float, ...] | ItemError:

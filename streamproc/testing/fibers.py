@@ -97,12 +97,17 @@ class Fiber(greenlet):
 
 
 class Fibers:
-    """The scheduler and its time. Everything but ``run`` is called by fibers, or before ``run``."""
+    """The scheduler and its time. Everything but ``run`` is called by fibers, or before ``run``.
+
+    Whoever leaves draws who goes on, and switches there: only a fiber that ends, or finds nobody, goes back to ``run``.
+    """
 
     def __init__(self, random: Random) -> None:
         self.now = 0.0
         """Virtual seconds since the start."""
         self.switches = 0
+        self._until = 0.0
+        self._hub = getcurrent()
         self._draw = random.random
         self._ready: list[Fiber] = []
         self._timers: list[tuple[float, int, Fiber, int]] = []
@@ -123,11 +128,17 @@ class Fibers:
 
     def run(self, until: float) -> None:
         """Run fibers until this time, or until none can ever go on."""
-        ready, timers, draw = self._ready, self._timers, self._draw
-        hub = getcurrent()
+        self._until, self._hub = until, getcurrent()
+        while (fiber := self._next()) is not None:
+            fiber.parent = self._hub
+            fiber.switch()
+
+    def _next(self) -> Fiber | None:
+        """Draw who goes on, and let time move while nobody can; None when the time of ``run`` is over."""
+        ready, timers = self._ready, self._timers
         while True:
             while ready:
-                place = int(draw() * len(ready))
+                place = int(self._draw() * len(ready))
                 fiber, ready[place] = ready[place], ready[-1]
                 ready.pop()
                 if fiber.ended:
@@ -136,20 +147,17 @@ class Fibers:
                     fiber.process.hold(fiber)
                     continue
                 self.switches += 1
-                fiber.parent = hub
-                fiber.switch()
+                return fiber
             if not timers:
-                return
+                return None
             when = timers[0][0]
-            if when > until:
-                self.now = until
-                return
+            if when > self._until:
+                self.now = self._until
+                return None
             self.now = when
             while timers and timers[0][0] <= when:
                 _, _, fiber, wait = heapq.heappop(timers)
-                if wait == fiber.waits and not fiber.ended:
-                    fiber.waits += 1
-                    self.ready(fiber)
+                self.unpark(fiber, wait)
 
     # --- for the running fiber ---------------------------------------------------------------------------------------
 
@@ -191,10 +199,13 @@ class Fibers:
         self._count += 1
         heapq.heappush(self._timers, (self.now + seconds, self._count, fiber, fiber.waits))
 
-    @staticmethod
-    def _leave(fiber: Fiber) -> None:
-        assert fiber.parent is not None  # noqa: S101  # for the types: a fiber is run by somebody
-        fiber.parent.switch()
+    def _leave(self, fiber: Fiber) -> None:
+        following = self._next()
+        if following is None:
+            self._hub.switch()
+        elif following is not fiber:
+            following.parent = self._hub
+            following.switch()
 
 
 class FiberFlag:
@@ -247,7 +258,7 @@ class FiberWake:
 
 
 class FiberExecutor:
-    """At most ``count`` calls at a time, begun in order, finished in any."""
+    """At most ``count`` calls at a time, begun in order, finished in any. Its fibers wait for the next call."""
 
     def __init__(self, fibers: Fibers, process: Process, name: str, count: int) -> None:
         self._fibers = fibers
@@ -255,22 +266,30 @@ class FiberExecutor:
         self._name = name
         self._free = count
         self._calls: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._waiting: list[tuple[Fiber, int]] = []
 
     def submit(self, call: Callable[..., None], /, *arguments: Any) -> None:
         """Run ``call`` when one of ``count`` is free."""
         self._calls.append((call, arguments))
         if self._free:
             self._free -= 1
-            self._fibers.start(self._process, self._name, self._run)
+            if self._waiting:
+                self._fibers.unpark(*self._waiting.pop())
+            else:
+                self._fibers.start(self._process, self._name, self._run)
 
     def close(self) -> None:
-        """Nothing to end: a fiber ends with its last call."""
+        """Nothing to end: fibers that wait end with their process."""
 
     def _run(self) -> None:
-        while self._calls:
-            call, arguments = self._calls.popleft()
-            call(*arguments)
-        self._free += 1
+        fiber = self._fibers.here()
+        while True:
+            while self._calls:
+                call, arguments = self._calls.popleft()
+                call(*arguments)
+            self._free += 1
+            self._waiting.append((fiber, fiber.waits))
+            self._fibers.park(None)
 
 
 class FiberHost:

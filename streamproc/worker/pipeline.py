@@ -116,6 +116,15 @@ class Pipeline:
         # A commit may use the transaction's time, and an abort after it the same again.
         stuck_s = 2 * settings.kafka.transaction_timeout_s + COMMIT_MARGIN_S
         self._commit = Commit(transact, world.commits, offsets, batches, flow.produce_again, stuck_s, metrics)
+        self._stages = (
+            self._admit,
+            self._fetch,
+            self._lookup,
+            self._prepare,
+            self._infer,
+            self._assemble,
+            self._commit,
+        )
         self.in_flight: Mapping[str, int] = self._count()
         """What is on its way, for people to look at: replaced whole by each step, read by any thread."""
         self._join()
@@ -166,10 +175,9 @@ class Pipeline:
 
     def _count(self) -> Mapping[str, int]:
         total = self._credit.total
-        records = sum(len(batch.entries) for batch in self._batches)
         return {
             "micro_batches": len(self._batches),
-            "records": records,
+            "records": self._batches.records,
             "bytes": total.size,
             "audio_ms": total.audio_ms,
         }
@@ -187,18 +195,7 @@ class Pipeline:
         due = self._parking.release(now.wall_ms) if self.room else []
         if due:
             self._admit.accept(due, now)
-        moved = [
-            stage.step(now)
-            for stage in (
-                self._admit,
-                self._fetch,
-                self._lookup,
-                self._prepare,
-                self._infer,
-                self._assemble,
-                self._commit,
-            )
-        ]
+        moved = [stage.step(now) for stage in self._stages]
         if (in_flight := self._count()) != self.in_flight:
             self.in_flight = in_flight
             self._metrics.in_flight_records.set(in_flight["records"])

@@ -240,9 +240,9 @@ class Runtime:
 
     def _steer(self, pipeline: Pipeline) -> None:
         """Tell the polling thread what it may do."""
-        restarts = self._parts.decoders.restarts
-        self._metrics.decoder_restarts.inc(restarts - self._decoder_restarts)
-        self._decoder_restarts = restarts
+        if (restarts := self._parts.decoders.restarts) != self._decoder_restarts:
+            self._metrics.decoder_restarts.inc(restarts - self._decoder_restarts)
+            self._decoder_restarts = restarts
         sandbox = self._parts.decoders.sandbox
         if sandbox not in {None, "full", self._sandbox}:
             log.warning("decoders run in a weaker sandbox: this kernel refuses seccomp", detail=sandbox)

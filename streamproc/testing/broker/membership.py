@@ -92,9 +92,9 @@ class Membership(ABC):
         """Whether the group gave it up and the application has not been told."""
         return self._lost
 
-    def metadata(self) -> GroupMetadata:
+    def metadata(self, departures: int = 0) -> GroupMetadata:
         """The identity as of now."""
-        return GroupMetadata(self._of.name, self.member_id, self.epoch)
+        return GroupMetadata(self._of.name, self.member_id, self.epoch, departures)
 
     # --- the application's thread ------------------------------------------------------------------------------------
 

@@ -21,13 +21,12 @@ class Reader:
 
     def fetch(self, log: PartitionLog, most: int) -> bool:
         """Fill up to ``most`` records ahead; False when the log does not have the offset to go on from."""
-        if self.paused or len(self._ahead) >= most:
+        if self.paused or self._fetched_to == log.last_stable or len(self._ahead) >= most:
             return True
         if not log.start <= self._fetched_to <= log.end:
             return False
-        if self._fetched_to < log.last_stable:
-            found, self._fetched_to = log.fetch(self._fetched_to, most - len(self._ahead))
-            self._ahead.extend(found)
+        found, self._fetched_to = log.fetch(self._fetched_to, most - len(self._ahead))
+        self._ahead.extend(found)
         return True
 
     def take(self, most: int) -> list[Record]:

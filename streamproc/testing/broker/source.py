@@ -243,7 +243,7 @@ class BrokerSource:
         self._assignments.assigned(starts)
 
     def _identity(self) -> GroupMetadata:
-        return self._membership.metadata()._replace(departures=self._commits.departures)
+        return self._membership.metadata(self._commits.departures)
 
     def _forget(self, partitions: Sequence[TopicPartition]) -> None:
         self._commits.departures += 1

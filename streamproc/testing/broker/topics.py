@@ -17,6 +17,7 @@ class Topics:
 
     def __init__(self) -> None:
         self._topics: dict[str, list[PartitionLog]] = {}
+        self._logs: dict[tuple[str, int], PartitionLog] = {}
         self._unkeyed = 0
 
     def create(self, name: str, partitions: int, retention_ms: int | None) -> None:
@@ -24,6 +25,7 @@ class Topics:
         if name in self._topics:
             raise UsageError(f"topic {name} is there already")
         self._topics[name] = [PartitionLog(TopicPartition(name, n), retention_ms) for n in range(partitions)]
+        self._logs.update(((name, number), log) for number, log in enumerate(self._topics[name]))
 
     def partitions(self, name: str) -> Sequence[PartitionLog]:
         """The logs of a topic. Raises UsageError for an unknown one."""
@@ -38,10 +40,10 @@ class Topics:
 
     def log(self, topic: str, partition: int) -> PartitionLog:
         """One partition. Raises UsageError."""
-        logs = self.partitions(topic)
-        if not 0 <= partition < len(logs):
-            raise UsageError(f"topic {topic} has {len(logs)} partitions, so no {partition}")
-        return logs[partition]
+        found = self._logs.get((topic, partition))
+        if found is None:
+            raise UsageError(f"topic {topic} has {len(self.partitions(topic))} partitions, so no {partition}")
+        return found
 
     def choose(self, topic: str, key: bytes | None) -> int:
         """Where a record with this key goes: always the same partition, and turn by turn without a key."""

@@ -148,7 +148,8 @@ def _text(run: Run, missed: Sequence[tuple[FaultKind, Point]], *, stopped: bool)
 
 def _be_silent() -> None:
     """The workers' own log says nothing that the history does not, a million times."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    structlog.configure(wrapper_class=quiet, cache_logger_on_first_use=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import hashlib
 import json
 from collections import defaultdict
+from functools import lru_cache
+from math import isclose
 
 import numpy as np
 
@@ -109,11 +111,12 @@ def _true(announced: Announced, stored: Record) -> None:
     if announced.expected == "ok":
         scores = reference(body)
         found = [row[f"score_{label}"] for label in IDENTITY.labels]
-        if not np.allclose(found, scores, rtol=0, atol=_CLOSE):
+        if not all(isclose(*pair, rel_tol=0, abs_tol=_CLOSE) for pair in zip(found, scores, strict=True)):
             raise Violation("G3", f"the scores of record {announced.number} are {found}, the reference says {scores}")
 
 
-def reference(body: bytes) -> list[float]:
+@lru_cache(1024)  # recordings of different seeds are mostly the same
+def reference(body: bytes) -> tuple[float, ...]:
     """What the fake network says of the fake decoders' audio, computed apart from both, one recording at a time."""
     left, total, number = json.loads(body)["ms"], json.loads(body)["ms"], 0
     sums = np.zeros(len(IDENTITY.labels))
@@ -123,7 +126,7 @@ def reference(body: bytes) -> list[float]:
         head = (samples.astype(np.float32) / 255).astype(float) + 0.01
         sums += ms * head / head.sum()
         left, number = left - ms, number + 1
-    return [float(score) for score in sums / total]
+    return tuple(float(score) for score in sums / total)
 
 
 def _untouched(announced: Announced, stored: Record) -> None:

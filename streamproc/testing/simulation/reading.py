@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from streamproc.records.outcome import OutcomeKind
@@ -81,5 +82,10 @@ def origin_of(headers: Mapping[str, bytes | None]) -> Origin:
 
 def row_of(stored: Record) -> Mapping[str, Any]:
     """What a result, a segment or a row of the ledger says."""
-    row: Mapping[str, Any] = json.loads(stored.value or b"null")
+    return _row(stored.value or b"null")
+
+
+@lru_cache(256)  # each check of a commit, and of the end, reads the same few rows
+def _row(value: bytes) -> Mapping[str, Any]:
+    row: Mapping[str, Any] = json.loads(value)
     return row

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 
 from streamproc.arena import SLOT_SECONDS
@@ -102,6 +103,7 @@ class Announced:
         return EXPECTED[self.kind]
 
 
+@lru_cache(1024)  # seeds differ in what they put together
 def announce(number: int, kind: Kind, partition: int, key: bytes, like: int | None) -> Announced:
     """Make the record of one number; ``like`` is the number whose bytes a repeat has."""
     body = _body(number, kind, like)

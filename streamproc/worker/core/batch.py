@@ -84,6 +84,8 @@ class MicroBatches:
         self._open: dict[int, MicroBatch] = {}
         self._order: deque[MicroBatch] = deque()
         self._next = 0
+        self.records = 0
+        """In all of them together."""
 
     def __len__(self) -> int:
         return len(self._order)
@@ -101,6 +103,7 @@ class MicroBatches:
         batch = MicroBatch(entries[0].batch, entries)
         self._open[batch.ident] = batch
         self._order.append(batch)
+        self.records += len(entries)
         return batch
 
     def wanted(self, taken: Taken) -> bool:
@@ -124,6 +127,7 @@ class MicroBatches:
         """Take the oldest one out after its commit."""
         batch = self._order.popleft()
         del self._open[batch.ident]
+        self.records -= len(batch.entries)
         return batch
 
     def entries(self, partition: TopicPartition) -> Iterator[tuple[MicroBatch, Taken]]:

@@ -1,5 +1,6 @@
 """Admit: from polled records to micro-batches of events that may be acted on."""
 
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
@@ -70,7 +71,7 @@ class Admit:
         self._backlog: Backlog[_Judged] = Backlog(share(settings))
         self._stopped = False
         self._lanes = settings.topics.lanes
-        self._unresolved: list[tuple[Taken, float]] = []
+        self._unresolved: deque[tuple[Taken, float]] = deque()
         self.give: Callable[[Admitted], None]
         self.fail: Callable[[Taken, RecordError], None]
 
@@ -115,12 +116,13 @@ class Admit:
             else:
                 self._metrics.dependency_down[Dependency.REGISTRY].set(0)
                 self._pass_on(taken, self._judge(taken.record), now)
-        due = [taken for taken, at in self._unresolved if at <= now.mono]
-        self._unresolved = [(taken, at) for taken, at in self._unresolved if at > now.mono]
-        for taken in due:
+        asked = False
+        while self._unresolved and self._unresolved[0][1] <= now.mono:
+            taken, _ = self._unresolved.popleft()
+            asked = True
             if self._batches.wanted(taken):
                 self._resolve(taken)
-        return self._fill(now) or bool(answers or due)
+        return self._fill(now) or asked or bool(answers)
 
     def _fill(self, now: Instant) -> bool:
         filled = False

@@ -3,7 +3,6 @@
 import hashlib
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 from streamproc.errors import (
@@ -83,8 +82,8 @@ class Fetch:
         for admitted, answer in arrived:
             self._running.discard(admitted.taken.ident)
             self._arrived(admitted, answer, now)
-        probed = self._probe(now)
-        started = self._start() if self._canary.health is Health.UP else False
+        probed = self._canary.health is not Health.UP and self._probe(now)
+        started = self._canary.health is Health.UP and self._start()
         return bool(arrived) or probed or started
 
     def _start(self) -> bool:
@@ -119,7 +118,7 @@ class Fetch:
             self._canary.worked()
             body, sha256 = answer
             taken, event = admitted.taken, admitted.event
-            self._credit.adjust(taken.ident, weigh(replace(event, size_bytes=len(body))))
+            self._credit.adjust(taken.ident, weigh(event, len(body)))
             self._metrics.stage_seconds[Stage.FETCH].observe(now.mono - admitted.at)
             scope = f"tenant={event.tenant or ''}" if self._settings.dedupe.scope == "tenant" else "global"
             key = content_key(scope, sha256, admitted.fingerprint)

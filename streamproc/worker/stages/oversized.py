@@ -1,5 +1,6 @@
 """Oversized: dead letters that no topic takes are kept in the object store before the transaction points to them."""
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 
@@ -28,7 +29,7 @@ class Oversized:
         self._puts = puts
         self._batches = batches
         self._outcomes: dict[tuple[int, int], Outcome] = {}
-        self._again: list[tuple[float, Taken, Stored]] = []
+        self._again: deque[tuple[float, Taken, Stored]] = deque()
         self.settle: Callable[[Taken, Outcome], None]
 
     def keep(self, taken: Taken, stored: Stored, outcome: Outcome) -> None:
@@ -49,11 +50,12 @@ class Oversized:
                 raise FatalError(f"storing a dead letter failed in an unforeseen way: {answer!r}") from answer
             else:
                 self.settle(taken, self._outcomes.pop(taken.ident))
-        due = [entry for entry in self._again if entry[0] <= now.mono]
-        self._again = [entry for entry in self._again if entry[0] > now.mono]
-        for _, taken, stored in due:
+        put = False
+        while self._again and self._again[0][0] <= now.mono:
+            _, taken, stored = self._again.popleft()
             self._put(taken, stored)
-        return bool(answers or due)
+            put = True
+        return put or bool(answers)
 
     def _put(self, taken: Taken, stored: Stored) -> None:
         call = partial(self._store.put, self.bucket, stored.key, stored.body, "application/json")

@@ -17,9 +17,8 @@ SPLIT_CHANNELS = 2
 """Of a recording whose channels are analysed one by one: most are calls. How many there are, only the file tells."""
 
 
-def weigh(event: RecordingEvent) -> Weight:
-    """Estimate what a recording holds, from what its event declares (bytes, ms)."""
-    size = event.size_bytes
+def weigh(event: RecordingEvent, size: int | None) -> Weight:
+    """Estimate what a recording holds (bytes, ms): what is known of its size, and what its event declares."""
     audio_ms = event.duration_ms
     if audio_ms is None:
         audio_ms = UNDECLARED.audio_ms if size is None else 1000 * size // BYTES_PER_SECOND
@@ -30,7 +29,7 @@ def weigh(event: RecordingEvent) -> Weight:
 
 def reserve(event: RecordingEvent, flow: FlowSettings, most_bytes: int) -> Weight:
     """What a recording holds while it is fetched: one that declares no size may turn out to be large."""
-    size, audio_ms = weigh(event)
+    size, audio_ms = weigh(event, event.size_bytes)
     if event.size_bytes is None:
         size = min(most_bytes, flow.in_flight_bytes // flow.io_threads)
     return Weight(size, audio_ms)
@@ -40,7 +39,7 @@ def load(verdict: Verdict, prices: Prices) -> Load:
     """What a record asks of its micro-batch. A bad one asks nothing of the device."""
     if isinstance(verdict, RecordError):
         return Load(1, UNDECLARED.size, 0, 0.0)
-    size, audio_ms = UNDECLARED if verdict is None else weigh(verdict)
+    size, audio_ms = UNDECLARED if verdict is None else weigh(verdict, verdict.size_bytes)
     channels = SPLIT_CHANNELS if verdict is not None and verdict.channels == "split" else 1
     return Load(1, size, audio_ms, channels * prices.seconds(audio_ms))
 

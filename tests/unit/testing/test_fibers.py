@@ -168,6 +168,20 @@ def test_an_executor_runs_so_many_calls_at_a_time_and_begins_them_in_order(fiber
     assert most == 2
 
 
+def test_an_executor_that_has_nothing_to_do_takes_later_calls_until_its_process_is_killed(
+    fibers: Fibers, process: Process
+) -> None:
+    executor, seen = FiberExecutor(fibers, process, "io", 1), list[int]()
+    for number in range(3):
+        executor.submit(seen.append, number)
+        fibers.run(fibers.now + 1)
+        assert seen == [*range(number + 1)]
+    process.kill()
+    executor.submit(seen.append, 3)
+    fibers.run(math.inf)
+    assert seen == [0, 1, 2]
+
+
 def test_a_wake_set_while_awake_ends_the_next_sleep(fibers: Fibers, process: Process) -> None:
     host, seen = FiberHost(fibers, process), []
 
