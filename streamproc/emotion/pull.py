@@ -57,28 +57,30 @@ def pull(order: Order, root: Path, tell: Tell, patience: Patience = PATIENCE) ->
     Raises UsageError for what is not known or not pinned, PullError and its kinds for what the hub or the disk does.
     """
     release = resolve(order)
-    revision = release.revision or ""
-    folder = root / MODELS / f"{order.name}@{revision[:SHORT]}"
+    folder = root / MODELS / f"{order.name}@{(release.revision or '')[:SHORT]}"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(folder, order.name):
+            return _pull(order, release, folder, tell, patience)
     except OSError as error:
-        problem = f"{folder.parent} cannot be made: {error.strerror}"
-        raise PullError(order.name, problem, "set STREAMPROC_CACHE to a folder of yours") from error
-    with _alone(folder, order.name):
-        staging = folder.with_name(f".{folder.name}.part")
-        present = _present(folder, staging, release, tell)
-        if isinstance(present, Manifest):
-            return Pulled(folder, present, 0)
-        staging.mkdir(exist_ok=True)
-        with open_client(patience) as client:
-            down = Downloader(client, patience, SystemClock(), time.sleep)
-            fetched = _fill(order, release, staging, down, tell)
-        files = {name: FileRecord((staging / name).stat().st_size, release.files[name].sha256) for name in NEEDED}
-        about = ATTRIBUTION.format(title=PUBLISHED[order.name].title)
-        manifest = Manifest(order.name, order.hub, release.repo, revision, LICENCE, about, files)
-        write_manifest(staging, manifest)
-        _settle(staging, folder)
-        return Pulled(folder, manifest, fetched, present)
+        problem = f"{error.filename or folder}: {error.strerror}"
+        raise PullError(order.name, problem, "set STREAMPROC_CACHE to a folder of yours, with room") from error
+
+
+def _pull(order: Order, release: Release, folder: Path, tell: Tell, patience: Patience) -> Pulled:
+    staging = folder.with_name(f".{folder.name}.part")
+    present = _present(folder, staging, release, tell)
+    if isinstance(present, Manifest):
+        return Pulled(folder, present, 0)
+    staging.mkdir(exist_ok=True)
+    with open_client(patience) as client:
+        fetched = _fill(order, release, staging, Downloader(client, patience, SystemClock(), time.sleep), tell)
+    files = {name: FileRecord((staging / name).stat().st_size, release.files[name].sha256) for name in NEEDED}
+    about = ATTRIBUTION.format(title=PUBLISHED[order.name].title)
+    manifest = Manifest(order.name, order.hub, release.repo, release.revision or "", LICENCE, about, files)
+    write_manifest(staging, manifest)
+    _settle(staging, folder)
+    return Pulled(folder, manifest, fetched, present)
 
 
 def resolve(order: Order) -> Release:

@@ -13,6 +13,7 @@ from streamproc.emotion import checkpoint
 from streamproc.emotion.layout import WEIGHTS
 from streamproc.emotion.manifest import sha256
 from streamproc.emotion.pins import NEEDED
+from streamproc.settings import load_settings
 from tools.hub import Address, LocalHub, serving
 
 NAME, REPO = "emotion2vec_plus_seed", "emotion2vec/emotion2vec_plus_seed"
@@ -144,6 +145,16 @@ def test_verify_hashes_again(hub: LocalHub, command: Command) -> None:
     done = run.invoke(app, ["model", "verify", NAME])
     assert done.exit_code == 5
     assert f"{WEIGHTS}: sha256 is {sha256(directory / WEIGHTS)}, pulled was" in done.stderr
+    assert hub.asked
+
+
+def test_a_worker_finds_the_model_where_it_was_pulled(hub: LocalHub, command: Command) -> None:
+    from streamproc.wiring import located
+
+    directory = json.loads(run.invoke(app, [*command(), "--json"]).stdout)["directory"]
+    settings = load_settings(model={"name_or_dir": NAME})
+    assert located(settings).name_or_dir == directory
+    assert located(load_settings()).name_or_dir == str(DEMO)
     assert hub.asked
 
 

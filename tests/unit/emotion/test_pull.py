@@ -240,6 +240,24 @@ def test_a_cache_that_cannot_be_written_is_told(hub: LocalHub, tmp_path: Path) -
         get(hub, tmp_path / "file")
 
 
+@pytest.mark.parametrize("path", ["streamproc.emotion.pull.write_manifest", "streamproc.emotion.pull._settle"])
+def test_a_pull_that_cannot_end_leaves_no_model_and_is_told(
+    hub: LocalHub, cache: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "somewhere")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(path, full)
+        with pytest.raises(PullError, match="somewhere: No space left"):
+            get(hub, cache)
+    with pytest.raises(UsageError):
+        find_directory(NAME, cache)
+    asked = len(hub.asked)
+    get(hub, cache)
+    assert len(hub.asked) == asked
+
+
 def test_several_revisions_have_to_be_told_apart(hub: LocalHub, cache: Path) -> None:
     directory = get(hub, cache).directory
     shutil.copytree(directory, directory.with_name(f"{NAME}@other"))
