@@ -5,6 +5,7 @@ the TOML file named by ``STREAMPROC_CONFIG``, defaults. Impossible combinations 
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -138,6 +139,11 @@ class ModelSettings(Section):
     """The network and where it runs."""
 
     name_or_dir: str = "demo"
+    """A model of `streamproc model pull` by name, or a directory in FunASR's layout by path."""
+    hub: Literal["huggingface", "modelscope"] = "huggingface"
+    """Where `model pull` takes models from."""
+    hub_url: SecretStr | None = None
+    """A mirror of that hub, as in https://mirror.example.com."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """``auto`` is the CPU until the numbers of CUDA are measured against it; ``cuda`` is experimental."""
     precision: Literal["fp32"] = "fp32"
@@ -204,7 +210,7 @@ class LocalSettings(Section):
     """Use java, mvn, go, redis-server and minio from PATH where they are; False takes the Python packages."""
     state_dir: Path = Path(".streamproc")
     cache_dir: Path | None = None
-    """Downloads and built servers; None means STREAMPROC_CACHE, else ~/.cache/streamproc."""
+    """Downloads, models and built servers; None means STREAMPROC_CACHE, else ~/.cache/streamproc."""
     kafka_heap_mb: Count = 512
 
 
@@ -284,6 +290,14 @@ def _toml_file() -> Path | None:
     """The file that the user named."""
     file = os.environ.get("STREAMPROC_CONFIG")
     return Path(file) if file else None
+
+
+def cache_root(configured: Path | None, environment: Mapping[str, str]) -> Path:
+    """The cache folder: the setting ``local.cache_dir``, else STREAMPROC_CACHE, else ~/.cache/streamproc."""
+    if configured is not None:
+        return configured.absolute()
+    named = environment.get("STREAMPROC_CACHE")
+    return Path(named).absolute() if named else Path.home() / ".cache" / "streamproc"
 
 
 def takeover_s(settings: Settings) -> float:

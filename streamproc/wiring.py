@@ -14,6 +14,7 @@ from streamproc.client.recordings import RecordingClient
 from streamproc.dedupe.memory import MemoryTier
 from streamproc.dedupe.redis import RedisTier
 from streamproc.emotion.device import DeviceProcess
+from streamproc.emotion.directory import find_directory
 from streamproc.errors import Fatal, FencedError, NoRestartError, UsageError
 from streamproc.kafka.admin import ask_session_s, create_topics
 from streamproc.kafka.event_codec import RegistryEventCodec
@@ -25,7 +26,7 @@ from streamproc.kafka.slot import Slot, claim_slot
 from streamproc.kafka.source import KafkaSource
 from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
 from streamproc.records.record import CommitOffset
-from streamproc.settings import Settings, takeover_s
+from streamproc.settings import ModelSettings, Settings, cache_root, takeover_s
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import Clock, SystemClock
 from streamproc.telemetry.http import Check, Endpoints, HttpServer
@@ -101,7 +102,7 @@ def build_worker(settings: Settings, slot: Slot, clock: Clock, metrics: Metrics,
         Parts(
             arena=arena,
             decoders=DecoderPool(arena, settings.audio),
-            device=DeviceProcess(settings.model, arena),
+            device=DeviceProcess(located(settings), arena),
             open_source=source,
             sink=open_sink(settings, slot, source),
             codec=RegistryEventCodec(registry, settings.topics.recordings, clock.monotonic),
@@ -115,6 +116,13 @@ def build_worker(settings: Settings, slot: Slot, clock: Clock, metrics: Metrics,
         clock,
         metrics,
     )
+
+
+def located(settings: Settings) -> ModelSettings:
+    """The model's settings with the path of its directory in place of a name: the device process knows no cache."""
+    cache = cache_root(settings.local.cache_dir, os.environ)
+    directory = find_directory(settings.model.name_or_dir, cache)
+    return settings.model.model_copy(update={"name_or_dir": str(directory)})
 
 
 def slots(settings: Settings) -> int:

@@ -15,9 +15,11 @@ from streamproc.bench.peer import Peer, installed, open_peer
 from streamproc.bench.spread import Spread, ratios, spread
 from streamproc.bench.waves import Wave, make_waves, seconds_of
 from streamproc.emotion import checkpoint
-from streamproc.emotion.model import EmotionModel, find_directory, load_model
+from streamproc.emotion.directory import find_directory
+from streamproc.emotion.model import EmotionModel, load_model
 from streamproc.errors import StreamprocError
 from streamproc.records.compute import ItemError
+from streamproc.settings import cache_root
 
 CLIPS = 12
 SEED = 7
@@ -81,7 +83,7 @@ def run_engine(model: str, threads: int, repeats: int, told: Told) -> EngineRepo
 
 
 def _measure(machine: Machine, model: str, repeats: int, told: Told) -> EngineReport:
-    directory, threads = find_directory(model), torch.get_num_threads()
+    directory, threads = find_directory(model, cache_root(None, os.environ)), torch.get_num_threads()
     rate, operations = gemm_gflops(), gflop_per_second(checkpoint.load(directory).network)
     ours = load_model(model, device="cpu")
     waves = make_waves(CLIPS, SEED, SHORTEST_S, LONGEST_S)

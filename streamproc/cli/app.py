@@ -12,6 +12,7 @@ from streamproc import __version__
 from streamproc.cli.bench import bench
 from streamproc.cli.demo import demo
 from streamproc.cli.down import down
+from streamproc.cli.model import model
 from streamproc.cli.publish import publish
 from streamproc.cli.results import results
 from streamproc.cli.status import status
@@ -108,6 +109,7 @@ def root(
 
 for _command in (up, down, status, demo, worker, publish, results):
     app.command()(_command)
+app.add_typer(model)
 app.add_typer(bench)
 
 

@@ -4,7 +4,7 @@ Names and shapes are strict. FunASR prints a warning for a missing tensor and ru
 missing, unknown, misshapen or not finite is a CheckpointError.
 """
 
-import hashlib
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from streamproc.emotion.checked import Mark, recall, remember
 from streamproc.emotion.errors import CheckpointError
-from streamproc.emotion.funasr_config import WEIGHTS, read_config, read_labels, read_paths, write_texts
+from streamproc.emotion.funasr_config import read_config, read_labels, read_paths, write_texts
+from streamproc.emotion.layout import CONFIGURATION, WEIGHTS
+from streamproc.emotion.manifest import FileRecord, Manifest, check_file, read_manifest, sha256
 from streamproc.emotion.network import Network, NetworkConfig
 
 SCOPE = "d2v_model."
@@ -28,8 +31,9 @@ _RENAMED = {"qkv": "attn.qkv", "proj": "attn.proj", "fc1": "mlp.fc1", "fc2": "ml
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A loaded model. ``live`` are the places of ``labels`` among the logits."""
+    """A loaded model. ``live`` are the places of ``labels`` among the logits; ``name`` is the one it was pulled by."""
 
+    name: str
     network: Network
     labels: tuple[str, ...]
     live: tuple[int, ...]
@@ -40,15 +44,24 @@ def load(directory: Path) -> Checkpoint:
     """Load a directory (config.yaml, configuration.json, tokens.txt, weights). Raises CheckpointError.
 
     Weights are mapped, not read: what inference does not use (a published file is two thirds optimizer state) takes no
-    memory, and processes of one host share the rest.
+    memory, and processes of one host share the rest. They are hashed and searched for values that are not finite; a
+    large file that is the same as then is not again (``checked``). Each file of a pulled model has to be what was
+    pulled.
     """
+    manifest = read_manifest(directory)
+    if manifest is not None:
+        check_file(directory / CONFIGURATION, _record(manifest, directory / CONFIGURATION))
     config_path, weights, tokens = read_paths(directory)
+    if manifest is not None:
+        for path in (config_path, tokens):
+            check_file(path, _record(manifest, path))
     labels = read_labels(tokens)
     config = read_config(config_path, len(labels))
-    network = _fill(config, _tensors(weights), weights)
+    digest, network = _load_weights(config, weights, None if manifest is None else _record(manifest, weights))
     live = tuple(i for i, label in enumerate(labels) if label is not None)
     named = tuple(label for label in labels if label is not None)
-    return Checkpoint(network, named, live, _sha256(weights))
+    name = directory.resolve().name if manifest is None else manifest.name
+    return Checkpoint(name, network, named, live, digest)
 
 
 def save(directory: Path, network: Network, tokens: tuple[str, ...]) -> None:
@@ -62,7 +75,36 @@ def save(directory: Path, network: Network, tokens: tuple[str, ...]) -> None:
     torch.save({"model": tensors}, directory / WEIGHTS)
 
 
-def _fill(config: NetworkConfig, tensors: Mapping[str, Tensor], path: Path) -> Network:
+def _record(manifest: Manifest, path: Path) -> FileRecord:
+    if path.name not in manifest.files:
+        raise CheckpointError(path, "is none of the files that were pulled", _PULL_AGAIN)
+    return manifest.files[path.name]
+
+
+def _load_weights(config: NetworkConfig, path: Path, record: FileRecord | None) -> tuple[str, Network]:
+    """Hash and network of a weights file, which was one and the same file all the while."""
+    begun_ns = time.time_ns()
+    mark = _mark(path)
+    known = recall(path, mark)
+    digest = sha256(path) if known is None else known
+    if record is not None:
+        check_file(path, record, digest)
+    network = _fill(config, _tensors(path), path, finite=known is not None)
+    if _mark(path) != mark:
+        raise CheckpointError(path, "was changed while it was read", "start again when nobody writes to it")
+    if known is None:
+        remember(path, mark, digest, begun_ns)
+    return digest, network
+
+
+def _mark(path: Path) -> Mark:
+    try:
+        return Mark.of(path)
+    except OSError as error:
+        raise CheckpointError(path, error.strerror or "cannot be read", _PULL_AGAIN) from error
+
+
+def _fill(config: NetworkConfig, tensors: Mapping[str, Tensor], path: Path, *, finite: bool) -> Network:
     with torch.device("meta"):
         network = Network(config)
     state = network.state_dict()
@@ -75,7 +117,7 @@ def _fill(config: NetworkConfig, tensors: Mapping[str, Tensor], path: Path) -> N
         if tensor.shape != shape or tensor.dtype != torch.float32:
             problem = f"{published} is {tuple(tensor.shape)} {tensor.dtype}, not {tuple(shape)} torch.float32"
             raise CheckpointError(path, problem, "config.yaml and weights must come from one model")
-        if not bool(tensor.isfinite().all()):
+        if not finite and not bool(tensor.isfinite().all()):
             raise CheckpointError(path, f"{published} holds values that are not finite", _PULL_AGAIN)
         state[ours] = _adopt(config, ours, tensor)
     network.load_state_dict(state, strict=True, assign=True)
@@ -155,8 +197,3 @@ def _tensors(path: Path) -> Mapping[str, Tensor]:
     if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
         raise CheckpointError(path, "holds no tensors by name under 'model'", _PULL_AGAIN)
     return tensors
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

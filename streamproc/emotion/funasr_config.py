@@ -13,11 +13,11 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from streamproc.emotion.errors import CheckpointError
+from streamproc.emotion.layout import CONFIG, CONFIGURATION, TOKENS, WEIGHTS
 from streamproc.emotion.network import Convolution, NetworkConfig
 
-CONFIG, CONFIGURATION, WEIGHTS, TOKENS = "config.yaml", "configuration.json", "model.pt", "tokens.txt"
-MAX_TEXT_BYTES = 1 << 20
-"""The published config.yaml has 5.5 KB; what is a thousand times that is no configuration."""
+MAX_TEXT_BYTES = 64 * 1024
+"""The published config.yaml has 5.5 KB; PyYAML takes a second for ten times this."""
 MAX_SPEC = 1000
 MAX_LAYERS = 32
 MAX_LABELS = 64
@@ -25,6 +25,15 @@ MAX_LABELS = 64
 _TRIPLE = r"\(\s*\d{1,5}\s*,\s*\d{1,5}\s*,\s*\d{1,5}\s*\)"
 _TERM = re.compile(rf"\s*\[\s*({_TRIPLE}(?:\s*,\s*{_TRIPLE})*)\s*\]\s*(?:\*\s*(\d{{1,2}})\s*)?")
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Without aliases: a few lines of them stand for more than memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not read, and no published model has any")
+        return super().compose_node(parent, index)
 
 
 def _published(value: float) -> float:
@@ -105,7 +114,7 @@ def read_config(path: Path, classes: int) -> NetworkConfig:
     """The shape that a config.yaml describes. Raises CheckpointError naming each key that is missing or wrong."""
     remedy = "take the file that was published with these weights"
     try:
-        conf = _Config.model_validate(yaml.safe_load(_text(path))).model_conf
+        conf = _Config.model_validate(yaml.load(_text(path), _PlainLoader)).model_conf  # noqa: S506  # a SafeLoader
         audio = conf.modalities.audio
         if audio.num_alibi_heads != conf.num_heads:
             raise CheckpointError(path, f"{audio.num_alibi_heads} ALiBi heads for {conf.num_heads} heads", remedy)
@@ -125,7 +134,7 @@ def read_config(path: Path, classes: int) -> NetworkConfig:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise CheckpointError(path, faults, remedy) from error
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise CheckpointError(path, str(error), remedy) from error
 
 
@@ -145,17 +154,24 @@ def _english(line: str) -> str:
 
 
 def read_paths(directory: Path) -> tuple[Path, Path, Path]:
-    """Where configuration.json says that config, weights and tokens are: plain names inside the directory."""
+    """Where configuration.json says that config, weights and tokens are: plain names inside the directory.
+
+    A link that leads out of it is refused like a path that does.
+    """
     path = directory / CONFIGURATION
     remedy = "take the file that was published with these weights"
     try:
         metas = json.loads(_text(path))["file_path_metas"]
         names = (metas["config"], metas["init_param"], metas["tokenizer_conf"]["token_list"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(path, f"no file_path_metas as FunASR writes them ({error!r})", remedy) from error
     if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
         raise CheckpointError(path, f"{names} are not plain file names", remedy)
-    return directory / names[0], directory / names[1], directory / names[2]
+    config, weights, tokens = (directory / name for name in names)
+    for file in (path, config, weights, tokens):
+        if not file.resolve().is_relative_to(directory.resolve()):
+            raise CheckpointError(file, "is a link that leads out of the directory", "copy the file that it leads to")
+    return config, weights, tokens
 
 
 def _text(path: Path) -> str:

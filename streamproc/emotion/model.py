@@ -1,10 +1,10 @@
 """EmotionModel: waveforms to labels, scores and embeddings. Importing this does not import torch; loading does."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.arena import SAMPLE_RATE
+from streamproc.emotion.directory import find_directory
 from streamproc.emotion.errors import WaveformError
 from streamproc.emotion.profile import Profile, fit, split
 from streamproc.errors import UsageError
 from streamproc.records.analysis import best
 from streamproc.records.compute import ItemError
 from streamproc.records.identity import ModelIdentity
+from streamproc.settings import cache_root
 
 Wave = NDArray[np.float32]
-SHIPPED = ("demo",)
-"""Models inside the package: tiny, of the published architecture, trained on synthesised speech."""
 TRIAL_SECONDS = (0.5, 2.0, 6.0)
 TRIALS = 2
 
@@ -121,17 +121,10 @@ class EmotionModel:
         return Emotion(label, confidence, dict(zip(self.labels, value, strict=True)), embedding)
 
 
-def find_directory(name_or_dir: str | Path) -> Path:
-    """Where a model lies: a shipped one by name, else the path that was given."""
-    shipped = str(name_or_dir) in SHIPPED
-    directory = Path(str(files(__package__) / "checkpoints" / str(name_or_dir))) if shipped else Path(name_or_dir)
-    return directory.expanduser()
-
-
 def load_model(
     name_or_dir: str | Path, device: str = "auto", precision: str = "fp32", *, max_batch_seconds: float = 60
 ) -> EmotionModel:
-    """Load a shipped model by name ("demo") or a FunASR model directory by path.
+    """Load a shipped model ("demo") or a pulled one by name, or a FunASR model directory by path.
 
     ``device`` is auto (the CPU), cpu or cuda, which is experimental. Raises CheckpointError for a directory
     that does not hold a whole model, UsageError for a device or a precision that there is not.
@@ -141,9 +134,8 @@ def load_model(
 
     if precision != "fp32":
         raise UsageError(f"precision {precision!r} is not known: use fp32")
-    directory = find_directory(name_or_dir)
-    loaded = checkpoint.load(directory)
-    identity = ModelIdentity(directory.resolve().name, loaded.weights_sha256, precision, loaded.labels)
+    loaded = checkpoint.load(find_directory(name_or_dir, cache_root(None, os.environ)))
+    identity = ModelIdentity(loaded.name, loaded.weights_sha256, precision, loaded.labels)
     return EmotionModel(identity, loaded.live, runner.Runner(loaded.network, device, max_batch_seconds))
 
 

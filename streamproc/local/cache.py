@@ -1,7 +1,6 @@
 """Downloads and built servers: each made once, and either complete or not there at all."""
 
 import fcntl
-import os
 import shutil
 import tempfile
 import threading
@@ -14,14 +13,6 @@ from streamproc.local.failure import StoppedError
 
 RETRY_S = 0.2
 """How often a lock that another process holds is tried: nobody notices it, and it costs nothing."""
-
-
-def cache_root(configured: Path | None, environment: dict[str, str] | os._Environ[str]) -> Path:
-    """The cache folder: the setting, else STREAMPROC_CACHE, else ~/.cache/streamproc."""
-    if configured is not None:
-        return configured.absolute()
-    named = environment.get("STREAMPROC_CACHE")
-    return Path(named).absolute() if named else Path.home() / ".cache" / "streamproc"
 
 
 @contextmanager

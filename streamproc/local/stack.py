@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from streamproc.errors import UsageError
-from streamproc.local.cache import Cache, cache_root
+from streamproc.local.cache import Cache
 from streamproc.local.kafka import KafkaRecipe
 from streamproc.local.launch import halt, keep, start
 from streamproc.local.minio import MinioRecipe
@@ -21,7 +21,7 @@ from streamproc.local.server import Place, Recipe
 from streamproc.local.state import State
 from streamproc.local.status import ServerStatus, look
 from streamproc.local.toolbox import Report, Toolbox
-from streamproc.settings import Settings
+from streamproc.settings import Settings, cache_root
 
 T = TypeVar("T")
 

@@ -28,7 +28,9 @@ def fingerprint(model: ModelIdentity, channels: Channels) -> str:
 
     Runner, batch size and device are outside it: they must not change a number beyond the precision's bound.
     """
-    parts = (model.weights_sha256, model.precision, PREPROCESSING, SEGMENTATION, channels)
+    # emotion2vec+ was published twice with the same weights, first naming five of the nine classes: other shares.
+    labels = "\t".join(model.labels)
+    parts = (model.weights_sha256, model.precision, PREPROCESSING, SEGMENTATION, channels, labels)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 

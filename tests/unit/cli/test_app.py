@@ -14,9 +14,9 @@ from streamproc.errors import (
     UsageError,
 )
 
-GROUPS = {"bench": ("engine", "pipeline", "delivery", "groups")}
+GROUPS = {"model": ("pull", "info", "verify"), "bench": ("engine", "pipeline", "delivery", "groups")}
 COMMANDS = ("up", "down", "status", "demo", "worker", "publish", "results")
-HEAVY = ("torch", "av", "confluent_kafka", "onnxruntime", "soundfile", "minio", "redis", "numpy")
+HEAVY = ("torch", "av", "confluent_kafka", "onnxruntime", "soundfile", "minio", "redis", "numpy", "httpx2")
 
 run = CliRunner()
 
@@ -72,6 +72,9 @@ WRONG = (
     "results --count 0",
     "publish",
     "status --nonsense",
+    "model",
+    "model pull",
+    "model pull x --from elsewhere",
     "bench",
     "bench engine --repeats 0",
     "bench engine --repeats 51",

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from streamproc.emotion import checkpoint
 from streamproc.emotion.errors import CheckpointError
 from streamproc.emotion.funasr_config import parse_stem
+from streamproc.emotion.manifest import sha256
 from streamproc.emotion.network import PUBLISHED_STEM
 from streamproc.errors import ExitCode
 
@@ -27,6 +28,10 @@ ENGLISH = ("angry", "disgusted", "fearful", "happy", "neutral", "other", "sad", 
 def directory(directories: Callable[[str], Path], tmp_path: Path) -> Path:
     """A whole tiny checkpoint to spoil."""
     return Path(shutil.copytree(directories("tiny"), tmp_path / "model"))
+
+
+def test_the_name_is_that_of_the_folder(directory: Path) -> None:
+    assert checkpoint.load(directory).name == "model"
 
 
 def test_what_is_saved_is_loaded(directory: Path) -> None:
@@ -148,6 +153,82 @@ def test_a_file_of_something_else_is_named(directory: Path, name: str, body: byt
     assert refusal(directory).path.name in {name, "config.yaml", "model.pt"}
 
 
+def unscoped(tensors: dict[str, Any]) -> None:
+    """FunASR's own names, which lack the published beginning."""
+    for name in list(tensors):
+        tensors[name.removeprefix("d2v_model.")] = tensors.pop(name)
+
+
+def test_keys_that_would_run_code_elsewhere_do_nothing(directory: Path) -> None:
+    (directory / "requirements.txt").write_text("/nowhere/package\n")
+    canary = directory / "canary"
+    (directory / "model.py").write_text(f"import os; os.mkdir({str(canary)!r})")
+    path = directory / "config.yaml"
+    body = yaml.safe_load(path.read_text())
+    evil = {"trust_remote_code": True, "remote_code": "./model.py", "init_param": "/etc/passwd"}
+    path.write_text(yaml.safe_dump(body | evil))
+    assert checkpoint.load(directory).labels == ENGLISH
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: !!python/object/apply:os.abort []", "could not determine a constructor"),
+        ("a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n", "aliases"),
+        ("a: &a {k: v}\nb: {<<: [*a, *a]}\n", "aliases"),
+        ("[" * 5_000, "recursion"),
+        ("a: " + "x" * 70_000, "over 65536 bytes"),
+    ],
+    ids=["python", "aliases", "merges", "deep", "huge"],
+)
+def test_yaml_that_would_run_or_grow_is_refused(directory: Path, text: str, says: str) -> None:
+    (directory / "config.yaml").write_text(text)
+    assert says in refusal(directory).problem
+
+
+def test_json_that_is_too_deep_is_refused(directory: Path) -> None:
+    (directory / "configuration.json").write_text("[" * 60_000)
+    refusal(directory)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "configuration.json", "tokens.txt", "model.pt"])
+def test_a_link_out_of_the_directory_is_refused(directory: Path, name: str) -> None:
+    outside = directory.parent / name
+    (directory / name).rename(outside)
+    (directory / name).symlink_to(outside)
+    assert "out of the directory" in refusal(directory).problem
+
+
+def test_a_link_inside_the_directory_is_followed(directory: Path) -> None:
+    (directory / "data").mkdir()
+    (directory / "model.pt").rename(directory / "data" / "1")
+    (directory / "model.pt").symlink_to("data/1")
+    assert checkpoint.load(directory).labels == ENGLISH
+
+
+def test_weights_that_change_while_they_are_read_are_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def and_touched(path: Path) -> str:
+        digest = sha256(path)
+        path.write_bytes(path.read_bytes() + b"x")
+        return digest
+
+    monkeypatch.setattr(checkpoint, "sha256", and_touched)
+    assert "changed while it was read" in refusal(directory).problem
+
+
+def test_a_large_file_that_was_checked_is_not_hashed_again(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamproc.emotion.checked.SMALL", 0)
+    monkeypatch.setattr("streamproc.emotion.checked.SETTLED_NS", -(10**12))
+    first = checkpoint.load(directory)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "sha256", None)
+        second = checkpoint.load(directory)
+    assert second.weights_sha256 == first.weights_sha256
+    edit_weights(directory, lambda tensors: tensors["proj.bias"].fill_(float("nan")))
+    assert "not finite" in refusal(directory).problem
+
+
 @pytest.mark.parametrize("name", ["/etc/passwd", "../model.pt", "a/b", "", 7, None])
 def test_weights_outside_the_directory_are_not_read(directory: Path, name: object) -> None:
     path = directory / "configuration.json"
@@ -170,7 +251,10 @@ def test_labels_that_are_not_one_word_for_each_class_are_refused(directory: Path
         (lambda t: t.update(stray=torch.zeros(1)), "unknown ['stray']"),
         (lambda t: t.update({"proj.bias": torch.zeros(8)}), "(8,)"),
         (lambda t: t.update({"proj.bias": torch.zeros(9).half()}), "float16"),
+        (lambda t: t.update({"proj.bias": torch.zeros(9).double()}), "float64"),
         (lambda t: t["proj.bias"].fill_(float("nan")), "not finite"),
+        (lambda t: t["proj.weight"].view(-1)[7:8].fill_(float("inf")), "not finite"),
+        (unscoped, "missing"),
         (lambda t: t.update({"proj.bias": 3}), "no tensors"),
     ],
 )

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from streamproc.local.cache import Cache, cache_root, locked
+from streamproc.local.cache import Cache, locked
 from streamproc.local.failure import StoppedError
+from streamproc.settings import cache_root
 
 
 def nobody() -> None:
