@@ -287,6 +287,7 @@ class FiberExecutor:
             while self._calls:
                 call, arguments = self._calls.popleft()
                 call(*arguments)
+                del call, arguments  # else a fiber that waits holds what its last call was about
             self._free += 1
             self._waiting.append((fiber, fiber.waits))
             self._fibers.park(None)

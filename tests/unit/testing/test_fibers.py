@@ -1,4 +1,5 @@
 import math
+import weakref
 from collections.abc import Callable
 from random import Random
 
@@ -180,6 +181,18 @@ def test_an_executor_that_has_nothing_to_do_takes_later_calls_until_its_process_
     executor.submit(seen.append, 3)
     fibers.run(math.inf)
     assert seen == [0, 1, 2]
+
+
+def test_an_executor_that_waits_holds_nothing_of_its_last_call(fibers: Fibers, process: Process) -> None:
+    class Held:
+        pass
+
+    held = Held()
+    executor, kept = FiberExecutor(fibers, process, "io", 1), weakref.ref(held)
+    executor.submit(lambda _: None, held)
+    del held
+    fibers.run(math.inf)
+    assert kept() is None
 
 
 def test_a_wake_set_while_awake_ends_the_next_sleep(fibers: Fibers, process: Process) -> None:
