@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from streamproc.testing.simulation.process import WorkerProcess
-from streamproc.testing.simulation.recordings import Kind
 from streamproc.testing.simulation.violation import Violation
 from streamproc.testing.simulation.world import World
 
@@ -17,7 +16,7 @@ def check_bounds(world: World) -> None:
     """Check what every living worker holds."""
     flow = world.settings.flow
     # What is longer than its event says, or than everything together may be, is in flight all the same.
-    long_ms = sum(json.loads(one.body or b"")["ms"] for one in world.sent.values() if one.kind is Kind.LONG)
+    long_ms = sum(json.loads(one.body or b"")["ms"] for one in world.sent.values() if one.long)
     most = {
         "micro_batches": flow.micro_batches,
         "records": flow.micro_batches * flow.micro_batch_records,

@@ -1,6 +1,7 @@
 """One run: a seed in, what was found out."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -10,9 +11,10 @@ from streamproc.testing.simulation.ends import check_end, quiet
 from streamproc.testing.simulation.exits import check_process
 from streamproc.testing.simulation.fault import FaultKind, Point
 from streamproc.testing.simulation.observer import Observer
-from streamproc.testing.simulation.plan import make_plan
+from streamproc.testing.simulation.plan import Plan, make_plan
 from streamproc.testing.simulation.recordings import Kind, announce
 from streamproc.testing.simulation.strikes import strike
+from streamproc.testing.simulation.telling import tell_outcomes
 from streamproc.testing.simulation.violation import Violation
 from streamproc.testing.simulation.world import World
 
@@ -30,6 +32,8 @@ class Found:
     seed: int
     violation: str | None
     struck: Mapping[tuple[FaultKind, Point], int]
+    felt: Mapping[tuple[FaultKind, Point], int]
+    """Of what struck, what had an effect."""
     transactions: int
     exits: int
     killed: int
@@ -42,7 +46,12 @@ class Found:
 
 def simulate(seed: int, tell: Callable[[float, str], None] | None = None) -> Found:
     """Play one seed; ``tell`` hears its history (virtual seconds, what happened)."""
-    world = World(make_plan(seed), strike, tell)
+    return play(make_plan(seed), tell)
+
+
+def play(plan: Plan, tell: Callable[[float, str], None] | None = None) -> Found:
+    """Play one plan."""
+    world = World(plan, strike, tell)
     observer = Observer(world)
     world.broker.observers.append(observer)
     fresh_s, violation = 0.0, None
@@ -50,10 +59,13 @@ def simulate(seed: int, tell: Callable[[float, str], None] | None = None) -> Fou
         fresh_s = _play(world, observer)
     except Violation as found:
         violation = str(found)
+    if tell is not None:
+        tell_outcomes(world)
     return Found(
-        seed=seed,
+        seed=plan.seed,
         violation=violation,
-        struck=dict(world.struck),
+        struck=Counter((fault.kind, fault.point) for fault in world.struck),
+        felt=Counter((fault.kind, fault.point) for fault in world.felt),
         transactions=observer.transactions,
         exits=world.exits,
         killed=world.killed,

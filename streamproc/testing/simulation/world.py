@@ -6,7 +6,7 @@ from functools import lru_cache, partial
 from random import Random
 
 from streamproc.errors import Cause
-from streamproc.records.record import CommitOffset, TopicPartition
+from streamproc.records.record import CommitOffset, Record, TopicPartition
 from streamproc.settings import (
     AudioSettings,
     FlowSettings,
@@ -98,9 +98,14 @@ class World:
         self.exits_unseen: deque[WorkerProcess] = deque()
         """Of them, those that the checks have not looked at."""
         self.killed = 0
-        self.struck: Counter[tuple[FaultKind, Point]] = Counter()
+        self.struck: set[Fault] = set()
+        """The faults that came to strike."""
+        self.felt: set[Fault] = set()
+        """Of them those that had an effect."""
         self.sent: dict[tuple[int, int], Announced] = {}
         """What was announced, by input partition and offset."""
+        self.stamps: dict[tuple[int, int], int] = {}
+        """The timestamp of each (ms since the epoch)."""
         self.lost: set[tuple[int, int]] = set()
         """Of it, what retention deleted before anybody read it."""
         self.deleted = False
@@ -113,8 +118,13 @@ class World:
         self._numbers: Counter[int] = Counter()
         self._visits: Counter[Point] = Counter()
         self._armed = {(fault.point, fault.visit): fault for fault in plan.faults}
+        self._waiting: dict[Point, Fault] = {}
+        """Faults that came to their visit and found nothing to hit."""
         self._down: Counter[str] = Counter()
-        self._frozen: list[WorkerProcess] = []
+        self._frozen: dict[WorkerProcess, tuple[Fault, frozenset[TopicPartition]]] = {}
+        """Those that stand still, what stopped them and what they had then."""
+        self._joiners: dict[WorkerProcess, tuple[Fault, frozenset[TopicPartition]]] = {}
+        """Those that joined because of a fault, and what the process had that it struck."""
         self._maintained = False
         self._busy = 0
         """Of nature's fibers, those that have not ended."""
@@ -151,9 +161,9 @@ class World:
     def heal(self) -> None:
         """Disarm what has not struck, and let everything be well."""
         self._armed.clear()
-        for process in self._frozen:
-            process.thaw(self.fibers)
-        self._frozen.clear()
+        self._waiting.clear()
+        for process in list(self._frozen):
+            self._thaw(process)
         for what in (STORE, TIER, REGISTRY, BROKER):
             self._down[what] = 0
             self._switch(what)
@@ -171,14 +181,20 @@ class World:
         log = self.broker.log(TopicPartition(self.settings.topics.recordings, announced.partition))
         record = log.append(stamp, announced.key, announced.value, announced.headers, None)
         self.sent[announced.partition, record.offset] = announced
+        self.stamps[announced.partition, record.offset] = stamp
+        self.tell(
+            f"record {announced.number} ({announced.kind}) is announced at {announced.partition}/{record.offset}, "
+            f"key {announced.key.decode()}"
+        )
 
-    def start(self, slot: int) -> None:
+    def start(self, slot: int) -> WorkerProcess:
         """Start a process for a slot."""
         number = self._numbers[slot]
         self._numbers[slot] += 1
         process = WorkerProcess(self, slot, number, self._process_ended)
         self._running[slot] = process
         self.tell(f"{process.name} starts")
+        return process
 
     def hurts(self, announced: Announced) -> int:
         """How many tries of a record were spoiled."""
@@ -198,6 +214,25 @@ class World:
         """How many partitions a topic has."""
         topics = self.settings.topics
         return topics.lane_partitions if topic in {*topics.lanes, topics.dead_letters} else topics.partitions
+
+    def written(self, topic: str) -> Iterator[Record]:
+        """What a ``read_committed`` reader sees of a topic, one partition after the other."""
+        for number in range(self.partitions(topic)):
+            yield from self.broker.read(topic, number)
+
+    def inputs(self) -> Iterator[TopicPartition]:
+        """Every partition that workers read."""
+        topics = self.settings.topics
+        for name in (topics.recordings, *topics.lanes):
+            for number in range(self.partitions(name)):
+                yield TopicPartition(name, number)
+
+    def owned(self, process: WorkerProcess) -> frozenset[TopicPartition]:
+        """What is a process's, as the coordinator knows it."""
+        group, source = self.settings.kafka.group, process.source
+        if source is None:
+            return frozenset()
+        return frozenset(p for p in self.inputs() if self.broker.owner(group, p) == source.member_id)
 
     def logs(self) -> Iterator[PartitionLog]:
         """Every log there is."""
@@ -219,13 +254,33 @@ class World:
     def visit(self, process: WorkerProcess, point: Point) -> None:
         """Let others come in between, or a fault strike."""
         self._visits[point] += 1
-        fault = self._armed.pop((point, self._visits[point]), None)
+        if point is Point.ASSIGN and process in self._joiners:
+            reason, had = self._joiners[process]
+            if had & self.owned(process):
+                self.felt.add(reason)
+        fault = self._armed.pop((point, self._visits[point]), None) or self._waiting.pop(point, None)
+        if fault is not None and fault.waits and not self._can_hit(process, fault.kind):
+            self._waiting[point] = fault
+            fault = None
         if fault is None:
             self.fibers.switch()
         else:
             self.tell(f"{process.name}: {fault.kind} at {point}, visit {fault.visit}")
-            self.struck[fault.kind, point] += 1
+            self.struck.add(fault)
             self._strike(self, process, fault)
+
+    def _can_hit(self, process: WorkerProcess, kind: FaultKind) -> bool:
+        match kind:
+            case FaultKind.DEVICE_DEATH:
+                return process.device.holds > 0
+            case FaultKind.DECODER_DEATH:
+                return bool(process.decoders.running)
+            case FaultKind.DUPLICATE:
+                return process.source is not None and bool(process.source.begun)
+            case FaultKind.REVOKE | FaultKind.LOST | FaultKind.ZOMBIE:
+                return bool(self.owned(process))
+            case _:
+                return True
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
@@ -254,37 +309,58 @@ class World:
         if slot < self._wanted and slot not in self._running and not self._maintained:
             self.start(slot)
 
-    def join(self) -> None:
-        """Start one worker more."""
+    def join(self, process: WorkerProcess, fault: Fault) -> None:
+        """Start one worker more; it is felt when that one gets something of what a process has."""
         slot = self._wanted
         self._wanted += 1
-        self.start(slot)
+        self._joiners[self.start(slot)] = fault, self.owned(process)
 
-    def freeze(self, process: WorkerProcess, seconds: float, *, twin: bool) -> None:
-        """Stop a process for a while; with ``twin`` its supervisor takes it for dead and starts another."""
+    def freeze(self, process: WorkerProcess, seconds: float, fault: Fault) -> None:
+        """Stop a process for a while; with a twin its supervisor takes it for dead and starts another.
+
+        A twin is felt when its slot is another's by the time it goes on, a zombie when something is that it had.
+        """
+        self._frozen[process] = fault, self.owned(process)
         process.freeze()
-        self._frozen.append(process)
-        if twin and self._running.get(process.slot) is process:  # else its slot has another already
+        alone = self._running.get(process.slot) is process
+        if fault.kind is FaultKind.TWIN and alone:
             del self._running[process.slot]
             self._later(RESTART_S, partial(self._restart, process.slot))
         self._later(seconds, partial(self._thaw, process))
 
     def _thaw(self, process: WorkerProcess) -> None:
         if process in self._frozen:
+            fault, had = self._frozen.pop(process)
+            superseded = self._running.get(process.slot, process) is not process
+            if superseded if fault.kind is FaultKind.TWIN else had - self.owned(process):
+                self.felt.add(fault)
             self.tell(f"{process.name} goes on")
-            self._frozen.remove(process)
             process.thaw(self.fibers)
 
-    def take_down(self, what: str, seconds: float) -> None:
-        """Let a dependency go away for a while."""
+    def take_down(self, what: str, seconds: float, fault: Fault | None) -> None:
+        """Let a dependency go away for a while; a fault is felt when somebody asks it meanwhile."""
         self._down[what] += 1
         self._switch(what)
+        before = self._refused(what)
 
         def up() -> None:
+            if fault is not None and self._refused(what) > before:
+                self.felt.add(fault)
             self._down[what] = max(0, self._down[what] - 1)
             self._switch(what)
 
         self._later(seconds, up)
+
+    def _refused(self, what: str) -> int:
+        match what:
+            case "store":
+                return self.store.refused
+            case "tier":
+                return 0 if self.tier is None else self.tier.refused
+            case "registry":
+                return self.registry.refused
+            case _:
+                return self.broker.refused
 
     def _switch(self, what: str) -> None:
         down = self._down[what] > 0
