@@ -62,7 +62,7 @@ def _stop(world: World, process: WorkerProcess, fault: Fault) -> None:
 
 
 def _lost(world: World, process: WorkerProcess, fault: Fault) -> None:
-    _felt(world, fault, world.owned(process))
+    _felt(world, fault, world.has_something(process, fault.point))
     if process.source is not None:
         world.broker.evict(process.source.member_id)
     _linger(world)
@@ -76,7 +76,7 @@ def _freeze(world: World, process: WorkerProcess, fault: Fault) -> None:
 def _timeout(world: World, process: WorkerProcess, fault: Fault) -> None:
     if fault.point is Point.POLL:
         # A poll has no answer that could be late. This one finds the broker away, and misses something if it has any.
-        _felt(world, fault, world.owned(process))
+        _felt(world, fault, world.has_something(process, fault.point))
         world.take_down(BROKER, world.random.uniform(0, 0.3), None)
     else:
         world.felt.add(fault)

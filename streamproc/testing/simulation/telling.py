@@ -23,8 +23,8 @@ def tell_outcomes(world: World) -> None:
     for (partition, offset), announced in world.sent.items():
         found = outcomes[Origin(partition, offset)]
         lost = "lost to retention" if (partition, offset) in world.lost else "nothing visible"
-        what = f"record {announced.number} ({announced.kind}) at {partition}/{offset}"
-        world.tell(f"{what}: {'; '.join(found) or lost}")
+        place = f"{world.settings.topics.recordings}/{partition} offset {offset}"
+        world.tell(f"record {announced.number} ({announced.kind}) at {place}: {'; '.join(found) or lost}")
     for fault in world.plan.faults:
         if fault not in world.felt:
             struck = "hit nothing" if fault in world.struck else "never came to strike"

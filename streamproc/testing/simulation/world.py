@@ -183,7 +183,7 @@ class World:
         self.sent[announced.partition, record.offset] = announced
         self.stamps[announced.partition, record.offset] = stamp
         self.tell(
-            f"record {announced.number} ({announced.kind}) is announced at {announced.partition}/{record.offset}, "
+            f"record {announced.number} ({announced.kind}) is announced at {record.source} offset {record.offset}, "
             f"key {announced.key.decode()}"
         )
 
@@ -234,6 +234,11 @@ class World:
             return frozenset()
         return frozenset(p for p in self.inputs() if self.broker.owner(group, p) == source.member_id)
 
+    def has_something(self, process: WorkerProcess, point: Point) -> bool:
+        """Whether a process has partitions that it was told of, or is being told of at this point."""
+        told = process.source is not None and (point is Point.ASSIGN or bool(process.source.owned))
+        return told and bool(self.owned(process))
+
     def logs(self) -> Iterator[PartitionLog]:
         """Every log there is."""
         for name in self._topics:
@@ -259,18 +264,18 @@ class World:
             if had & self.owned(process):
                 self.felt.add(reason)
         fault = self._armed.pop((point, self._visits[point]), None) or self._waiting.pop(point, None)
-        if fault is not None and fault.waits and not self._can_hit(process, fault.kind):
+        if fault is not None and fault.waits and not self._can_hit(process, fault):
             self._waiting[point] = fault
             fault = None
         if fault is None:
             self.fibers.switch()
         else:
-            self.tell(f"{process.name}: {fault.kind} at {point}, visit {fault.visit}")
+            self.tell(f"{process.name}: {fault.kind} at {point}, visit {self._visits[point]}")
             self.struck.add(fault)
             self._strike(self, process, fault)
 
-    def _can_hit(self, process: WorkerProcess, kind: FaultKind) -> bool:
-        match kind:
+    def _can_hit(self, process: WorkerProcess, fault: Fault) -> bool:
+        match fault.kind:
             case FaultKind.DEVICE_DEATH:
                 return process.device.holds > 0
             case FaultKind.DECODER_DEATH:
@@ -278,7 +283,7 @@ class World:
             case FaultKind.DUPLICATE:
                 return process.source is not None and bool(process.source.begun)
             case FaultKind.REVOKE | FaultKind.LOST | FaultKind.ZOMBIE:
-                return bool(self.owned(process))
+                return self.has_something(process, fault.point)
             case _:
                 return True
 
