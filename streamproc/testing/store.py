@@ -16,21 +16,36 @@ class MemoryStore:
     ``down``     when set, everything fails with this cause, the canary too: the dependency is down
     ``failing``  key to cause: gets of this key fail, the canary does not
     ``gets``     keys asked for, in order, failed ones too
+    ``refused``  how often it did not answer because it was down
+
+    A cause is an ``errors.Cause`` and nothing else, ``True`` neither: what a failure means depends on it. Anything else
+    raises TypeError, for ``down`` when it is set, for ``failing`` when the key is asked for.
     """
 
     def __init__(self, bucket: str = "recordings") -> None:
-        self.down: Cause | None = None
         self.failing: dict[str, Cause] = {}
         self.gets: list[str] = []
+        self.refused = 0
+        self._down: Cause | None = None
         self._buckets = {bucket}
         self._versions: defaultdict[tuple[str, str], list[StoredObject]] = defaultdict(list)
+
+    @property
+    def down(self) -> Cause | None:
+        """Why nothing is answered; None while everything is."""
+        return self._down
+
+    @down.setter
+    def down(self, cause: Cause | None) -> None:
+        self._down = None if cause is None else _checked("down", cause)
 
     def get(self, bucket: str, key: str, version_id: str | None, most: int) -> StoredObject:
         """Fetch a whole object of at most ``most`` bytes. Raises StoreError."""
         self.gets.append(key)
         what = f"{bucket!r}/{key!r}"
-        if cause := self.down or self.failing.get(key):
-            raise StoreError(cause, f"{what}: injected")
+        self._answer(what)
+        if key in self.failing:
+            raise StoreError(_checked(f"failing[{key!r}]", self.failing[key]), f"{what}: injected")
         _check_name(what, key)
         if bucket not in self._buckets:
             raise StoreError(Cause.DENIED, f"{what}: NoSuchBucket")
@@ -48,8 +63,7 @@ class MemoryStore:
     def put(self, bucket: str, key: str, body: bytes, _content_type: str) -> StoredObject:
         """Store an object and return it with its new version. Raises StoreError."""
         what = f"{bucket!r}/{key!r}"
-        if self.down:
-            raise StoreError(self.down, f"{what}: injected")
+        self._answer(what)
         _check_name(what, key)
         if bucket not in self._buckets:
             raise StoreError(Cause.DENIED, f"{what}: NoSuchBucket")
@@ -59,18 +73,27 @@ class MemoryStore:
 
     def probe(self) -> None:
         """The canary. Raises StoreError while ``down`` is set."""
-        if self.down:
-            raise StoreError(self.down, "the canary: injected")
+        self._answer("the canary")
 
     def ensure_bucket(self, bucket: str) -> None:
         """Make the bucket unless it is there. Raises StoreError."""
-        if self.down:
-            raise StoreError(self.down, f"bucket {bucket!r}: injected")
+        self._answer(f"bucket {bucket!r}")
         self._buckets.add(bucket)
 
     def remove(self, bucket: str, key: str) -> None:
         """Delete an object with all its versions."""
         self._versions.pop((bucket, key), None)
+
+    def _answer(self, what: str) -> None:
+        if self._down is not None:
+            self.refused += 1
+            raise StoreError(self._down, f"{what}: injected")
+
+
+def _checked(name: str, cause: object) -> Cause:
+    if not isinstance(cause, Cause):
+        raise TypeError(f"MemoryStore.{name} is {cause!r}; it takes an errors.Cause, such as Cause.CONNECTION")
+    return cause
 
 
 def _check_name(what: str, key: str) -> None:

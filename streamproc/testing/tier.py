@@ -14,12 +14,14 @@ class MemorySharedTier:
     ``down``     while true every call raises TierError
     ``corrupt``  content keys whose value does not verify: they count as unknown until they are put again
     ``calls``    how often it was asked, failed calls too; nothing is asked where there are no keys
+    ``refused``  how often of them it did not answer because it was down
     """
 
     def __init__(self) -> None:
         self.down = False
         self.corrupt: set[str] = set()
         self.calls = 0
+        self.refused = 0
         self._analyses: dict[str, Analysis] = {}
 
     def get_many(self, keys: Sequence[str]) -> Mapping[str, Analysis]:
@@ -38,4 +40,5 @@ class MemorySharedTier:
             return
         self.calls += 1
         if self.down:
+            self.refused += 1
             raise TierError("injected")

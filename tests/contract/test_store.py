@@ -214,5 +214,16 @@ def test_the_fake_fails_on_demand() -> None:
     store.down, store.failing = None, {}
     assert store.get("recordings", "a.wav", "v1", MOST).body == b"here"
     assert store.gets == ["a.wav", "b.wav", "a.wav"]
+    assert store.refused == 3
     store.remove("recordings", "a.wav")
     assert cause(store, "a.wav") is Cause.MISSING
+
+
+def test_the_fake_refuses_to_fail_for_no_cause() -> None:
+    store = MemoryStore()
+    with pytest.raises(TypeError, match=r"down is True; it takes an errors\.Cause"):
+        store.down = True  # type: ignore[assignment]  # what somebody may write who does not check types
+    store.failing["a.wav"] = "gone"  # type: ignore[assignment]  # same
+    with pytest.raises(TypeError, match=r"failing\['a\.wav'\] is 'gone'"):
+        store.get("recordings", "a.wav", None, MOST)
+    store.probe()

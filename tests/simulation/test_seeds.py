@@ -9,7 +9,7 @@ import pytest
 
 SEEDS = 20_000
 FLOOR = 5
-"""How often each fault must have struck at each point, in these seeds."""
+"""How often each fault must have had an effect at each point, in these seeds."""
 
 
 def simulation(*arguments: str, hash_seed: str = "1") -> subprocess.CompletedProcess[str]:

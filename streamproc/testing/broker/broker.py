@@ -23,7 +23,8 @@ GroupProtocol = Literal["consumer", "classic"]
 class MemoryBroker:
     """Every call of a client first lets time act, then raises BrokerUnavailable while the cluster is ``down``.
 
-    ``observers`` are called with each commit at the instant at which it counts.
+    ``observers`` are called with each commit at the instant at which it counts; ``refused`` counts calls and polls that
+    had no answer.
     """
 
     def __init__(self, clock: Clock, *, protocol: GroupProtocol = "consumer", session_timeout_s: float = 6) -> None:
@@ -32,6 +33,7 @@ class MemoryBroker:
         self.observers: list[Callable[[Commit], None]] = []
         self.client_timers = Timers()
         self.gone_since: float | None = None
+        self.refused = 0
         self._clock = clock
         self._timers = Timers()
         self._topics = Topics()
@@ -56,6 +58,7 @@ class MemoryBroker:
         """Begin a call; the time. Raises BrokerUnavailable."""
         now = self.act()
         if self.gone_since is not None:
+            self.refused += 1
             raise BrokerUnavailable("no broker answers")
         return now
 

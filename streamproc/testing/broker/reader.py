@@ -1,6 +1,7 @@
 """What a client has fetched of one partition and not delivered yet."""
 
 from collections import deque
+from collections.abc import Callable
 
 from streamproc.records.record import Record
 from streamproc.testing.broker.log import PartitionLog
@@ -9,7 +10,7 @@ from streamproc.testing.broker.log import PartitionLog
 class Reader:
     """A position in a log, and the records that were fetched ahead of it."""
 
-    __slots__ = ("_ahead", "_fetched_to", "_first", "paused", "position")
+    __slots__ = ("_again", "_again_to", "_ahead", "_fetched_to", "_first", "paused", "position")
 
     def __init__(self, start: int) -> None:
         self._ahead: deque[Record] = deque()
@@ -18,6 +19,8 @@ class Reader:
         self.position = start
         """The offset of the next record to be delivered."""
         self.paused = False
+        self._again: Callable[[], object] | None = None
+        self._again_to = start
 
     def fetch(self, log: PartitionLog, most: int) -> bool:
         """Fill up to ``most`` records ahead; False when the log does not have the offset to go on from."""
@@ -43,7 +46,15 @@ class Reader:
             self.position = self._fetched_to
         elif taken:
             self.position = taken[-1].offset + 1
+        if self._again is not None and taken and taken[0].offset < self._again_to:
+            self._again()
+            self._again = None
         return taken
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything was delivered."""
+        return self.position > self._first
 
     def at_end(self, log: PartitionLog) -> bool:
         """Whether everything that can be read was delivered."""
@@ -54,8 +65,9 @@ class Reader:
         self.paused = paused
         self._go_to(self.position)
 
-    def rewind(self, by: int) -> None:
-        """Deliver again, but nothing from before the assignment."""
+    def rewind(self, by: int, again: Callable[[], object]) -> None:
+        """Deliver again, but nothing from before the assignment; ``again`` hears of it when it happens."""
+        self._again, self._again_to = again, self.position
         self._go_to(max(self._first, self.position - by))
 
     def _go_to(self, offset: int) -> None:

@@ -64,6 +64,11 @@ class BrokerSource:
         return frozenset(self._readers)
 
     @property
+    def begun(self) -> frozenset[TopicPartition]:
+        """Owned partitions of which something was delivered since they were assigned."""
+        return frozenset(p for p, reader in self._readers.items() if reader.begun)
+
+    @property
     def at_end(self) -> frozenset[TopicPartition]:
         """Owned partitions whose last record was taken."""
         return frozenset(p for p, reader in self._readers.items() if reader.at_end(self._broker.log(p)))
@@ -141,10 +146,10 @@ class BrokerSource:
         """Go on where it stood, with what was fetched and owned then."""
         self._membership.thaw()
 
-    def rewind(self, partition: TopicPartition, by: int) -> None:
-        """Let the client deliver the last ``by`` offsets again, as it can after a resume."""
+    def rewind(self, partition: TopicPartition, by: int, again: Callable[[], object] = lambda: None) -> None:
+        """Let the client deliver the last ``by`` offsets again, as it can after a resume; ``again`` hears of it."""
         if partition in self._readers:
-            self._readers[partition].rewind(by)
+            self._readers[partition].rewind(by, again)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -177,6 +182,7 @@ class BrokerSource:
     def _take(self, most: int, *, reached: bool) -> list[Record]:
         self._broker.act()
         if self._broker.down:
+            self._broker.refused += 1
             self._trouble = _NO_BROKER
         elif reached:
             for partition, reader in self._readers.items():

@@ -38,7 +38,7 @@ def main(
     first: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
     processes: Annotated[int, typer.Option(min=1, help="How many to play at a time.")] = os.cpu_count() or 1,
     until_failed: Annotated[bool, typer.Option("--until-failed", help="Stop at the first seed that fails.")] = False,  # noqa: FBT002  # a flag
-    floor: Annotated[int, typer.Option(min=0, help="How often each fault must strike at each point.")] = 0,
+    floor: Annotated[int, typer.Option(min=0, help="How often each fault must have an effect at each point.")] = 0,
     report: Annotated[Path | None, typer.Option(help="Write a report to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write what was found as JSON.")] = False,  # noqa: FBT002  # a flag
 ) -> None:
@@ -135,10 +135,11 @@ def _text(run: Run, missed: Sequence[tuple[FaultKind, Point]], *, stopped: bool)
     found = run.tally.as_json(0)
     lines = [
         f"{found['seeds']:,} seeds in {run.seconds:,.1f} s{', then stopped' if stopped else ''}",
-        f"{found['transactions']:,} commits checked, {found['faults']:,} faults struck",
+        f"{found['transactions']:,} commits checked",
+        f"{found['faults']:,} faults struck, {found['felt']:,} of them had an effect",
         f"{found['pairs_reached']} of {found['pairs']} pairs of fault and point, the rarest {found['fewest']:,} times",
         *(f"seed {seed}: {violation}" for seed, violation in run.tally.failures),
-        *(f"{kind} at {point} was reached less often than --floor asks" for kind, point in missed),
+        *(f"{kind} at {point} had an effect less often than --floor asks" for kind, point in missed),
         f"{found['failed']:,} seeds broke a guarantee" if run.tally.failed else "every guarantee held",
     ]
     if run.tally.failures:

@@ -30,7 +30,7 @@ def records_held(world: World, heard: Heard | None) -> dict[TopicPartition, int]
     group = world.settings.kafka.group
     found = {}
     for place, offsets in heard.polled.items():
-        if offsets and (committed := world.broker.committed(group, place)) is not None:
+        if offsets and (committed := world.servers.broker.committed(group, place)) is not None:
             offsets.difference_update([offset for offset in offsets if offset < committed.offset])
         found[place] = len(offsets)
     return found

@@ -8,8 +8,9 @@ from streamproc.errors import Fatal, FatalError
 from streamproc.testing.simulation.fault import FaultKind, Point
 from streamproc.testing.simulation.past import Past, Struck
 from streamproc.testing.simulation.process import WorkerProcess
+from streamproc.testing.simulation.servers import BROKER
 from streamproc.testing.simulation.violation import Violation
-from streamproc.testing.simulation.world import BROKER, World
+from streamproc.testing.simulation.world import World
 from streamproc.worker.runtime import TICK_S
 
 _AGAIN_S = 0.2
@@ -94,7 +95,7 @@ def explained(world: World, process: WorkerProcess, cause: Fatal) -> bool:
         any(_explains(because, one, after) for because in known.by for one in struck)
         or (known.by_delay and _delayed_s(past, process, struck, after) >= timeout_s)
         or (known.by_outage and any(one.what == BROKER and one.until >= after for one in past.outages))
-        or (known.by_retention and world.deleted)
+        or (known.by_retention and world.upstream.deleted)
     )
 
 

@@ -73,15 +73,15 @@ class Fault(NamedTuple):
     kind: FaultKind
     point: Point
     visit: int
+    waits: bool = False
+    """Whether it waits, from that visit on, for one at which there is something to hit."""
 
 
-_LOCAL = "nothing is asked of anybody there"
 IMPOSSIBLE: Mapping[tuple[FaultKind, Point], str] = MappingProxyType(
     {
-        (FaultKind.TIMEOUT, Point.ASSIGN): _LOCAL,
-        (FaultKind.TIMEOUT, Point.REVOKE): _LOCAL,
-        (FaultKind.TIMEOUT, Point.METADATA): _LOCAL,
-        (FaultKind.TIMEOUT, Point.BEGIN): _LOCAL,
+        (FaultKind.TIMEOUT, Point.REVOKE): "partitions are given back by a heartbeat, which is asked for nothing",
+        (FaultKind.TIMEOUT, Point.METADATA): "the identity is the one of the last poll, nobody is asked",
+        (FaultKind.TIMEOUT, Point.BEGIN): "a transaction begins in the client, the broker hears of it later",
     }
 )
 """Pairs that make no sense, and why."""

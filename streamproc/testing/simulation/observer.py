@@ -1,18 +1,16 @@
 """Every commit, checked as it happens."""
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from streamproc.records.outcome import OutcomeKind
 from streamproc.records.record import TopicPartition
 from streamproc.testing.broker.values import Commit
 from streamproc.testing.simulation.bounds import check_bounds
 from streamproc.testing.simulation.ends import all_ends
 from streamproc.testing.simulation.reading import End, Origin, Reader, Try, row_of
-from streamproc.testing.simulation.recordings import Kind
+from streamproc.testing.simulation.reference import differences, ledger_row, segment_rows
 from streamproc.testing.simulation.violation import Violation
-from streamproc.testing.simulation.world import World
+from streamproc.testing.simulation.world import EPOCH_MS, World
 
 
 class Observer:
@@ -58,7 +56,7 @@ class Observer:
             self._waited(place, before, moved.offset)
         found = self._reader.ends(committed.outputs) if self._once else all_ends(world)
         ends = {(end.origin, end.attempts): end for end in found}
-        gone = {Origin(*lost) for lost in world.lost}
+        gone = {Origin(*lost) for lost in world.upstream.lost}
         taken = [one for one in taken if one.origin not in gone or (one.origin, one.attempts) in ends]
         tried = Counter((one.origin, one.attempts) for one in taken)
         if self._once:
@@ -71,15 +69,15 @@ class Observer:
     def _tries(self, place: TopicPartition, before: int, after: int) -> list[Try]:
         """What there is to be read in a stretch of a partition, and was, whatever retention has deleted since."""
         if place.topic == self._topics.recordings:
-            sent, number = self._world.sent, place.partition
+            sent, number = self._world.upstream.sent, place.partition
             offsets = (offset for offset in range(before, after) if (number, offset) in sent)
             return [Try(place, offset, Origin(number, offset), 1) for offset in offsets]
-        records = self._world.broker.read(*place)
+        records = self._world.servers.broker.read(*place)
         return [self._reader.again(record) for record in records if before <= record.offset < after]
 
     def _waited(self, place: TopicPartition, first: int, following: int) -> None:
         now_ms, delay_ms = self._world.clock.wall_ms(), round(1000 * self._delays_s.get(place.topic, 0))
-        for record in self._world.broker.read(*place) if delay_ms else ():
+        for record in self._world.servers.broker.read(*place) if delay_ms else ():
             if first <= record.offset < following and now_ms < record.timestamp_ms + delay_ms:
                 left_ms = record.timestamp_ms + delay_ms - now_ms
                 raise Violation("lanes", f"{place} offset {record.offset} was tried {left_ms} ms before it was due")
@@ -91,39 +89,31 @@ class Observer:
             raise Violation("G2", f"outcomes are committed without the offsets of {more}, or twice")
 
     def _ledger(self, committed: Commit, taken: Sequence[Try], ends: Mapping[tuple[Origin, int], End]) -> None:
-        rows = [row_of(output) for output in committed.outputs if output.topic == self._topics.ledger]
         by_partition: defaultdict[TopicPartition, list[Try]] = defaultdict(list)
         for one in taken:
             by_partition[one.place].append(one)
-        found = {TopicPartition(row["input_topic"], row["input_partition"]): row for row in rows}
-        if found.keys() != by_partition.keys() or len(rows) != len(found):
-            raise Violation("G2", f"the ledger has rows of {list(found)}, committed were {list(by_partition)}")
+        written = [output for output in committed.outputs if output.topic == self._topics.ledger]
+        if Counter(output.key for output in written) != Counter(str(place).encode() for place in by_partition):
+            keys = [output.key for output in written]
+            raise Violation("G2", f"the ledger has rows of {keys}, committed were {[*map(str, by_partition)]}")
+        rows = {output.key: row_of(output) for output in written}
+        slot = (committed.transactional_id or "").removeprefix(f"{self._world.settings.kafka.transactional_prefix}-")
         for place, tries in by_partition.items():
             lines = [(one.offset, ends[one.origin, one.attempts]) for one in tries]
-            text = "".join(f"{offset}:{end.kind}:{end.result_id}\n" for offset, end in lines)
-            counts = Counter(end.kind for _, end in lines)
-            expected = (
-                lines[0][0],
-                lines[-1][0],
-                counts[OutcomeKind.RESULT],
-                counts[OutcomeKind.RETRY],
-                counts[OutcomeKind.DEAD_LETTER],
-                hashlib.sha256(text.encode()).hexdigest(),
-            )
-            row = found[place]
-            names = ("first_offset", "last_offset", "results", "retries", "dead_letters", "digest")
-            if tuple(row[name] for name in names) != expected:
-                raise Violation("G2", f"the ledger's row of {place} is {row}, and it should say {expected}")
+            row = rows[str(place).encode()]
+            odd = differences(row, {**ledger_row(slot, place, lines), "committed_at": row.get("committed_at")})
+            if odd:
+                raise Violation("G2", f"the ledger's row of {place} is not as it should be: {odd}")
+            at = row["committed_at"]
+            if not isinstance(at, int) or not EPOCH_MS <= at <= self._world.clock.wall_ms():
+                raise Violation("G2", f"the ledger's row of {place} says that it was committed at {at!r}")
 
     def _segments(self, committed: Commit) -> None:
         results = [row_of(output) for output in committed.outputs if output.topic == self._topics.results]
-        asked = {
-            row["result_id"]: row["segment_count"]
-            for row in results
-            if self._world.sent[row["input_partition"], row["input_offset"]].kind is Kind.SEGMENTS
-        }
+        origins = [self._world.upstream.sent[row["input_partition"], row["input_offset"]] for row in results]
+        asked = Counter(row["segment_id"] for announced in origins for row in segment_rows(announced))
         found = Counter(
-            row_of(output)["result_id"] for output in committed.outputs if output.topic == self._topics.segments
+            row_of(output)["segment_id"] for output in committed.outputs if output.topic == self._topics.segments
         )
-        if found != Counter(asked):
-            raise Violation("G2", f"segments were asked for of {asked}, written were {found}")
+        if found != asked:
+            raise Violation("G2", f"the segments {asked} belong to the transaction, written were {found}")

@@ -153,6 +153,8 @@ class Registry:
     """What all workers' codecs ask."""
 
     down: bool = False
+    refused: int = 0
+    """How often it did not answer because it was down."""
 
 
 class SimulatedEvents(JsonEvents):
@@ -170,6 +172,7 @@ class SimulatedEvents(JsonEvents):
         except TimedOut as error:
             raise DependencyDownError("registry", "injected") from error
         self.down = self._registry.down
+        self._registry.refused += self.down and not self.known(value)
         super().resolve(value)
 
 
@@ -219,12 +222,13 @@ class SimulatedDecoders(FakeDecoders):
             self._lose(job)
 
     def _decode(self, job: int) -> None:
-        try:
-            self._place.visit(Point.PREPARE)
-        except TimedOut:
-            self._lose(job)
-        else:
-            self._place.sleep(self._place.takes())
+        if job in self.running:  # else it was called off, or its child died, before it began
+            try:
+                self._place.visit(Point.PREPARE)
+            except TimedOut:
+                self._lose(job)
+            else:
+                self._place.sleep(self._place.takes())
         self.busy.discard(job)
         self._place.wake()
 
@@ -321,6 +325,8 @@ class SimulatedDevice:
             self._place.spawn("device", partial(self._compute, self._life))
 
     def _compute(self, life: int) -> None:
+        if life != self._life:
+            return
         try:
             self._place.visit(Point.INFER)
         except TimedOut:

@@ -25,10 +25,53 @@ _WEIGHTS = {
     Kind.UNKNOWN: 0.5,
     Kind.HEADERS: 0.5,
     Kind.LONG: 0.1,
+    Kind.LONG_SEGMENTS: 0.1,
     Kind.HUGE: 0.02,
 }
-_LARGE = 0.15
-"""Share of the runs with many records and workers. What can go wrong needs few of them, and small runs are quick."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """How large a world is: one of each is drawn."""
+
+    share: float
+    """Of the runs. What can go wrong needs few records and workers, and small runs are quick."""
+    records: tuple[int, ...]
+    workers: tuple[int, ...]
+    partitions: tuple[int, ...]
+    spans_s: tuple[float, ...]
+
+
+_SIZES = (
+    _Size(0.83, (2, 3, 5), (1, 2, 2), (1, 1, 2), (0.0, 0.0, 0.5)),
+    _Size(0.15, (6, 10, 16), (1, 2, 3, 3), (1, 2, 3), (0.0, 0.5, 2.0)),
+    _Size(0.02, (30, 45, 60), (2, 3, 4), (2, 3, 4), (0.0, 2.0, 5.0)),
+)
+_WAITING = 0.7
+"""Share of the first faults that wait for something to hit; others may hit nothing, which must do no harm either."""
+_BUSY = 0.7
+"""Share of the runs whose first fault kills a device or decoders in which one is made to be at work then."""
+_VICTIMS = {FaultKind.DEVICE_DEATH: Point.INFER, FaultKind.DECODER_DEATH: Point.PREPARE}
+_COMMITS = frozenset(
+    {Point.METADATA, Point.BEGIN, Point.PRODUCE, Point.OFFSETS, Point.COMMIT, Point.COMMITTED, Point.ABORT}
+)
+_RARE = {Point.ADMIT: Kind.UNKNOWN, Point.ASSEMBLE: Kind.HUGE}
+"""Points that one kind of record alone comes to, but for the first record of all."""
+_REBALANCES = frozenset({Point.ASSIGN, Point.REVOKE})
+_ABORTS = (
+    (FaultKind.LOST, Point.METADATA),
+    (FaultKind.DOWN, Point.PRODUCE),
+    (FaultKind.DOWN, Point.OFFSETS),
+)
+"""What makes transactions abort."""
+_MOVES = (
+    (FaultKind.REVOKE, Point.FETCH),
+    (FaultKind.REVOKE, Point.PRODUCE),
+    (FaultKind.CRASH, Point.FETCH),
+    (FaultKind.STOP, Point.FETCH),
+    (FaultKind.LOST, Point.PREPARE),
+)
+"""What makes partitions move while work goes on."""
 _KINDS, _SHARES = tuple(_WEIGHTS), tuple(_WEIGHTS.values())
 
 
@@ -58,31 +101,39 @@ def make_plan(seed: int) -> Plan:
     """Draw a plan. The first fault goes through all pairs of fault and point in turn, so that none is left to luck."""
     random = Random(seed)  # noqa: S311  # a schedule that can be played again, not a secret
     first = PAIRS[seed % len(PAIRS)]
-    large = random.random() < _LARGE
-    partitions = random.choice((1, 2, 3) if large else (1, 1, 2))
-    span = random.choice((0.0, 0.5, 2.0) if large else (0.0, 0.0, 0.5))
+    [size] = random.choices(_SIZES, [size.share for size in _SIZES])
+    partitions, span = random.choice(size.partitions), random.choice(size.spans_s)
+    workers = random.choice(size.workers)
+    busy = first[0] in _VICTIMS and random.random() < _BUSY
+    if first[1] in _REBALANCES:
+        partitions, workers, span = max(2, partitions), max(2, workers), max(1.5, span)
+    if busy and first[1] is not Point.REVOKE and first != (FaultKind.DECODER_DEATH, Point.ASSIGN):
+        workers = 1
     return Plan(
         seed=seed,
         protocol="classic" if random.random() < 0.3 else "consumer",  # noqa: PLR2004  # a share of the runs
         delivery="at_least_once" if random.random() < 0.1 else "exactly_once",  # noqa: PLR2004  # same
-        workers=random.choice((1, 2, 3, 3) if large else (1, 2, 2)),
+        workers=workers,
         partitions=partitions,
-        micro_batch_records=random.choice((1, 3, 8)),
+        micro_batch_records=1 if busy else random.choice((1, 3, 8)),
         shared_tier=random.random() < 0.9 or first[1] in {Point.LOOKUP, Point.REMEMBER},  # noqa: PLR2004  # same
-        tight=random.random() < 0.3,  # noqa: PLR2004  # same
-        announced=tuple(_announced(random, partitions, span, large=large, huge=first[1] is Point.ASSEMBLE)),
+        tight=random.random() < 0.3 and not busy,  # noqa: PLR2004  # same
+        announced=tuple(_announced(random, size, partitions, span, first[1], busy=busy)),
         gaps=tuple(random.uniform(0, span) for _ in range(random.choice((0, 0, 1, 2)))),
-        faults=tuple(_faults(random, first)),
+        faults=tuple(_faults(random, first, busy=busy)),
         retention_at=random.uniform(0.1, 1.0) if random.random() < 0.02 else None,  # noqa: PLR2004  # same
     )
 
 
 def _announced(
-    random: Random, partitions: int, span: float, *, large: bool, huge: bool
+    random: Random, size: _Size, partitions: int, span: float, point: Point, *, busy: bool
 ) -> Iterator[tuple[float, Announced]]:
-    kinds = random.choices(_KINDS, _SHARES, k=random.choice((6, 10, 16) if large else (2, 3, 5)))
-    if huge:
-        kinds[random.randrange(len(kinds))] = Kind.HUGE
+    kinds = random.choices(_KINDS, _SHARES, k=random.choice(size.records))
+    if busy:
+        kinds[:2] = [Kind.PLAIN] * 3
+    if point in _RARE:
+        # Behind one that is at work; two are in flight when each has a micro-batch of its own.
+        kinds = [Kind.PLAIN, _RARE[point]] if busy else [*kinds[1:], _RARE[point]]
     origins: list[int] = []
     for number, kind in enumerate(kinds):
         like = random.choice(origins) if kind is Kind.REPEAT and origins else None
@@ -90,16 +141,31 @@ def _announced(
             origins.append(number)
         partition = random.randrange(partitions)
         key = b"k%d-%d" % (partition, random.randrange(2))
-        yield random.uniform(0, span), announce(number, kind, partition, key, like)
+        # What is rare comes when others are at work, if there is anything else.
+        late_s = random.uniform(0, 1) if kind is _RARE.get(point) else 0.0
+        yield random.uniform(0, span) + late_s, announce(number, kind, partition, key, like)
 
 
-def _faults(random: Random, first: tuple[FaultKind, Point]) -> Iterator[Fault]:
-    if first[1] is Point.ABORT:
-        # Nothing is aborted without a reason.
-        yield Fault(FaultKind.LOST, Point.METADATA, visit=random.choice((1, 2, 3)))
-        yield Fault(*first, visit=1)
-    else:
-        yield Fault(*first, visit=random.choice((1, 1, 2, 3, 5)))
+def _faults(random: Random, first: tuple[FaultKind, Point], *, busy: bool) -> Iterator[Fault]:
+    kind, point = first
+    if point is Point.ABORT:
+        # Nothing is aborted without a reason; whoever was given up has nothing that could be taken away.
+        cause = _ABORTS[0] if busy else random.choice(_ABORTS)
+        yield Fault(*cause, visit=random.choice((1, 2) if busy else (1, 2, 3)))
+    visit = 1 if busy or point is Point.ABORT else random.choice((1, 1, 2, 3, 5))
+    yield Fault(kind, point, visit, waits=busy or random.random() < _WAITING)
+    if busy and _VICTIMS[kind] is not point:
+        # It takes its time over the first record, or over one behind it while the first is committed.
+        visits = (2,) if point in _COMMITS else (1,) if point in {*_RARE, *_REBALANCES} else (1, 2)
+        yield Fault(FaultKind.SLOW, _VICTIMS[kind], visit=random.choice(visits))
+    if busy and first == (FaultKind.DEVICE_DEATH, Point.ASSIGN):
+        # Given up and taken back in, while the device is not done with what is not ours any more.
+        yield Fault(FaultKind.LOST, Point.PREPARE, visit=random.choice((2, 3)))
+    elif busy and first == (FaultKind.DECODER_DEATH, Point.ASSIGN):
+        # One that idles ends, and this one gets what that one had.
+        yield Fault(FaultKind.STOP, Point.POLL, visit=random.randrange(10, 20))
+    elif point in _REBALANCES and (busy or kind is FaultKind.DUPLICATE):
+        yield Fault(*random.choice(_MOVES), visit=random.choice((1, 2, 3)))
     for _ in range(random.choice((0, 0, 1, 2, 4))):
         kind, point = random.choice(PAIRS)
         yield Fault(kind, point, visit=random.choice((1, 2, 3, 5, 8, 13)))

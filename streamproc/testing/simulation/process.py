@@ -9,7 +9,6 @@ from streamproc.records.record import CommitOffset
 from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.metrics import Metrics
-from streamproc.testing.broker.broker import MemoryBroker
 from streamproc.testing.broker.errors import BrokerUnavailable
 from streamproc.testing.broker.sink import BrokerPlainSink, BrokerSink
 from streamproc.testing.broker.source import BrokerSource
@@ -21,7 +20,6 @@ from streamproc.testing.simulation.heard import Heard
 from streamproc.testing.simulation.held import CountedArena
 from streamproc.testing.simulation.limits import Limits
 from streamproc.testing.simulation.parts import (
-    Registry,
     SimulatedDecoders,
     SimulatedDevice,
     SimulatedEvents,
@@ -29,8 +27,8 @@ from streamproc.testing.simulation.parts import (
     SimulatedTier,
     TimedOut,
 )
-from streamproc.testing.store import MemoryStore
-from streamproc.testing.tier import MemorySharedTier
+from streamproc.testing.simulation.servers import Servers
+from streamproc.testing.simulation.upstream import Upstream
 from streamproc.worker.ports import Assignments, Sink, Source
 from streamproc.worker.runtime import Parts, Runtime
 
@@ -45,13 +43,10 @@ class Shared(Protocol):
     limits: Limits
     fibers: Fibers
     clock: Clock
-    broker: MemoryBroker
-    store: MemoryStore
-    failures: dict[str, int]
+    servers: Servers
+    upstream: Upstream
     hurt: Counter[str]
     hurt_bodies: Counter[bytes]
-    tier: MemorySharedTier | None
-    registry: Registry
 
     def visit(self, process: "WorkerProcess", point: Point) -> None:
         """Let others come in between, or a fault strike."""
@@ -85,7 +80,7 @@ class WorkerProcess(Process):
         self.decoders = SimulatedDecoders(self.arena, shared.hurt_bodies, self)
         self.device = SimulatedDevice(self.arena, self)
         most, undeclared = shared.settings.audio.max_object_bytes, shared.limits.undeclared
-        self.store = SimulatedStore(shared.store, shared.failures, shared.hurt, self, most, undeclared)
+        self.store = SimulatedStore(shared.servers.store, shared.upstream.failures, shared.hurt, self, most, undeclared)
         self.holds_nothing_since: float | None = None
         """Since when credit is held of no record and no fetch, as the checks have seen it (virtual s)."""
         self.source: BrokerSource | None = None
@@ -180,11 +175,11 @@ class WorkerProcess(Process):
             device=self.device,
             open_source=self._open_source,
             sink=self._sink(),
-            codec=SimulatedEvents(shared.registry, self, shared.clock.monotonic),
+            codec=SimulatedEvents(shared.servers.registry, self, shared.clock.monotonic),
             rows=JsonRows(),
             store=self.store,
             near=MemoryTier(shared.settings.dedupe.memory_bytes),
-            shared=None if shared.tier is None else SimulatedTier(shared.tier, self),
+            shared=None if shared.servers.tier is None else SimulatedTier(shared.servers.tier, self),
             slot=str(self.slot),
         )
 
@@ -198,7 +193,7 @@ class WorkerProcess(Process):
             lambda what: shared.tell(f"{self.name} ({self.member}): {what}"),
         )
         self.source = BrokerSource(
-            shared.broker,
+            shared.servers.broker,
             [topics.recordings, *topics.lanes],
             kafka.group,
             heard,
@@ -210,7 +205,7 @@ class WorkerProcess(Process):
         return heard
 
     def _sink(self) -> Sink:
-        kafka, broker = self._shared.settings.kafka, self._shared.broker
+        kafka, broker = self._shared.settings.kafka, self._shared.servers.broker
         if kafka.delivery == "at_least_once":
             return BrokerPlainSink(broker, self._commit_offsets, sleep=self.sleep, point=self._point)
         return BrokerSink(

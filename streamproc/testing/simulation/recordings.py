@@ -1,11 +1,12 @@
 """What upstream announces in a run: records of every kind, each with the end that it must come to."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
 
 from streamproc.arena import SLOT_SECONDS
 from streamproc.errors import Reason
@@ -26,6 +27,7 @@ class Kind(StrEnum):
     REPEAT = "repeat"
     SEGMENTS = "segments"
     LONG = "long"
+    LONG_SEGMENTS = "long_segments"
     SILENT = "silent"
     SHORT = "short"
     LATE = "late"
@@ -51,6 +53,7 @@ EXPECTED: Mapping[Kind, str] = MappingProxyType(
         Kind.REPEAT: Status.OK,
         Kind.SEGMENTS: Status.OK,
         Kind.LONG: Status.OK,
+        Kind.LONG_SEGMENTS: Status.OK,
         Kind.LATE: Status.OK,
         Kind.FLAKY: Status.OK,
         Kind.SILENT: Status.NO_SPEECH,
@@ -68,11 +71,18 @@ EXPECTED: Mapping[Kind, str] = MappingProxyType(
 )
 """The status of the result, or the reason of the dead letter, that a record of this kind must end as."""
 
+_SEGMENTS: Mapping[str, object] = MappingProxyType({"outputs": ["scores", "segments"]})
 _FIELDS: Mapping[Kind, Mapping[str, object]] = MappingProxyType(
-    {Kind.SEGMENTS: {"outputs": ["scores", "segments"]}, Kind.FOREIGN: {"bucket": "elsewhere"}}
+    {
+        Kind.SEGMENTS: _SEGMENTS,
+        Kind.LONG_SEGMENTS: _SEGMENTS,
+        Kind.SILENT: _SEGMENTS,  # it has none
+        Kind.FOREIGN: {"bucket": "elsewhere"},
+    }
 )
 _HUGE = b"1:" + b"x" * MAX_FORWARDED_BYTES
-_HEADERS: Headers = tuple((f"h{number}", b"v") for number in range(100))
+_TOO_MANY: Headers = tuple((f"h{number}", b"v") for number in range(100))
+_RECORDED_AT_MS = 1_700_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +94,8 @@ class Announced:
     partition: int
     key: bytes
     value: bytes | None
+    fields: Mapping[str, Any]
+    """What its event says; nothing where it has none that can be read."""
     headers: Headers = ()
     body: bytes | None = None
     """What is in the store, under ``object_key``."""
@@ -98,6 +110,17 @@ class Announced:
         return f"r{self.number}.wav"
 
     @property
+    def long(self) -> bool:
+        """Whether it is cut."""
+        return self.kind in {Kind.LONG, Kind.LONG_SEGMENTS}
+
+    @property
+    def asked(self) -> Sequence[str]:
+        """Outputs that its event asks for."""
+        asked: Sequence[str] = self.fields.get("outputs", ("scores",))
+        return asked
+
+    @property
     def expected(self) -> str:
         """How it must end."""
         return EXPECTED[self.kind]
@@ -107,20 +130,23 @@ class Announced:
 def announce(number: int, kind: Kind, partition: int, key: bytes, like: int | None) -> Announced:
     """Make the record of one number; ``like`` is the number whose bytes a repeat has."""
     body = _body(number, kind, like)
+    readable = kind not in {Kind.TOMBSTONE, Kind.GARBAGE, Kind.HUGE}
+    fields = {**_described(number), **_declared(number, body), **_FIELDS.get(kind, {})} if readable else {}
     return Announced(
         number=number,
         kind=kind,
         partition=partition,
         key=key,
-        value=_value(number, kind, body),
-        headers=_HEADERS if kind is Kind.HEADERS else (),
+        value=_value(number, kind, fields),
+        fields=fields,
+        headers=_TOO_MANY if kind is Kind.HEADERS else _headers(number),
         body=body,
         failures={Kind.FLAKY: 2, Kind.BROKEN: 1_000_000}.get(kind, 0),
         aged=kind is Kind.MISSING,
     )
 
 
-def _value(number: int, kind: Kind, body: bytes | None) -> bytes | None:
+def _value(number: int, kind: Kind, fields: Mapping[str, object]) -> bytes | None:
     match kind:
         case Kind.TOMBSTONE:
             return None
@@ -129,12 +155,25 @@ def _value(number: int, kind: Kind, body: bytes | None) -> bytes | None:
         case Kind.HUGE:
             return _HUGE
         case _:
-            return encode_event(
-                object_key=f"r{number}.wav",
-                event_id=f"e{number}",
-                schema=UNKNOWN_SCHEMA if kind is Kind.UNKNOWN else 1,
-                fields={**_FIELDS.get(kind, {}), **_declared(number, body)},
-            )
+            schema = UNKNOWN_SCHEMA if kind is Kind.UNKNOWN else 1
+            return encode_event(object_key=f"r{number}.wav", event_id=f"e{number}", schema=schema, fields=fields)
+
+
+def _headers(number: int) -> Headers:
+    """Of every third record some that a worker has no business with, one of which claims to be its own."""
+    if number % 3:
+        return ()
+    return (("trace", b"%d" % number), ("trace", None), ("sp-attempts", b"99"))
+
+
+def _described(number: int) -> Mapping[str, object]:
+    """What goes from an event into its rows as it is: of every second one hardly anything."""
+    when: Mapping[str, object] = {"recorded_at": _RECORDED_AT_MS + number}
+    if number % 2:
+        return when
+    names = ("tenant", "call_id", "agent", "queue", "language")
+    # A sink would refuse U+0000, so no row may have it.
+    return {**when, **{name: f"{name} {number}" for name in names}, "attributes": {"n\0": f"{number}\0", "ä": "é"}}
 
 
 def _declared(number: int, body: bytes | None) -> Mapping[str, object]:
@@ -148,8 +187,9 @@ def _body(number: int, kind: Kind, like: int | None) -> bytes | None:
     match kind:
         case Kind.MISSING | Kind.GARBAGE | Kind.TOMBSTONE | Kind.HUGE:
             return None
-        case Kind.LONG:
-            return recording(1000 * SLOT_SECONDS + 30, name=number)
+        case Kind.LONG | Kind.LONG_SEGMENTS:
+            slots = 1 if kind is Kind.LONG else 2
+            return recording(1000 * SLOT_SECONDS * slots + 30, name=number)
         case Kind.SILENT:
             return recording(200, name=number, silent=1)
         case Kind.SHORT:

@@ -45,8 +45,9 @@ def _lines(run: Run) -> Iterator[str]:
         f"| seeds that broke a guarantee | {found['failed']:,} |",
         f"| commits checked | {found['transactions']:,} |",
         f"| faults that struck | {found['faults']:,} |",
-        f"| pairs of fault and point reached | {found['pairs_reached']} of {found['pairs']} |",
-        f"| times the rarest of them was reached | {found['fewest']:,} |",
+        f"| of them with an effect | {found['felt']:,} |",
+        f"| pairs of fault and point with an effect | {found['pairs_reached']} of {found['pairs']} |",
+        f"| times the rarest of them had one | {found['fewest']:,} |",
         f"| processes killed | {found['killed']:,} |",
         f"| processes that ended by themselves | {found['exits']:,} |",
         f"| virtual time | {found['virtual_hours']:,} h |",
@@ -56,13 +57,18 @@ def _lines(run: Run) -> Iterator[str]:
     )
     for seed, violation in run.tally.failures:
         yield f"- seed {seed}: {violation}"
-    yield from ("How often each fault struck at each point:", "")
+    yield from ("", "How often each fault had an effect at each point, of how often it struck there:", "")
     yield "| | " + " | ".join(Point) + " |"
     yield "|---|" + "---:|" * len(Point)
     for kind in FaultKind:
-        cells = ("" if (kind, point) in IMPOSSIBLE else f"{run.tally.struck[kind, point]:,}" for point in Point)
+        cells = (
+            "" if pair in IMPOSSIBLE else f"{run.tally.felt[pair]:,} of {run.tally.struck[pair]:,}"
+            for pair in ((kind, point) for point in Point)
+        )
         yield f"| {kind} | " + " | ".join(cells) + " |"
-    yield from ("", f"Empty: {'; '.join(sorted(set(IMPOSSIBLE.values())))}. There are {len(PAIRS)} pairs.")
+    yield from ("", f"There are {len(PAIRS)} pairs. What cannot be:", "")
+    for (kind, point), reason in IMPOSSIBLE.items():
+        yield f"- {kind} at {point}: {reason}"
 
 
 def commit() -> str:

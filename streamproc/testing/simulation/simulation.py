@@ -1,6 +1,7 @@
 """One run: a seed in, what was found out."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -11,11 +12,13 @@ from streamproc.testing.simulation.ends import check_end, quiet
 from streamproc.testing.simulation.exits import check_process
 from streamproc.testing.simulation.fault import FaultKind, Point
 from streamproc.testing.simulation.observer import Observer
-from streamproc.testing.simulation.plan import make_plan
+from streamproc.testing.simulation.plan import Plan, make_plan
 from streamproc.testing.simulation.recordings import Kind, announce
+from streamproc.testing.simulation.servers import BROKER, STORE
 from streamproc.testing.simulation.strikes import strike
+from streamproc.testing.simulation.telling import tell_outcomes
 from streamproc.testing.simulation.violation import Violation
-from streamproc.testing.simulation.world import BROKER, STORE, World
+from streamproc.testing.simulation.world import World
 from streamproc.worker.core import canary
 from streamproc.worker.stages import commit
 from streamproc.worker.stages.admit import REGISTRY_WAIT_S
@@ -35,6 +38,8 @@ class Found:
     seed: int
     violation: str | None
     struck: Mapping[tuple[FaultKind, Point], int]
+    felt: Mapping[tuple[FaultKind, Point], int]
+    """Of what struck, what had an effect."""
     transactions: int
     exits: int
     killed: int
@@ -49,18 +54,26 @@ class Found:
 
 def simulate(seed: int, tell: Callable[[float, str], None] | None = None) -> Found:
     """Play one seed; ``tell`` hears its history (virtual seconds, what happened)."""
-    world = World(make_plan(seed), strike, tell)
+    return play(make_plan(seed), tell)
+
+
+def play(plan: Plan, tell: Callable[[float, str], None] | None = None) -> Found:
+    """Play one plan."""
+    world = World(plan, strike, tell)
     observer = Observer(world)
-    world.broker.observers.append(observer)
+    world.servers.broker.observers.append(observer)
     fresh_s, violation = 0.0, None
     try:
         fresh_s = _play(world, observer)
     except Violation as found:
         violation = str(found)
+    if tell is not None:
+        tell_outcomes(world)
     return Found(
-        seed=seed,
+        seed=plan.seed,
         violation=violation,
-        struck=dict(world.struck),
+        struck=Counter((fault.kind, fault.point) for fault in world.struck),
+        felt=Counter((fault.kind, fault.point) for fault in world.felt),
         transactions=observer.transactions,
         exits=world.exits,
         killed=world.killed,
@@ -106,7 +119,7 @@ def _play(world: World, observer: Observer) -> float:
     world.heal()
     world.tell("healed")
     for partition in range(world.plan.partitions):
-        world.announce(announce(_FRESH + partition, Kind.PLAIN, partition, b"k%d-0" % partition, None))
+        world.upstream.announce(announce(_FRESH + partition, Kind.PLAIN, partition, b"k%d-0" % partition, None))
     fresh_s = _recover(world, observer)
     check_end(world)
     _stop(world, observer)
@@ -132,8 +145,8 @@ def _recover(world: World, observer: Observer) -> float:
 
 def _fresh_are_done(world: World) -> bool:
     topic, group = world.settings.topics.recordings, world.settings.kafka.group
-    for partition, offset in (place for place, announced in world.sent.items() if announced.number >= _FRESH):
-        committed = world.broker.committed(group, TopicPartition(topic, partition))
+    for partition, offset in (place for place, announced in world.upstream.sent.items() if announced.number >= _FRESH):
+        committed = world.servers.broker.committed(group, TopicPartition(topic, partition))
         if committed is None or committed.offset <= offset:
             return False
     return True

@@ -8,7 +8,9 @@ from greenlet import GreenletExit
 from streamproc.testing.simulation.fault import Fault, FaultKind, Point
 from streamproc.testing.simulation.parts import TimedOut
 from streamproc.testing.simulation.process import WorkerProcess
-from streamproc.testing.simulation.world import BROKER, REGISTRY, SESSION_S, STORE, TIER, World
+from streamproc.testing.simulation.servers import BROKER, REGISTRY, STORE, TIER
+from streamproc.testing.simulation.spans import SESSION_S
+from streamproc.testing.simulation.world import World
 
 _SOON_S = 0.5
 _ASKED: Mapping[Point, str] = MappingProxyType(
@@ -19,6 +21,7 @@ _ASKED: Mapping[Point, str] = MappingProxyType(
         Point.LOOKUP: TIER,
         Point.REMEMBER: TIER,
         Point.POLL: BROKER,
+        Point.ASSIGN: BROKER,
         Point.BEGIN: BROKER,
         Point.PRODUCE: BROKER,
         Point.OFFSETS: BROKER,
@@ -31,82 +34,96 @@ _ASKED: Mapping[Point, str] = MappingProxyType(
 
 
 def strike(world: World, process: WorkerProcess, fault: Fault) -> None:
-    """Let a fault happen. Raises TimedOut when that is the fault, GreenletExit when the process is no more."""
-    _STRIKES[fault.kind](world, process, fault.point)
+    """Let a fault happen, and note in ``world.felt`` whether it had an effect, as soon as that is known.
+
+    Raises TimedOut when that is the fault, GreenletExit when the process is no more.
+    """
+    _STRIKES[fault.kind](world, process, fault)
 
 
-def _crash(world: World, process: WorkerProcess, _point: Point) -> None:
+def _felt(world: World, fault: Fault, effect: object) -> None:
+    if effect:
+        world.felt.add(fault)
+
+
+def _crash(world: World, process: WorkerProcess, fault: Fault) -> None:
+    world.felt.add(fault)
     world.crash(process)
     raise GreenletExit
 
 
-def _revoke(world: World, _process: WorkerProcess, _point: Point) -> None:
-    world.join()
+def _revoke(world: World, process: WorkerProcess, fault: Fault) -> None:
+    world.join(process, fault)
     _linger(world)
 
 
-def _stop(world: World, process: WorkerProcess, _point: Point) -> None:
+def _stop(world: World, process: WorkerProcess, fault: Fault) -> None:
+    _felt(world, fault, process.runtime.state != "draining")
     process.runtime.stop()
     _linger(world)
 
 
-def _lost(world: World, process: WorkerProcess, _point: Point) -> None:
+def _lost(world: World, process: WorkerProcess, fault: Fault) -> None:
+    _felt(world, fault, world.has_something(process, fault.point))
     if process.source is not None:
-        world.broker.evict(process.source.member_id)
+        world.servers.broker.evict(process.source.member_id)
     _linger(world)
 
 
-def _zombie(world: World, process: WorkerProcess, _point: Point) -> None:
-    world.freeze(process, world.random.uniform(0.5, 4) * SESSION_S, twin=False)
+def _freeze(world: World, process: WorkerProcess, fault: Fault) -> None:
+    world.freeze(process, world.random.uniform(0.5, 4) * SESSION_S, fault)
     world.fibers.switch()
 
 
-def _twin(world: World, process: WorkerProcess, _point: Point) -> None:
-    world.freeze(process, world.random.uniform(0.5, 4) * SESSION_S, twin=True)
-    world.fibers.switch()
-
-
-def _timeout(world: World, _process: WorkerProcess, point: Point) -> None:
-    if point is not Point.POLL:
+def _timeout(world: World, process: WorkerProcess, fault: Fault) -> None:
+    if fault.point is Point.POLL:
+        # A poll has no answer that could be late. This one finds the broker away, and misses something if it has any.
+        _felt(world, fault, world.has_something(process, fault.point))
+        world.take_down(BROKER, world.random.uniform(0, 0.3), None)
+    else:
+        world.felt.add(fault)
         raise TimedOut
-    world.take_down(BROKER, world.random.uniform(0, 0.3))  # a poll has no answer that could be late
 
 
-def _duplicate(world: World, process: WorkerProcess, _point: Point) -> None:
+def _duplicate(world: World, process: WorkerProcess, fault: Fault) -> None:
     source = process.source
     if source is not None:
         for partition in sorted(source.owned):
-            source.rewind(partition, world.random.randrange(1, 4))
+            source.rewind(partition, world.random.randrange(1, 4), lambda: world.felt.add(fault))
     world.fibers.switch()
 
 
-def _reorder(world: World, _process: WorkerProcess, _point: Point) -> None:
+def _reorder(world: World, _process: WorkerProcess, fault: Fault) -> None:
+    world.felt.add(fault)
     world.fibers.sleep(world.random.uniform(0.05, 0.4))
 
 
-def _slow(world: World, _process: WorkerProcess, _point: Point) -> None:
+def _slow(world: World, _process: WorkerProcess, fault: Fault) -> None:
+    world.felt.add(fault)
     world.fibers.sleep(world.random.uniform(0.5, 3))
 
 
-def _down(world: World, _process: WorkerProcess, point: Point) -> None:
-    what = _ASKED.get(point) or world.random.choice((STORE, TIER, REGISTRY, BROKER))
-    world.take_down(what, world.random.uniform(0, 2))
+def _down(world: World, _process: WorkerProcess, fault: Fault) -> None:
+    what = _ASKED.get(fault.point) or world.random.choice((STORE, TIER, REGISTRY, BROKER))
+    world.take_down(what, world.random.uniform(0, 2), fault)
     world.fibers.switch()
 
 
-def _device_death(world: World, process: WorkerProcess, _point: Point) -> None:
+def _device_death(world: World, process: WorkerProcess, fault: Fault) -> None:
+    _felt(world, fault, process.device.holds)
     process.device.die()
     world.fibers.switch()
 
 
-def _decoder_death(world: World, process: WorkerProcess, _point: Point) -> None:
+def _decoder_death(world: World, process: WorkerProcess, fault: Fault) -> None:
+    _felt(world, fault, process.decoders.running)
     process.decoders.die_all()
     world.fibers.switch()
 
 
-def _broker_restart(world: World, _process: WorkerProcess, _point: Point) -> None:
-    world.broker.restart()
-    world.take_down(BROKER, world.random.uniform(0, 1))
+def _broker_restart(world: World, _process: WorkerProcess, fault: Fault) -> None:
+    world.servers.broker.restart()
+    world.take_down(BROKER, world.random.uniform(0, 1), fault)
     world.fibers.switch()
 
 
@@ -115,14 +132,14 @@ def _linger(world: World) -> None:
     world.fibers.sleep(world.random.uniform(0, _SOON_S))
 
 
-_STRIKES: Mapping[FaultKind, Callable[[World, WorkerProcess, Point], None]] = MappingProxyType(
+_STRIKES: Mapping[FaultKind, Callable[[World, WorkerProcess, Fault], None]] = MappingProxyType(
     {
         FaultKind.CRASH: _crash,
         FaultKind.REVOKE: _revoke,
         FaultKind.STOP: _stop,
         FaultKind.LOST: _lost,
-        FaultKind.ZOMBIE: _zombie,
-        FaultKind.TWIN: _twin,
+        FaultKind.ZOMBIE: _freeze,
+        FaultKind.TWIN: _freeze,
         FaultKind.TIMEOUT: _timeout,
         FaultKind.DUPLICATE: _duplicate,
         FaultKind.REORDER: _reorder,

@@ -26,6 +26,8 @@ class Tally:
     failures: list[tuple[int, str]] = field(default_factory=list)
     """The first of those that failed: seed and violation."""
     struck: Counter[tuple[FaultKind, Point]] = field(default_factory=Counter)
+    felt: Counter[tuple[FaultKind, Point]] = field(default_factory=Counter)
+    """Of what struck, what had an effect."""
 
     def add(self, found: Found) -> None:
         """Count one seed."""
@@ -40,6 +42,7 @@ class Tally:
             failed=len(failures),
             failures=failures,
             struck=Counter(found.struck),
+            felt=Counter(found.felt),
         )
         self.join(one)
 
@@ -52,12 +55,13 @@ class Tally:
         self.virtual_s += other.virtual_s
         self.longest_fresh_s = max(self.longest_fresh_s, other.longest_fresh_s)
         self.struck.update(other.struck)
+        self.felt.update(other.felt)
         self.failed += other.failed
         self.failures = sorted([*self.failures, *other.failures])[:_KEPT]
 
     def below(self, floor: int) -> list[tuple[FaultKind, Point]]:
-        """Pairs of fault and point that were reached less often than ``floor``."""
-        return [pair for pair in PAIRS if self.struck[pair] < floor]
+        """Pairs of fault and point that had an effect less often than ``floor``."""
+        return [pair for pair in PAIRS if self.felt[pair] < floor]
 
     def as_json(self, floor: int) -> Mapping[str, Any]:
         """For programs."""
@@ -67,9 +71,10 @@ class Tally:
             "failures": [{"seed": seed, "violation": violation} for seed, violation in self.failures],
             "transactions": self.transactions,
             "faults": sum(self.struck.values()),
+            "felt": sum(self.felt.values()),
             "pairs": len(PAIRS),
-            "pairs_reached": sum(self.struck[pair] > 0 for pair in PAIRS),
-            "fewest": min(self.struck[pair] for pair in PAIRS),
+            "pairs_reached": sum(self.felt[pair] > 0 for pair in PAIRS),
+            "fewest": min(self.felt[pair] for pair in PAIRS),
             "below_floor": [f"{kind} at {point}" for kind, point in self.below(floor)],
             "exits": self.exits,
             "killed": self.killed,

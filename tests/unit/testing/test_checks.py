@@ -10,12 +10,13 @@ from streamproc.arena import Lease
 from streamproc.errors import Fatal, FatalError, FencedError
 from streamproc.records.record import CommitOffset, OutputRecord
 from streamproc.testing.broker.sink import BrokerSink
-from streamproc.testing.simulation import takeover, world
+from streamproc.testing.simulation import takeover
 from streamproc.testing.simulation.exits import EXPLAINED
 from streamproc.testing.simulation.held import CountedArena, Loan, Loans, lend
 from streamproc.testing.simulation.limits import limits
 from streamproc.testing.simulation.recordings import Kind, announce
 from streamproc.testing.simulation.simulation import simulate
+from streamproc.testing.simulation.spans import settings_for
 from streamproc.worker.poller import Poller
 from streamproc.worker.stages.fetch import Fetch
 from streamproc.worker.stages.prepare import Prepare
@@ -60,7 +61,7 @@ def test_audio_counts_until_its_slot_is_given_back() -> None:
 
 
 def test_what_is_allowed_follows_from_the_settings() -> None:
-    settings = world.settings_for("consumer", "exactly_once", 3, 1, tight=True)
+    settings = settings_for("consumer", "exactly_once", 3, 1, tight=True)
     found = limits(settings, [announce(1, Kind.PLAIN, 0, b"k", None)])
     assert (found.input_records, found.lane_records) == (2 * 3, 3)
     assert (found.size, found.undeclared, found.audio_ms) == (120, 60, 200)

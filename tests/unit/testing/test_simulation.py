@@ -75,12 +75,14 @@ def test_the_command_plays_one_seed_with_its_history() -> None:
     assert answer.exit_code == 0, answer.output
     assert "worker 0.0 starts" in answer.output
     assert "every guarantee held" in answer.output
+    assert re.search(r"record \d+ \(\w+\) is announced at audio\.recordings/\d offset \d+, key k\d-\d", answer.output)
+    assert re.search(r"record \d+ \(\w+\) at audio\.recordings/\d offset \d+: try 1: a result \(ok, ", answer.output)
 
 
 def test_the_command_fails_below_its_floor_and_says_where() -> None:
     answer = CliRunner().invoke(command.app, ["--seeds", "2", "--processes", "1", "--floor", "1"])
     assert answer.exit_code == 1
-    assert "was reached less often than --floor asks" in answer.output
+    assert "had an effect less often than --floor asks" in answer.output
     assert "every guarantee held" in answer.output
 
 

@@ -1,0 +1,31 @@
+"""What a run came to, record by record, for whoever reads its history."""
+
+from collections import defaultdict
+
+from streamproc.records.outcome import OutcomeKind
+from streamproc.testing.simulation.ends import outputs
+from streamproc.testing.simulation.reading import Origin, Reader, row_of
+from streamproc.testing.simulation.world import World
+
+
+def tell_outcomes(world: World) -> None:
+    """Tell the outcomes of every record in turn, and which faults hit nothing."""
+    reader = Reader(world.settings.topics)
+    outcomes: defaultdict[Origin, list[str]] = defaultdict(list)
+    for stored in sorted(outputs(world), key=lambda stored: stored.timestamp_ms):
+        end = reader.end(stored)
+        if end is None:
+            continue
+        where = "a dead letter" if end.kind is OutcomeKind.DEAD_LETTER else "a result"
+        where = f"sent to {stored.topic}" if end.kind is OutcomeKind.RETRY else where
+        tier = f", {row_of(stored)['tier']}" if end.kind is OutcomeKind.RESULT else ""
+        outcomes[end.origin].append(f"try {end.attempts}: {where} ({end.what}{tier})")
+    for (partition, offset), announced in world.upstream.sent.items():
+        found = outcomes[Origin(partition, offset)]
+        lost = "lost to retention" if (partition, offset) in world.upstream.lost else "nothing visible"
+        place = f"{world.settings.topics.recordings}/{partition} offset {offset}"
+        world.tell(f"record {announced.number} ({announced.kind}) at {place}: {'; '.join(found) or lost}")
+    for fault in world.plan.faults:
+        if fault not in world.felt:
+            struck = "hit nothing" if fault in world.struck else "never came to strike"
+            world.tell(f"{fault.kind} at {fault.point}, visit {fault.visit}: {struck}")

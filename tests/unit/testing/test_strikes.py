@@ -1,0 +1,72 @@
+from dataclasses import replace
+
+import pytest
+
+from streamproc.testing.simulation.fault import Fault, FaultKind, Point
+from streamproc.testing.simulation.plan import Plan, make_plan
+from streamproc.testing.simulation.recordings import Kind, announce
+from streamproc.testing.simulation.simulation import Found, play
+
+
+def plan(*faults: Fault, workers: int = 1) -> Plan:
+    records = tuple((0.0, announce(number, Kind.PLAIN, 0, b"k", None)) for number in range(3))
+    return replace(
+        make_plan(1),
+        protocol="consumer",
+        delivery="exactly_once",
+        workers=workers,
+        partitions=1,
+        shared_tier=True,
+        tight=False,
+        announced=records,
+        gaps=(),
+        faults=faults,
+        retention_at=None,
+    )
+
+
+def felt(kind: FaultKind, point: Point, visit: int) -> bool:
+    found: Found = play(plan(Fault(kind, point, visit)))
+    assert found.violation is None
+    assert found.struck[kind, point] == 1
+    return found.felt.get((kind, point), 0) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "point"),
+    [
+        (FaultKind.DEVICE_DEATH, Point.INFER),
+        (FaultKind.DECODER_DEATH, Point.PREPARE),
+        (FaultKind.TIMEOUT, Point.ASSIGN),
+        (FaultKind.LOST, Point.FETCH),
+        (FaultKind.DUPLICATE, Point.COMMIT),
+        (FaultKind.REVOKE, Point.FETCH),
+        (FaultKind.DOWN, Point.FETCH),
+        (FaultKind.TWIN, Point.FETCH),
+        (FaultKind.BROKER_RESTART, Point.FETCH),
+        (FaultKind.STOP, Point.FETCH),
+    ],
+)
+def test_a_fault_where_there_is_something_to_hit_has_an_effect(kind: FaultKind, point: Point) -> None:
+    assert felt(kind, point, 1)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.DEVICE_DEATH, FaultKind.DECODER_DEATH, FaultKind.DUPLICATE, FaultKind.LOST])
+def test_a_fault_that_hits_nothing_has_none(kind: FaultKind) -> None:
+    # At its first poll a worker has nothing and has taken nothing.
+    assert not felt(kind, Point.POLL, 1)
+
+
+def test_a_tier_that_nobody_asks_is_not_missed() -> None:
+    found = play(plan(Fault(FaultKind.DOWN, Point.LOOKUP, 1)))
+    assert found.felt == found.struck == {(FaultKind.DOWN, Point.LOOKUP): 1}
+
+
+def test_a_fault_can_wait_for_something_to_hit() -> None:
+    found = play(plan(Fault(FaultKind.DEVICE_DEATH, Point.POLL, 1, waits=True), Fault(FaultKind.SLOW, Point.INFER, 1)))
+    assert found.felt[FaultKind.DEVICE_DEATH, Point.POLL] == 1
+
+
+def test_a_fault_that_never_came_to_strike_counts_for_nothing() -> None:
+    found = play(plan(Fault(FaultKind.CRASH, Point.FETCH, 1000)))
+    assert found.felt == found.struck == {}
