@@ -110,11 +110,6 @@ class Announced:
         return f"r{self.number}.wav"
 
     @property
-    def long(self) -> bool:
-        """Whether it is cut."""
-        return self.kind in {Kind.LONG, Kind.LONG_SEGMENTS}
-
-    @property
     def asked(self) -> Sequence[str]:
         """Outputs that its event asks for."""
         asked: Sequence[str] = self.fields.get("outputs", ("scores",))

@@ -72,7 +72,7 @@ def play(plan: Plan, tell: Callable[[float, str], None] | None = None) -> Found:
     return Found(
         seed=plan.seed,
         violation=violation,
-        struck=Counter((fault.kind, fault.point) for fault in world.struck),
+        struck=Counter((one.fault.kind, one.fault.point) for one in world.past.struck),
         felt=Counter((fault.kind, fault.point) for fault in world.felt),
         transactions=observer.transactions,
         exits=world.exits,

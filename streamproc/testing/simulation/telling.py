@@ -25,7 +25,8 @@ def tell_outcomes(world: World) -> None:
         lost = "lost to retention" if (partition, offset) in world.upstream.lost else "nothing visible"
         place = f"{world.settings.topics.recordings}/{partition} offset {offset}"
         world.tell(f"record {announced.number} ({announced.kind}) at {place}: {'; '.join(found) or lost}")
+    came = {one.fault for one in world.past.struck}
     for fault in world.plan.faults:
         if fault not in world.felt:
-            struck = "hit nothing" if fault in world.struck else "never came to strike"
+            struck = "hit nothing" if fault in came else "never came to strike"
             world.tell(f"{fault.kind} at {fault.point}, visit {fault.visit}: {struck}")

@@ -61,10 +61,8 @@ class World:
         """When what struck whom."""
         self.takeovers = Takeovers(self.settings, self.servers.broker, self.past, self.clock.monotonic)
         self.servers.broker.observers.append(self.takeovers)
-        self.struck: set[Fault] = set()
-        """The faults that came to strike."""
         self.felt: set[Fault] = set()
-        """Of them those that had an effect."""
+        """Of the faults that struck, those that had an effect."""
         self._strike = strike
         self._tell = tell
         self._running: dict[int, WorkerProcess] = {}
@@ -160,7 +158,6 @@ class World:
             self.fibers.switch()
         else:
             self.tell(f"{process.name}: {fault.kind} at {point}, visit {self._visits[point]}")
-            self.struck.add(fault)
             self.takeovers.struck(process, fault)
             struck = Struck(process, fault, self.fibers.now, until=inf)
             self.past.struck.append(struck)
