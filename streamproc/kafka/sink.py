@@ -11,7 +11,7 @@ from streamproc.errors import AbortedError, DependencyDownError, FatalError
 from streamproc.kafka.config import ClientConfig, build, producer_config, transactional_config
 from streamproc.kafka.errors import PURGED, Decision, decide, describe, fatal, waited
 from streamproc.kafka.membership import Membership, known
-from streamproc.kafka.outbox import Deadline, write_all
+from streamproc.kafka.outbox import Deadline, Outbox
 from streamproc.kafka.positions import to_positions
 from streamproc.records.record import CommitOffset, OutputRecord
 from streamproc.settings import Settings
@@ -75,8 +75,11 @@ class TransactionalSink:
             self._producer.send_offsets_to_transaction(to_positions(offsets), metadata, left)
 
         try:
-            self._write(outputs, deadline, send_offsets)
+            outbox = Outbox(self._producer, deadline)
+            outbox.hand_over(outputs)
+            # While the outputs are on their way: each of both takes two round trips.
             self._until(deadline, send_offsets)
+            self._wait(outbox, send_offsets)
         except KafkaException as raised:
             raise self._aborted(raised.args[0]) from raised
         try:
@@ -89,10 +92,10 @@ class TransactionalSink:
         """Flush nothing, drop the connection; an open transaction is left to whoever opens this slot next."""
         self._producer.purge()
 
-    def _write(self, outputs: Sequence[OutputRecord], deadline: Deadline, ask: Callable[[float], None]) -> None:
-        """Write all. Records of a transaction that failed say that they were purged; the next call on it says why."""
+    def _wait(self, outbox: Outbox, ask: Callable[[float], None]) -> None:
+        """Wait for all. Those of a transaction that failed say that they were purged; the next call on it says why."""
         try:
-            write_all(self._producer, outputs, deadline)
+            outbox.wait()
         except KafkaException as raised:
             if raised.args[0].code() in PURGED:
                 ask(_BACKOFF_S)
@@ -164,7 +167,9 @@ class IdempotentSink:
         producer cannot go on.
         """
         try:
-            write_all(self._producer, outputs, Deadline(self._timeout_s, self._clock))
+            outbox = Outbox(self._producer, Deadline(self._timeout_s, self._clock))
+            outbox.hand_over(outputs)
+            outbox.wait()
             self._commit_offsets(offsets, known(group_metadata))
         except KafkaException as raised:
             error: KafkaError = raised.args[0]
