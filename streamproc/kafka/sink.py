@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from streamproc.errors import AbortedError, DependencyDownError, FatalError
 from streamproc.kafka.config import ClientConfig, build, producer_config, transactional_config
-from streamproc.kafka.errors import PURGED, Decision, decide, describe, fatal, waited
+from streamproc.kafka.errors import AFTERMATH, Decision, decide, describe, fatal, waited
 from streamproc.kafka.membership import Membership, known
 from streamproc.kafka.outbox import Deadline, Outbox
 from streamproc.kafka.positions import to_positions
@@ -79,9 +79,9 @@ class TransactionalSink:
             outbox.hand_over(outputs)
             # While the outputs are on their way: each of both takes two round trips.
             self._until(deadline, send_offsets)
-            self._wait(outbox, send_offsets)
+            outbox.wait()
         except KafkaException as raised:
-            raise self._aborted(raised.args[0]) from raised
+            raise self._aborted(self._cause(raised.args[0], send_offsets)) from raised
         try:
             self._until(deadline, self._producer.commit_transaction)
         except KafkaException as raised:
@@ -92,14 +92,14 @@ class TransactionalSink:
         """Flush nothing, drop the connection; an open transaction is left to whoever opens this slot next."""
         self._producer.purge()
 
-    def _wait(self, outbox: Outbox, ask: Callable[[float], None]) -> None:
-        """Wait for all. Those of a transaction that failed say that they were purged; the next call on it says why."""
-        try:
-            outbox.wait()
-        except KafkaException as raised:
-            if raised.args[0].code() in PURGED:
+    def _cause(self, error: KafkaError, ask: Callable[[float], None]) -> KafkaError:
+        """Why a transaction failed: whatever was on its way, or came after, only says that it did, the next call why."""
+        if error.code() in AFTERMATH:
+            try:
                 ask(_BACKOFF_S)
-            raise
+            except KafkaException as raised:
+                error = raised.args[0]
+        return error
 
     def _until(self, deadline: Deadline, call: Callable[[float], None]) -> None:
         """Make a call until it answers: librdkafka takes it up where the last one timed out."""
