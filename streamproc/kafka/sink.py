@@ -93,7 +93,7 @@ class TransactionalSink:
         self._producer.purge()
 
     def _cause(self, error: KafkaError, ask: Callable[[float], None]) -> KafkaError:
-        """Why a transaction failed: whatever was on its way, or came after, only says that it did, the next call why."""
+        """Why a transaction failed: what was on its way, or came after, only says that it did, the next call why."""
         if error.code() in AFTERMATH:
             try:
                 ask(_BACKOFF_S)
