@@ -24,6 +24,8 @@ _RETRY_BACKOFF_MS = 5
 _RETRY_BACKOFF_MAX_MS = 100
 _LINGER_MS = 5
 """Fills batches while a micro-batch is handed over; the flush at its end does not wait for it."""
+_TRANSACTION_LINGER_MS = 0
+"""In a transaction records gather anyhow, while their partitions are added to it; then nothing is to hold them back."""
 _METADATA_MAX_AGE_MS = 3_000
 """How long the producer believes that it knows the group's coordinator. A broker that restarts, or leaves for good, can
 drop out of the metadata; ``send_offsets_to_transaction`` then waits for it for as long as it is believed, past its own
@@ -112,6 +114,7 @@ def transactional_config(settings: Settings, slot: int) -> ClientConfig:
     config |= {
         "transactional.id": f"{settings.kafka.transactional_prefix}-{slot}",
         "transaction.timeout.ms": _ms(settings.kafka.transaction_timeout_s),
+        "linger.ms": _TRANSACTION_LINGER_MS,
         "metadata.max.age.ms": _METADATA_MAX_AGE_MS,
     }
     return config

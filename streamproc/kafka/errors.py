@@ -1,12 +1,13 @@
 """What an error of the broker or of librdkafka means for a transaction: one table."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import Enum, auto
 from types import MappingProxyType
 
 from confluent_kafka import KafkaError, KafkaException
 
-from streamproc.errors import Fatal, FatalError, FencedError
+from streamproc.errors import DependencyDownError, Fatal, FatalError, FencedError
 
 
 class Decision(Enum):
@@ -32,6 +33,8 @@ OVERTAKEN = KafkaError.ILLEGAL_GENERATION
 CLOSED = KafkaError._DESTROY
 PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})
 """Said of records when their transaction failed for a reason of its own."""
+AFTERMATH = frozenset({*PURGED, KafkaError._STATE})
+"""The same, and what is said to calls that come too late for it."""
 STALE = frozenset({KafkaError.STALE_MEMBER_EPOCH, KafkaError.REBALANCE_IN_PROGRESS})
 """We are still a member, but not yet at the group's latest epoch."""
 EXPELLED = frozenset(
@@ -172,3 +175,18 @@ def fatal(what: str, error: KafkaError) -> FatalError:
         return FatalError(f"{said}. This error is not in our table, so it is not tried again", Fatal.UNFORESEEN)
     unanswered = _TABLE[error.code()] in {Decision.AGAIN, Decision.DOWN}
     return FatalError(said, Fatal.FATE_UNKNOWN if unanswered else Fatal.REFUSED)
+
+
+@contextmanager
+def reported(what: str) -> Iterator[None]:
+    """For calls that nobody makes again: turn what the client raises into what ends the process, by the table.
+
+    Raises DependencyDownError for what passes, so that it is started again when it has; FatalError for the rest.
+    """
+    try:
+        yield
+    except KafkaException as raised:
+        error: KafkaError = raised.args[0]
+        if passes(raised):
+            raise DependencyDownError("kafka", f"{what}: {describe(error)}") from raised
+        raise fatal(what, error) from raised

@@ -23,25 +23,35 @@ class Deadline:
         return max(0.0, self._end - self._clock())
 
 
-def write_all(producer: Producer, outputs: Sequence[OutputRecord], deadline: Deadline) -> None:
-    """Produce every record and return when the broker has acknowledged each.
+class Outbox:
+    """Some records on their way: handed over first, waited for later, so that something else fits in between."""
 
-    Raises KafkaException with the first refusal, or with a time-out when some are still on their way at the deadline.
-    """
-    refusals: list[KafkaError] = []
+    def __init__(self, producer: Producer, deadline: Deadline) -> None:
+        self._producer = producer
+        self._deadline = deadline
+        self._refusals: list[KafkaError] = []
 
-    def delivered(error: KafkaError | None, _message: "Message[bytes, bytes]") -> None:
-        # Bound to this call: what an aborted attempt still reports later must not be charged to the next one.
+    def hand_over(self, outputs: Sequence[OutputRecord]) -> None:
+        """Give all to the producer, which sends them. Raises KafkaException when its queue stays full."""
+        for output in outputs:
+            _produce(self._producer, output, self._delivered, self._deadline)
+
+    def wait(self) -> None:
+        """Return when the broker has acknowledged each.
+
+        Raises KafkaException with the first refusal, or with a time-out when some are still on their way at the
+        deadline.
+        """
+        while _flush(self._producer, min(max(self._deadline.left(), _POLL_S), 1.0)) and not self._refusals:
+            if not self._deadline.left():
+                raise KafkaException(KafkaError(TIMED_OUT, f"{len(self._producer)} records are not acknowledged"))
+        if self._refusals:
+            raise KafkaException(self._refusals[0])
+
+    def _delivered(self, error: KafkaError | None, _message: "Message[bytes, bytes]") -> None:
+        # Bound to this outbox: what an aborted attempt still reports later must not be charged to the next one.
         if error is not None:
-            refusals.append(error)
-
-    for output in outputs:
-        _produce(producer, output, delivered, deadline)
-    while _flush(producer, min(deadline.left(), 1.0)) and not refusals:
-        if not deadline.left():
-            raise KafkaException(KafkaError(TIMED_OUT, f"{len(producer)} records are not acknowledged"))
-    if refusals:
-        raise KafkaException(refusals[0])
+            self._refusals.append(error)
 
 
 def _flush(producer: Producer, seconds: float) -> int:

@@ -20,3 +20,8 @@ def to_partitions(partitions: Iterable[TopicPartition]) -> list[confluent_kafka.
 def to_names(positions: Iterable[confluent_kafka.TopicPartition]) -> list[TopicPartition]:
     """The other way, without offsets."""
     return [TopicPartition(p.topic, p.partition) for p in positions]
+
+
+def to_offsets(positions: Iterable[confluent_kafka.TopicPartition]) -> list[CommitOffset]:
+    """The other way, with offsets and metadata."""
+    return [CommitOffset(p.topic, p.partition, p.offset, p.metadata or "") for p in positions]

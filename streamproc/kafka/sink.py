@@ -9,9 +9,9 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from streamproc.errors import AbortedError, DependencyDownError, Fatal, FatalError
 from streamproc.kafka.config import ClientConfig, build, producer_config, transactional_config
-from streamproc.kafka.errors import PURGED, Decision, decide, describe, fatal, waited
+from streamproc.kafka.errors import AFTERMATH, Decision, decide, describe, fatal, waited
 from streamproc.kafka.membership import Membership, known
-from streamproc.kafka.outbox import Deadline, write_all
+from streamproc.kafka.outbox import Deadline, Outbox
 from streamproc.kafka.positions import to_positions
 from streamproc.records.record import CommitOffset, OutputRecord
 from streamproc.settings import Settings
@@ -75,10 +75,13 @@ class TransactionalSink:
             self._producer.send_offsets_to_transaction(to_positions(offsets), metadata, left)
 
         try:
-            self._write(outputs, deadline, send_offsets)
+            outbox = Outbox(self._producer, deadline)
+            outbox.hand_over(outputs)
+            # While the outputs are on their way: each of both takes two round trips.
             self._until(deadline, send_offsets)
+            outbox.wait()
         except KafkaException as raised:
-            raise self._aborted(raised.args[0]) from raised
+            raise self._aborted(self._cause(raised.args[0], send_offsets)) from raised
         try:
             self._until(deadline, self._producer.commit_transaction)
         except KafkaException as raised:
@@ -89,14 +92,14 @@ class TransactionalSink:
         """Flush nothing, drop the connection; an open transaction is left to whoever opens this slot next."""
         self._producer.purge()
 
-    def _write(self, outputs: Sequence[OutputRecord], deadline: Deadline, ask: Callable[[float], None]) -> None:
-        """Write all. Records of a transaction that failed say that they were purged; the next call on it says why."""
-        try:
-            write_all(self._producer, outputs, deadline)
-        except KafkaException as raised:
-            if raised.args[0].code() in PURGED:
+    def _cause(self, error: KafkaError, ask: Callable[[float], None]) -> KafkaError:
+        """Why a transaction failed: what was on its way, or came after, only says that it did, the next call why."""
+        if error.code() in AFTERMATH:
+            try:
                 ask(_BACKOFF_S)
-            raise
+            except KafkaException as raised:
+                error = raised.args[0]
+        return error
 
     def _until(self, deadline: Deadline, call: Callable[[float], None]) -> None:
         """Make a call until it answers: librdkafka takes it up where the last one timed out."""
@@ -165,7 +168,9 @@ class IdempotentSink:
         producer cannot go on.
         """
         try:
-            write_all(self._producer, outputs, Deadline(self._timeout_s, self._clock))
+            outbox = Outbox(self._producer, Deadline(self._timeout_s, self._clock))
+            outbox.hand_over(outputs)
+            outbox.wait()
             self._commit_offsets(offsets, known(group_metadata))
         except KafkaException as raised:
             error: KafkaError = raised.args[0]

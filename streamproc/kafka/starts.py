@@ -8,7 +8,8 @@ from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay,
 
 from streamproc.errors import Fatal, FatalError, StreamprocError
 from streamproc.kafka.errors import EXPELLED, STALE, TIMED_OUT, describe, passes
-from streamproc.records.record import CommitOffset
+from streamproc.kafka.positions import to_partitions
+from streamproc.records.record import CommitOffset, TopicPartition
 
 _CALL_S = 5.0
 _WAIT_S = 0.2
@@ -66,3 +67,17 @@ def earliest(consumer: Consumer, partition: confluent_kafka.TopicPartition) -> i
     if watermarks is None:
         raise KafkaException(KafkaError(TIMED_OUT))
     return watermarks[0]
+
+
+def out_of_range(consumer: Consumer, origin: TopicPartition, offset: int | None, error: KafkaError) -> FatalError:
+    """What to raise when a partition does not have the offset that it was to be read from."""
+    try:
+        now = f"its first record is now {earliest(consumer, *to_partitions([origin]))}"
+    except KafkaException as other:
+        now = f"its first record is not known: {describe(other.args[0])}"
+    return FatalError(
+        f"{origin} was to be read from offset {offset}, which is not there: {now}. Records were deleted before "
+        f"they were read, or the topic was made anew ({describe(error)}). Commit an offset for the group "
+        "explicitly to accept the loss",
+        Fatal.OFFSET_GONE,
+    )

@@ -10,8 +10,8 @@ from streamproc.records.record import CommitOffset, OutputRecord, TopicPartition
 from tests.contract.worlds import PARTITIONS, SESSION_S, World, everything_read, poll_for, poll_until, worlds
 from tests.owner import Owner
 
-SHORT_POLL_S = SESSION_S + 2
-SHORT_TRANSACTION_S = 5.0
+SHORT_POLL_S = SESSION_S + 1
+SHORT_TRANSACTION_S = 3.0
 
 
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.servers)])

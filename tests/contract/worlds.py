@@ -7,7 +7,12 @@ from typing import Literal, Protocol, Self
 
 import confluent_kafka
 from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports these without saying so to mypy
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+)
 from confluent_kafka.cimpl import NewTopic
 
 from streamproc.kafka.config import client_config
@@ -24,7 +29,9 @@ from streamproc.worker.ports import Sink
 from tests.owner import Owner
 
 PARTITIONS = 2
-SESSION_S = 6.0
+SESSION_S = 3.0
+HEARTBEAT_S = 0.5
+"""A group changes hands in a few of these."""
 LONG_S = 120.0
 """No machine is so slow that this passes unasked."""
 PATIENCE_S = 90.0
@@ -174,13 +181,27 @@ class KafkaWorld:
         )
         self._settings = servers.model_copy(update={"kafka": kafka})
         self._admin = AdminClient(client_config(self._settings))
+        self._upstream = Producer(client_config(self._settings) | {"enable.idempotence": True})
         self.now = time.monotonic
         self.wait = time.sleep
 
     def __enter__(self) -> Self:
         for future in self._admin.create_topics([NewTopic(t, PARTITIONS, 1) for t in self._topics]).values():
             future.result(PATIENCE_S)
+        if self.protocol == "consumer":
+            self._hurry()
         return self
+
+    def _hurry(self) -> None:
+        """Of this protocol's groups the broker says how fast they are."""
+        times = {"consumer.session.timeout.ms": SESSION_S, "consumer.heartbeat.interval.ms": HEARTBEAT_S}
+        entries = [
+            ConfigEntry(name, str(round(1000 * seconds)), incremental_operation=AlterConfigOpType.SET)
+            for name, seconds in times.items()
+        ]
+        group = ConfigResource(ConfigResource.Type.GROUP, self.topic, incremental_configs=entries)
+        for future in self._admin.incremental_alter_configs([group]).values():
+            future.result(PATIENCE_S)
 
     def __exit__(self, *_: object) -> None:
         for source in self._sources:
@@ -193,8 +214,7 @@ class KafkaWorld:
         return [self.topic, self.results]
 
     def publish(self, count: int, partition: int = 0) -> None:
-        producer = Producer(client_config(self._settings) | {"enable.idempotence": True})
-        self._produce(producer, count, partition)
+        self._produce(self._upstream, count, partition)
 
     def publish_in_transaction(self, count: int, *, commit: bool) -> None:
         producer = self._transactional("upstream", LONG_S)

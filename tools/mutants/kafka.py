@@ -5,6 +5,7 @@ from tools.mutants.mutant import Mutant, NamedTests, Simulator
 _SINK = "streamproc/kafka/sink.py"
 _SOURCE = "streamproc/kafka/source.py"
 _OUTBOX = "streamproc/kafka/outbox.py"
+_COMMITS = "streamproc/kafka/commit_requests.py"
 _SEEDS = Simulator(2000)
 _SINK_TESTS = NamedTests(("tests/unit/kafka/test_sink_errors.py",))
 
@@ -14,24 +15,40 @@ def _source(test: str) -> NamedTests:
     return NamedTests((f"tests/unit/kafka/test_source_errors.py::{test}",))
 
 
+def _table(test: str) -> NamedTests:
+    """One test of the table of errors."""
+    return NamedTests((f"tests/unit/kafka/test_error_table.py::{test}",))
+
+
+def _commits(test: str) -> NamedTests:
+    """The same."""
+    return NamedTests((f"tests/unit/kafka/test_commit_requests.py::{test}",))
+
+
 SINK = (
     Mutant(
         "plain: commit before produce",
         "at least once, offsets are committed before outputs are acknowledged",
         _SINK,
-        "            write_all(self._producer, outputs, Deadline(self._timeout_s, self._clock))\n"
-        "            self._commit_offsets(offsets, known(group_metadata))\n",
-        "            self._commit_offsets(offsets, known(group_metadata))\n"
-        "            write_all(self._producer, outputs, Deadline(self._timeout_s, self._clock))\n",
+        "            outbox.wait()\n            self._commit_offsets(offsets, known(group_metadata))\n",
+        "            self._commit_offsets(offsets, known(group_metadata))\n            outbox.wait()\n",
         _SINK_TESTS,
     ),
     Mutant(
         "delivery error swallowed",
         "an output that the broker refused counts as written",
         _OUTBOX,
-        "        if error is not None:\n            refusals.append(error)\n",
-        "        if error is None:\n            refusals.clear()\n",
+        "        if error is not None:\n            self._refusals.append(error)\n",
+        "        if error is None:\n            self._refusals.clear()\n",
         _SINK_TESTS,
+    ),
+    Mutant(
+        "cause hidden by its aftermath",
+        "what may not be written is taken for an error that nobody knows, or is produced again and again",
+        _SINK,
+        "        if error.code() in AFTERMATH:\n",
+        "        if error.code() not in AFTERMATH:\n",
+        _table("test_what_failed_a_transaction_is_named_and_not_what_came_too_late_for_it"),
     ),
     Mutant(
         "transaction call for ever",
@@ -90,33 +107,33 @@ SOURCE = (
         "revoke not told",
         "partitions are given back behind the worker's back",
         _SOURCE,
-        "                self._assignments.revoked(ours)\n",
-        "                pass\n",
+        "self._part_with(consumer, partitions, self._assignments.revoked)",
+        "self._part_with(consumer, partitions, lambda ours: None)",
         _source("test_a_close_tells_what_goes"),
     ),
     Mutant(
         "loss not told",
         "partitions are lost behind the worker's back",
         _SOURCE,
-        "                self._assignments.lost(ours)\n",
-        "                pass\n",
+        "self._part_with(consumer, partitions, self._assignments.lost)",
+        "self._part_with(consumer, partitions, lambda ours: None)",
         _source("test_a_loss_is_told_and_is_no_revoke"),
     ),
     Mutant(
         "membership of the moment",
         "a plain commit is made under the membership of now, whatever went away since it was begun",
         _SOURCE,
-        "_Request(tuple(offsets), membership.departures, Future())",
-        "_Request(tuple(offsets), self._departures, Future())",
+        "self._commits.make(self._consumer, offsets, membership.departures, self._identity.departures)",
+        "self._commits.make(self._consumer, offsets, self._identity.departures, self._identity.departures)",
         _source("test_a_commit_begun_before_partitions_went_away_is_refused"),
     ),
     Mutant(
         "departures not looked at",
         "a plain commit passes although partitions went away since it was begun",
-        _SOURCE,
-        "        if request.departures != self._departures:\n",
-        "        if request.departures > self._departures:\n",
-        _source("test_a_commit_begun_before_partitions_went_away_is_refused"),
+        _COMMITS,
+        "            if request.departures != departures:\n",
+        "            if request.departures > departures:\n",
+        _commits("test_a_commit_that_waits_while_partitions_go_away_is_refused"),
     ),
     Mutant(
         "plain: offset one too high",
@@ -154,10 +171,50 @@ SOURCE = (
     Mutant(
         "refused commit swallowed",
         "a commit that waits for a closed source is told that it was made",
-        _SOURCE,
-        '            request.answer.set_exception(KafkaException(KafkaError(CLOSED, "the source was closed")))\n',
-        "            request.answer.set_result(None)\n",
+        _COMMITS,
+        "            request.settle(_closed())\n",
+        "            request.settle(None)\n",
         _source("test_a_commit_that_a_closed_source_cannot_make_is_refused"),
+    ),
+    Mutant(
+        "commit waited for",
+        "a commit that nobody answers holds the polling thread, and a revoke beyond its budget",
+        _COMMITS,
+        "asynchronous=True)",
+        "asynchronous=False)",
+        _commits("test_a_revoke_keeps_its_budget_while_a_commit_has_no_answer"),
+    ),
+    Mutant(
+        "commit without a deadline",
+        "a commit whose answer never comes is waited for without an end",
+        _COMMITS,
+        "if self._sent is not None and not self._deadline.left():",
+        "if self._sent is None and not self._deadline.left():",
+        _commits("test_a_commit_without_an_answer_is_to_be_done_again"),
+    ),
+    Mutant(
+        "late answer taken for the next one",
+        "the refusal of a commit that was given up is told of the one after it",
+        _COMMITS,
+        "if self._sent is not None and set(self._sent.offsets) == set(to_offsets(positions)):\n",
+        "if self._sent is not None:\n",
+        _commits("test_the_answer_to_a_commit_that_was_given_up_is_not_taken_for_the_next_ones"),
+    ),
+    Mutant(
+        "what is there taken for a commit",
+        "in a revoke a commit counts as made, whatever the group has committed",
+        _COMMITS,
+        "        if set(self._sent.offsets) == set(to_offsets(found)):\n",
+        "        if found:\n",
+        _commits("test_a_commit_that_did_not_arrive_is_not_seen_as_made"),
+    ),
+    Mutant(
+        "client's exception let out",
+        "an error of a call that nobody makes again ends the process as a mistake of the program",
+        "streamproc/kafka/errors.py",
+        "        raise fatal(what, error) from raised\n",
+        "        raise\n",
+        NamedTests(("tests/unit/kafka/test_source_calls.py::test_no_code_gets_out_as_the_clients_own_exception",)),
     ),
 )
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import confluent_kafka
 
-PRODUCE, OFFSET_FETCH, HEARTBEAT, INIT_PRODUCER_ID, END_TXN, TXN_OFFSET_COMMIT, GROUP_HEARTBEAT = (
+PRODUCE, OFFSET_COMMIT, OFFSET_FETCH, HEARTBEAT, INIT_PRODUCER_ID, END_TXN, TXN_OFFSET_COMMIT, GROUP_HEARTBEAT = (
     0,
+    8,
     9,
     12,
     22,
@@ -19,6 +20,9 @@ PRODUCE, OFFSET_FETCH, HEARTBEAT, INIT_PRODUCER_ID, END_TXN, TXN_OFFSET_COMMIT, 
 """API keys of the Kafka protocol."""
 HEARTBEAT_MS = 50
 """Of the consumer protocol's groups, which are told it by the broker."""
+
+
+_NEVER_MS = 3_600_000
 
 
 class MockCluster:
@@ -35,6 +39,17 @@ class MockCluster:
         self._library.rd_kafka_mock_push_request_errors_array(
             self._handle, ctypes.c_int16(api), ctypes.c_size_t(len(codes)), errors
         )
+
+    def answer_late(self, api: int, code: int, seconds: float) -> None:
+        """Let the next request of one kind have its answer, an error or 0, this much later."""
+        self._library.rd_kafka_mock_broker_push_request_error_rtts(
+            self._handle, ctypes.c_int32(1), ctypes.c_int16(api), ctypes.c_size_t(1), ctypes.c_int(code),
+            ctypes.c_int(round(1000 * seconds)),
+        )  # fmt: skip
+
+    def hush(self) -> None:
+        """Take requests and answer none any more, as a broker whose process is stopped."""
+        self._library.rd_kafka_mock_broker_set_rtt(self._handle, ctypes.c_int32(1), ctypes.c_int(_NEVER_MS))
 
     def create_topic(self, name: str) -> None:
         """Make a topic of one partition."""

@@ -42,6 +42,7 @@ PATIENCE_S = 90.0
 THREADS = 32
 TRIES = 3
 """A refused record leaves a gap in the sequence, which spoils the next transaction too."""
+ADD_PARTITIONS = TRANSACTION[0].key
 AT_ONCE_CODES = {api.name: [code for codes in api.ends for code in codes] for api in (*SOURCE, *CLASSIC, *CONSUMER)}
 
 Ends = dict[int, End]
@@ -199,6 +200,35 @@ def test_what_failed_a_transaction_is_named_and_not_what_it_did_to_its_records()
             transactions.sink.commit([OUTPUT], [OFFSET], transactions._membership)
 
 
+class Dawdling(Sequence[OutputRecord]):
+    """Outputs of which the second is handed over when the first has failed."""
+
+    def __init__(self, cluster: MockCluster) -> None:
+        self._cluster = cluster
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, place: int) -> OutputRecord:  # type: ignore[override]  # nobody slices
+        if place >= len(self):
+            raise IndexError
+        if place == 1:
+            end = time.monotonic() + PATIENCE_S
+            while not self._cluster.count(ADD_PARTITIONS):
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            time.sleep(0.5)  # until the client has the answer
+        return OUTPUT
+
+
+def test_what_failed_a_transaction_is_named_and_not_what_came_too_late_for_it() -> None:
+    with cluster_with_topics() as cluster:
+        transactions = Transactions(cluster)
+        cluster.answer(ADD_PARTITIONS, 29)
+        with pytest.raises(FatalError, match=r"may not be written.*TOPIC_AUTHORIZATION_FAILED"):
+            transactions.sink.commit(Dawdling(cluster), [OFFSET], transactions._membership)
+
+
 def write_after(cluster: MockCluster, code: int) -> End:
     committed: list[object] = []
     sink = IdempotentSink(settings_for(cluster), lambda offsets, _: committed.append(offsets))
@@ -287,15 +317,27 @@ def test_a_refused_member_is_fatal_and_no_trouble_that_passes() -> None:
             assert end_of(lambda: poll_until(source, lambda: source.trouble is not None)) is FATAL
 
 
+def commit_beside_polling(source: KafkaSource, commit: Callable[[], None]) -> End:
+    """As a worker does: the thread that commits is not the one that polls."""
+    with ThreadPoolExecutor(1) as thread:
+        end = thread.submit(end_of, commit)
+        poll_until(source, end.done)
+        return end.result()
+
+
+@pytest.mark.parametrize("run_by", [commit_beside_polling, lambda _, commit: end_of(commit)], ids=["beside", "itself"])
 @pytest.mark.parametrize("protocol", ["consumer", "classic"])
-def test_errors_of_offsets_at_least_once(protocol: str) -> None:
+def test_errors_of_offsets_at_least_once(
+    protocol: str, run_by: Callable[[KafkaSource, Callable[[], None]], End]
+) -> None:
     def commit_after(code: int) -> End:
         with cluster_with_topics() as cluster, source_on(cluster, protocol) as source:
             poll_until(source, lambda: bool(source.at_end))
             sink = IdempotentSink(settings_for(cluster), source.commit)
             sink.open()
             cluster.answer(OFFSET_COMMIT.key, code)
-            return end_of(lambda: sink.commit([OUTPUT], [OFFSET], source.group_metadata()))
+            membership = source.group_metadata()
+            return run_by(source, lambda: sink.commit([OUTPUT], [OFFSET], membership))
 
     codes = [code for codes in OFFSET_COMMIT.ends for code in codes]
     assert in_parallel(lambda codes: {code: commit_after(code) for code in codes}, codes) == expected(

@@ -5,7 +5,7 @@ import time
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from streamproc.kafka.outbox import Deadline, write_all
+from streamproc.kafka.outbox import Deadline, Outbox
 
 
 class Slipping(Producer):
@@ -21,7 +21,7 @@ class Slipping(Producer):
 def write(cause: BaseException | None) -> None:
     producer = Slipping({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
     producer.cause = cause
-    write_all(producer, [], Deadline(1.0, time.monotonic))
+    Outbox(producer, Deadline(1.0, time.monotonic)).wait()
 
 
 def test_a_fatal_error_beside_a_running_callback_is_still_that_error() -> None:

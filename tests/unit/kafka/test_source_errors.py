@@ -19,6 +19,7 @@ from streamproc.settings import KafkaSettings, Settings
 from tests.unit.kafka.mock_cluster import (
     GROUP_HEARTBEAT,
     HEARTBEAT,
+    HEARTBEAT_MS,
     OFFSET_FETCH,
     MockCluster,
     mock_cluster,
@@ -215,7 +216,7 @@ def test_a_commit_that_a_closed_source_cannot_make_is_refused(source: KafkaSourc
 
     waiting = threading.Thread(target=commit, daemon=True)  # a commit that waits for ever must not keep the tests
     waiting.start()
-    while not source._commits:
+    while not source._commits._waiting:
         time.sleep(0.01)
     source.close()
     waiting.join(PATIENCE_S)
@@ -281,6 +282,31 @@ def test_a_member_that_was_given_up_and_not_told_keeps_an_identity_that_is_refus
     source.serve()
     assert source.owned, "it was told"
     assert source.group_metadata() is before
+    source.close()
+
+
+def test_a_fenced_member_is_granted_no_newer_epoch_before_it_was_told(cluster: MockCluster) -> None:
+    """With the consumer protocol its name stays, so only that keeps a commit for what it lost from passing."""
+    told = Told()
+    source = KafkaSource(settings_for(cluster), [TOPIC], told)
+    poll_until(source, lambda: bool(source.at_end))
+    before = source.group_metadata()
+    cluster.answer(GROUP_HEARTBEAT, KafkaError.FENCED_MEMBER_EPOCH)
+    heartbeats = cluster.count(GROUP_HEARTBEAT)
+    while cluster.count(GROUP_HEARTBEAT) == heartbeats:
+        time.sleep(0.01)
+    heartbeats = cluster.count(GROUP_HEARTBEAT)
+    end = time.monotonic() + 10 * HEARTBEAT_MS / 1000
+    while time.monotonic() < end:
+        source.serve()
+        assert source.group_metadata() == before
+        time.sleep(0.01)
+    assert cluster.count(GROUP_HEARTBEAT) == heartbeats
+    assert told.names == [f"assigned {TOPIC}/0"]
+    poll_until(source, lambda: len(told.names) == 3)
+    assert told.names[1:] == [f"lost {TOPIC}/0", f"assigned {TOPIC}/0"]
+    assert source.group_metadata().metadata != before.metadata
+    assert source.group_metadata().departures == before.departures + 1
     source.close()
 
 

@@ -1,0 +1,22 @@
+"""Who is told what a source owns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from streamproc.records.record import CommitOffset, TopicPartition
+
+
+class Assignments(Protocol):
+    """Told on the polling thread."""
+
+    def assigned(self, starts: Mapping[TopicPartition, CommitOffset]) -> None:
+        """These partitions are ours from these offsets on."""
+        ...
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """These go to somebody else once this returns."""
+        ...
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """These are somebody else's already."""
+        ...
