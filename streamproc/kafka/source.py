@@ -179,8 +179,7 @@ class KafkaSource:
     def _free(self) -> None:
         """Close the client, which was given back.
 
-        It waits for the answers to its commits: 45 s without a broker, and longer for one that is silent, measured.
-        Nobody else does, so then it is closed beside whatever goes on, unless the process ends before.
+        It waits for answers to its commits, 45 s and longer (measured), as nobody else does: then it is closed aside.
         """
         if self._commits.unanswered:
             threading.Thread(target=self._consumer.close, name="close-consumer", daemon=True).start()
