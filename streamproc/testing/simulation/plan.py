@@ -58,12 +58,11 @@ _COMMITS = frozenset(
 _RARE = {Point.ADMIT: Kind.UNKNOWN, Point.ASSEMBLE: Kind.HUGE}
 """Points that one kind of record alone comes to, but for the first record of all."""
 _REBALANCES = frozenset({Point.ASSIGN, Point.REVOKE})
-_ABORTS = (
-    (FaultKind.LOST, Point.METADATA),
-    (FaultKind.DOWN, Point.PRODUCE),
-    (FaultKind.DOWN, Point.OFFSETS),
-)
-"""What makes transactions abort."""
+_GIVEN_UP = ((FaultKind.LOST, Point.METADATA),)
+_AWAY = ((FaultKind.DOWN, Point.PRODUCE), (FaultKind.DOWN, Point.OFFSETS))
+"""What makes transactions abort: a member that was given up, which has nothing then, or no broker for long enough."""
+_HOLDERS = frozenset({FaultKind.REVOKE, FaultKind.LOST, FaultKind.ZOMBIE, FaultKind.DUPLICATE})
+"""Faults that hit only who has partitions."""
 _MOVES = (
     (FaultKind.REVOKE, Point.FETCH),
     (FaultKind.REVOKE, Point.PRODUCE),
@@ -149,9 +148,10 @@ def _announced(
 def _faults(random: Random, first: tuple[FaultKind, Point], *, busy: bool) -> Iterator[Fault]:
     kind, point = first
     if point is Point.ABORT:
-        # Nothing is aborted without a reason; whoever was given up has nothing that could be taken away.
-        cause = _ABORTS[0] if busy else random.choice(_ABORTS)
-        yield Fault(*cause, visit=random.choice((1, 2) if busy else (1, 2, 3)))
+        # Nothing is aborted without a reason.
+        causes = _AWAY if kind in _HOLDERS else _GIVEN_UP if busy else random.choice((_AWAY, _GIVEN_UP))
+        for cause in causes:
+            yield Fault(*cause, visit=random.choice((1, 1, 2)))
     visit = 1 if busy or point is Point.ABORT else random.choice((1, 1, 2, 3, 5))
     yield Fault(kind, point, visit, waits=busy or random.random() < _WAITING)
     if busy and _VICTIMS[kind] is not point:
@@ -161,10 +161,10 @@ def _faults(random: Random, first: tuple[FaultKind, Point], *, busy: bool) -> It
     if busy and first == (FaultKind.DEVICE_DEATH, Point.ASSIGN):
         # Given up and taken back in, while the device is not done with what is not ours any more.
         yield Fault(FaultKind.LOST, Point.PREPARE, visit=random.choice((2, 3)))
-    elif busy and first == (FaultKind.DECODER_DEATH, Point.ASSIGN):
+    elif point is Point.ASSIGN and (busy or kind is FaultKind.DUPLICATE):
         # One that idles ends, and this one gets what that one had.
         yield Fault(FaultKind.STOP, Point.POLL, visit=random.randrange(10, 20))
-    elif point in _REBALANCES and (busy or kind is FaultKind.DUPLICATE):
+    elif point is Point.REVOKE and (busy or kind is FaultKind.DUPLICATE):
         yield Fault(*random.choice(_MOVES), visit=random.choice((1, 2, 3)))
     for _ in range(random.choice((0, 0, 1, 2, 4))):
         kind, point = random.choice(PAIRS)
