@@ -28,6 +28,16 @@ class Peer:
         (found,) = self._model.generate(wave, granularity="utterance", extract_embedding=False)
         return tuple(map(float, found["scores"]))
 
+    def frames(self, wave: Wave) -> tuple[Wave, Wave]:
+        """Frames [frames, embed_dim] and scores of one clip."""
+        (found,) = self._model.generate(wave, granularity="frame")
+        return found["feats"], np.array(found["scores"], np.float32)
+
+    @property
+    def network(self) -> Any:
+        """Its torch module, for what ``generate`` never does with it."""
+        return self._model.model
+
 
 def installed() -> bool:
     """Whether FunASR is here: it is a dependency of development alone."""
