@@ -13,7 +13,7 @@ from streamproc.emotion.network import BIAS_ENTRIES, STEM_FRAMES, field
 Make = Callable[[int, np.random.Generator], Wave]
 
 SHORTEST = field(1)
-LONGEST_DRAWN_S = 10.0
+LONGEST_DRAWN_S = 6.0
 """Half of what a batch costs is its longest clip, so few are longer than this, and those are named."""
 LONGEST_S = 60.0
 LONG_S = (15.0, 45.0, LONGEST_S)

@@ -11,7 +11,7 @@ from tools.parity.clips import Clip
 ROUND = 32
 """Clips whose numbers are held at a time: what bounds the memory."""
 MOST_CLIPS = 8
-MOST_SECONDS = 120.0
+MOST_SECONDS = 60.0
 """Of padded audio in one batch: the stem's first layer takes 6.5 MB for each."""
 MOST_BESIDE_LONGEST = 12
 TWINS = 3
