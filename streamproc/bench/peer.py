@@ -55,6 +55,8 @@ def open_peer(directory: Path, threads: int) -> Iterator[Peer]:
         warnings.simplefilter("ignore")  # FunASR's own, on import, load and use
         from funasr import AutoModel  # noqa: PLC0415  # it takes seconds, and is not always there
 
+        # What it imports has given the root logger a level by now, and a handler, so its own `log_level` does nothing.
+        logging.getLogger().setLevel(logging.ERROR)
         model = AutoModel(
             model=str(directory),
             device="cpu",
