@@ -3,6 +3,7 @@
 # make check     static checks and the quick tests
 # make simulate  play a million schedules of workers and faults (SEEDS=n: fewer; SEED=n: one, with its history)
 # make mutants   break the worker on purpose, one mistake at a time, and see each found (MUTANT=name: just that)
+# make parity    compare the engine with FunASR, one file at a time (CLIPS=n: fewer)
 # make bench     measure the engine, the pipeline and delivery (WHAT=engine, pipeline or delivery: just that)
 # make lock      resolve the dependencies anew (UPGRADE=--upgrade takes newer ones)
 # make clean     remove what was set up; the data of local servers stays in .streamproc
@@ -11,6 +12,7 @@ PYTHON ?= python3
 WHAT ?= engine pipeline delivery
 SEEDS ?= 1000000
 FIRST ?= 0
+CLIPS ?= 320
 
 # The servers' programs are built while the big packages download.
 MAKEFLAGS += --jobs=2 --no-print-directory
@@ -26,9 +28,9 @@ ITSELF := $(RUN)uv pip install --quiet --python $(RUN)python --no-deps --no-buil
 COMPILE := $(RUN)uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-header --no-annotate $(UPGRADE)
 LEAN := --override requirements/lean.txt
-SUITES := $(wildcard tests/unit tests/contract tests/simulation tests/integration tests/e2e)
+SUITES := $(wildcard tests/unit tests/contract tests/parity tests/simulation tests/integration tests/e2e)
 
-.PHONY: help demo test check simulate mutants bench lock clean
+.PHONY: help demo test check simulate mutants parity bench lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -54,6 +56,10 @@ simulate: $(VENV)/dev.done
 
 mutants: $(VENV)/dev.done
 	@$(RUN)python -m tools.mutants $(if $(MUTANT),--only "$(MUTANT)",--report docs/reports/mutants.md)
+
+# Only the whole of it writes the report.
+parity: $(VENV)/dev.done
+	@$(RUN)python -m tools.parity --clips $(CLIPS) $(if $(filter 320,$(CLIPS)),--report docs/reports/parity.md)
 
 # With what is for development, since the engine's peer is.
 bench: $(VENV)/dev.done $(VENV)/servers.done

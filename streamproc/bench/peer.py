@@ -28,6 +28,16 @@ class Peer:
         (found,) = self._model.generate(wave, granularity="utterance", extract_embedding=False)
         return tuple(map(float, found["scores"]))
 
+    def frames(self, wave: Wave) -> tuple[Wave, Wave]:
+        """Frames [frames, embed_dim] and scores of one clip."""
+        (found,) = self._model.generate(wave, granularity="frame")
+        return found["feats"], np.array(found["scores"], np.float32)
+
+    @property
+    def network(self) -> Any:
+        """Its torch module, for what ``generate`` never does with it."""
+        return self._model.model
+
 
 def installed() -> bool:
     """Whether FunASR is here: it is a dependency of development alone."""
@@ -45,6 +55,8 @@ def open_peer(directory: Path, threads: int) -> Iterator[Peer]:
         warnings.simplefilter("ignore")  # FunASR's own, on import, load and use
         from funasr import AutoModel  # noqa: PLC0415  # it takes seconds, and is not always there
 
+        # What it imports has given the root logger a level by now, and a handler, so its own `log_level` does nothing.
+        logging.getLogger().setLevel(logging.ERROR)
         model = AutoModel(
             model=str(directory),
             device="cpu",

@@ -18,10 +18,10 @@ def make_waves(count: int, seed: int, shortest_s: float, longest_s: float) -> Se
     """Waveforms, 1-D float32 at 16 kHz; the logarithms of their lengths are spread evenly at random."""
     random = np.random.default_rng(seed)
     seconds = np.exp(random.uniform(np.log(shortest_s), np.log(longest_s), count))
-    return [_voice(int(length * SAMPLE_RATE), random) for length in seconds]
+    return [voice(int(length * SAMPLE_RATE), random) for length in seconds]
 
 
-def _voice(samples: int, random: np.random.Generator) -> Wave:
+def voice(samples: int, random: np.random.Generator) -> Wave:
     """Harmonics of a pitch and some noise, under an envelope of the speed of syllables."""
     t = np.arange(samples) / SAMPLE_RATE
     pitch = random.uniform(90, 290)

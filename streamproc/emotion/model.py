@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamproc.arena import SAMPLE_RATE
 from streamproc.emotion.directory import find_directory
+from streamproc.emotion.engine import Engine, Wave
 from streamproc.emotion.errors import WaveformError
 from streamproc.emotion.profile import Profile, fit, split
 from streamproc.errors import UsageError
@@ -21,7 +21,6 @@ from streamproc.records.compute import ItemError
 from streamproc.records.identity import ModelIdentity
 from streamproc.settings import cache_root
 
-Wave = NDArray[np.float32]
 TRIAL_SECONDS = (0.5, 2.0, 6.0)
 TRIALS = 2
 
@@ -36,17 +35,17 @@ class Emotion:
     """By English label, in the model's order; they sum to 1."""
     embedding: Wave
     """Mean of the frames, [embed_dim]."""
+    frames: Wave | None = None
+    """[frames, embed_dim], 50 to the second, the first one over samples 0 to 399; None unless it was asked for."""
 
 
-class Engine(Protocol):
-    """The network on its device."""
+class _Found(NamedTuple):
+    """One waveform's share of a pass."""
 
-    most_samples: int
-    min_samples: int
-
-    def run(self, waves: Sequence[Wave]) -> tuple[Wave, Wave]:
-        """Embeddings [n, embed_dim] and logits [n, classes] of one pass."""
-        ...
+    scores: Wave
+    embedding: Wave
+    frames: Wave | None
+    finite: bool
 
 
 class EmotionModel:
@@ -58,23 +57,23 @@ class EmotionModel:
         self._live = list(live)
         self._engine = engine
 
-    def analyze(self, waves: Sequence[Wave]) -> list[Emotion]:
+    def analyze(self, waves: Sequence[Wave], *, frames: bool = False) -> list[Emotion]:
         """One value per waveform (1-D float32, 16 kHz, mono, at least 400 samples), in order; nothing is cut.
 
-        Raises WaveformError, before anything is computed, for a waveform that is something else or not finite.
+        ``frames`` asks for the frames, too: 205 kB for a second of audio with plus_large. Raises WaveformError, before
+        anything is computed, for a waveform that is something else or not finite; and after, for one whose numbers
+        are not finite.
         """
         for index, wave in enumerate(waves):
             if problem := self._problem(wave):
                 raise WaveformError(index, problem)
-        embeddings, scores = self._compute(waves)
-        return [self._emotion(i, embeddings[i], scores[i]) for i in range(len(waves))]
+        return [self._emotion(i, found) for i, found in enumerate(self._compute(waves, frames=frames))]
 
     def run(self, batch: Sequence[Wave]) -> list[tuple[float, ...] | ItemError]:
         """One tuple of scores in the order of ``labels``, or one error, per waveform; no item harms another."""
         problems = [self._problem(wave) for wave in batch]
         good = [i for i, problem in enumerate(problems) if not problem]
-        _, scores = self._compute([batch[i] for i in good])
-        values = dict(zip(good, map(_value, scores), strict=True))
+        values = dict(zip(good, map(_value, self._compute([batch[i] for i in good])), strict=True))
         return [ItemError(problem) if problem else values[i] for i, problem in enumerate(problems)]
 
     def cost(self, lengths: Sequence[int]) -> float:
@@ -95,15 +94,18 @@ class EmotionModel:
         self._engine.run([wave])
         return time.perf_counter() - start
 
-    def _compute(self, waves: Sequence[Wave]) -> tuple[list[Wave], list[Wave]]:
-        embeddings: dict[int, Wave] = {}
-        scores: dict[int, Wave] = {}
+    def _compute(self, waves: Sequence[Wave], *, frames: bool = False) -> list[_Found]:
+        found: dict[int, _Found] = {}
         for places in split([len(wave) for wave in waves], self._engine.most_samples):
-            found, logits = self._engine.run([waves[i] for i in places])
-            embeddings.update(zip(places, found, strict=True))
+            passed = self._engine.run([waves[i] for i in places], frames=frames)
             # Labels without a meaning (`unuse_*`) get no share, as FunASR's -inf gives them none.
-            scores.update(zip(places, _softmax(logits[:, self._live]), strict=True))
-        return [embeddings[i] for i in range(len(waves))], [scores[i] for i in range(len(waves))]
+            logits = passed.logits[:, self._live]
+            scores = softmax(logits)
+            for row, place in enumerate(places):
+                embedding = passed.embeddings[row]
+                finite = bool(np.isfinite(logits[row]).all() and np.isfinite(embedding).all())
+                found[place] = _Found(scores[row], embedding, passed.frames[row] if frames else None, finite)
+        return [found[i] for i in range(len(waves))]
 
     def _problem(self, wave: Any) -> str:
         """What is wrong with a waveform; empty when nothing is."""
@@ -113,12 +115,13 @@ class EmotionModel:
             return f"{len(wave)} samples are under the {self._engine.min_samples} that one frame takes"
         return "" if np.isfinite(wave).all() else "holds samples that are not finite"
 
-    def _emotion(self, index: int, embedding: Wave, scores: Wave) -> Emotion:
-        value = _value(scores)
+    def _emotion(self, index: int, found: _Found) -> Emotion:
+        value = _value(found)
         if isinstance(value, ItemError):
             raise WaveformError(index, value.message)
         label, confidence = best(self.labels, value)
-        return Emotion(label, confidence, dict(zip(self.labels, value, strict=True)), embedding)
+        scores = dict(zip(self.labels, value, strict=True))
+        return Emotion(label, confidence, scores, found.embedding, found.frames)
 
 
 def load_model(
@@ -139,15 +142,16 @@ def load_model(
     return EmotionModel(identity, loaded.live, runner.Runner(loaded.network, device, max_batch_seconds))
 
 
-def _value(scores: Wave) -> tuple[float, ...] | ItemError:
-    return tuple(scores.tolist()) if np.isfinite(scores).all() else ItemError("the network gave no finite scores")
-
-
-def _softmax(logits: Wave) -> Wave:
-    with np.errstate(invalid="ignore"):  # an infinite logit becomes NaN, which `_value` reports
+def softmax(logits: Wave) -> Wave:
+    """[n, labels] -> the same, each row of shares that sum to 1; of NaN where a logit is not finite."""
+    with np.errstate(invalid="ignore"):
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares: Wave = powers / powers.sum(axis=1, keepdims=True)
     return shares
+
+
+def _value(found: _Found) -> tuple[float, ...] | ItemError:
+    return tuple(found.scores.tolist()) if found.finite else ItemError("the network gave no finite scores")
 
 
 def _shape(wave: Any) -> str:

@@ -241,11 +241,15 @@ class Network(nn.Module):
         encoded: Tensor = x[:, self.config.extra_tokens :] * keep
         return encoded
 
+    def pool(self, encoded: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """What ``encode`` made -> embeddings [B, embed_dim], logits [B, classes]."""
+        # Rule 5: frames past the end are zero in the sum and absent from the count.
+        embeddings = encoded.sum(1) / frames[:, None].to(encoded.device)
+        return embeddings, self.head(embeddings)
+
     def forward(self, waves: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """What ``collate`` made -> embeddings [B, embed_dim], logits [B, classes]."""
-        # Rule 5: frames past the end are zero in the sum and absent from the count.
-        embeddings = self.encode(waves, frames).sum(1) / frames[:, None].to(waves.device)
-        return embeddings, self.head(embeddings)
+        return self.pool(self.encode(waves, frames), frames)
 
     def logits(self, waves: Tensor, frames: Tensor) -> Tensor:
         """What ``collate`` made -> [B, classes], before any softmax."""

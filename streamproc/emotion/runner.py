@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from streamproc.arena import SAMPLE_RATE
+from streamproc.emotion.engine import Passed, Wave
 from streamproc.emotion.network import Block, Network, collate, field
 from streamproc.errors import UsageError
 from streamproc.telemetry.log import get_log
@@ -40,7 +40,7 @@ class PackedLinear(nn.Module):
 
 
 class Runner:
-    """Waveforms to embeddings and logits. Not for several threads at once."""
+    """Waveforms to embeddings, logits and frames. Not for several threads at once."""
 
     def __init__(self, network: Network, device: str, max_batch_seconds: float) -> None:
         self._device = choose_device(device)
@@ -56,13 +56,16 @@ class Runner:
             log.warning("device is experimental, neither speed nor parity is measured on it", detail=str(self._device))
 
     @torch.inference_mode()
-    def run(self, waves: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """One pass over 1-D float32 waveforms: embeddings [n, embed_dim], logits [n, classes]."""
+    def run(self, waves: Sequence[Wave], *, frames: bool = False) -> Passed:
+        """One pass over 1-D float32 waveforms."""
         # A view that is read-only or runs backwards is somebody's good right; torch wants neither.
         tensors = [torch.from_numpy(np.require(wave, np.float32, ["C", "W"])) for wave in waves]
-        batch, frames = collate(tensors, self._network.config.stem)
-        embeddings, logits = self._network(batch.to(self._device), frames)
-        return embeddings.cpu().numpy(), logits.cpu().numpy()
+        batch, counts = collate(tensors, self._network.config.stem)
+        encoded = self._network.encode(batch.to(self._device), counts)
+        embeddings, logits = self._network.pool(encoded, counts)
+        # Copies: a view of one clip would keep the whole batch in memory.
+        own = [encoded[i, :count].cpu().numpy().copy() for i, count in enumerate(counts.tolist())] if frames else []
+        return Passed(embeddings.cpu().numpy(), logits.cpu().numpy(), own)
 
 
 def choose_device(name: str) -> torch.device:

@@ -1,9 +1,10 @@
 """All mutants."""
 
 from tools.mutants.commits import OFFSETS, TRANSACTIONS
+from tools.mutants.emotion import NETWORK
 from tools.mutants.kafka import FAKE, SINK, SOURCE
 from tools.mutants.outcomes import RECORDS
 from tools.mutants.rebalance import REBALANCE
 from tools.mutants.resources import RESOURCES
 
-MUTANTS = (*TRANSACTIONS, *OFFSETS, *REBALANCE, *RECORDS, *RESOURCES, *SINK, *SOURCE, *FAKE)
+MUTANTS = (*TRANSACTIONS, *OFFSETS, *REBALANCE, *RECORDS, *RESOURCES, *SINK, *SOURCE, *FAKE, *NETWORK)

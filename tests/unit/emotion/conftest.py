@@ -10,18 +10,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from streamproc.emotion import checkpoint
-from streamproc.emotion.network import PUBLISHED_STEM, Network, NetworkConfig, collate
+from streamproc.emotion.network import PUBLISHED_STEM, Network, NetworkConfig
+from tools.parity.subjects import TOKENS, randomise
 
 Wave = NDArray[np.float32]
 Reference = Callable[[Path], Any]
-
-TOKENS = (
-    *("生气/angry", "厌恶/disgusted", "恐惧/fearful", "开心/happy", "中立/neutral"),
-    *("其他/other", "难过/sad", "吃惊/surprised", "<unk>"),
-)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,23 +73,8 @@ def random_network(clip: Callable[[int, int], Wave]) -> Callable[[NetworkConfig]
     """A network in which an error cannot hide: nothing stands at its initial value, the head is centred."""
 
     def make(config: NetworkConfig) -> Network:
-        generator = torch.Generator().manual_seed(config.embed_dim)
         network = Network(config).eval().requires_grad_(requires_grad=False)
-        for name, parameter in network.named_parameters():
-            nn.init.normal_(parameter, 0, 0.1, generator)
-            if "norm" in name and name.endswith("weight"):
-                parameter.add_(1)
-            elif name.startswith("stem") and name.endswith("weight"):
-                nn.init.kaiming_normal_(parameter, generator=generator)
-            elif name == "alibi_scale":
-                parameter.abs_().add_(0.5)
-            elif parameter.dim() > 1 and name.startswith("blocks"):
-                nn.init.normal_(parameter, 0, parameter.shape[1] ** -0.5, generator)
-        embeddings, logits = network(
-            *collate([torch.from_numpy(clip(4000 + 900 * i, i)) for i in range(6)], config.stem)
-        )
-        network.head.weight.div_(logits.std(0).mean())
-        network.head.bias.copy_(-(embeddings.mean(0) @ network.head.weight.T))
+        randomise(network, config.embed_dim, [clip(4000 + 900 * i, i) for i in range(6)])
         return network
 
     return make

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from streamproc.emotion import load_model
+from streamproc.emotion.engine import Passed
 from streamproc.emotion.errors import CheckpointError, WaveformError
 from streamproc.emotion.model import EmotionModel
-from streamproc.emotion.network import Network, NetworkConfig
+from streamproc.emotion.network import Network, NetworkConfig, frames
 from streamproc.emotion.runner import PackedLinear, Runner, pack_if_faster, packed_is_faster
 from streamproc.errors import UsageError
 from streamproc.records.compute import ItemError
@@ -124,17 +125,57 @@ def test_scores_that_are_not_finite_are_an_error_of_that_item(model: EmotionMode
         model.analyze([loud])
 
 
+def test_frames_are_given_to_whoever_asks(model: EmotionModel, waves: list[Wave]) -> None:
+    assert [emotion.frames for emotion in model.analyze(waves)] == [None] * len(waves)
+    for emotion, wave in zip(model.analyze(waves, frames=True), waves, strict=True):
+        assert emotion.frames is not None
+        assert emotion.frames.shape == (frames(len(wave)), 32)
+        assert emotion.frames.dtype == np.float32
+        assert np.abs(emotion.frames.mean(0) - emotion.embedding).max() < 1e-5
+
+
 class Ragged(Runner):
     """The CPU runner made to pad, as it does on an accelerator."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, most_samples: int = 45_000) -> None:
         super().__init__(network, "cpu", max_batch_seconds=1)
-        self.most_samples = 45_000
+        self.most_samples = most_samples
         self.passes: list[list[int]] = []
 
-    def run(self, waves: Sequence[Wave]) -> tuple[Wave, Wave]:
+    def run(self, waves: Sequence[Wave], *, frames: bool = False) -> Passed:
         self.passes.append([len(wave) for wave in waves])
-        return super().run(waves)
+        return super().run(waves, frames=frames)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_clip_that_overflows_in_a_padded_pass_harms_no_neighbour(
+    model: EmotionModel,
+    waves: list[Wave],
+    shapes: dict[str, NetworkConfig],
+    random_network: Callable[..., Network],
+    place: int,
+) -> None:
+    """Longest, shortest or in between: its infinities stay in its own rows."""
+    engine = Ragged(random_network(shapes["tiny"]), most_samples=100_000)
+    ragged = EmotionModel(model.identity, range(9), engine)
+    loud = np.full((9_500, 400, 30_000)[place], 3e38, np.float32)
+    found = ragged.run([waves[0], loud, waves[2]])
+    assert len(engine.passes) == 1
+    assert found[1] == ItemError("the network gave no finite scores")
+    assert [found[0], found[2]] == [pytest.approx(scores, abs=5e-6) for scores in model.run([waves[0], waves[2]])]
+
+
+def test_an_embedding_that_is_not_finite_is_an_error_though_the_scores_are(model: EmotionModel) -> None:
+    class Broken:
+        most_samples = 0
+        min_samples = 400
+
+        def run(self, waves: Sequence[Wave], *, frames: bool = False) -> Passed:
+            assert not frames
+            return Passed(np.full((len(waves), 2), np.inf, np.float32), np.zeros((len(waves), 9), np.float32), [])
+
+    found = EmotionModel(model.identity, range(9), Broken()).run([np.zeros(400, np.float32)])
+    assert found == [ItemError("the network gave no finite scores")]
 
 
 def test_passes_that_mix_lengths_change_no_value_and_keep_the_ceiling(
