@@ -24,8 +24,11 @@ Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Delay = Annotated[float, Field(gt=0, le=86_400)]
 """A lane keeps its records for days, not for ever: one that is due after them would be lost (G1)."""
-TAKEOVER_EXTRA_S = 5.0
-"""For the assignment itself, and the broker that looks for overdue transactions only now and then."""
+ASSIGNMENT_S = 5.0
+"""For the assignment itself."""
+OVERDUE_S = 10.0
+"""How often a broker looks for overdue transactions, unless it is told otherwise
+(``transaction.abort.timed.out.transaction.cleanup.interval.ms``)."""
 HEARTBEATS = 4
 """In a session at least: the classic client is told so, a broker is expected to ask for no fewer."""
 
@@ -303,13 +306,13 @@ def cache_root(configured: Path | None, environment: Mapping[str, str]) -> Path:
 def takeover_s(settings: Settings) -> float:
     """Seconds after which another worker has taken over from one that died: G7's bound.
 
-    The group notices within the session timeout. What the dead one had in a transaction is decided when that times out,
-    or at once when a worker comes back under its slot. With the ``consumer`` protocol the session is the broker's: this
+    The group notices within the session timeout. What the dead one had in a transaction is decided when the broker finds
+    that it is overdue, or at once when a worker comes back under its slot. With the ``consumer`` protocol the session is the broker's: this
     holds when ``kafka.session_timeout_s`` says what the broker has.
     """
     kafka = settings.kafka
-    undecided_s = kafka.transaction_timeout_s if kafka.delivery == "exactly_once" else 0.0
-    return kafka.session_timeout_s + undecided_s + TAKEOVER_EXTRA_S
+    undecided_s = kafka.transaction_timeout_s + OVERDUE_S if kafka.delivery == "exactly_once" else 0.0
+    return kafka.session_timeout_s + undecided_s + ASSIGNMENT_S
 
 
 def handover_s(settings: Settings) -> float:
@@ -319,7 +322,7 @@ def handover_s(settings: Settings) -> float:
     """
     flow = settings.flow
     unheard_s = heartbeat_s(settings) + flow.pause_after_s + flow.linger_s
-    return flow.drain_s + 2 * unheard_s + TAKEOVER_EXTRA_S
+    return flow.drain_s + 2 * unheard_s + ASSIGNMENT_S
 
 
 def heartbeat_s(settings: Settings) -> float:

@@ -168,7 +168,7 @@ def test_what_a_micro_batch_may_take_at_least_is_what_it_gets(records: dict[str,
 
 def test_a_takeover_lasts_as_long_as_the_group_and_the_transaction_of_a_dead_worker() -> None:
     kafka = KafkaSettings(session_timeout_s=45, transaction_timeout_s=50)
-    assert takeover_s(Settings(kafka=kafka)) == 100
+    assert takeover_s(Settings(kafka=kafka)) == 110
     assert takeover_s(Settings(kafka=kafka.model_copy(update={"delivery": "at_least_once"}))) == 50
 
 
