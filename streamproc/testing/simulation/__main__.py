@@ -104,6 +104,7 @@ def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the command, which ends us
     gc.freeze()
     gc.set_threshold(100_000)
+    structlog.configure(cache_logger_on_first_use=True)  # for good, so only where nothing else runs
 
 
 def _chunk(chunk: tuple[int, int]) -> Tally:
@@ -150,7 +151,7 @@ def _text(run: Run, missed: Sequence[tuple[FaultKind, Point]], *, stopped: bool)
 def _be_silent() -> None:
     """The workers' own log says nothing that the history does not, a million times."""
     quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
-    structlog.configure(wrapper_class=quiet, cache_logger_on_first_use=True)
+    structlog.configure(wrapper_class=quiet)
 
 
 if __name__ == "__main__":

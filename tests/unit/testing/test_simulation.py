@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from streamproc.records.record import TopicPartition
@@ -77,6 +78,15 @@ def test_the_command_plays_one_seed_with_its_history() -> None:
     assert "every guarantee held" in answer.output
     assert re.search(r"record \d+ \(\w+\) is announced at audio\.recordings/\d offset \d+, key k\d-\d", answer.output)
     assert re.search(r"record \d+ \(\w+\) at audio\.recordings/\d offset \d+: try 1: a result \(ok, ", answer.output)
+
+
+def test_the_command_leaves_the_log_of_its_process_as_it_can_be_turned_back() -> None:
+    before = structlog.get_config()
+    CliRunner().invoke(command.app, ["--seed", "1"])
+    structlog.configure(**before)
+    with capture_logs() as lines:
+        simulate(1)
+    assert lines
 
 
 def test_the_command_fails_below_its_floor_and_says_where() -> None:
