@@ -306,9 +306,9 @@ def cache_root(configured: Path | None, environment: Mapping[str, str]) -> Path:
 def takeover_s(settings: Settings) -> float:
     """Seconds after which another worker has taken over from one that died: G7's bound.
 
-    The group notices within the session timeout. What the dead one had in a transaction is decided when the broker finds
-    that it is overdue, or at once when a worker comes back under its slot. With the ``consumer`` protocol the session is the broker's: this
-    holds when ``kafka.session_timeout_s`` says what the broker has.
+    The group notices within the session timeout. What the dead one had in a transaction is decided when the broker
+    finds that it is overdue, or at once when a worker comes back under its slot. With the ``consumer`` protocol the
+    session is the broker's: this holds when ``kafka.session_timeout_s`` says what the broker has.
     """
     kafka = settings.kafka
     undecided_s = kafka.transaction_timeout_s + OVERDUE_S if kafka.delivery == "exactly_once" else 0.0
