@@ -58,6 +58,8 @@ def main(
             with directory(subject, seed) as path:
                 tally = compare(subject.name, path, rounds, seed, threads, partial(bar.advance, task))
             tallies.append(tally)
+            worst = max(row.of_bound for row in tally.rows())
+            console.print(f"{tally.name}: {tally.clips:,} clips, at most {worst:.0%} of a bound", highlight=False)
             faults += tally.faults(subject.parameters, random_weights=subject.config is not None)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     run = Run(machine, seed, threads, time.monotonic() - began, peak, tallies, faults)
