@@ -49,10 +49,11 @@ check: $(VENV)/dev.done
 	@$(RUN)lint-imports
 	@$(RUN)python -m pytest --quiet --cov --cov-report=term:skip-covered tests/unit
 
-# Only the whole of it writes the report.
+# Only the whole of it writes the report. Stopped, it goes on from there when it is called again.
 simulate: $(VENV)/dev.done
 	@$(RUN)python -m streamproc.testing.simulation $(if $(SEED),--seed $(SEED),--first $(FIRST) --seeds $(SEEDS) \
-	$(if $(filter 1000000,$(SEEDS)),--floor 100 --report docs/reports/simulation.md))
+	$(if $(filter 1000000,$(SEEDS)),--floor 100 --report docs/reports/simulation.md \
+	--keep .streamproc/simulation.json))
 
 mutants: $(VENV)/dev.done
 	@$(RUN)python -m tools.mutants $(if $(MUTANT),--only "$(MUTANT)",--report docs/reports/mutants.md)

@@ -17,8 +17,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from streamproc.errors import UsageError
 from streamproc.testing.simulation.fault import FaultKind, Point
-from streamproc.testing.simulation.report import Run, write_report
+from streamproc.testing.simulation.kept import keep, recall
+from streamproc.testing.simulation.report import Run, commit, write_report
 from streamproc.testing.simulation.simulation import Found, simulate
 from streamproc.testing.simulation.tally import Tally, tally
 
@@ -32,7 +34,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 
 @app.command()
-def main(
+def main(  # noqa: PLR0913, PLR0917  # one for each option
     seed: Annotated[int | None, typer.Option(min=0, help="Play this seed alone and show its history.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds to play.")] = 20_000,
     first: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
@@ -40,25 +42,32 @@ def main(
     until_failed: Annotated[bool, typer.Option("--until-failed", help="Stop at the first seed that fails.")] = False,  # noqa: FBT002  # a flag
     floor: Annotated[int, typer.Option(min=0, help="How often each fault must have an effect at each point.")] = 0,
     report: Annotated[Path | None, typer.Option(help="Write a report to this file.")] = None,
+    kept: Annotated[
+        Path | None, typer.Option("--keep", help="Keep in this file what was played: the next run goes on from there.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write what was found as JSON.")] = False,  # noqa: FBT002  # a flag
 ) -> None:
     """Play schedules of whole workers against the guarantees; exits with 1 when one does not hold, or under --floor.
 
     A seed decides everything: what is announced, which fault strikes where, which thread goes next. So a seed that
-    fails here fails anywhere, and ``--seed`` shows what happened in it. Ctrl-C ends a long run with what it has.
+    fails here fails anywhere, and ``--seed`` shows what happened in it. Ctrl-C ends a long run with what it has; with
+    ``--keep`` the same command goes on from there.
     """
     _be_silent()
     if seed is not None:
-        if as_json or report is not None:
-            raise typer.BadParameter("--seed shows one seed's history; --json and --report are for many")
+        if as_json or report is not None or kept is not None:
+            raise typer.BadParameter("--seed shows one seed's history; --json, --report and --keep are for many")
         raise typer.Exit(_show(seed))
     if report is not None:
         _check(report)
-    began = time.monotonic()
-    total, stopped = Tally(), False
+    program = commit()
+    total, before_s = _recall(kept, program, first)
+    began, stopped = time.monotonic() - before_s, False
     try:
-        for part in _play(first, seeds, processes, until_failed=until_failed, quiet=as_json):
+        for part in _play(first, seeds, total.seeds, processes, until_failed=until_failed, quiet=as_json):
             total.join(part)
+            if kept is not None:
+                keep(kept, program, first, time.monotonic() - began, total)
     except KeyboardInterrupt:
         stopped = True  # what was played until now counts
     run = Run(first, processes, time.monotonic() - began, total)
@@ -66,7 +75,16 @@ def main(
     print(json.dumps(total.as_json(floor)) if as_json else _text(run, missed, stopped=stopped))  # noqa: T201  # the answer
     if report is not None and total.seeds:
         write_report(report, run)
+    if kept is not None and not stopped:
+        kept.unlink(missing_ok=True)
     raise typer.Exit(_FAILED if total.failed or missed else _STOPPED if stopped else 0)
+
+
+def _recall(kept: Path | None, program: str, first: int) -> tuple[Tally, float]:
+    try:
+        return (Tally(), 0.0) if kept is None else recall(kept, program, first)
+    except UsageError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _check(report: Path) -> None:
@@ -79,9 +97,9 @@ def _check(report: Path) -> None:
         raise typer.BadParameter(f"no report can be written to {report}: {error.strerror}") from None
 
 
-def _play(first: int, seeds: int, processes: int, *, until_failed: bool, quiet: bool) -> Iterator[Tally]:
+def _play(first: int, seeds: int, played: int, processes: int, *, until_failed: bool, quiet: bool) -> Iterator[Tally]:
     size, play = (_FEW, _until_failed) if until_failed else (_CHUNK, _chunk)
-    chunks = [(start, min(size, first + seeds - start)) for start in range(first, first + seeds, size)]
+    chunks = [(start, min(size, first + seeds - start)) for start in range(first + played, first + seeds, size)]
     bar = Progress(
         TextColumn("seeds"),
         BarColumn(),
@@ -91,7 +109,7 @@ def _play(first: int, seeds: int, processes: int, *, until_failed: bool, quiet: 
         disable=quiet,
     )
     with bar, multiprocessing.get_context("fork").Pool(processes, _begin) as pool:
-        task = bar.add_task("seeds", total=seeds)
+        task = bar.add_task("seeds", total=seeds, completed=played)
         for part in pool.imap(play, chunks):  # in order, so that the first failure is always the same
             bar.advance(task, part.seeds)
             yield part

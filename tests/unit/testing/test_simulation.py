@@ -1,3 +1,4 @@
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,10 +12,11 @@ from typer.testing import CliRunner
 from streamproc.records.record import TopicPartition
 from streamproc.testing.simulation import __main__ as command
 from streamproc.testing.simulation.fault import PAIRS
+from streamproc.testing.simulation.kept import keep
 from streamproc.testing.simulation.plan import make_plan
 from streamproc.testing.simulation.report import Run, write_report
 from streamproc.testing.simulation.simulation import simulate
-from streamproc.testing.simulation.tally import tally
+from streamproc.testing.simulation.tally import Tally, tally
 from streamproc.worker.core.offsets import Offsets
 from streamproc.worker.poller import Poller
 
@@ -121,3 +123,46 @@ def test_a_report_that_cannot_be_written_is_refused_before_anything_is_played(tm
 
 def test_what_one_seed_cannot_do_is_refused() -> None:
     assert CliRunner().invoke(command.app, ["--seed", "1", "--json"]).exit_code == 2
+
+
+def _plays(monkeypatch: pytest.MonkeyPatch, program: str) -> Callable[..., Any]:
+    monkeypatch.setattr(command, "commit", lambda: program)
+    return lambda *more: CliRunner().invoke(command.app, ["--processes", "1", "--json", *map(str, more)])
+
+
+def test_a_run_that_was_stopped_goes_on_from_what_it_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    play, kept, page = _plays(monkeypatch, "abc"), tmp_path / "state" / "kept.json", tmp_path / "page.md"
+    whole = json.loads(play("--seeds", 150).output)
+    joined = Tally.join
+
+    def stop_after_two(self: Tally, other: Tally) -> None:
+        joined(self, other)
+        if other.seeds > 1 and self.seeds == 100:  # a part, not a seed
+            monkeypatch.setattr(Tally, "join", joined)
+            keep(kept, "abc", 0, 7.0, self)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Tally, "join", stop_after_two)
+    stopped = play("--seeds", 150, "--keep", kept)
+    assert (stopped.exit_code, json.loads(stopped.output)["seeds"]) == (130, 100)
+    found = play("--seeds", 150, "--keep", kept, "--report", page)
+    assert json.loads(found.output) == whole
+    assert "Seeds 0 to 149" in page.read_text()
+    assert not kept.exists()
+
+
+def test_what_another_program_played_is_not_added_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.json"
+    keep(kept, "abc", 0, 1.0, tally([simulate(0)]))
+    for program, first, said in (
+        ("abd", 0, "delete it"),
+        ("abc", 5, "delete it"),
+        ("abc with changes", 0, "commit them"),
+    ):
+        answer = _plays(monkeypatch, program)("--seeds", 50, "--first", first, "--keep", kept)
+        assert answer.exit_code == 2
+        assert said in " ".join(answer.output.split())
+    kept.write_text("{}")
+    answer = _plays(monkeypatch, "abc")("--seeds", 50, "--keep", kept)
+    assert answer.exit_code == 2
+    assert "delete it" in " ".join(answer.output.split())
