@@ -304,15 +304,17 @@ def cache_root(configured: Path | None, environment: Mapping[str, str]) -> Path:
 
 
 def takeover_s(settings: Settings) -> float:
-    """Seconds after which another worker has taken over from one that died: G7's bound.
+    """Seconds after which another worker has gone on with what one had that died: G7's bound.
 
-    The group notices within the session timeout. What the dead one had in a transaction is decided when the broker
-    finds that it is overdue, or at once when a worker comes back under its slot. With the ``consumer`` protocol the
-    session is the broker's: this holds when ``kafka.session_timeout_s`` says what the broker has.
+    Two waits, side by side. The group misses the dead one when its session is over, and tells the others by a
+    heartbeat. What it had in a transaction is decided when the broker finds that it is overdue, or at once when a
+    worker comes back under its slot. With the ``consumer`` protocol the session is the broker's: this holds when
+    ``kafka.session_timeout_s`` says what the broker has.
     """
     kafka = settings.kafka
+    missed_s = kafka.session_timeout_s + heartbeat_s(settings)
     undecided_s = kafka.transaction_timeout_s + OVERDUE_S if kafka.delivery == "exactly_once" else 0.0
-    return kafka.session_timeout_s + undecided_s + ASSIGNMENT_S
+    return max(missed_s, undecided_s) + ASSIGNMENT_S
 
 
 def handover_s(settings: Settings) -> float:

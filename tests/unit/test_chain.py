@@ -166,10 +166,18 @@ def test_what_a_micro_batch_may_take_at_least_is_what_it_gets(records: dict[str,
     assert share(load_settings(flow=flow)).seconds == pytest.approx(LEAST_MICRO_BATCH_S)
 
 
-def test_a_takeover_lasts_as_long_as_the_group_and_the_transaction_of_a_dead_worker() -> None:
-    kafka = KafkaSettings(session_timeout_s=45, transaction_timeout_s=50)
-    assert takeover_s(Settings(kafka=kafka)) == 110
-    assert takeover_s(Settings(kafka=kafka.model_copy(update={"delivery": "at_least_once"}))) == 50
+@pytest.mark.parametrize(
+    ("session_s", "transaction_s", "exactly_once_s", "at_least_once_s"),
+    [(6, 30, 45, 12.5), (40, 30, 55, 55), (1, 1.5, 16.5, 6.25)],
+)
+def test_a_takeover_waits_for_the_session_or_for_the_transaction_whichever_is_longer(
+    session_s: float, transaction_s: float, exactly_once_s: float, at_least_once_s: float
+) -> None:
+    kafka = KafkaSettings(session_timeout_s=session_s, transaction_timeout_s=transaction_s)
+    settings = Settings(kafka=kafka)
+    assert takeover_s(settings) == exactly_once_s
+    plain = kafka.model_copy(update={"delivery": "at_least_once"})
+    assert takeover_s(settings.model_copy(update={"kafka": plain})) == at_least_once_s
 
 
 @pytest.mark.parametrize("protocol", ["consumer", "classic"])
