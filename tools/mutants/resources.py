@@ -86,7 +86,7 @@ RESOURCES = (
         '        """Go on without a leader whose record is not ours any more."""\n'
         "        for waiting in self._give_up(fetched):\n            self._fetch_again(waiting)\n",
         '        """Go on without a leader whose record is not ours any more."""\n        self._give_up(fetched)\n',
-        _SEEDS,
+        Simulator(5_000),
     ),
     Mutant(
         "decoder's slot leaked",

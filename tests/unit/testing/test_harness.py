@@ -1,5 +1,6 @@
 """The harness is public: whoever tests with it has variables of their own."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,9 @@ def test_neither_variables_nor_a_file_change_a_test(tmp_path: Path, monkeypatch:
     assert WorkerHarness().settings == calm
 
 
-def test_its_settings_are_the_defaults() -> None:
+def test_its_settings_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in [name for name in os.environ if name.startswith("STREAMPROC_")]:
+        monkeypatch.delenv(variable)
     assert WorkerHarness().settings == Settings()
 
 
