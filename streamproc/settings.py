@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from streamproc.chain import broken_links
@@ -19,10 +19,21 @@ from streamproc.refusal import Listed, check_sections, toml_source, unreadable
 LOCAL_ENV = "local.env"
 """The file in ``local.state_dir`` that leads to the servers of ``streamproc up``."""
 
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-Delay = Annotated[float, Field(gt=0, le=86_400)]
+
+def _number(value: object) -> object:
+    """Refuse what pydantic would take for 1 or 0."""
+    if isinstance(value, bool):
+        raise ValueError("this is a number, not true or false")  # noqa: TRY004  # pydantic's way
+    return value
+
+
+Name = Annotated[str, Field(min_length=1)]
+Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,230}$")]
+"""As Kafka takes them, with room for the ends of the lanes' names."""
+Positive = Annotated[float, BeforeValidator(_number), Field(gt=0)]
+Count = Annotated[int, BeforeValidator(_number), Field(ge=1)]
+Port = Annotated[int, BeforeValidator(_number), Field(ge=0, le=65535)]
+Delay = Annotated[float, BeforeValidator(_number), Field(gt=0, le=86_400)]
 """A lane keeps its records for days, not for ever: one that is due after them would be lost (G1)."""
 ASSIGNMENT_S = 5.0
 """For the assignment itself."""
@@ -42,11 +53,11 @@ class Section(BaseModel):
 class KafkaSettings(Section):
     """The broker, the group and the way results are delivered."""
 
-    bootstrap_servers: str = "127.0.0.1:9092"
-    group: str = "streamproc-emotion"
+    bootstrap_servers: Name = "127.0.0.1:9092"
+    group: Name = "streamproc-emotion"
     group_protocol: Literal["consumer", "classic"] = "consumer"
     delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
-    transactional_prefix: str = "streamproc"
+    transactional_prefix: Name = "streamproc"
     slot: int | None = None
     """Worker slot; None takes the StatefulSet ordinal from the host name, else the lowest free file lock."""
     security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
@@ -105,10 +116,10 @@ class StorageSettings(Section):
 class TopicSettings(Section):
     """Names and partition counts of the topics."""
 
-    recordings: str = "audio.recordings"
-    results: str = "emotion.results"
-    segments: str = "emotion.segments"
-    ledger: str = "streamproc.ledger"
+    recordings: Topic = "audio.recordings"
+    results: Topic = "emotion.results"
+    segments: Topic = "emotion.segments"
+    ledger: Topic = "streamproc.ledger"
     partitions: Count = 12
     lane_partitions: Count = 3
     replication_factor: Count = 1

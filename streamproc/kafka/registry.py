@@ -7,7 +7,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.common._httpx_compat import httpx  # the one way to the HTTP library it chose
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
-from streamproc.errors import DependencyDownError, StreamprocError
+from streamproc.errors import DependencyDownError, StreamprocError, UsageError
 from streamproc.settings import RegistrySettings
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ class RefusedSchemaError(StreamprocError):
 
 
 def connect(settings: RegistrySettings) -> SchemaRegistryClient:
-    """A client that gives up after the timeout of the settings, twice."""
+    """A client that gives up after the timeout of the settings, twice. Raises UsageError for what is no address."""
     config: dict[str, object] = {
         "url": settings.url,
         "timeout": settings.timeout_s,
@@ -37,7 +37,10 @@ def connect(settings: RegistrySettings) -> SchemaRegistryClient:
     }
     if settings.username is not None and settings.password is not None:
         config["basic.auth.user.info"] = f"{settings.username}:{settings.password.get_secret_value()}"
-    return SchemaRegistryClient(config)
+    try:
+        return SchemaRegistryClient(config)
+    except ValueError:  # it may hold credentials, so it is not shown
+        raise UsageError("registry.url is not http(s)://host[:port]") from None
 
 
 def ask(call: Callable[[], T]) -> T:

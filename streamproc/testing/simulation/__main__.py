@@ -73,7 +73,9 @@ def main(  # noqa: PLR0913, PLR0917  # one for each option
     run = Run(first, processes, time.monotonic() - began, total)
     missed = [] if stopped else total.below(floor)
     print(json.dumps(total.as_json(floor)) if as_json else _text(run, missed, stopped=stopped))  # noqa: T201  # the answer
-    if report is not None and total.seeds:
+    if stopped and kept is not None:
+        print(f"kept in {kept}: the same command goes on from there", file=sys.stderr)  # noqa: T201  # for people
+    elif report is not None and total.seeds:
         write_report(report, run)
     if kept is not None and not stopped:
         kept.unlink(missing_ok=True)

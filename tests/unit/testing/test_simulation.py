@@ -144,7 +144,7 @@ def test_a_run_that_was_stopped_goes_on_from_what_it_kept(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Tally, "join", stop_after_two)
     stopped = play("--seeds", 150, "--keep", kept)
-    assert (stopped.exit_code, json.loads(stopped.output)["seeds"]) == (130, 100)
+    assert (stopped.exit_code, json.loads(stopped.stdout)["seeds"]) == (130, 100)
     found = play("--seeds", 150, "--keep", kept, "--report", page)
     assert json.loads(found.output) == whole
     assert "Seeds 0 to 149" in page.read_text()
