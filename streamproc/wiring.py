@@ -16,7 +16,7 @@ from streamproc.dedupe.redis import RedisTier
 from streamproc.emotion.device import DeviceProcess
 from streamproc.emotion.directory import find_directory
 from streamproc.errors import Fatal, FencedError, NoRestartError, UsageError
-from streamproc.kafka.admin import ask_session_s, create_topics
+from streamproc.kafka.admin import ask_session_s, create_topics, missing_topics
 from streamproc.kafka.event_codec import RegistryEventCodec
 from streamproc.kafka.membership import Membership
 from streamproc.kafka.own_schemas import look_up_outputs, register_schemas
@@ -140,6 +140,7 @@ class SourceOpener:
     def __call__(self, assignments: Assignments) -> Source:
         """Join the group."""
         tell_takeover(self._settings)
+        tell_missing_topics(self._settings)
         topics = self._settings.topics
         self._source = KafkaSource(self._settings, [topics.recordings, *topics.lanes], assignments)
         return self._source
@@ -149,6 +150,17 @@ class SourceOpener:
         if self._source is None:
             raise RuntimeError("nothing can be committed before the group was joined")
         self._source.commit(offsets, membership)
+
+
+def tell_missing_topics(settings: Settings) -> None:
+    """Warn of topics that are not there: of a misspelt one nothing ever comes, and the client says nothing."""
+    if missing := missing_topics(settings):
+        log.warning(
+            "topics are missing",
+            dependency="kafka",
+            detail=f"{settings.kafka.bootstrap_servers} has no {', '.join(missing)}: correct the settings, or make them",
+            count=len(missing),
+        )
 
 
 def tell_takeover(settings: Settings) -> None:

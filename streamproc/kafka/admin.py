@@ -60,6 +60,16 @@ def ask_session_s(settings: Settings) -> float | None:
     return None
 
 
+def missing_topics(settings: Settings) -> tuple[str, ...]:
+    """The topics that the broker does not have, or does not show us; none while no broker answers."""
+    try:
+        there = build(AdminClient, client_config(settings)).list_topics(timeout=_ASK_S).topics
+    except KafkaException as raised:
+        _log.warning("the broker does not list its topics", dependency="kafka", detail=describe(raised.args[0]))
+        return ()
+    return tuple(spec.name for spec in topic_specs(settings.topics) if spec.name not in there)
+
+
 def _create_or_check(admin: AdminClient, topics: TopicSettings) -> tuple[str, ...]:
     specs = topic_specs(topics)
     there = set(admin.list_topics(timeout=_TIMEOUT_S).topics)

@@ -13,7 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 from confluent_kafka.cimpl import NewTopic
 
 from streamproc.errors import DependencyDownError, UsageError
-from streamproc.kafka.admin import ask_session_s, create_topics
+from streamproc.kafka.admin import ask_session_s, create_topics, missing_topics
 from streamproc.kafka.config import client_config
 from streamproc.local.kafka import BROKER
 from streamproc.records.topics import topic_specs
@@ -45,8 +45,10 @@ def settings(servers: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Set
 
 
 def test_all_topics_are_made_once(settings: Settings) -> None:
+    assert set(missing_topics(settings)) == {spec.name for spec in topic_specs(settings.topics)}
     assert set(create_topics(settings)) == {spec.name for spec in topic_specs(settings.topics)}
     assert create_topics(settings) == ()
+    assert missing_topics(settings) == ()
 
 
 def test_a_topic_that_is_wrong_is_named_and_left_alone(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""What a worker says of takeovers where it joins its group."""
+"""What a worker says where it joins its group: of takeovers, and of topics that are not there."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -18,11 +18,11 @@ def told(settings: Settings) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("broker_s", "lines"),
     [
-        (6.0, {"others take over when a worker dies": 41.0}),
+        (6.0, {"others take over when a worker dies": 45.0}),
         (
             45.0,
             {
-                "others take over when a worker dies": 80.0,
+                "others take over when a worker dies": 61.25,
                 "the broker's session is another than the settings say": 45.0,
             },
         ),
@@ -56,3 +56,11 @@ def test_no_broker_is_a_warning_too_and_soon(monkeypatch: pytest.MonkeyPatch) ->
     with capture_logs() as lines:
         assert ask_session_s(Settings(kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1"))) is None
     assert [line["log_level"] for line in lines if line["event"].startswith("the broker does not say")] == ["warning"]
+
+
+def test_topics_that_are_missing_are_told_with_the_broker() -> None:
+    with mock_cluster() as cluster, capture_logs() as lines:
+        wiring.tell_missing_topics(Settings(kafka=KafkaSettings(bootstrap_servers=cluster.bootstrap_servers)))
+    (line,) = lines
+    assert (line["log_level"], line["event"], line["count"]) == ("warning", "topics are missing", 7)
+    assert f"{cluster.bootstrap_servers} has no audio.recordings, " in str(line["detail"])
