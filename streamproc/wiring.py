@@ -158,7 +158,7 @@ def tell_missing_topics(settings: Settings) -> None:
         log.warning(
             "topics are missing",
             dependency="kafka",
-            detail=f"{settings.kafka.bootstrap_servers} has no {', '.join(missing)}: correct the settings, or make them",
+            detail=f"{settings.kafka.bootstrap_servers} has no {', '.join(missing)}: mend the settings, or make them",
             count=len(missing),
         )
 
