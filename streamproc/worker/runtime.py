@@ -1,5 +1,6 @@
 """The runtime: the only owner of threads, processes and signals of a worker."""
 
+import math
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -38,8 +39,8 @@ TICK_S = 0.2
 """The longest sleep of the loop: timers (a decoder that hangs, a lane that falls due) are looked at this often."""
 
 LEAVE_S = 5.0
-"""How long a worker that ends of an error waits for its group to be left. With a broker that answers it takes a
-fraction of a second; without one the group cannot be left, and the exit is not to be held up."""
+"""How long a worker that ends waits for its group to be left, past its drain where it drains. With a broker that
+answers it takes a fraction of a second; without one the group cannot be left, and the exit is not to be held up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Runtime:
         self._decoder_restarts = 0
         self._sandbox: str | None = None
         self._stopping = False
+        self._leave_until = math.inf
+        """When a drain gave up waiting for the polling thread, at the latest."""
         self._stepped_at = clock.monotonic()
         self._started_at = clock.monotonic()
 
@@ -220,6 +223,10 @@ class Runtime:
                 self._poller.drain()
                 if pipeline.idle or now >= drain_until:
                     self._poller.close(max(0.0, drain_until - now))
+                self._leave_until = drain_until + LEAVE_S
+                if now >= self._leave_until:
+                    log.warning("the group was not left in time", seconds=LEAVE_S)
+                    break
         if self._poller.error is not None:
             raise self._poller.error
         if not self._stopping:
@@ -264,11 +271,11 @@ class Runtime:
     def _let_go(self) -> None:
         """Whatever ended the loop: a revoke waits for it no more, and the group is left, for ``LEAVE_S`` at most.
 
-        After a drain the polling thread has ended already. After an error its partitions would otherwise be nobody's
-        until the session of a process that is gone times out.
+        After a drain the polling thread has ended already, or has had this time. After an error its partitions would
+        otherwise be nobody's until the session of a process that is gone times out.
         """
         self._poller.close(0)
-        until = self._clock.monotonic() + LEAVE_S
+        until = min(self._clock.monotonic() + LEAVE_S, self._leave_until)
         while self._poller.running and self._clock.monotonic() < until:
             self._wake.sleep(TICK_S, ())
 

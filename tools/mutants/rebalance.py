@@ -143,6 +143,14 @@ REBALANCE = (
         _RUNTIME_TESTS,
     ),
     Mutant(
+        "a stop without a bound",
+        "a group that cannot be left holds a stop up for ever",
+        _RUNTIME,
+        "                self._leave_until = drain_until + LEAVE_S\n",
+        "                self._leave_until = math.inf\n",
+        _RUNTIME_TESTS,
+    ),
+    Mutant(
         "a stop that takes more",
         "what waits is begun although the process ends",
         _ADMIT,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from structlog.testing import capture_logs
 
 from streamproc.arena import Arena
 from streamproc.dedupe.memory import MemoryTier
@@ -414,6 +415,25 @@ def test_a_group_that_cannot_be_left_does_not_hold_up_the_end(
     worker.feed("a")
     until(lambda: bool(worker.ended), 5)
     assert not worker.source.closed
+    left.set()
+    until(lambda: worker.source.closed)  # its thread is not to outlast the test
+
+
+def test_a_group_that_cannot_be_left_does_not_hold_up_a_stop(
+    start: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamproc.worker.runtime.LEAVE_S", 0.5)
+    worker, left = start(FlowSettings(drain_s=0.5, micro_batches=1)), threading.Event()
+    slow_to_close(worker, lambda: left.wait(20))
+    until(lambda: worker.runtime.state == "working")
+    began = time.monotonic()
+    with capture_logs() as lines:
+        worker.runtime.stop()
+        until(lambda: bool(worker.ended))
+    assert 0.9 < time.monotonic() - began < 5
+    assert worker.ended == [None]
+    assert not worker.source.closed
+    assert [line["event"] for line in lines if line["log_level"] == "warning"] == ["the group was not left in time"]
     left.set()
     until(lambda: worker.source.closed)  # its thread is not to outlast the test
 
