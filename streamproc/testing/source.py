@@ -20,7 +20,7 @@ class MemorySource:
         self._kept: list[Record] = []
         self.paused: frozenset[TopicPartition] = frozenset()
         self.error: Exception | None = None
-        self.polls = 0
+        self.polls = self.served = 0
         self.closed = False
 
     @property
@@ -61,7 +61,8 @@ class MemorySource:
         self.paused = partitions & self._owned
 
     def serve(self) -> None:
-        """Nobody asks anything."""
+        """Nobody asks anything; count it."""
+        self.served += 1
 
     def group_metadata(self) -> object:
         """Nobody asks what it is."""

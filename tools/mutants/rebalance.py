@@ -135,6 +135,16 @@ REBALANCE = (
         NamedTests(("tests/unit/worker/test_pipeline.py::test_a_forgotten_refusal_is_asked_for_again",)),
     ),
     Mutant(
+        "nobody served without room",
+        "while nothing more is taken, commits at least once wait until the pause that follows",
+        _POLLER,
+        "                source.serve()\n                self.room.wait(IDLE_POLL_S)\n",
+        "                self.room.wait(IDLE_POLL_S)\n",
+        NamedTests(
+            ("tests/unit/worker/test_runtime.py::test_what_other_threads_ask_of_the_source_is_served_without_room",)
+        ),
+    ),
+    Mutant(
         "a stop without a drain",
         "what is in flight is left behind",
         _RUNTIME,

@@ -30,6 +30,7 @@ class AskedCommits:
         self._membership = membership
         self._sleep = sleep
         self._waiting: deque[_Request] = deque()
+        self._closed = False
         self.departures = 0
         """How often partitions went away."""
 
@@ -37,7 +38,7 @@ class AskedCommits:
         """Wait until it is done; with ``at_once`` it is done here. Raises RefusedError or BrokerUnavailable."""
         request = _Request(offsets, departures)
         self._waiting.append(request)
-        if at_once:
+        if at_once or self._closed:
             self.serve()
         while not request.done:
             self._sleep(_TURN_S)
@@ -54,7 +55,14 @@ class AskedCommits:
                 request.error = error
             request.done = True
 
+    def close(self) -> None:
+        """Refuse all, also later ones: nobody serves any more."""
+        self._closed = True
+        self.serve()
+
     def _commit(self, request: _Request) -> None:
+        if self._closed:
+            raise RefusedError(Refusal.UNKNOWN_MEMBER_ID, "the source was closed")
         if request.departures != self.departures:
             raise RefusedError(Refusal.ILLEGAL_GENERATION, "partitions went away after this commit was begun")
         self._broker.commit_offsets(self._membership.metadata(), request.offsets)

@@ -1,5 +1,6 @@
 """The input topics as ``KafkaSource`` shows them, over the broker in memory."""
 
+import threading
 from collections.abc import Callable, Sequence
 
 from streamproc.errors import Fatal, FatalError
@@ -22,10 +23,11 @@ class BrokerSource:
     """One member of ``group``, with a life of its own: ``die``, ``freeze`` and ``thaw`` are what happens to it.
 
     ``sleep`` lets time pass and others run. ``point`` is called with ``poll``, ``assign``, ``revoke`` and
-    ``metadata`` where others may come in between; at ``poll`` and ``assign`` it may raise BrokerUnavailable.
+    ``metadata`` where others may come in between; at ``poll`` and ``assign`` it may raise BrokerUnavailable. ``here``
+    tells one thread from another.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # its world, in parts
         self,
         broker: MemoryBroker,
         topics: Sequence[str],
@@ -36,15 +38,17 @@ class BrokerSource:
         sleep: Callable[[float], None],
         point: Callable[[str], None],
         start_budget_s: float = 45,
+        here: Callable[[], object] = threading.get_ident,
     ) -> None:
         self._broker = broker
         self._assignments = assignments
         self._sleep = sleep
         self._point = point
+        self._here = here
         self._starts = Starts(broker, start_budget_s, sleep, point)
         self._readers: dict[TopicPartition, Reader] = {}
         self._wanted_paused: frozenset[TopicPartition] = frozenset()
-        self._polling = False
+        self._polling_thread: object | None = None
         self._trouble: str | None = None
         self._turn = 0
         self._membership = broker.join(group, topics, max_poll_interval_s)
@@ -83,13 +87,12 @@ class BrokerSource:
 
         Raises FatalError when the offsets are beyond repair, naming what was lost.
         """
+        self._polling_thread = self._here()
         self.serve()
-        self._polling = True
         self._membership.poll_begins()
         try:
             records = self._consume(most, self._broker.act() + timeout_s)
         finally:
-            self._polling = False
             self._membership.poll_ends()
         self._metadata = self._identity()
         return records
@@ -109,9 +112,10 @@ class BrokerSource:
     def commit(self, offsets: Sequence[CommitOffset], metadata: GroupMetadata) -> None:
         """Commit without a transaction. Raises RefusedError, also when partitions went away, or BrokerUnavailable.
 
-        The polling thread does it: while that one is in a poll, the caller waits for its next ``poll`` or ``serve``.
+        The polling thread does it: any other waits for its next ``poll`` or ``serve``, be it in a poll or not.
         """
-        self._commits.ask(offsets, metadata.departures, at_once=not self._polling)
+        at_once = self._polling_thread in {None, self._here()}
+        self._commits.ask(offsets, metadata.departures, at_once=at_once)
 
     def serve(self) -> None:
         """Do what other threads asked of the consumer, for the polling thread while it waits or is in a callback."""
@@ -124,13 +128,9 @@ class BrokerSource:
         self._broker.act()
         task = self._membership.next_task()
         lost = task is not None and task.change is Change.LOST
-        self._polling = True
-        try:
-            self._run(Task(Change.LOST if lost else Change.REVOKE, tuple(self._readers)))
-        finally:
-            self._polling = False
+        self._run(Task(Change.LOST if lost else Change.REVOKE, tuple(self._readers)))
         self._membership.leave()
-        self.serve()
+        self._commits.close()
 
     # --- what becomes of the process ---------------------------------------------------------------------------------
 

@@ -200,6 +200,7 @@ class WorkerProcess(Process):
             max_poll_interval_s=kafka.max_poll_interval_s,
             sleep=self.sleep,
             point=self._point,
+            here=shared.fibers.here,
         )
         heard.listen(self.source)
         return heard

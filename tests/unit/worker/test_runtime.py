@@ -221,6 +221,18 @@ def test_a_full_pipeline_is_not_polled_into_but_the_group_is_still_served(start:
     assert worker.source.paused == frozenset()
 
 
+def test_what_other_threads_ask_of_the_source_is_served_without_room(start: Callable[..., Running]) -> None:
+    worker = start(FlowSettings(micro_batches=1, pause_after_s=60, drain_s=1))
+    worker.device.held = True
+    worker.feed("a")
+    until(lambda: worker.device.waiting == 1)
+    polls, served = worker.source.polls, worker.source.served
+    until(lambda: worker.source.served > served + 2)  # a commit at least once waits for it
+    assert worker.source.polls == polls
+    worker.device.held = False
+    until(lambda: worker.sink.position(IN, 0) == 1)
+
+
 def test_a_revoke_waits_for_the_device_and_only_inside_its_budget(start: Callable[..., Running]) -> None:
     worker = start(FlowSettings(drain_s=0.5, micro_batches=1))
     worker.device.held = True

@@ -1,8 +1,13 @@
+import threading
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 
 from streamproc.errors import FatalError
 from streamproc.records.record import TopicPartition
 from streamproc.testing.broker.errors import BrokerUnavailable, RefusedError
+from streamproc.testing.broker.source import BrokerSource
 from tests.unit.testing.broker.world import GROUP, MAX_POLL_S, TRANSACTION_S, World, offset
 
 FIRST = TopicPartition("in", 0)
@@ -189,29 +194,64 @@ def test_a_poll_that_is_cut_off_brings_nothing_new_and_says_so(world: World) -> 
     assert source.trouble is None
 
 
-def test_a_commit_of_another_thread_waits_until_the_polling_one_serves_it(world: World) -> None:
+class Elsewhere:
+    """Another thread, which commits: what the polling one does comes in its waits."""
+
+    def __init__(self, world: World, source: BrokerSource, then: Callable[[], object]) -> None:
+        self.turns = 0
+        self._world = world
+        self._source = source
+        self._then = then
+        source._commits._sleep = self._pass_time
+
+    def commit(self, place: int) -> None:
+        self._source._here = lambda: self
+        try:
+            self._source.commit([offset(place)], self._source.group_metadata())
+        finally:
+            self._source._here = threading.get_ident
+
+    def _pass_time(self, seconds: float) -> None:
+        assert self._world.committed() is None
+        self.turns += 1
+        self._world.clock.advance(seconds)
+        if self.turns == 3:
+            here, self._source._here = self._source._here, threading.get_ident
+            self._then()
+            self._source._here = here
+
+
+@pytest.mark.parametrize("how", ["serve", "poll"])
+def test_a_commit_of_another_thread_waits_until_the_polling_one_serves_or_polls(world: World, how: str) -> None:
     source = world.source()
     world.poll(source)
-    turns: list[float] = []
+    other = Elsewhere(world, source, source.serve if how == "serve" else partial(source.poll, 1, 0))
+    other.commit(3)
+    assert (other.turns, world.committed()) == (3, 3)
 
-    def pass_time(seconds: float) -> None:
-        assert world.committed() is None
-        turns.append(seconds)
-        world.clock.advance(seconds)
-        if len(turns) == 3:
-            source.serve()
 
-    def commit_from_elsewhere() -> None:
-        source._commits._sleep = pass_time
-        source.commit([offset(3)], source.group_metadata())
-
-    world.owners[source].on_revoke = commit_from_elsewhere
+def test_a_commit_of_another_thread_is_served_in_a_revoke(world: World) -> None:
+    source = world.source()
+    world.poll(source)
+    other = Elsewhere(world, source, source.serve)
+    world.owners[source].on_revoke = partial(other.commit, 3)
     world.source()
     source.poll(1, 0)
     world.clock.advance(2)
     source.poll(1, 0)
-    assert len(turns) == 3
-    assert world.committed() == 3
+    assert (other.turns, world.committed()) == (3, 3)
+
+
+def test_a_commit_of_another_thread_that_nobody_served_is_refused_at_the_end(world: World) -> None:
+    source = world.source()
+    world.poll(source)
+    other = Elsewhere(world, source, source.close)
+    with pytest.raises(RefusedError):
+        other.commit(3)
+    assert (other.turns, world.committed()) == (3, None)
+    with pytest.raises(RefusedError, match="the source was closed"):
+        other.commit(3)
+    assert other.turns == 3
 
 
 def test_a_poll_counts_from_its_end(world: World) -> None:
