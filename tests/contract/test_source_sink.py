@@ -1,13 +1,26 @@
 """What every source and sink do on every broker, the one in memory and the real Kafka, under both group protocols."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from functools import partial
 
 import pytest
 
 from streamproc.errors import AbortedError, FatalError, FencedError
 from streamproc.records.record import CommitOffset, OutputRecord, TopicPartition
-from tests.contract.worlds import PARTITIONS, SESSION_S, World, everything_read, poll_for, poll_until, worlds
+from tests.beside import beside
+from tests.contract.worlds import (
+    PARTITIONS,
+    PATIENCE_S,
+    SESSION_S,
+    AnySource,
+    World,
+    everything_read,
+    poll_for,
+    poll_until,
+    worlds,
+)
 from tests.owner import Owner
 
 SHORT_POLL_S = SESSION_S + 1
@@ -48,6 +61,29 @@ def goes_through(commit: Callable[[], None]) -> bool:
     except AbortedError:
         return False
     return True
+
+
+def commit_beside(world: World, source: AnySource, *offsets: CommitOffset) -> Future[None]:
+    """Commit as a worker does, on another thread; asked of the source, not yet made."""
+    sink = world.plain_sink(source)
+    sink.open()
+    membership = source.group_metadata()
+    answer = beside(lambda: sink.commit(outputs(world, b"1", b"2"), offsets, membership))
+    while not source._commits._waiting:
+        assert not answer.done()
+        wait([answer], 0.01)
+    return answer
+
+
+def drive_until(answer: Future[None], source: AnySource, how: str) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not answer.done():
+        assert time.monotonic() < end
+        if how == "polls":
+            source.poll(10, 0.1)
+        else:
+            source.serve()
+        wait([answer], 0.01)
 
 
 # --- the group -------------------------------------------------------------------------------------------------------
@@ -326,6 +362,36 @@ def test_at_least_once_writes_outputs_then_offsets(world: World, owner: Owner) -
     source = world.source(owner)
     poll_until(world, [source], everything_read(source))
     assert owner.starts[name(world, 0)] == place(world, 4, metadata="m")
+
+
+@pytest.mark.parametrize("how", ["polls", "serves"])
+def test_at_least_once_is_committed_from_beside_the_thread_that(how: str, world: World, owner: Owner) -> None:
+    world.publish(9)
+    source = world.source(Owner())
+    poll_until(world, [source], everything_read(source))
+    answer = commit_beside(world, source, place(world, 4, metadata="m"), place(world, 0, 1))
+    drive_until(answer, source, how)
+    answer.result()
+    assert world.visible() == [b"1", b"2"]
+    source.close()
+    source = world.source(owner)
+    poll_until(world, [source], everything_read(source))
+    assert owner.starts == {name(world, 0): place(world, 4, metadata="m"), name(world, 1): place(world, 0, 1)}
+
+
+def test_at_least_once_is_refused_beside_the_polling_thread_when_partitions_went_away(
+    world: World, owner: Owner
+) -> None:
+    world.publish(9)
+    source = world.source(owner)
+    poll_until(world, [source], everything_read(source))
+    answer = commit_beside(world, source, place(world, 4))
+    source.close()
+    with pytest.raises(AbortedError):
+        answer.result(PATIENCE_S)
+    source = world.source(owner)
+    poll_until(world, [source], everything_read(source))
+    assert owner.starts[name(world, 0)] == place(world, 0)
 
 
 def test_at_least_once_is_to_be_done_again_when_the_membership_has_passed(world: World, owner: Owner) -> None:

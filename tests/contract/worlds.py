@@ -1,5 +1,6 @@
 """A broker with a worker's source and sink on it: in memory, or the real one."""
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,7 @@ HEARTBEAT_S = 0.5
 LONG_S = 120.0
 """No machine is so slow that this passes unasked."""
 PATIENCE_S = 90.0
+_TURN_S = 0.001
 
 AnySource = BrokerSource | KafkaSource
 GroupProtocol = Literal["consumer", "classic"]
@@ -97,8 +99,14 @@ class MemoryWorld:
         self._broker = MemoryBroker(self._clock, protocol=protocol, session_timeout_s=SESSION_S)
         for topic in (self.topic, self.results):
             self._broker.create_topic(topic, PARTITIONS)
+        self._here = threading.get_ident()
         self.now = self._clock.monotonic
-        self.wait = self._clock.advance
+
+    def wait(self, seconds: float) -> None:
+        if threading.get_ident() == self._here:
+            self._clock.advance(seconds)
+        else:
+            time.sleep(_TURN_S)  # only one thread lets the made-up time pass
 
     def publish(self, count: int, partition: int = 0) -> None:
         for number in range(count):

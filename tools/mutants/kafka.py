@@ -209,6 +209,22 @@ SOURCE = (
         _commits("test_a_commit_that_did_not_arrive_is_not_seen_as_made"),
     ),
     Mutant(
+        "stale epoch taken for a refusal",
+        "a commit that is looked for fails when the group has just gone on, although it may have arrived",
+        _COMMITS,
+        "            if not passes(raised) and raised.args[0].code() not in STALE:\n",
+        "            if not passes(raised):\n",
+        _commits("test_a_stale_epoch_does_not_end_a_commit_that_is_looked_for"),
+    ),
+    Mutant(
+        "refused partition counts as made",
+        "a commit that the broker took for some of its partitions counts for all",
+        _COMMITS,
+        "self._end(error or next((position.error for position in positions if position.error is not None), None))",
+        "self._end(error)",
+        _commits("test_an_error_of_one_partition_alone_is_that_of_the_commit"),
+    ),
+    Mutant(
         "client's exception let out",
         "an error of a call that nobody makes again ends the process as a mistake of the program",
         "streamproc/kafka/errors.py",

@@ -1,20 +1,23 @@
 """Commits at least once while nobody answers them, on librdkafka's mock broker."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import confluent_kafka
 import pytest
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from streamproc.errors import AbortedError
+from streamproc.kafka.commit_requests import CommitRequests
 from streamproc.kafka.sink import IdempotentSink
 from streamproc.kafka.source import KafkaSource
 from streamproc.records.record import CommitOffset, OutputRecord, TopicPartition
 from streamproc.settings import KafkaSettings, Settings
+from tests.beside import beside
 from tests.unit.kafka.mock_cluster import OFFSET_COMMIT, OFFSET_FETCH, MockCluster, mock_cluster
 
 TOPIC = "in"
@@ -89,26 +92,11 @@ def poll_until(source: KafkaSource, done: Callable[[], bool]) -> None:
         source.poll(10, 0.02)
 
 
-def beside(call: Callable[[], None]) -> Future[None]:
-    """Run something on a thread that nothing waits for: what should not block may do so when it is broken."""
-    answer: Future[None] = Future()
-
-    def run() -> None:
-        try:
-            call()
-        except BaseException as error:  # noqa: BLE001  # not swallowed: whoever asks for the answer gets it
-            answer.set_exception(error)
-        else:
-            answer.set_result(None)
-
-    threading.Thread(target=run, daemon=True).start()
-    return answer
-
-
-def commit(source: KafkaSource, offset: int) -> Future[None]:
-    """Ask for a commit as a worker does, from another thread; asked, not yet sent."""
+def commit(source: KafkaSource, offset: int, *partitions: int) -> Future[None]:
+    """Ask for a commit as a worker does, from another thread; asked, not yet sent. Of partition 0 unless told."""
     membership = source.group_metadata()
-    answer = beside(lambda: source.commit([CommitOffset(TOPIC, 0, offset)], membership))
+    offsets = [CommitOffset(TOPIC, partition, offset) for partition in partitions or (0,)]
+    answer = beside(lambda: source.commit(offsets, membership))
     while not source._commits._waiting:
         assert not answer.done()
         time.sleep(0.001)
@@ -153,6 +141,52 @@ def test_a_commit_that_did_not_arrive_is_not_seen_as_made(cluster: MockCluster, 
     assert not answer.done()
     poll_until(source, answer.done)
     assert answer.exception() is not None
+
+
+def test_a_stale_epoch_does_not_end_a_commit_that_is_looked_for(cluster: MockCluster, source: KafkaSource) -> None:
+    """The client brings it up to date by itself, and the commit may have arrived."""
+    cluster.answer(OFFSET_FETCH, 113)
+    answer = commit(source, 5)
+    serve_until(source, answer.done, PATIENCE_S)
+    answer.result(0)
+    assert cluster.count(OFFSET_FETCH) > 1
+
+
+def test_a_commit_that_is_refused_for_one_partition_alone_was_not_made(source: KafkaSource) -> None:
+    answer = commit(source, 5, 0, 7)  # there is no partition 7
+    poll_until(source, answer.done)
+    with pytest.raises(KafkaException, match="UNKNOWN_TOPIC_OR_PART"):
+        answer.result()
+
+
+@dataclass(frozen=True)
+class Position:
+    """A partition in the client's answer, which nobody but the client can make with an error."""
+
+    partition: int
+    error: KafkaError | None
+    topic: str = TOPIC
+    offset: int = 5
+    metadata: str = ""
+
+
+class Mute:
+    """A client that takes commits."""
+
+    def commit(self, **_: object) -> None:
+        """Nothing is said to it yet."""
+
+
+def test_an_error_of_one_partition_alone_is_that_of_the_commit() -> None:
+    """The client's interface allows it; librdkafka 2.16 tells such an error of the whole as well (the test above)."""
+    requests = CommitRequests(PATIENCE_S, time.monotonic)
+    answer = requests.ask([CommitOffset(TOPIC, partition, 5) for partition in (0, 1)], 0)
+    requests.send(cast("confluent_kafka.Consumer", Mute()), 0)
+    refused = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    positions = [Position(0, None), Position(1, refused)]
+    requests.answered(None, cast("list[confluent_kafka.TopicPartition]", positions))
+    with pytest.raises(KafkaException, match="TOPIC_AUTHORIZATION_FAILED"):
+        answer.result(0)
 
 
 def test_a_commit_that_waits_while_partitions_go_away_is_refused(cluster: MockCluster, source: KafkaSource) -> None:
