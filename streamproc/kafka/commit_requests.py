@@ -48,6 +48,12 @@ class CommitRequests:
     The client answers by a callback, while it is polled. Where it is not, in a revoke or without room, it would keep
     the answer to itself: ``look`` then reads what the group has committed, which comes after the commit on the same
     connection.
+
+    A commit that was given up, here or by whoever asked, is not called back. While its coordinator is away the client
+    keeps it, for a session timeout at most, and sends it under the generation of that later moment: its offsets may
+    then be older than what is committed. The departures are compared when it is handed to the client, not when that
+    sends it. In practice the client finishes no assignment while a commit is outstanding (rdkafka_assignment.c): it
+    neither gives partitions back nor joins anew before the commit has ended. Nothing documents that it stays so.
     """
 
     def __init__(self, timeout_s: float, clock: Callable[[], float]) -> None:
