@@ -32,16 +32,13 @@ from streamproc.worker.ports import (
 )
 from streamproc.worker.stages.admit import Admit
 from streamproc.worker.stages.assemble import Assemble
-from streamproc.worker.stages.commit import Commit, Committed, Transact
+from streamproc.worker.stages.commit import Commit, Committed, Transact, longest_commit_s
 from streamproc.worker.stages.fetch import Content, Fetch
 from streamproc.worker.stages.infer import Infer
 from streamproc.worker.stages.items import Admitted, Fetched
 from streamproc.worker.stages.lookup import Found, Lookup
 from streamproc.worker.stages.oversized import Oversized
 from streamproc.worker.stages.prepare import Prepare
-
-COMMIT_MARGIN_S = 10.0
-"""Past every time-out of a commit: librdkafka can outlast its own (its issues 5456 and 5511)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +110,7 @@ class Pipeline:
             slot=slot,
             clock=world.clock,
         )
-        # A commit may use the transaction's time, and an abort after it the same again.
-        stuck_s = 2 * settings.kafka.transaction_timeout_s + COMMIT_MARGIN_S
+        stuck_s = longest_commit_s(settings.kafka)
         self._commit = Commit(transact, world.commits, offsets, batches, flow.produce_again, stuck_s, metrics)
         self._stages = (
             self._admit,

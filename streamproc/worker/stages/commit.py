@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from streamproc.chain import START_EXTRA_S
 from streamproc.errors import AbortedError, Fatal, FatalError, Stage
 from streamproc.records.ledger import build_entry
 from streamproc.records.outcome import Outcome, OutcomeKind
 from streamproc.records.record import CommitOffset, OutputRecord, TopicPartition
+from streamproc.settings import KafkaSettings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.log import MicroBatchLine, get_log, micro_batch_line
 from streamproc.telemetry.metrics import Metrics
@@ -21,6 +23,19 @@ log = get_log(__name__)
 
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 5.0
+COMMIT_MARGIN_S = 10.0
+"""Past every time-out of a commit: librdkafka can outlast its own (its issues 5456 and 5511)."""
+
+
+def longest_commit_s(kafka: KafkaSettings) -> float:
+    """How long a commit may take when every call in it takes its whole time; past that its client is stuck (s)."""
+    call_s = kafka.transaction_timeout_s
+    if kafka.delivery == "exactly_once":
+        commit_s, abort_s = call_s, call_s
+        return commit_s + abort_s + COMMIT_MARGIN_S
+    # The polling thread makes the commit, and hears of no other while it asks where partitions start.
+    outputs_s, starts_s, commit_s = call_s, call_s + START_EXTRA_S, call_s
+    return outputs_s + starts_s + commit_s + COMMIT_MARGIN_S
 
 
 @dataclass(frozen=True, slots=True)
