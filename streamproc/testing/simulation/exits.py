@@ -67,9 +67,11 @@ EXPLAINED: Mapping[Fatal, Explained] = MappingProxyType(
 
 
 def check_process(world: World, process: WorkerProcess) -> None:
-    """Check how a process ended: for a reason, and with nothing left in its hands."""
+    """Check how a process ended: asked to or for a reason, and with nothing left in its hands."""
     error = process.error or process.failure
     if error is None:
+        if not process.asked:
+            raise Violation("G7", f"{process.name} ended, and nobody asked it to")
         leased = process.arena.slots - process.arena.free
         if leased != process.device.holds:  # what the device has not answered may be of records that were lost
             raise Violation(

@@ -69,6 +69,8 @@ class WorkerProcess(Process):
         self.slot = slot
         self.error: BaseException | None = None
         """What ended it; None when it drained and left, or was killed."""
+        self.asked = False
+        """Whether it was asked to end."""
         self.finished = False
         self._shared = shared
         self._ended = ended
@@ -133,6 +135,11 @@ class WorkerProcess(Process):
         return self._shared.fibers.now - self.frozen_s
 
     # --- its life ----------------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        self.asked = True
+        self.runtime.stop()
 
     def kill(self) -> None:
         """End it between two instructions."""

@@ -59,7 +59,7 @@ def _revoke(world: World, process: WorkerProcess, fault: Fault) -> None:
 
 def _stop(world: World, process: WorkerProcess, fault: Fault) -> None:
     _felt(world, fault, process.runtime.state != "draining")
-    process.runtime.stop()
+    process.stop()
     _linger(world)
 
 

@@ -117,7 +117,7 @@ class World:
         """Ask every worker to end, for good."""
         self._wanted = 0
         for process in self._running.values():
-            process.runtime.stop()
+            process.stop()
 
     def processes(self) -> list[WorkerProcess]:
         """Those that live, frozen twins too."""
@@ -252,7 +252,7 @@ class World:
         if not self._maintained:
             self._maintained = True
             for process in self._running.values():
-                process.runtime.stop()
+                process.stop()
             self.nature.later(_AGAIN_S, self._maintain)
 
     def _maintain(self) -> None:

@@ -18,6 +18,7 @@ from streamproc.testing.simulation.recordings import Kind, announce
 from streamproc.testing.simulation.simulation import simulate
 from streamproc.testing.simulation.spans import settings_for
 from streamproc.worker.poller import Poller
+from streamproc.worker.runtime import Runtime
 from streamproc.worker.stages.fetch import Fetch
 from streamproc.worker.stages.prepare import Prepare
 
@@ -150,6 +151,18 @@ def test_an_end_without_a_reason_is_found(
 
     monkeypatch.setattr(BrokerSink, "commit", failing)
     assert found(says)
+
+
+def test_an_end_that_nobody_asked_for_is_found(found: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    steer = Runtime._steer
+
+    def tired(self: Runtime, pipeline: Any) -> None:
+        steer(self, pipeline)
+        if self.uptime_s > 3 and self.state != "draining":
+            self.stop()
+
+    monkeypatch.setattr(Runtime, "_steer", tired)
+    assert found("nobody asked it to")
 
 
 def test_nothing_explains_what_no_code_expected() -> None:
