@@ -17,6 +17,7 @@ from streamproc.testing.simulation.plan import make_plan
 from streamproc.testing.simulation.report import Run, write_report
 from streamproc.testing.simulation.simulation import simulate
 from streamproc.testing.simulation.tally import Tally, tally
+from streamproc.testing.simulation.world import World
 from streamproc.worker.core.offsets import Offsets
 from streamproc.worker.poller import Poller
 
@@ -71,6 +72,31 @@ def test_a_worker_that_crashes_is_found(monkeypatch: pytest.MonkeyPatch) -> None
     violation = simulate(0).violation
     assert violation is not None
     assert "KeyError" in violation
+
+
+def _fails(monkeypatch: pytest.MonkeyPatch, seed: int, error: BaseException) -> None:
+    begin = World.begin
+
+    def failing(self: World) -> None:
+        if self.plan.seed == seed:
+            raise error
+        begin(self)
+
+    monkeypatch.setattr(World, "begin", failing)
+
+
+def test_a_failure_of_the_simulator_fails_its_seed_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    _fails(monkeypatch, 1, KeyError("mine"))
+    found = tally(simulate(seed) for seed in range(3))
+    [(seed, violation)] = found.failures
+    assert (found.seeds, seed) == (3, 1)
+    assert re.fullmatch(r"the simulator itself: KeyError\('mine'\) in failing \(test_simulation\.py:\d+\)", violation)
+
+
+def test_whoever_stops_the_simulator_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    _fails(monkeypatch, 1, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        simulate(1)
 
 
 def test_the_command_plays_one_seed_with_its_history() -> None:
