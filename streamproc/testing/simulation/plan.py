@@ -1,7 +1,8 @@
 """What a seed means: the size of the world, what is announced, what goes wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from random import Random
 from typing import Literal
 
@@ -119,7 +120,7 @@ def make_plan(seed: int) -> Plan:
         tight=random.random() < 0.3 and not busy,  # noqa: PLR2004  # same
         announced=tuple(_announced(random, size, partitions, span, first[1], busy=busy)),
         gaps=tuple(random.uniform(0, span) for _ in range(random.choice((0, 0, 1, 2)))),
-        faults=tuple(_faults(random, first, busy=busy)),
+        faults=tuple(_apart(_faults(random, first, busy=busy))),
         retention_at=random.uniform(0.1, 1.0) if random.random() < 0.02 else None,  # noqa: PLR2004  # same
     )
 
@@ -169,3 +170,12 @@ def _faults(random: Random, first: tuple[FaultKind, Point], *, busy: bool) -> It
     for _ in range(random.choice((0, 0, 1, 2, 4))):
         kind, point = random.choice(PAIRS)
         yield Fault(kind, point, visit=random.choice((1, 2, 3, 5, 8, 13)))
+
+
+def _apart(faults: Iterable[Fault]) -> Iterator[Fault]:
+    """At one visit to a point one fault can strike: another that was drawn for it comes at the next one."""
+    taken: set[tuple[Point, int]] = set()
+    for fault in faults:
+        visit = next(visit for visit in count(fault.visit) if (fault.point, visit) not in taken)
+        taken.add((fault.point, visit))
+        yield fault._replace(visit=visit)

@@ -48,6 +48,12 @@ def test_the_first_fault_goes_through_every_pair() -> None:
     assert firsts == set(PAIRS)
 
 
+def test_no_fault_of_a_plan_takes_the_place_of_another() -> None:
+    for seed in range(2_000):
+        faults = make_plan(seed).faults
+        assert len({(fault.point, fault.visit) for fault in faults}) == len(faults)
+
+
 def past_what_is_done(offsets: Callable[..., int | None]) -> Callable[..., int | None]:
     def broken(self: Offsets, partition: TopicPartition, epoch: int) -> int | None:
         found = offsets(self, partition, epoch)
