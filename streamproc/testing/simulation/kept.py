@@ -36,6 +36,7 @@ class Kept:
     killed: int
     virtual_s: float
     longest_fresh_s: float
+    takeovers: int
     longest_takeover_s: float
     failed: int
     failures: list[tuple[int, str]]
@@ -57,6 +58,7 @@ def keep(path: Path, commit: str, first: int, seconds: float, played: Tally) -> 
         killed=played.killed,
         virtual_s=played.virtual_s,
         longest_fresh_s=played.longest_fresh_s,
+        takeovers=played.takeovers,
         longest_takeover_s=played.longest_takeover_s,
         failed=played.failed,
         failures=played.failures,
@@ -97,6 +99,7 @@ def recall(path: Path, commit: str, first: int) -> tuple[Tally, float]:
         killed=kept.killed,
         virtual_s=kept.virtual_s,
         longest_fresh_s=kept.longest_fresh_s,
+        takeovers=kept.takeovers,
         longest_takeover_s=kept.longest_takeover_s,
         failed=kept.failed,
         failures=kept.failures,

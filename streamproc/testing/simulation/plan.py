@@ -59,6 +59,10 @@ _COMMITS = frozenset(
 _RARE = {Point.ADMIT: Kind.UNKNOWN, Point.ASSEMBLE: Kind.HUGE}
 """Points that one kind of record alone comes to, but for the first record of all."""
 _REBALANCES = frozenset({Point.ASSIGN, Point.REVOKE})
+_OPEN = (Point.OFFSETS, Point.COMMIT)
+"""Points at which a worker that dies leaves a transaction open which holds offsets up."""
+_ALONE = 0.03
+"""Share of the runs with several workers in which one dies in a transaction that no successor of its slot decides."""
 _GIVEN_UP = ((FaultKind.LOST, Point.METADATA),)
 _AWAY = ((FaultKind.DOWN, Point.PRODUCE), (FaultKind.DOWN, Point.OFFSETS))
 """What makes transactions abort: a member that was given up, which has nothing then, or no broker for long enough."""
@@ -93,6 +97,8 @@ class Plan:
     gaps: tuple[float, ...]
     """When upstream aborts a transaction of its own, which leaves offsets that no record has."""
     faults: tuple[Fault, ...]
+    alone: bool
+    """Whether nobody starts a worker again that was killed while another one lives, until everything is healed."""
     retention_at: float | None
     """When records that nobody has read are deleted; None for never."""
 
@@ -109,6 +115,10 @@ def make_plan(seed: int) -> Plan:
         partitions, workers, span = max(2, partitions), max(2, workers), max(1.5, span)
     if busy and first[1] is not Point.REVOKE and first != (FaultKind.DECODER_DEATH, Point.ASSIGN):
         workers = 1
+    faults = list(_faults(random, first, busy=busy))
+    alone = workers > 1 and random.random() < _ALONE
+    if alone:
+        faults.append(Fault(FaultKind.CRASH, random.choice(_OPEN), visit=random.choice((1, 2, 3))))
     return Plan(
         seed=seed,
         protocol="classic" if random.random() < 0.3 else "consumer",  # noqa: PLR2004  # a share of the runs
@@ -120,7 +130,8 @@ def make_plan(seed: int) -> Plan:
         tight=random.random() < 0.3 and not busy,  # noqa: PLR2004  # same
         announced=tuple(_announced(random, size, partitions, span, first[1], busy=busy)),
         gaps=tuple(random.uniform(0, span) for _ in range(random.choice((0, 0, 1, 2)))),
-        faults=tuple(_apart(_faults(random, first, busy=busy))),
+        faults=tuple(_apart(faults)),
+        alone=alone,
         retention_at=random.uniform(0.1, 1.0) if random.random() < 0.02 else None,  # noqa: PLR2004  # same
     )
 

@@ -49,6 +49,8 @@ class Found:
     killed: int
     fresh_s: float
     """Virtual seconds from the heal until every fresh record was done."""
+    takeovers: int
+    """Partitions of workers that died that others went on with, with nothing else wrong."""
     takeover_s: float
     """The longest that a partition of a worker that died waited for the next one, with nothing else wrong."""
     virtual_s: float
@@ -88,6 +90,7 @@ def play(plan: Plan, tell: Callable[[float, str], None] | None = None) -> Found:
         exits=world.exits,
         killed=world.killed,
         fresh_s=fresh_s,
+        takeovers=world.takeovers.seen,
         takeover_s=world.takeovers.longest_s,
         virtual_s=world.fibers.now,
         digest=_digest(world),
@@ -105,6 +108,7 @@ def _broken(seed: int, error: Exception) -> Found:
         exits=0,
         killed=0,
         fresh_s=0.0,
+        takeovers=0,
         takeover_s=0.0,
         virtual_s=0.0,
         digest="",

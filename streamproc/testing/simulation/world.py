@@ -66,6 +66,8 @@ class World:
         self._strike = strike
         self._tell = tell
         self._running: dict[int, WorkerProcess] = {}
+        self._left_out: set[int] = set()
+        """Slots whose process was killed and is not to be started again yet."""
         self._wanted = plan.workers
         self._numbers: Counter[int] = Counter()
         self._visits: Counter[Point] = Counter()
@@ -99,6 +101,9 @@ class World:
             self._thaw(process)
         self.servers.heal()
         self.past.heal(self.fibers.now)
+        left_out, self._left_out = self._left_out, set()
+        for slot in left_out:
+            self._restart(slot)
 
     def start(self, slot: int) -> WorkerProcess:
         """Start a process for a slot."""
@@ -182,9 +187,11 @@ class World:
     # --- what happens ------------------------------------------------------------------------------------------------
 
     def crash(self, process: WorkerProcess) -> None:
-        """Kill a process; its supervisor starts another."""
+        """Kill a process; its supervisor starts another, unless the plan leaves its work to those that live."""
         self.killed += 1
         process.kill()
+        if self.plan.alone and any(not (other is process or other.frozen) for other in self._running.values()):
+            self._left_out.add(process.slot)
         self._replace(process)
 
     def _process_ended(self, process: WorkerProcess) -> None:
@@ -199,7 +206,7 @@ class World:
         """Start a process again, as a supervisor does, unless its slot has a newer one."""
         if self._running.get(process.slot) is process:
             del self._running[process.slot]
-            if process.slot < self._wanted:
+            if process.slot < self._wanted and process.slot not in self._left_out:
                 self.nature.later(RESTART_S, partial(self._restart, process.slot))
 
     def _restart(self, slot: int) -> None:

@@ -2,10 +2,14 @@ from dataclasses import replace
 
 import pytest
 
+from streamproc.settings import takeover_s
+from streamproc.testing.broker.transactions import CHECK_S
 from streamproc.testing.simulation.fault import Fault, FaultKind, Point
 from streamproc.testing.simulation.plan import Plan, make_plan
 from streamproc.testing.simulation.recordings import Kind, announce
 from streamproc.testing.simulation.simulation import Found, play
+from streamproc.testing.simulation.strikes import strike
+from streamproc.testing.simulation.world import World
 
 
 def plan(*faults: Fault, workers: int = 1) -> Plan:
@@ -21,6 +25,7 @@ def plan(*faults: Fault, workers: int = 1) -> Plan:
         announced=records,
         gaps=(),
         faults=faults,
+        alone=False,
         retention_at=None,
     )
 
@@ -70,3 +75,16 @@ def test_a_fault_can_wait_for_something_to_hit() -> None:
 def test_a_fault_that_never_came_to_strike_counts_for_nothing() -> None:
     found = play(plan(Fault(FaultKind.CRASH, Point.FETCH, 1000)))
     assert found.felt == found.struck == {}
+
+
+def test_a_transaction_that_no_successor_decides_is_taken_over_when_the_broker_gives_it_up() -> None:
+    died = plan(Fault(FaultKind.CRASH, Point.COMMIT, 1), workers=2)
+    again, alone = play(died), play(replace(died, alone=True))
+    assert again.violation is alone.violation is None
+    assert again.takeovers == alone.takeovers == 1
+    assert again.takeover_s < CHECK_S - 1 < alone.takeover_s < takeover_s(World(died, strike).settings)
+
+
+def test_who_was_killed_alone_is_started_again() -> None:
+    died = replace(plan(Fault(FaultKind.CRASH, Point.COMMIT, 1)), alone=True)
+    assert play(died).violation is None
