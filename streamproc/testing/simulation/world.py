@@ -74,8 +74,8 @@ class World:
         self._armed = {(fault.point, fault.visit): fault for fault in plan.faults}
         self._waiting: dict[Point, Fault] = {}
         """Faults that came to their visit and found nothing to hit."""
-        self._frozen: dict[WorkerProcess, tuple[Fault, frozenset[TopicPartition]]] = {}
-        """Those that stand still, what stopped them and what they had then."""
+        self._frozen: dict[WorkerProcess, tuple[Fault | None, frozenset[TopicPartition]]] = {}
+        """Those that stand still, what stopped them, if something was at stake, and what they had then."""
         self._joiners: dict[WorkerProcess, tuple[Fault, frozenset[TopicPartition]]] = {}
         """Those that joined because of a fault, and what the process had that it struck."""
         self._maintained = False
@@ -137,6 +137,16 @@ class World:
         told = process.source is not None and (point is Point.ASSIGN or bool(process.source.owned))
         return told and bool(self.owned(process))
 
+    def at_stake(self, process: WorkerProcess, point: Point) -> bool:
+        """Whether anything hangs on what a process does at a point: a poll, of one that has nothing yet, is in vain."""
+        match point:
+            case Point.POLL | Point.ASSIGN:
+                return self.has_something(process, point)
+            case Point.REVOKE:
+                return bool(self.owned(process))  # what it gives back is nobody else's before it has
+            case _:
+                return True
+
     def tell(self, what: str) -> None:
         """Add to the history, when somebody listens."""
         if self._tell is not None:
@@ -182,7 +192,7 @@ class World:
             case FaultKind.REVOKE | FaultKind.LOST | FaultKind.ZOMBIE:
                 return self.has_something(process, fault.point)
             case _:
-                return True
+                return self.at_stake(process, fault.point)
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
@@ -217,14 +227,17 @@ class World:
         """Start one worker more; it is felt when that one gets something of what a process has."""
         slot = self._wanted
         self._wanted += 1
-        self._joiners[self.start(slot)] = fault, self.owned(process)
+        had = self.owned(process)
+        joiner = self.start(slot)
+        if self.at_stake(process, fault.point):
+            self._joiners[joiner] = fault, had
 
     def freeze(self, process: WorkerProcess, seconds: float, fault: Fault) -> None:
         """Stop a process for a while; with a twin its supervisor takes it for dead and starts another.
 
         A twin is felt when its slot is another's by the time it goes on, a zombie when something is that it had.
         """
-        self._frozen[process] = fault, self.owned(process)
+        self._frozen[process] = fault if self.at_stake(process, fault.point) else None, self.owned(process)
         process.freeze()
         alone = self._running.get(process.slot) is process
         if fault.kind is FaultKind.TWIN and alone:
@@ -236,7 +249,7 @@ class World:
         if process in self._frozen:
             fault, had = self._frozen.pop(process)
             superseded = self._running.get(process.slot, process) is not process
-            if superseded if fault.kind is FaultKind.TWIN else had - self.owned(process):
+            if fault is not None and (superseded if fault.kind is FaultKind.TWIN else had - self.owned(process)):
                 self.felt.add(fault)
             self.tell(f"{process.name} goes on")
             process.thaw(self.fibers)

@@ -56,10 +56,24 @@ def test_a_fault_where_there_is_something_to_hit_has_an_effect(kind: FaultKind, 
     assert felt(kind, point, 1)
 
 
-@pytest.mark.parametrize("kind", [FaultKind.DEVICE_DEATH, FaultKind.DECODER_DEATH, FaultKind.DUPLICATE, FaultKind.LOST])
+@pytest.mark.parametrize("kind", FaultKind)
 def test_a_fault_that_hits_nothing_has_none(kind: FaultKind) -> None:
     # At its first poll a worker has nothing and has taken nothing.
     assert not felt(kind, Point.POLL, 1)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.CRASH, FaultKind.STOP, FaultKind.SLOW, FaultKind.REORDER, FaultKind.DOWN])
+def test_a_fault_waits_for_the_poll_of_a_worker_that_has_something(kind: FaultKind) -> None:
+    found = play(plan(Fault(kind, Point.POLL, 1, waits=True)))
+    assert found.violation is None
+    assert found.felt[kind, Point.POLL] == 1
+
+
+def test_who_dies_while_it_gives_back_is_missed_until_its_session_ends() -> None:
+    leaves = plan(Fault(FaultKind.STOP, Point.FETCH, 1), Fault(FaultKind.CRASH, Point.REVOKE, 2))
+    found = play(leaves)
+    assert found.violation is None
+    assert found.felt[FaultKind.CRASH, Point.REVOKE] == 1
 
 
 def test_a_tier_that_nobody_asks_is_not_missed() -> None:
