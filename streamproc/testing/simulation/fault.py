@@ -75,6 +75,8 @@ class Fault(NamedTuple):
     visit: int
     waits: bool = False
     """Whether it waits, from that visit on, for one at which there is something to hit."""
+    long: bool = False
+    """Whether what is slow is slower than a drain."""
 
 
 _SERIAL = (

@@ -38,6 +38,7 @@ class Kept:
     longest_fresh_s: float
     takeovers: int
     longest_takeover_s: float
+    longest_revoke_s: float
     failed: int
     failures: list[tuple[int, str]]
     pairs: list[Pair]
@@ -60,6 +61,7 @@ def keep(path: Path, commit: str, first: int, seconds: float, played: Tally) -> 
         longest_fresh_s=played.longest_fresh_s,
         takeovers=played.takeovers,
         longest_takeover_s=played.longest_takeover_s,
+        longest_revoke_s=played.longest_revoke_s,
         failed=played.failed,
         failures=played.failures,
         pairs=[Pair(*pair, struck, played.felt[pair]) for pair, struck in played.struck.items()],
@@ -101,6 +103,7 @@ def recall(path: Path, commit: str, first: int) -> tuple[Tally, float]:
         longest_fresh_s=kept.longest_fresh_s,
         takeovers=kept.takeovers,
         longest_takeover_s=kept.longest_takeover_s,
+        longest_revoke_s=kept.longest_revoke_s,
         failed=kept.failed,
         failures=kept.failures,
         struck=Counter({(pair.kind, pair.point): pair.struck for pair in kept.pairs}),

@@ -63,6 +63,8 @@ _OPEN = (Point.OFFSETS, Point.COMMIT)
 """Points at which a worker that dies leaves a transaction open which holds offsets up."""
 _ALONE = 0.03
 """Share of the runs with several workers in which one dies in a transaction that no successor of its slot decides."""
+_HELD = 0.03
+"""Share of the runs in which a worker is to give back partitions while what it has of them outlasts a drain."""
 _GIVEN_UP = ((FaultKind.LOST, Point.METADATA),)
 _AWAY = ((FaultKind.DOWN, Point.PRODUCE), (FaultKind.DOWN, Point.OFFSETS))
 """What makes transactions abort: a member that was given up, which has nothing then, or no broker for long enough."""
@@ -111,11 +113,16 @@ def make_plan(seed: int) -> Plan:
     partitions, span = random.choice(size.partitions), random.choice(size.spans_s)
     workers = random.choice(size.workers)
     busy = first[0] in _VICTIMS and random.random() < _BUSY
+    held = not busy and random.random() < _HELD
+    if held:
+        partitions, workers = max(2, partitions), 1
     if first[1] in _REBALANCES:
         partitions, workers, span = max(2, partitions), max(2, workers), max(1.5, span)
     if busy and first[1] is not Point.REVOKE and first != (FaultKind.DECODER_DEATH, Point.ASSIGN):
         workers = 1
     faults = list(_faults(random, first, busy=busy))
+    if held:
+        faults += _held(random)
     alone = workers > 1 and random.random() < _ALONE
     if alone:
         faults.append(Fault(FaultKind.CRASH, random.choice(_OPEN), visit=random.choice((1, 2, 3))))
@@ -181,6 +188,15 @@ def _faults(random: Random, first: tuple[FaultKind, Point], *, busy: bool) -> It
     for _ in range(random.choice((0, 0, 1, 2, 4))):
         kind, point = random.choice(PAIRS)
         yield Fault(kind, point, visit=random.choice((1, 2, 3, 5, 8, 13)))
+
+
+def _held(random: Random) -> Iterator[Fault]:
+    at, before = random.choice(
+        ((Point.COMMIT, Point.OFFSETS), (Point.COMMIT, Point.PRODUCE), (Point.INFER, Point.PREPARE))
+    )
+    visit = random.choice((1, 1, 2))
+    yield Fault(FaultKind.REVOKE, before, visit)
+    yield Fault(FaultKind.SLOW, at, visit, long=True)
 
 
 def _apart(faults: Iterable[Fault]) -> Iterator[Fault]:

@@ -53,6 +53,8 @@ class Found:
     """Partitions of workers that died that others went on with, with nothing else wrong."""
     takeover_s: float
     """The longest that a partition of a worker that died waited for the next one, with nothing else wrong."""
+    revoke_s: float
+    """The longest that a worker held a revoke up."""
     virtual_s: float
     digest: str
     """Of the whole schedule: equal for equal runs."""
@@ -92,6 +94,7 @@ def play(plan: Plan, tell: Callable[[float, str], None] | None = None) -> Found:
         fresh_s=fresh_s,
         takeovers=world.takeovers.seen,
         takeover_s=world.takeovers.longest_s,
+        revoke_s=world.longest_revoke_s,
         virtual_s=world.fibers.now,
         digest=_digest(world),
     )
@@ -110,6 +113,7 @@ def _broken(seed: int, error: Exception) -> Found:
         fresh_s=0.0,
         takeovers=0,
         takeover_s=0.0,
+        revoke_s=0.0,
         virtual_s=0.0,
         digest="",
     )

@@ -13,6 +13,9 @@ from streamproc.testing.simulation.spans import SESSION_S
 from streamproc.testing.simulation.world import World
 
 _SOON_S = 0.5
+_SLOW_S = (0.5, 3.0)
+_LONG_S = (2.5, 5.0)
+"""Beyond the budget of a revoke."""
 _ASKED: Mapping[Point, str] = MappingProxyType(
     {
         Point.ADMIT: REGISTRY,
@@ -100,7 +103,7 @@ def _reorder(world: World, process: WorkerProcess, fault: Fault) -> None:
 
 def _slow(world: World, process: WorkerProcess, fault: Fault) -> None:
     _felt(world, fault, world.at_stake(process, fault.point))
-    world.fibers.sleep(world.random.uniform(0.5, 3))
+    world.fibers.sleep(world.random.uniform(*(_LONG_S if fault.long else _SLOW_S)))
 
 
 def _down(world: World, process: WorkerProcess, fault: Fault) -> None:

@@ -24,6 +24,7 @@ class Tally:
     longest_fresh_s: float = 0.0
     takeovers: int = 0
     longest_takeover_s: float = 0.0
+    longest_revoke_s: float = 0.0
     failed: int = 0
     failures: list[tuple[int, str]] = field(default_factory=list)
     """The first of those that failed: seed and violation."""
@@ -43,6 +44,7 @@ class Tally:
             longest_fresh_s=found.fresh_s,
             takeovers=found.takeovers,
             longest_takeover_s=found.takeover_s,
+            longest_revoke_s=found.revoke_s,
             failed=len(failures),
             failures=failures,
             struck=Counter(found.struck),
@@ -60,6 +62,7 @@ class Tally:
         self.longest_fresh_s = max(self.longest_fresh_s, other.longest_fresh_s)
         self.takeovers += other.takeovers
         self.longest_takeover_s = max(self.longest_takeover_s, other.longest_takeover_s)
+        self.longest_revoke_s = max(self.longest_revoke_s, other.longest_revoke_s)
         self.struck.update(other.struck)
         self.felt.update(other.felt)
         self.failed += other.failed
@@ -88,6 +91,7 @@ class Tally:
             "longest_fresh_s": round(self.longest_fresh_s, 3),
             "takeovers": self.takeovers,
             "longest_takeover_s": round(self.longest_takeover_s, 3),
+            "longest_revoke_s": round(self.longest_revoke_s, 3),
         }
 
 

@@ -61,6 +61,8 @@ class World:
         """When what struck whom."""
         self.takeovers = Takeovers(self.settings, self.servers.broker, self.past, self.clock.monotonic)
         self.servers.broker.observers.append(self.takeovers)
+        self.longest_revoke_s = 0.0
+        """The longest that a worker held a revoke up, as the checks have seen it."""
         self.felt: set[Fault] = set()
         """Of the faults that struck, those that had an effect."""
         self._strike = strike
