@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
+from streamproc.testing.simulation.simulation import BROKEN
 from tools.mutants.mutant import Killer, Simulator
 from tools.mutants.tree import environment
 from tools.mutants.verdict import Fate, Verdict
@@ -24,9 +25,9 @@ _LONGEST_TEST_S = 60
 """A test that hangs is a test that failed: some mutants try for ever."""
 _TAIL = 400
 _NO_PROGRAM = re.compile(
-    r"\b(?:NameError|UnboundLocalError|AttributeError|TypeError|ImportError|ModuleNotFoundError|SyntaxError)\b"
+    rf"^{BROKEN}|\b(?:NameError|UnboundLocalError|AttributeError|TypeError|ImportError|ModuleNotFoundError|SyntaxError)\b"
 )
-"""What a change leaves behind that nobody would have committed: to find it proves nothing."""
+"""What a change leaves behind that nobody would have committed, or ends the simulator: to find it proves nothing."""
 
 
 class _Done(NamedTuple):

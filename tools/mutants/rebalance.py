@@ -145,6 +145,15 @@ REBALANCE = (
         ),
     ),
     Mutant(
+        "a worker ends by itself",
+        "a worker whose partitions went elsewhere takes that for its end, which is as clean as if it had been asked",
+        _RUNTIME,
+        "                    pipeline.lose(partitions)\n",
+        "                    pipeline.lose(partitions)\n"
+        "                    self._stopping = self._stopping or not self._ownership.partitions()\n",
+        _SEEDS,
+    ),
+    Mutant(
         "a stop without a drain",
         "what is in flight is left behind",
         _RUNTIME,

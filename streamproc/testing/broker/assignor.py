@@ -21,7 +21,7 @@ def balance(
     rooms = {member: least + (place < larger) for place, member in enumerate(by_holdings)}
     taken = set()
     for member, kept in given.items():
-        del kept[rooms[member] :]
+        kept[:] = (kept[::2] + kept[1::2])[: rooms[member]]  # something of each topic goes, and something stays
         taken.update(kept)
     free = [partition for partition in partitions if partition not in taken]
     for partition in free:

@@ -14,7 +14,7 @@ from streamproc.testing.broker.log import Isolation, PartitionLog
 from streamproc.testing.broker.membership import Membership
 from streamproc.testing.broker.timers import Timers
 from streamproc.testing.broker.topics import Topics, check_size
-from streamproc.testing.broker.transactions import SentOffsets, Transactions
+from streamproc.testing.broker.transactions import Fence, SentOffsets, Transactions
 from streamproc.testing.broker.values import Commit, GroupMetadata
 
 GroupProtocol = Literal["consumer", "classic"]
@@ -230,6 +230,11 @@ class MemoryBroker:
             first = ongoing.sent[0] if ongoing.sent else None
             group, member_id = (first.group.name, first.member_id) if first else (None, None)
             self._notify(Commit(now, transactional_id, epoch, group, member_id, tuple(ongoing.outputs), offsets))
+
+    def fence(self, transactional_id: str, epoch: int) -> Fence | None:
+        """Why a producer's epoch has passed; None when it has not, or never was."""
+        self.act()
+        return self._transactions.fence(transactional_id, epoch)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 

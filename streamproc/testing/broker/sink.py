@@ -7,6 +7,7 @@ from streamproc.errors import AbortedError, DependencyDownError, Fatal, FatalErr
 from streamproc.records.record import CommitOffset, OutputRecord
 from streamproc.testing.broker.broker import MemoryBroker
 from streamproc.testing.broker.errors import BrokerUnavailable, Refusal, RefusedError
+from streamproc.testing.broker.transactions import Fence
 from streamproc.testing.broker.values import GroupMetadata
 
 _AGAIN_S = 0.2
@@ -57,6 +58,11 @@ class BrokerSink:
         self._timeout_s = transaction_timeout_s
         self._calls = _Calls(broker, sleep, point)
         self._epoch = -1
+
+    @property
+    def fence(self) -> Fence | None:
+        """Why the broker takes nothing from this producer any more, as the broker knows it; None when it does."""
+        return self._broker.fence(self._id, self._epoch)
 
     def open(self) -> None:
         """Fence our predecessor, which aborts what it left open. Raises DependencyDownError."""

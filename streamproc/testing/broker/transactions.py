@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from enum import StrEnum
 
 from streamproc.records.record import CommitOffset, Headers, Record, TopicPartition
 from streamproc.testing.broker.errors import Refusal, RefusedError
@@ -12,6 +13,15 @@ from streamproc.testing.broker.values import CommittedOffset
 
 CHECK_S = 10.0
 """How often Kafka looks for transactions that took too long, by default."""
+
+
+class Fence(StrEnum):
+    """Why an epoch of a transactional id has passed."""
+
+    NEWER = "newer"
+    """Somebody took the id."""
+    OVERDUE = "overdue"
+    """A transaction under it stayed open for too long, and the broker aborted it."""
 
 
 class SentOffsets:
@@ -69,12 +79,14 @@ class Ongoing:
 
 
 class _Id:
-    __slots__ = ("epoch", "ongoing", "timeout_s")
+    __slots__ = ("epoch", "ongoing", "passed", "timeout_s")
 
     def __init__(self) -> None:
         self.epoch = -1
         self.timeout_s = 0.0
         self.ongoing: Ongoing | None = None
+        self.passed: dict[int, Fence] = {}
+        """Why each epoch before this one has passed."""
 
 
 class Transactions:
@@ -87,7 +99,7 @@ class Transactions:
     def init(self, transactional_id: str, timeout_s: float) -> int:
         """Take the id: abort what is open under it and begin the next epoch, which is returned."""
         found = self._ids.setdefault(transactional_id, _Id())
-        self._fence(found)
+        self._fence(found, Fence.NEWER)
         found.timeout_s = timeout_s
         return found.epoch
 
@@ -130,6 +142,11 @@ class Transactions:
             found.ongoing.end(commit=commit)
             found.ongoing = None
 
+    def fence(self, transactional_id: str, epoch: int) -> Fence | None:
+        """Why an epoch has passed; None when it has not, or never was."""
+        found = self._ids.get(transactional_id)
+        return None if found is None else found.passed.get(epoch)
+
     def reload(self, now: float) -> None:
         """Go on after the broker was away: transactions that took too long meanwhile are found at the next look."""
         for found in self._ids.values():
@@ -155,12 +172,13 @@ class Transactions:
 
         def give_up(_when: float) -> None:
             if found.ongoing is ongoing:
-                self._fence(found)
+                self._fence(found, Fence.OVERDUE)
 
         self._timers.at(look, give_up)
 
     @staticmethod
-    def _fence(found: _Id) -> None:
+    def _fence(found: _Id, why: Fence) -> None:
+        found.passed[found.epoch] = why
         found.epoch += 1
         ongoing, found.ongoing = found.ongoing, None
         if ongoing is not None:

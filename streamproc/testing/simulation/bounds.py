@@ -62,6 +62,7 @@ def _check_memory(world: World, process: WorkerProcess) -> None:
 
 def _check_revoke(world: World, process: WorkerProcess) -> None:
     took_s, most_s = 0.0 if process.heard is None else process.heard.revoke_s, world.limits.revoke_s
+    world.longest_revoke_s = max(world.longest_revoke_s, took_s)
     if took_s > most_s + _CLOSE_S:
         raise Violation("G7", f"{process.name} held a revoke up for {took_s:.3f} s, {most_s:g} s are allowed")
 

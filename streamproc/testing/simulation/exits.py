@@ -5,6 +5,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from streamproc.errors import Fatal, FatalError
+from streamproc.testing.broker.sink import BrokerSink
+from streamproc.testing.broker.transactions import Fence
 from streamproc.testing.simulation.fault import FaultKind, Point
 from streamproc.testing.simulation.past import Past, Struck
 from streamproc.testing.simulation.process import WorkerProcess
@@ -32,12 +34,16 @@ class Because(NamedTuple):
     """However long ago: the process finds out at its next commit. Otherwise it finds out at once."""
 
 
+_TWIN = Because(frozenset({FaultKind.TWIN}), _EVERYWHERE, "its slot is another's", for_good=True)
+
+
 class Explained(NamedTuple):
     """What explains one way to end, of which one is enough."""
 
     by: tuple[Because, ...] = ()
-    by_delay: bool = False
-    """A transaction that stayed open for longer than its time-out: what kept the process, and no broker, add up."""
+    by_fence: bool = False
+    """The broker had fenced its producer: of a fault that gave its slot away, or because a transaction stayed open for
+    longer than its time-out, for which what kept the process, and no broker, add up."""
     by_outage: bool = False
     """No broker answered shortly before."""
     by_retention: bool = False
@@ -47,8 +53,7 @@ class Explained(NamedTuple):
 EXPLAINED: Mapping[Fatal, Explained] = MappingProxyType(
     {
         Fatal.FENCED: Explained(
-            by=(Because(frozenset({FaultKind.TWIN}), _EVERYWHERE, "its slot is another's", for_good=True),),
-            by_delay=True,
+            by_fence=True,
         ),
         Fatal.FATE_UNKNOWN: Explained(
             by=(
@@ -67,9 +72,11 @@ EXPLAINED: Mapping[Fatal, Explained] = MappingProxyType(
 
 
 def check_process(world: World, process: WorkerProcess) -> None:
-    """Check how a process ended: for a reason, and with nothing left in its hands."""
+    """Check how a process ended: asked to or for a reason, and with nothing left in its hands."""
     error = process.error or process.failure
     if error is None:
+        if not process.asked:
+            raise Violation("G7", f"{process.name} ended, and nobody asked it to")
         leased = process.arena.slots - process.arena.free
         if leased != process.device.holds:  # what the device has not answered may be of records that were lost
             raise Violation(
@@ -93,10 +100,22 @@ def explained(world: World, process: WorkerProcess, cause: Fatal) -> bool:
     after = process.decided_at - 2 * timeout_s - TICK_S - kept_s
     return (
         any(_explains(because, one, after) for because in known.by for one in struck)
-        or (known.by_delay and _delayed_s(past, process, struck, after) >= timeout_s)
+        or (known.by_fence and _fenced(world, process, struck, after))
         or (known.by_outage and any(one.what == BROKER and one.until >= after for one in past.outages))
         or (known.by_retention and world.upstream.deleted)
     )
+
+
+def _fenced(world: World, process: WorkerProcess, struck: Iterable[Struck], after: float) -> bool:
+    """Whether the broker fenced a process, for a reason."""
+    match process.sink.fence if isinstance(process.sink, BrokerSink) else None:
+        case Fence.NEWER:
+            return any(_explains(_TWIN, one, after) for one in struck)
+        case Fence.OVERDUE:
+            timeout_s = world.settings.kafka.transaction_timeout_s
+            return _delayed_s(world.past, process, struck, after) >= timeout_s
+        case _:
+            return False
 
 
 def _explains(because: Because, struck: Struck, after: float) -> bool:

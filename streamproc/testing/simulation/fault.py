@@ -75,13 +75,29 @@ class Fault(NamedTuple):
     visit: int
     waits: bool = False
     """Whether it waits, from that visit on, for one at which there is something to hit."""
+    long: bool = False
+    """Whether what is slow is slower than a drain."""
 
+
+_SERIAL = (
+    Point.METADATA,
+    Point.BEGIN,
+    Point.PRODUCE,
+    Point.OFFSETS,
+    Point.COMMIT,
+    Point.COMMITTED,
+    Point.ABORT,
+)
 
 IMPOSSIBLE: Mapping[tuple[FaultKind, Point], str] = MappingProxyType(
     {
         (FaultKind.TIMEOUT, Point.REVOKE): "partitions are given back by a heartbeat, which is asked for nothing",
         (FaultKind.TIMEOUT, Point.METADATA): "the identity is the one of the last poll, nobody is asked",
         (FaultKind.TIMEOUT, Point.BEGIN): "a transaction begins in the client, the broker hears of it later",
+        **{
+            (FaultKind.REORDER, point): "a worker commits one thing after the other: nothing is begun before this ends"
+            for point in _SERIAL
+        },
     }
 )
 """Pairs that make no sense, and why."""

@@ -36,7 +36,9 @@ class Kept:
     killed: int
     virtual_s: float
     longest_fresh_s: float
+    takeovers: int
     longest_takeover_s: float
+    longest_revoke_s: float
     failed: int
     failures: list[tuple[int, str]]
     pairs: list[Pair]
@@ -57,7 +59,9 @@ def keep(path: Path, commit: str, first: int, seconds: float, played: Tally) -> 
         killed=played.killed,
         virtual_s=played.virtual_s,
         longest_fresh_s=played.longest_fresh_s,
+        takeovers=played.takeovers,
         longest_takeover_s=played.longest_takeover_s,
+        longest_revoke_s=played.longest_revoke_s,
         failed=played.failed,
         failures=played.failures,
         pairs=[Pair(*pair, struck, played.felt[pair]) for pair, struck in played.struck.items()],
@@ -97,7 +101,9 @@ def recall(path: Path, commit: str, first: int) -> tuple[Tally, float]:
         killed=kept.killed,
         virtual_s=kept.virtual_s,
         longest_fresh_s=kept.longest_fresh_s,
+        takeovers=kept.takeovers,
         longest_takeover_s=kept.longest_takeover_s,
+        longest_revoke_s=kept.longest_revoke_s,
         failed=kept.failed,
         failures=kept.failures,
         struck=Counter({(pair.kind, pair.point): pair.struck for pair in kept.pairs}),

@@ -1,7 +1,8 @@
 """What a seed means: the size of the world, what is announced, what goes wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from random import Random
 from typing import Literal
 
@@ -58,6 +59,12 @@ _COMMITS = frozenset(
 _RARE = {Point.ADMIT: Kind.UNKNOWN, Point.ASSEMBLE: Kind.HUGE}
 """Points that one kind of record alone comes to, but for the first record of all."""
 _REBALANCES = frozenset({Point.ASSIGN, Point.REVOKE})
+_OPEN = (Point.OFFSETS, Point.COMMIT)
+"""Points at which a worker that dies leaves a transaction open which holds offsets up."""
+_ALONE = 0.03
+"""Share of the runs with several workers in which one dies in a transaction that no successor of its slot decides."""
+_HELD = 0.03
+"""Share of the runs in which a worker is to give back partitions while what it has of them outlasts a drain."""
 _GIVEN_UP = ((FaultKind.LOST, Point.METADATA),)
 _AWAY = ((FaultKind.DOWN, Point.PRODUCE), (FaultKind.DOWN, Point.OFFSETS))
 """What makes transactions abort: a member that was given up, which has nothing then, or no broker for long enough."""
@@ -92,6 +99,8 @@ class Plan:
     gaps: tuple[float, ...]
     """When upstream aborts a transaction of its own, which leaves offsets that no record has."""
     faults: tuple[Fault, ...]
+    alone: bool
+    """Whether nobody starts a worker again that was killed while another one lives, until everything is healed."""
     retention_at: float | None
     """When records that nobody has read are deleted; None for never."""
 
@@ -104,10 +113,19 @@ def make_plan(seed: int) -> Plan:
     partitions, span = random.choice(size.partitions), random.choice(size.spans_s)
     workers = random.choice(size.workers)
     busy = first[0] in _VICTIMS and random.random() < _BUSY
+    held = not busy and random.random() < _HELD
+    if held:
+        partitions, workers = max(2, partitions), 1
     if first[1] in _REBALANCES:
         partitions, workers, span = max(2, partitions), max(2, workers), max(1.5, span)
     if busy and first[1] is not Point.REVOKE and first != (FaultKind.DECODER_DEATH, Point.ASSIGN):
         workers = 1
+    faults = list(_faults(random, first, busy=busy))
+    if held:
+        faults += _held(random)
+    alone = workers > 1 and random.random() < _ALONE
+    if alone:
+        faults.append(Fault(FaultKind.CRASH, random.choice(_OPEN), visit=random.choice((1, 2, 3))))
     return Plan(
         seed=seed,
         protocol="classic" if random.random() < 0.3 else "consumer",  # noqa: PLR2004  # a share of the runs
@@ -119,7 +137,8 @@ def make_plan(seed: int) -> Plan:
         tight=random.random() < 0.3 and not busy,  # noqa: PLR2004  # same
         announced=tuple(_announced(random, size, partitions, span, first[1], busy=busy)),
         gaps=tuple(random.uniform(0, span) for _ in range(random.choice((0, 0, 1, 2)))),
-        faults=tuple(_faults(random, first, busy=busy)),
+        faults=tuple(_apart(faults)),
+        alone=alone,
         retention_at=random.uniform(0.1, 1.0) if random.random() < 0.02 else None,  # noqa: PLR2004  # same
     )
 
@@ -169,3 +188,21 @@ def _faults(random: Random, first: tuple[FaultKind, Point], *, busy: bool) -> It
     for _ in range(random.choice((0, 0, 1, 2, 4))):
         kind, point = random.choice(PAIRS)
         yield Fault(kind, point, visit=random.choice((1, 2, 3, 5, 8, 13)))
+
+
+def _held(random: Random) -> Iterator[Fault]:
+    at, before = random.choice(
+        ((Point.COMMIT, Point.OFFSETS), (Point.COMMIT, Point.PRODUCE), (Point.INFER, Point.PREPARE))
+    )
+    visit = random.choice((1, 1, 2))
+    yield Fault(FaultKind.REVOKE, before, visit)
+    yield Fault(FaultKind.SLOW, at, visit, long=True)
+
+
+def _apart(faults: Iterable[Fault]) -> Iterator[Fault]:
+    """At one visit to a point one fault can strike: another that was drawn for it comes at the next one."""
+    taken: set[tuple[Point, int]] = set()
+    for fault in faults:
+        visit = next(visit for visit in count(fault.visit) if (fault.point, visit) not in taken)
+        taken.add((fault.point, visit))
+        yield fault._replace(visit=visit)

@@ -29,7 +29,7 @@ from streamproc.testing.simulation.parts import (
 )
 from streamproc.testing.simulation.servers import Servers
 from streamproc.testing.simulation.upstream import Upstream
-from streamproc.worker.ports import Assignments, Sink, Source
+from streamproc.worker.ports import Assignments, Source
 from streamproc.worker.runtime import Parts, Runtime
 
 _METRICS = Metrics()
@@ -69,6 +69,8 @@ class WorkerProcess(Process):
         self.slot = slot
         self.error: BaseException | None = None
         """What ended it; None when it drained and left, or was killed."""
+        self.asked = False
+        """Whether it was asked to end."""
         self.finished = False
         self._shared = shared
         self._ended = ended
@@ -86,6 +88,7 @@ class WorkerProcess(Process):
         self.source: BrokerSource | None = None
         self.heard: Heard | None = None
         """What it and its source tell each other."""
+        self.sink = self._make_sink()
         self._host = FiberHost(shared.fibers, self)
         self.runtime = Runtime(shared.settings, self._parts(), self._host, shared.clock, _METRICS)
         shared.fibers.start(self, "main", self._run)
@@ -134,6 +137,11 @@ class WorkerProcess(Process):
 
     # --- its life ----------------------------------------------------------------------------------------------------
 
+    def stop(self) -> None:
+        """Ask it to end."""
+        self.asked = True
+        self.runtime.stop()
+
     def kill(self) -> None:
         """End it between two instructions."""
         self._disconnect()
@@ -174,7 +182,7 @@ class WorkerProcess(Process):
             decoders=self.decoders,
             device=self.device,
             open_source=self._open_source,
-            sink=self._sink(),
+            sink=self.sink,
             codec=SimulatedEvents(shared.servers.registry, self, shared.clock.monotonic),
             rows=JsonRows(),
             store=self.store,
@@ -205,7 +213,7 @@ class WorkerProcess(Process):
         heard.listen(self.source)
         return heard
 
-    def _sink(self) -> Sink:
+    def _make_sink(self) -> BrokerSink | BrokerPlainSink:
         kafka, broker = self._shared.settings.kafka, self._shared.servers.broker
         if kafka.delivery == "at_least_once":
             return BrokerPlainSink(broker, self._commit_offsets, sleep=self.sleep, point=self._point)

@@ -52,7 +52,9 @@ def _lines(run: Run) -> Iterator[str]:
         f"| processes that ended by themselves | {found['exits']:,} |",
         f"| virtual time | {found['virtual_hours']:,} h |",
         f"| longest a fresh record took after the world was healed | {found['longest_fresh_s']:g} s |",
+        f"| partitions of dead workers that others went on with, with nothing else wrong | {found['takeovers']:,} |",
         f"| longest a dead worker's partition waited, with nothing else wrong | {found['longest_takeover_s']:g} s |",
+        f"| longest a worker held a revoke up | {found['longest_revoke_s']:g} s |",
         f"| time | {run.seconds:,.0f} s, {rate:,.0f} seeds a second |",
         "",
     )

@@ -1,9 +1,11 @@
 """One run: a seed in, what was found out."""
 
 import hashlib
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from streamproc.records.record import TopicPartition
 from streamproc.settings import Settings
@@ -24,6 +26,8 @@ from streamproc.worker.stages import commit
 from streamproc.worker.stages.admit import REGISTRY_WAIT_S
 from streamproc.worker.stages.oversized import PUT_WAIT_S
 
+BROKEN = "the simulator itself"
+"""What the violation of a seed begins with that found nothing out, because the simulator failed."""
 _SLICE_S = 0.5
 _CHAOS_S = 12.0
 """The longest time in which faults may strike; runs whose records are all done end earlier."""
@@ -45,16 +49,26 @@ class Found:
     killed: int
     fresh_s: float
     """Virtual seconds from the heal until every fresh record was done."""
+    takeovers: int
+    """Partitions of workers that died that others went on with, with nothing else wrong."""
     takeover_s: float
     """The longest that a partition of a worker that died waited for the next one, with nothing else wrong."""
+    revoke_s: float
+    """The longest that a worker held a revoke up."""
     virtual_s: float
     digest: str
     """Of the whole schedule: equal for equal runs."""
 
 
 def simulate(seed: int, tell: Callable[[float, str], None] | None = None) -> Found:
-    """Play one seed; ``tell`` hears its history (virtual seconds, what happened)."""
-    return play(make_plan(seed), tell)
+    """Play one seed; ``tell`` hears its history (virtual seconds, what happened).
+
+    A fault of the simulator itself is what this seed showed: whoever plays many learns which one, and plays the others.
+    """
+    try:
+        return play(make_plan(seed), tell)
+    except Exception as error:  # noqa: BLE001  # not swallowed: the seed fails, and says of what
+        return _broken(seed, error)
 
 
 def play(plan: Plan, tell: Callable[[float, str], None] | None = None) -> Found:
@@ -78,9 +92,30 @@ def play(plan: Plan, tell: Callable[[float, str], None] | None = None) -> Found:
         exits=world.exits,
         killed=world.killed,
         fresh_s=fresh_s,
+        takeovers=world.takeovers.seen,
         takeover_s=world.takeovers.longest_s,
+        revoke_s=world.longest_revoke_s,
         virtual_s=world.fibers.now,
         digest=_digest(world),
+    )
+
+
+def _broken(seed: int, error: Exception) -> Found:
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return Found(
+        seed=seed,
+        violation=f"{BROKEN}: {error!r} in {where.name} ({Path(where.filename).name}:{where.lineno})",
+        struck={},
+        felt={},
+        transactions=0,
+        exits=0,
+        killed=0,
+        fresh_s=0.0,
+        takeovers=0,
+        takeover_s=0.0,
+        revoke_s=0.0,
+        virtual_s=0.0,
+        digest="",
     )
 
 

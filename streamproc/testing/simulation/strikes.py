@@ -13,6 +13,9 @@ from streamproc.testing.simulation.spans import SESSION_S
 from streamproc.testing.simulation.world import World
 
 _SOON_S = 0.5
+_SLOW_S = (0.5, 3.0)
+_LONG_S = (2.5, 5.0)
+"""Beyond the budget of a revoke."""
 _ASKED: Mapping[Point, str] = MappingProxyType(
     {
         Point.ADMIT: REGISTRY,
@@ -47,7 +50,7 @@ def _felt(world: World, fault: Fault, effect: object) -> None:
 
 
 def _crash(world: World, process: WorkerProcess, fault: Fault) -> None:
-    world.felt.add(fault)
+    _felt(world, fault, world.at_stake(process, fault.point))
     world.crash(process)
     raise GreenletExit
 
@@ -58,8 +61,8 @@ def _revoke(world: World, process: WorkerProcess, fault: Fault) -> None:
 
 
 def _stop(world: World, process: WorkerProcess, fault: Fault) -> None:
-    _felt(world, fault, process.runtime.state != "draining")
-    process.runtime.stop()
+    _felt(world, fault, process.runtime.state != "draining" and world.at_stake(process, fault.point))
+    process.stop()
     _linger(world)
 
 
@@ -93,19 +96,19 @@ def _duplicate(world: World, process: WorkerProcess, fault: Fault) -> None:
     world.fibers.switch()
 
 
-def _reorder(world: World, _process: WorkerProcess, fault: Fault) -> None:
-    world.felt.add(fault)
+def _reorder(world: World, process: WorkerProcess, fault: Fault) -> None:
+    _felt(world, fault, world.at_stake(process, fault.point))
     world.fibers.sleep(world.random.uniform(0.05, 0.4))
 
 
-def _slow(world: World, _process: WorkerProcess, fault: Fault) -> None:
-    world.felt.add(fault)
-    world.fibers.sleep(world.random.uniform(0.5, 3))
+def _slow(world: World, process: WorkerProcess, fault: Fault) -> None:
+    _felt(world, fault, world.at_stake(process, fault.point))
+    world.fibers.sleep(world.random.uniform(*(_LONG_S if fault.long else _SLOW_S)))
 
 
-def _down(world: World, _process: WorkerProcess, fault: Fault) -> None:
+def _down(world: World, process: WorkerProcess, fault: Fault) -> None:
     what = _ASKED.get(fault.point) or world.random.choice((STORE, TIER, REGISTRY, BROKER))
-    world.take_down(what, world.random.uniform(0, 2), fault)
+    world.take_down(what, world.random.uniform(0, 2), fault if world.at_stake(process, fault.point) else None)
     world.fibers.switch()
 
 
@@ -121,9 +124,9 @@ def _decoder_death(world: World, process: WorkerProcess, fault: Fault) -> None:
     world.fibers.switch()
 
 
-def _broker_restart(world: World, _process: WorkerProcess, fault: Fault) -> None:
+def _broker_restart(world: World, process: WorkerProcess, fault: Fault) -> None:
     world.servers.broker.restart()
-    world.take_down(BROKER, world.random.uniform(0, 1), fault)
+    world.take_down(BROKER, world.random.uniform(0, 1), fault if world.at_stake(process, fault.point) else None)
     world.fibers.switch()
 
 

@@ -40,6 +40,8 @@ class Takeovers:
         """How many partitions were taken over while nothing else was wrong."""
         self.longest_s = 0.0
         """The longest that one of them waited."""
+        self._late: Violation | None = None
+        """The first that waited for too long. Not raised when it is seen: that is inside the worker's own call."""
 
     def __call__(self, committed: Commit) -> None:
         """Somebody goes on with these partitions."""
@@ -47,7 +49,11 @@ class Takeovers:
             left = self._left.pop(TopicPartition(moved.topic, moved.partition), None)
             if left is not None:
                 self.seen += 1
-                self.longest_s = max(self.longest_s, self._now() - left.since)
+                waited = self._now() - left.since
+                self.longest_s = max(self.longest_s, waited)
+                if waited > self._most_s:
+                    place = f"{moved.topic}/{moved.partition}"
+                    self._late = self._late or _too_long(place, waited, left)
 
     def struck(self, process: WorkerProcess, fault: Fault) -> None:
         """Hear of a fault before it strikes."""
@@ -62,13 +68,19 @@ class Takeovers:
                 self._left[place] = _Left(now, f"{fault.kind} of {process.name}")
 
     def check(self) -> None:
-        """Raise Violation when a partition has waited for too long."""
+        """Raise Violation when a partition waits for too long, or has."""
+        if self._late is not None:
+            raise self._late
         for place, left in self._left.items():
             waited = self._now() - left.since
             if waited > self._most_s:
-                raise Violation("G7", f"nobody went on with {place} for {waited:.3f} s after the {left.by}")
+                raise _too_long(str(place), waited, left)
 
     def _unread(self, place: TopicPartition) -> bool:
         records = self._broker.read(*place)
         committed = self._broker.committed(self._group, place)
         return bool(records) and (committed is None or committed.offset <= records[-1].offset)
+
+
+def _too_long(place: str, waited: float, left: _Left) -> Violation:
+    return Violation("G7", f"nobody went on with {place} for {waited:.3f} s after the {left.by}")

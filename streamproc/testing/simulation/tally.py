@@ -22,7 +22,9 @@ class Tally:
     killed: int = 0
     virtual_s: float = 0.0
     longest_fresh_s: float = 0.0
+    takeovers: int = 0
     longest_takeover_s: float = 0.0
+    longest_revoke_s: float = 0.0
     failed: int = 0
     failures: list[tuple[int, str]] = field(default_factory=list)
     """The first of those that failed: seed and violation."""
@@ -40,7 +42,9 @@ class Tally:
             killed=found.killed,
             virtual_s=found.virtual_s,
             longest_fresh_s=found.fresh_s,
+            takeovers=found.takeovers,
             longest_takeover_s=found.takeover_s,
+            longest_revoke_s=found.revoke_s,
             failed=len(failures),
             failures=failures,
             struck=Counter(found.struck),
@@ -56,7 +60,9 @@ class Tally:
         self.killed += other.killed
         self.virtual_s += other.virtual_s
         self.longest_fresh_s = max(self.longest_fresh_s, other.longest_fresh_s)
+        self.takeovers += other.takeovers
         self.longest_takeover_s = max(self.longest_takeover_s, other.longest_takeover_s)
+        self.longest_revoke_s = max(self.longest_revoke_s, other.longest_revoke_s)
         self.struck.update(other.struck)
         self.felt.update(other.felt)
         self.failed += other.failed
@@ -83,7 +89,9 @@ class Tally:
             "killed": self.killed,
             "virtual_hours": round(self.virtual_s / 3600, 3),
             "longest_fresh_s": round(self.longest_fresh_s, 3),
+            "takeovers": self.takeovers,
             "longest_takeover_s": round(self.longest_takeover_s, 3),
+            "longest_revoke_s": round(self.longest_revoke_s, 3),
         }
 
 

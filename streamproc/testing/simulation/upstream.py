@@ -105,5 +105,5 @@ class Upstream:
             if partition == place.partition and first <= offset < before:
                 self.lost.add((partition, offset))
         broker.delete_records(place, before)
-        self.deleted = True
+        self.deleted = self.deleted or broker.log(place).start > first
         self._tell(f"{place}: everything before {before} is deleted, the group had read to {first}")

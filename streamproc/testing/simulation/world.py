@@ -61,19 +61,23 @@ class World:
         """When what struck whom."""
         self.takeovers = Takeovers(self.settings, self.servers.broker, self.past, self.clock.monotonic)
         self.servers.broker.observers.append(self.takeovers)
+        self.longest_revoke_s = 0.0
+        """The longest that a worker held a revoke up, as the checks have seen it."""
         self.felt: set[Fault] = set()
         """Of the faults that struck, those that had an effect."""
         self._strike = strike
         self._tell = tell
         self._running: dict[int, WorkerProcess] = {}
+        self._left_out: set[int] = set()
+        """Slots whose process was killed and is not to be started again yet."""
         self._wanted = plan.workers
         self._numbers: Counter[int] = Counter()
         self._visits: Counter[Point] = Counter()
         self._armed = {(fault.point, fault.visit): fault for fault in plan.faults}
         self._waiting: dict[Point, Fault] = {}
         """Faults that came to their visit and found nothing to hit."""
-        self._frozen: dict[WorkerProcess, tuple[Fault, frozenset[TopicPartition]]] = {}
-        """Those that stand still, what stopped them and what they had then."""
+        self._frozen: dict[WorkerProcess, tuple[Fault | None, frozenset[TopicPartition]]] = {}
+        """Those that stand still, what stopped them, if something was at stake, and what they had then."""
         self._joiners: dict[WorkerProcess, tuple[Fault, frozenset[TopicPartition]]] = {}
         """Those that joined because of a fault, and what the process had that it struck."""
         self._maintained = False
@@ -99,6 +103,9 @@ class World:
             self._thaw(process)
         self.servers.heal()
         self.past.heal(self.fibers.now)
+        left_out, self._left_out = self._left_out, set()
+        for slot in left_out:
+            self._restart(slot)
 
     def start(self, slot: int) -> WorkerProcess:
         """Start a process for a slot."""
@@ -117,7 +124,7 @@ class World:
         """Ask every worker to end, for good."""
         self._wanted = 0
         for process in self._running.values():
-            process.runtime.stop()
+            process.stop()
 
     def processes(self) -> list[WorkerProcess]:
         """Those that live, frozen twins too."""
@@ -131,6 +138,16 @@ class World:
         """Whether a process has partitions that it was told of, or is being told of at this point."""
         told = process.source is not None and (point is Point.ASSIGN or bool(process.source.owned))
         return told and bool(self.owned(process))
+
+    def at_stake(self, process: WorkerProcess, point: Point) -> bool:
+        """Whether anything hangs on what a process does at a point: a poll, of one that has nothing yet, is in vain."""
+        match point:
+            case Point.POLL | Point.ASSIGN:
+                return self.has_something(process, point)
+            case Point.REVOKE:
+                return bool(self.owned(process))  # what it gives back is nobody else's before it has
+            case _:
+                return True
 
     def tell(self, what: str) -> None:
         """Add to the history, when somebody listens."""
@@ -177,14 +194,16 @@ class World:
             case FaultKind.REVOKE | FaultKind.LOST | FaultKind.ZOMBIE:
                 return self.has_something(process, fault.point)
             case _:
-                return True
+                return self.at_stake(process, fault.point)
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
     def crash(self, process: WorkerProcess) -> None:
-        """Kill a process; its supervisor starts another."""
+        """Kill a process; its supervisor starts another, unless the plan leaves its work to those that live."""
         self.killed += 1
         process.kill()
+        if self.plan.alone and any(not (other is process or other.frozen) for other in self._running.values()):
+            self._left_out.add(process.slot)
         self._replace(process)
 
     def _process_ended(self, process: WorkerProcess) -> None:
@@ -199,7 +218,7 @@ class World:
         """Start a process again, as a supervisor does, unless its slot has a newer one."""
         if self._running.get(process.slot) is process:
             del self._running[process.slot]
-            if process.slot < self._wanted:
+            if process.slot < self._wanted and process.slot not in self._left_out:
                 self.nature.later(RESTART_S, partial(self._restart, process.slot))
 
     def _restart(self, slot: int) -> None:
@@ -210,14 +229,17 @@ class World:
         """Start one worker more; it is felt when that one gets something of what a process has."""
         slot = self._wanted
         self._wanted += 1
-        self._joiners[self.start(slot)] = fault, self.owned(process)
+        had = self.owned(process)
+        joiner = self.start(slot)
+        if self.at_stake(process, fault.point):
+            self._joiners[joiner] = fault, had
 
     def freeze(self, process: WorkerProcess, seconds: float, fault: Fault) -> None:
         """Stop a process for a while; with a twin its supervisor takes it for dead and starts another.
 
         A twin is felt when its slot is another's by the time it goes on, a zombie when something is that it had.
         """
-        self._frozen[process] = fault, self.owned(process)
+        self._frozen[process] = fault if self.at_stake(process, fault.point) else None, self.owned(process)
         process.freeze()
         alone = self._running.get(process.slot) is process
         if fault.kind is FaultKind.TWIN and alone:
@@ -229,7 +251,7 @@ class World:
         if process in self._frozen:
             fault, had = self._frozen.pop(process)
             superseded = self._running.get(process.slot, process) is not process
-            if superseded if fault.kind is FaultKind.TWIN else had - self.owned(process):
+            if fault is not None and (superseded if fault.kind is FaultKind.TWIN else had - self.owned(process)):
                 self.felt.add(fault)
             self.tell(f"{process.name} goes on")
             process.thaw(self.fibers)
@@ -252,7 +274,7 @@ class World:
         if not self._maintained:
             self._maintained = True
             for process in self._running.values():
-                process.runtime.stop()
+                process.stop()
             self.nature.later(_AGAIN_S, self._maintain)
 
     def _maintain(self) -> None:

@@ -1,6 +1,7 @@
 """What the simulator judges a worker by: each check is silent on the worker as it is, and finds one that is broken."""
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,16 +9,23 @@ import pytest
 
 from streamproc.arena import Lease
 from streamproc.errors import Fatal, FatalError, FencedError
-from streamproc.records.record import CommitOffset, OutputRecord
+from streamproc.records.record import CommitOffset, OutputRecord, TopicPartition
+from streamproc.testing.broker.broker import MemoryBroker
 from streamproc.testing.broker.sink import BrokerSink
+from streamproc.testing.broker.values import Commit, CommittedOffset
+from streamproc.testing.clock import ManualClock
 from streamproc.testing.simulation import takeover
 from streamproc.testing.simulation.exits import EXPLAINED
+from streamproc.testing.simulation.fault import Fault, FaultKind, Point
 from streamproc.testing.simulation.held import CountedArena, Loan, Loans, lend
 from streamproc.testing.simulation.limits import limits
+from streamproc.testing.simulation.past import Past
 from streamproc.testing.simulation.recordings import Kind, announce
 from streamproc.testing.simulation.simulation import simulate
 from streamproc.testing.simulation.spans import settings_for
+from streamproc.testing.simulation.violation import Violation
 from streamproc.worker.poller import Poller
+from streamproc.worker.runtime import Runtime
 from streamproc.worker.stages.fetch import Fetch
 from streamproc.worker.stages.prepare import Prepare
 
@@ -152,6 +160,18 @@ def test_an_end_without_a_reason_is_found(
     assert found(says)
 
 
+def test_an_end_that_nobody_asked_for_is_found(found: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    steer = Runtime._steer
+
+    def tired(self: Runtime, pipeline: Any) -> None:
+        steer(self, pipeline)
+        if self.uptime_s > 3 and self.state != "draining":
+            self.stop()
+
+    monkeypatch.setattr(Runtime, "_steer", tired)
+    assert found("nobody asked it to")
+
+
 def test_nothing_explains_what_no_code_expected() -> None:
     assert Fatal.UNFORESEEN not in EXPLAINED
 
@@ -161,3 +181,19 @@ def test_a_partition_that_nobody_takes_over_is_found(
 ) -> None:
     monkeypatch.setattr(takeover, "takeover_s", lambda _: 0.1)
     assert found("nobody went on with")
+
+
+def test_a_partition_that_was_taken_over_too_late_is_found_although_it_was() -> None:
+    clock, settings = ManualClock(), settings_for("consumer", "exactly_once", 1, 1, tight=False)
+    broker, place = MemoryBroker(clock), TopicPartition(settings.topics.recordings, 0)
+    broker.create_topic(place.topic, 1)
+    broker.append(*place, b"k", b"v")
+    watched = takeover.Takeovers(settings, broker, Past(), clock.monotonic)
+    dead: Any = SimpleNamespace(name="worker 0.0", source=SimpleNamespace(owned={place}))
+    watched.struck(dead, Fault(FaultKind.CRASH, Point.FETCH, 1))
+    clock.advance(100)
+    seen = CommittedOffset(*place, 1, "", before=None, owner_when_sent="m", owner="m")
+    watched(Commit(100.0, "slot-1", 0, settings.kafka.group, "m", (), (seen,)))
+    assert (watched.seen, watched.longest_s) == (1, 100.0)
+    with pytest.raises(Violation, match=r"for 100\.000 s after the crash of worker 0\.0"):
+        watched.check()

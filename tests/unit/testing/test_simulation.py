@@ -17,6 +17,7 @@ from streamproc.testing.simulation.plan import make_plan
 from streamproc.testing.simulation.report import Run, write_report
 from streamproc.testing.simulation.simulation import simulate
 from streamproc.testing.simulation.tally import Tally, tally
+from streamproc.testing.simulation.world import World
 from streamproc.worker.core.offsets import Offsets
 from streamproc.worker.poller import Poller
 
@@ -47,6 +48,12 @@ def test_the_first_fault_goes_through_every_pair() -> None:
     assert firsts == set(PAIRS)
 
 
+def test_no_fault_of_a_plan_takes_the_place_of_another() -> None:
+    for seed in range(2_000):
+        faults = make_plan(seed).faults
+        assert len({(fault.point, fault.visit) for fault in faults}) == len(faults)
+
+
 def past_what_is_done(offsets: Callable[..., int | None]) -> Callable[..., int | None]:
     def broken(self: Offsets, partition: TopicPartition, epoch: int) -> int | None:
         found = offsets(self, partition, epoch)
@@ -71,6 +78,31 @@ def test_a_worker_that_crashes_is_found(monkeypatch: pytest.MonkeyPatch) -> None
     violation = simulate(0).violation
     assert violation is not None
     assert "KeyError" in violation
+
+
+def _fails(monkeypatch: pytest.MonkeyPatch, seed: int, error: BaseException) -> None:
+    begin = World.begin
+
+    def failing(self: World) -> None:
+        if self.plan.seed == seed:
+            raise error
+        begin(self)
+
+    monkeypatch.setattr(World, "begin", failing)
+
+
+def test_a_failure_of_the_simulator_fails_its_seed_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    _fails(monkeypatch, 1, KeyError("mine"))
+    found = tally(simulate(seed) for seed in range(3))
+    [(seed, violation)] = found.failures
+    assert (found.seeds, seed) == (3, 1)
+    assert re.fullmatch(r"the simulator itself: KeyError\('mine'\) in failing \(test_simulation\.py:\d+\)", violation)
+
+
+def test_whoever_stops_the_simulator_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    _fails(monkeypatch, 1, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        simulate(1)
 
 
 def test_the_command_plays_one_seed_with_its_history() -> None:

@@ -2,10 +2,14 @@ from dataclasses import replace
 
 import pytest
 
+from streamproc.settings import takeover_s
+from streamproc.testing.broker.transactions import CHECK_S
 from streamproc.testing.simulation.fault import Fault, FaultKind, Point
 from streamproc.testing.simulation.plan import Plan, make_plan
 from streamproc.testing.simulation.recordings import Kind, announce
-from streamproc.testing.simulation.simulation import Found, play
+from streamproc.testing.simulation.simulation import Found, play, simulate
+from streamproc.testing.simulation.strikes import strike
+from streamproc.testing.simulation.world import World
 
 
 def plan(*faults: Fault, workers: int = 1) -> Plan:
@@ -21,6 +25,7 @@ def plan(*faults: Fault, workers: int = 1) -> Plan:
         announced=records,
         gaps=(),
         faults=faults,
+        alone=False,
         retention_at=None,
     )
 
@@ -51,10 +56,24 @@ def test_a_fault_where_there_is_something_to_hit_has_an_effect(kind: FaultKind, 
     assert felt(kind, point, 1)
 
 
-@pytest.mark.parametrize("kind", [FaultKind.DEVICE_DEATH, FaultKind.DECODER_DEATH, FaultKind.DUPLICATE, FaultKind.LOST])
+@pytest.mark.parametrize("kind", FaultKind)
 def test_a_fault_that_hits_nothing_has_none(kind: FaultKind) -> None:
     # At its first poll a worker has nothing and has taken nothing.
     assert not felt(kind, Point.POLL, 1)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.CRASH, FaultKind.STOP, FaultKind.SLOW, FaultKind.REORDER, FaultKind.DOWN])
+def test_a_fault_waits_for_the_poll_of_a_worker_that_has_something(kind: FaultKind) -> None:
+    found = play(plan(Fault(kind, Point.POLL, 1, waits=True)))
+    assert found.violation is None
+    assert found.felt[kind, Point.POLL] == 1
+
+
+def test_who_dies_while_it_gives_back_is_missed_until_its_session_ends() -> None:
+    leaves = plan(Fault(FaultKind.STOP, Point.FETCH, 1), Fault(FaultKind.CRASH, Point.REVOKE, 2))
+    found = play(leaves)
+    assert found.violation is None
+    assert found.felt[FaultKind.CRASH, Point.REVOKE] == 1
 
 
 def test_a_tier_that_nobody_asks_is_not_missed() -> None:
@@ -70,3 +89,23 @@ def test_a_fault_can_wait_for_something_to_hit() -> None:
 def test_a_fault_that_never_came_to_strike_counts_for_nothing() -> None:
     found = play(plan(Fault(FaultKind.CRASH, Point.FETCH, 1000)))
     assert found.felt == found.struck == {}
+
+
+def test_a_transaction_that_no_successor_decides_is_taken_over_when_the_broker_gives_it_up() -> None:
+    died = plan(Fault(FaultKind.CRASH, Point.COMMIT, 1), workers=2)
+    again, alone = play(died), play(replace(died, alone=True))
+    assert again.violation is alone.violation is None
+    assert again.takeovers == alone.takeovers == 1
+    assert again.takeover_s < CHECK_S - 1 < alone.takeover_s < takeover_s(World(died, strike).settings)
+
+
+def test_who_was_killed_alone_is_started_again() -> None:
+    died = replace(plan(Fault(FaultKind.CRASH, Point.COMMIT, 1)), alone=True)
+    assert play(died).violation is None
+
+
+def test_some_runs_spend_the_whole_budget_of_a_revoke() -> None:
+    held = [seed for seed in range(1_000) if any(fault.long for fault in make_plan(seed).faults)]
+    found = [simulate(seed) for seed in held]
+    assert all(one.violation is None for one in found)
+    assert sum(one.revoke_s > World(make_plan(0), strike).settings.flow.drain_s for one in found) > 2

@@ -116,6 +116,12 @@ def simulator(folder: Path, body: str) -> Path:
             Fate.BROKEN,
             id="the worker is no program",
         ),
+        pytest.param(
+            'import json, sys\nprint(json.dumps({"seeds": 3, "failures": [{"seed": 2, "violation":'
+            ' "the simulator itself: KeyError(1) in visit (world.py:9)"}]}))\nsys.exit(1)',
+            Fate.BROKEN,
+            id="the simulator itself fails in a seed",
+        ),
     ],
 )
 def test_a_failing_seed_is_told_from_a_simulator_that_fails(tmp_path: Path, body: str, fate: Fate) -> None:

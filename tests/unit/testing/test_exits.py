@@ -1,0 +1,91 @@
+"""What excuses a worker that ended: the broker's own word, and a fault that led to it."""
+
+from dataclasses import replace
+
+import pytest
+
+from streamproc.errors import Fatal
+from streamproc.records.record import TopicPartition
+from streamproc.testing.broker.transactions import CHECK_S
+from streamproc.testing.simulation.exits import explained
+from streamproc.testing.simulation.fault import Fault, FaultKind, Point
+from streamproc.testing.simulation.past import Struck
+from streamproc.testing.simulation.plan import make_plan
+from streamproc.testing.simulation.process import WorkerProcess
+from streamproc.testing.simulation.recordings import Kind, announce
+from streamproc.testing.simulation.strikes import strike
+from streamproc.testing.simulation.world import World
+
+
+def worlds(retention_at: float | None = None) -> World:
+    records = tuple((0.0, announce(number, Kind.PLAIN, 0, b"k", None)) for number in range(3))
+    plan = replace(
+        make_plan(1),
+        delivery="exactly_once",
+        workers=1,
+        partitions=1,
+        announced=records,
+        gaps=(),
+        faults=(),
+        retention_at=retention_at,
+    )
+    world = World(plan, strike)
+    world.begin()
+    return world
+
+
+@pytest.fixture
+def world() -> World:
+    """One in which a worker is at work, and nothing went wrong."""
+    world = worlds()
+    world.fibers.run(1)
+    return world
+
+
+def hit(world: World, kind: FaultKind, point: Point, lasted_s: float) -> WorkerProcess:
+    """Say that something struck the worker, which went on after a while and ended."""
+    [process] = world.processes()
+    began = world.fibers.now
+    world.past.struck.append(Struck(process, Fault(kind, point, 1), began, began + lasted_s))
+    process.ended_at = began + lasted_s
+    return process
+
+
+def transactional_id(world: World) -> str:
+    return f"{world.settings.kafka.transactional_prefix}-0"
+
+
+def test_who_was_kept_for_long_is_excused_only_if_the_broker_gave_its_transaction_up(world: World) -> None:
+    process, broker = hit(world, FaultKind.SLOW, Point.COMMIT, 3.0), world.servers.broker
+    assert not explained(world, process, Fatal.FENCED)
+    broker.produce(transactional_id(world), 0, world.settings.topics.results, 0, b"k", b"v")
+    world.fibers.run(2 * CHECK_S)
+    assert explained(world, process, Fatal.FENCED)
+
+
+def test_a_transaction_that_was_given_up_and_that_nothing_kept_open_excuses_nobody(world: World) -> None:
+    process, broker = hit(world, FaultKind.SLOW, Point.FETCH, 3.0), world.servers.broker
+    broker.produce(transactional_id(world), 0, world.settings.topics.results, 0, b"k", b"v")
+    world.fibers.run(2 * CHECK_S)
+    assert not explained(world, process, Fatal.FENCED)
+
+
+@pytest.mark.parametrize(("kind", "excused"), [(FaultKind.TWIN, True), (FaultKind.SLOW, False)])
+def test_whose_slot_was_taken_is_excused_only_if_a_fault_gave_it_away(
+    world: World, kind: FaultKind, *, excused: bool
+) -> None:
+    process = hit(world, kind, Point.COMMIT, 3.0)
+    assert not explained(world, process, Fatal.FENCED)
+    world.servers.broker.init_transactions(transactional_id(world), 60)
+    assert explained(world, process, Fatal.FENCED) is excused
+
+
+@pytest.mark.parametrize(("at", "excused"), [(0.001, True), (5.0, False)])
+def test_retention_is_an_excuse_only_if_it_took_what_nobody_had_read(at: float, *, excused: bool) -> None:
+    world = worlds(retention_at=at)
+    world.fibers.run(6)
+    [process] = world.processes()
+    place = TopicPartition(world.settings.topics.recordings, 0)
+    committed = world.servers.broker.committed(world.settings.kafka.group, place)
+    assert committed is not None
+    assert explained(world, process, Fatal.OFFSET_GONE) is excused
