@@ -47,7 +47,7 @@ class Explained(NamedTuple):
     by_outage: bool = False
     """No broker answered shortly before."""
     by_retention: bool = False
-    """Records were deleted before the group had read them."""
+    """Records were deleted before the group had read them, or before a client gave them out again."""
 
 
 EXPLAINED: Mapping[Fatal, Explained] = MappingProxyType(
@@ -102,8 +102,14 @@ def explained(world: World, process: WorkerProcess, cause: Fatal) -> bool:
         any(_explains(because, one, after) for because in known.by for one in struck)
         or (known.by_fence and _fenced(world, process, struck, after))
         or (known.by_outage and any(one.what == BROKER and one.until >= after for one in past.outages))
-        or (known.by_retention and world.upstream.deleted)
+        or (known.by_retention and _retained(world, struck))
     )
+
+
+def _retained(world: World, struck: Iterable[Struck]) -> bool:
+    """Whether retention took what a process was still to read, or to read again."""
+    again = any(one.fault.kind is FaultKind.DUPLICATE for one in struck)
+    return world.upstream.deleted or (world.upstream.trimmed and again)
 
 
 def _fenced(world: World, process: WorkerProcess, struck: Iterable[Struck], after: float) -> bool:

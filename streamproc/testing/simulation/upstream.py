@@ -37,6 +37,8 @@ class Upstream:
         """The timestamp of each (ms since the epoch)."""
         self.lost: set[tuple[int, int]] = set()
         """Of it, what retention deleted before anybody read it."""
+        self.trimmed = False
+        """Whether retention took anything."""
         self.deleted = False
         """Whether retention took anything that the group had not read past."""
         self.failures: dict[str, int] = {}
@@ -104,6 +106,8 @@ class Upstream:
         for partition, offset in self.sent:
             if partition == place.partition and first <= offset < before:
                 self.lost.add((partition, offset))
+        started = broker.log(place).start
         broker.delete_records(place, before)
+        self.trimmed = self.trimmed or broker.log(place).start > started
         self.deleted = self.deleted or broker.log(place).start > first
         self._tell(f"{place}: everything before {before} is deleted, the group had read to {first}")
