@@ -52,9 +52,7 @@ class Explained(NamedTuple):
 
 EXPLAINED: Mapping[Fatal, Explained] = MappingProxyType(
     {
-        Fatal.FENCED: Explained(
-            by_fence=True,
-        ),
+        Fatal.FENCED: Explained(by_fence=True),
         Fatal.FATE_UNKNOWN: Explained(
             by=(
                 Because(
