@@ -16,7 +16,7 @@ from streamproc.emotion.engine import Passed
 from streamproc.emotion.errors import CheckpointError, WaveformError
 from streamproc.emotion.model import EmotionModel
 from streamproc.emotion.network import Network, NetworkConfig, frames
-from streamproc.emotion.runner import PackedLinear, Runner, pack_if_faster, packed_is_faster
+from streamproc.emotion.runner import Runner
 from streamproc.errors import UsageError
 from streamproc.records.compute import ItemError
 from streamproc.records.identity import ModelIdentity
@@ -216,26 +216,6 @@ def test_what_cannot_be_loaded_is_refused(directories: Callable[[str], Path], tm
 def test_a_device_that_is_not_there_is_refused(directories: Callable[[str], Path]) -> None:
     with pytest.raises(UsageError, match="no CUDA device"):
         load_model(directories("tiny"), device="cuda")
-
-
-def test_a_packed_linear_layer_equals_the_plain_one(
-    shapes: dict[str, NetworkConfig], random_network: Callable[..., Network], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain, packed = random_network(shapes["thin"]), random_network(shapes["thin"])
-    monkeypatch.setattr("streamproc.emotion.runner.packed_is_faster", lambda _: True)
-    pack_if_faster(packed)
-    assert sum(isinstance(module, PackedLinear) for module in packed.modules()) == 16
-    waves, counts = torch.randn(2, 8000), torch.tensor([24, 11])
-    with torch.inference_mode():
-        assert (packed.logits(waves, counts) - plain.logits(waves, counts)).abs().max() < 1e-5
-
-
-def test_a_torch_without_the_packed_operations_keeps_the_plain_layers(monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(_: torch.nn.Linear) -> PackedLinear:
-        raise AttributeError("no such operation")
-
-    monkeypatch.setattr("streamproc.emotion.runner.PackedLinear", gone)
-    assert not packed_is_faster(torch.nn.Linear(8, 8))
 
 
 def test_the_main_process_never_imports_torch() -> None:
