@@ -156,7 +156,8 @@ class Bias:
         position = torch.arange(self.tokens, device=slopes.device) - extra
         self._position = position.to(slopes.dtype)
         self._real = position >= 0
-        ragged = int(frames.min()) < longest
+        # Who keeps the counts on an accelerator would wait for it here, so there all clips are taken for ragged.
+        ragged = frames.device.type != "cpu" or int(frames.min()) < longest
         # Rule 4: no query may see a key past its clip's end.
         self._ended = (position >= frames[:, None].to(slopes.device))[:, None, None, :] if ragged else None
         self.rows = min(self.tokens, max(1, BIAS_ENTRIES // self.tokens))
@@ -202,7 +203,8 @@ class Block(nn.Module):
             functional.scaled_dot_product_attention(query[:, :, span], key, value, attn_mask=bias[span])
             for span in spans
         ]
-        return torch.cat(attended, 2).transpose(1, 2).reshape(batch, tokens, dim)
+        whole = attended[0] if len(attended) == 1 else torch.cat(attended, 2)
+        return whole.transpose(1, 2).reshape(batch, tokens, dim)
 
 
 class Network(nn.Module):
@@ -211,6 +213,7 @@ class Network(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
+        self.slopes: Tensor
         dim, channels = config.embed_dim, config.stem[-1].channels
         inputs = (1, *(layer.channels for layer in config.stem))
         self.stem = nn.ModuleList(map(StemLayer, inputs, config.stem))
@@ -223,18 +226,24 @@ class Network(nn.Module):
         self.extra_tokens = nn.Parameter(torch.empty(1, config.extra_tokens, dim))
         self.alibi_scale = nn.Parameter(torch.empty(1, 1, config.heads, 1, 1))
         self.norm = nn.LayerNorm(dim, config.norm_eps)
+        # On the CPU even where parameters are made without memory: it is filled from no checkpoint.
+        self.register_buffer("slopes", torch.tensor(slopes(config.heads), device="cpu"), persistent=False)
         blocks = config.context_blocks + config.main_blocks
         self.blocks = nn.ModuleList(Block(dim, config.heads, config.norm_eps) for _ in range(blocks))
         self.head = nn.Linear(dim, config.classes)
 
     def encode(self, waves: Tensor, frames: Tensor) -> Tensor:
-        """What ``collate`` made -> [B, most frames, embed_dim]; frames past a clip's end are zero."""
-        keep = torch.arange(int(frames.max()), device=waves.device) < frames[:, None].to(waves.device)
-        keep = keep[:, :, None]
-        x = self._features(waves) * keep
+        """What ``collate`` made -> [B, most frames, embed_dim]; frames past a clip's end are zero.
+
+        With counts on the device of the waves nothing here waits for it.
+        """
+        x = self._features(waves)
+        longest = x.shape[1]
+        keep = (torch.arange(longest, device=x.device) < frames[:, None].to(x.device))[:, :, None]
+        x = x * keep
         x = x + self._positions(x, keep)
         x = torch.cat([self.extra_tokens.expand(len(x), -1, -1), x], 1)
-        bias = self._bias(frames, len(keep[0]))
+        bias = self._bias(frames, longest)
         x = self.norm(x)
         for block in self.blocks:
             x = block(x, bias)
@@ -267,7 +276,7 @@ class Network(nn.Module):
             for layer in self.stem:
                 x = layer(x)
             spans.append(self.feature_proj(self.feature_norm(x)))
-        return torch.cat(spans, 1)
+        return spans[0] if len(spans) == 1 else torch.cat(spans, 1)
 
     def _positions(self, x: Tensor, keep: Tensor) -> Tensor:
         for convolution in self.positions:
@@ -277,5 +286,5 @@ class Network(nn.Module):
         return x
 
     def _bias(self, frames: Tensor, longest: int) -> Bias:
-        base = torch.tensor(slopes(self.config.heads), dtype=self.alibi_scale.dtype, device=self.alibi_scale.device)
-        return Bias(base * self.alibi_scale.clamp_min(0).flatten(), self.config.extra_tokens, frames, longest)
+        scaled = self.slopes * self.alibi_scale.clamp_min(0).flatten()
+        return Bias(scaled, self.config.extra_tokens, frames, longest)
