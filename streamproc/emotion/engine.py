@@ -29,5 +29,16 @@ class Engine(Protocol):
     """What one frame takes."""
 
     def run(self, waves: Sequence[Wave], *, frames: bool = False) -> Passed:
-        """One pass over 1-D waveforms of at least ``min_samples``."""
+        """One pass over 1-D waveforms of at least ``min_samples``.
+
+        Raises MemoryError when the device has no room for it, FatalError when the device cannot go on. RuntimeError,
+        ValueError or ArithmeticError is taken for the fault of one of the waveforms.
+        """
+        ...
+
+    def blocks_s(self, samples: int) -> float | None:
+        """Seconds that the network's blocks take for one clip, from a run of one of them.
+
+        None where a whole pass is as soon tried.
+        """
         ...

@@ -243,7 +243,7 @@ class Network(nn.Module):
         x = x * keep
         x = x + self._positions(x, keep)
         x = torch.cat([self.extra_tokens.expand(len(x), -1, -1), x], 1)
-        bias = self._bias(frames, longest)
+        bias = self.bias(frames, longest)
         x = self.norm(x)
         for block in self.blocks:
             x = block(x, bias)
@@ -263,6 +263,11 @@ class Network(nn.Module):
     def logits(self, waves: Tensor, frames: Tensor) -> Tensor:
         """What ``collate`` made -> [B, classes], before any softmax."""
         return self.forward(waves, frames)[1]
+
+    def bias(self, frames: Tensor, longest: int) -> Bias:
+        """What attention adds to its products, for clips of these counts of frames."""
+        scaled = self.slopes * self.alibi_scale.clamp_min(0).flatten()
+        return Bias(scaled, self.config.extra_tokens, frames, longest)
 
     def _features(self, waves: Tensor) -> Tensor:
         """[B, samples] -> [B, frames, embed_dim], a span of ``STEM_FRAMES`` at a time; exact, being unpadded."""
@@ -284,7 +289,3 @@ class Network(nn.Module):
             # Rule 3: each of the convolutions leaks into the padding; the next one must find zeros there.
             x = functional.gelu(functional.layer_norm(x, x.shape[-1:], eps=NORM_EPS)) * keep
         return x
-
-    def _bias(self, frames: Tensor, longest: int) -> Bias:
-        scaled = self.slopes * self.alibi_scale.clamp_min(0).flatten()
-        return Bias(scaled, self.config.extra_tokens, frames, longest)

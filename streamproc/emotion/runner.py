@@ -1,5 +1,6 @@
 """Runner: the network on one device. Which products it uses is the machine's choice; the numbers are not."""
 
+import time
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,6 +11,8 @@ from streamproc.emotion.choice import choose
 from streamproc.emotion.engine import Passed, Wave
 from streamproc.emotion.linears import FP32, Kind
 from streamproc.emotion.network import Block, Network, collate, field
+from streamproc.emotion.network import frames as frames_of
+from streamproc.emotion.torch_errors import translated
 from streamproc.errors import UsageError
 from streamproc.telemetry.log import get_log
 
@@ -40,6 +43,22 @@ class Runner:
     @torch.inference_mode()
     def run(self, waves: Sequence[Wave], *, frames: bool = False) -> Passed:
         """One pass over 1-D float32 waveforms."""
+        with translated():
+            return self._run(waves, frames=frames)
+
+    @torch.inference_mode()
+    def blocks_s(self, samples: int) -> float | None:
+        """Time one block and multiply."""
+        config = self._network.config
+        count = torch.tensor([frames_of(samples, config.stem)])
+        bias = self._network.bias(count, int(count))
+        x = torch.linspace(-1, 1, bias.tokens * config.embed_dim, device=self._device)
+        x = x.view(1, bias.tokens, config.embed_dim)
+        start = time.perf_counter()
+        float(self._network.blocks[0](x, bias)[0, 0, 0])  # an accelerator has only been told to begin until then
+        return len(self._network.blocks) * (time.perf_counter() - start)
+
+    def _run(self, waves: Sequence[Wave], *, frames: bool) -> Passed:
         # A view that is read-only or runs backwards is somebody's good right; torch wants neither.
         tensors = [torch.from_numpy(np.require(wave, np.float32, ["C", "W"])) for wave in waves]
         batch, counts = collate(tensors, self._network.config.stem)

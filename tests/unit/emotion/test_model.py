@@ -158,11 +158,12 @@ def test_a_clip_that_overflows_in_a_padded_pass_harms_no_neighbour(
     """Longest, shortest or in between: its infinities stay in its own rows."""
     engine = Ragged(random_network(shapes["tiny"]), most_samples=100_000)
     ragged = EmotionModel(model.identity, range(9), engine)
-    loud = np.full((9_500, 400, 30_000)[place], 3e38, np.float32)
-    found = ragged.run([waves[0], loud, waves[2]])
-    assert len(engine.passes) == 1
+    shorter, longer = waves[2][:19_000], waves[2]
+    loud = np.full((20_500, 18_500, 19_500)[place], 3e38, np.float32)
+    found = ragged.run([shorter, loud, longer])
+    assert list(map(len, engine.passes)) == [3, 1]  # it is heard again alone
     assert found[1] == ItemError("the network gave no finite scores")
-    assert [found[0], found[2]] == [pytest.approx(scores, abs=5e-6) for scores in model.run([waves[0], waves[2]])]
+    assert [found[0], found[2]] == [pytest.approx(scores, abs=5e-6) for scores in model.run([shorter, longer])]
 
 
 def test_an_embedding_that_is_not_finite_is_an_error_though_the_scores_are(model: EmotionModel) -> None:
@@ -174,6 +175,9 @@ def test_an_embedding_that_is_not_finite_is_an_error_though_the_scores_are(model
             assert not frames
             return Passed(np.full((len(waves), 2), np.inf, np.float32), np.zeros((len(waves), 9), np.float32), [])
 
+        def blocks_s(self, samples: int) -> float | None:
+            raise NotImplementedError(samples)
+
     found = EmotionModel(model.identity, range(9), Broken()).run([np.zeros(400, np.float32)])
     assert found == [ItemError("the network gave no finite scores")]
 
@@ -183,8 +187,9 @@ def test_passes_that_mix_lengths_change_no_value_and_keep_the_ceiling(
 ) -> None:
     engine = Ragged(random_network(shapes["tiny"]))
     ragged = EmotionModel(model.identity, range(9), engine)
+    waves = [*waves, waves[2][:19_000], waves[2][:18_500]]
     mixed = [emotion.scores for emotion in ragged.analyze(waves)]
-    assert engine.passes == [[400, 400, 9_000], [20_000]]
+    assert engine.passes == [[400, 400], [9_000], [18_500, 19_000], [20_000]]
     for found, expected in zip(mixed, model.analyze(waves), strict=True):
         assert found == pytest.approx(expected.scores, abs=1e-5)
 
