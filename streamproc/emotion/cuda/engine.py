@@ -17,8 +17,9 @@ from streamproc.emotion.cuda.capture import CudaCapturer
 from streamproc.emotion.cuda.graphs import Graphs
 from streamproc.emotion.cuda.packed import pack, size, unpack
 from streamproc.emotion.engine import Passed, Wave
-from streamproc.emotion.network import Network, field, frames
-from streamproc.errors import Fatal, FatalError
+from streamproc.emotion.network import Network, field
+from streamproc.emotion.network import frames as frames_of
+from streamproc.emotion.torch_errors import translated
 from streamproc.telemetry.log import get_log
 
 log = get_log(__name__)
@@ -51,26 +52,29 @@ class CudaEngine:
     def submit(self, waves: Sequence[Wave], *, frames: bool = False) -> "Running":
         """Pack, copy and launch a pass, and wait for none of it.
 
-        Raises torch.OutOfMemoryError when there is not even room once all graphs are gone, FatalError when the device
-        fails, ValueError when two passes have not been taken.
+        Raises MemoryError when there is no room even once all graphs are gone, FatalError when the device fails,
+        ValueError when two passes have not been taken.
         """
-        try:
+        with translated():
+            try:
+                return self._begin(waves, frames=frames)
+            except torch.OutOfMemoryError:
+                if not len(self._graphs):
+                    raise
+            # Not while the error is handled: it would hold what the failed pass had computed so far.
+            log.warning("device is short of memory, recorded passes are forgotten", count=len(self._graphs))
+            self._graphs.release()
             return self._begin(waves, frames=frames)
-        except torch.OutOfMemoryError:
-            if not len(self._graphs):
-                raise
-        except torch.AcceleratorError as error:
-            raise _failed(error) from error
-        # Not while the error is handled: it would hold what the failed pass had computed so far.
-        log.warning("device is short of memory, recorded passes are forgotten", count=len(self._graphs))
-        self._graphs.release()
-        return self._begin(waves, frames=frames)
+
+    def blocks_s(self, samples: int) -> float | None:  # noqa: ARG002  # the protocol's
+        """None: a pass of any length is soon tried here."""
+        return None
 
     @torch.inference_mode()
     def _begin(self, waves: Sequence[Wave], *, frames: bool) -> "Running":
         if not self._free:
             raise ValueError(f"{BERTHS} passes are under way: take one before the next")
-        counts = self._counts(waves)
+        counts = [frames_of(len(wave), self._stem) for wave in waves]
         shape = bucket(len(waves), max(counts), self._network.config.extra_tokens)
         berth = self._free[0]
         used = pack(waves, shape, self._stem, berth.room(size(shape, sum(map(len, waves)))))
@@ -96,9 +100,6 @@ class CudaEngine:
         encoded = self._network.encode(batch.waves, batch.frames)
         return torch.cat(self._network.pool(encoded, batch.frames), 1).float(), encoded
 
-    def _counts(self, waves: Sequence[Wave]) -> list[int]:
-        return [frames(len(wave), self._stem) for wave in waves]
-
     @staticmethod
     def _attention(device: torch.device) -> AbstractContextManager[object]:
         return sdpa_kernel(ATTENTION) if device.type == "cuda" else nullcontext()
@@ -119,10 +120,8 @@ class Running:
 
     def take(self) -> Passed:
         """The values; waits for the device, once. Raises FatalError when it fails."""
-        try:
+        with translated():
             rows = self.berth.take()
-        except torch.AcceleratorError as error:
-            raise _failed(error) from error
         self.free.append(self.berth)
         dim, classes = self.network.config.embed_dim, self.network.config.classes
         encoded = rows[:, dim + classes :].reshape(len(rows), -1, dim)
@@ -145,8 +144,3 @@ def open_cuda(network: Network, max_batch_seconds: float) -> CudaEngine:
         detail=torch.cuda.get_device_name(),
     )
     return CudaEngine(network.to("cuda"), [PinnedBerth(copies) for _ in range(BERTHS)], graphs, max_batch_seconds)
-
-
-def _failed(error: Exception) -> FatalError:
-    # Every later call would fail with the same: only a new process gets the device back.
-    return FatalError(f"the CUDA device failed: {error}", Fatal.DEVICE_FAILS)
