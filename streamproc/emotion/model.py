@@ -110,7 +110,14 @@ def load_model(
         raise UsageError(f"precision {precision!r} is not known: use fp32")
     loaded = checkpoint.load(find_directory(name_or_dir, cache_root(None, os.environ)))
     identity = ModelIdentity(loaded.name, loaded.weights_sha256, precision, loaded.labels)
-    return EmotionModel(identity, loaded.live, runner.Runner(loaded.network, device, max_batch_seconds))
+    engine: Engine
+    if runner.choose_device(device).type == "cuda":
+        from streamproc.emotion.cuda.engine import open_cuda  # noqa: PLC0415  # its imports serve CUDA alone
+
+        engine = open_cuda(loaded.network, max_batch_seconds)
+    else:
+        engine = runner.Runner(loaded.network)
+    return EmotionModel(identity, loaded.live, engine)
 
 
 def softmax(logits: Wave) -> Wave:

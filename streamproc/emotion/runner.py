@@ -1,4 +1,4 @@
-"""Runner: the network on one device. Which products it uses is the machine's choice; the numbers are not."""
+"""Runner: the network on the CPU. Which products it uses is the machine's choice; the numbers are not."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from streamproc.arena import SAMPLE_RATE
 from streamproc.emotion.choice import choose
 from streamproc.emotion.engine import Passed, Wave
 from streamproc.emotion.linears import FP32, Kind
@@ -14,31 +13,20 @@ from streamproc.emotion.network import Block, Network, collate, field
 from streamproc.emotion.network import frames as frames_of
 from streamproc.emotion.torch_errors import translated
 from streamproc.errors import UsageError
-from streamproc.telemetry.log import get_log
-
-log = get_log(__name__)
 
 
 class Runner:
-    """Waveforms to embeddings, logits and frames. Not for several threads at once.
+    """Waveforms to embeddings, logits and frames, each alone. Not for several threads at once.
 
     ``kinds`` are the linear layers that a CPU may choose from: equal numbers, within the bound of one precision.
     """
 
-    def __init__(
-        self, network: Network, device: str, max_batch_seconds: float, kinds: Mapping[str, Kind] = FP32
-    ) -> None:
-        self._device = choose_device(device)
-        self._network = network.to(self._device)
+    most_samples = 0
+
+    def __init__(self, network: Network, kinds: Mapping[str, Kind] = FP32) -> None:
+        self._network = network
         self.min_samples = field(1, network.config.stem)
-        alone = self._device.type == "cpu"
-        self.most_samples = 0 if alone else int(max_batch_seconds * SAMPLE_RATE)
-        if alone:
-            fit_linears(self._network, kinds)
-        else:
-            # cuDNN rounds convolutions to 10 bits by default; the precision that we state is fp32.
-            torch.backends.cudnn.allow_tf32 = False
-            log.warning("device is experimental, neither speed nor parity is measured on it", detail=str(self._device))
+        fit_linears(network, kinds)
 
     @torch.inference_mode()
     def run(self, waves: Sequence[Wave], *, frames: bool = False) -> Passed:
@@ -52,21 +40,21 @@ class Runner:
         config = self._network.config
         count = torch.tensor([frames_of(samples, config.stem)])
         bias = self._network.bias(count, int(count))
-        x = torch.linspace(-1, 1, bias.tokens * config.embed_dim, device=self._device)
+        x = torch.linspace(-1, 1, bias.tokens * config.embed_dim)
         x = x.view(1, bias.tokens, config.embed_dim)
         start = time.perf_counter()
-        float(self._network.blocks[0](x, bias)[0, 0, 0])  # an accelerator has only been told to begin until then
+        self._network.blocks[0](x, bias)
         return len(self._network.blocks) * (time.perf_counter() - start)
 
     def _run(self, waves: Sequence[Wave], *, frames: bool) -> Passed:
         # A view that is read-only or runs backwards is somebody's good right; torch wants neither.
         tensors = [torch.from_numpy(np.require(wave, np.float32, ["C", "W"])) for wave in waves]
         batch, counts = collate(tensors, self._network.config.stem)
-        encoded = self._network.encode(batch.to(self._device), counts)
+        encoded = self._network.encode(batch, counts)
         embeddings, logits = self._network.pool(encoded, counts)
         # Copies: a view of one clip would keep the whole batch in memory.
-        own = [encoded[i, :count].cpu().numpy().copy() for i, count in enumerate(counts.tolist())] if frames else []
-        return Passed(embeddings.cpu().numpy(), logits.cpu().numpy(), own)
+        own = [encoded[i, :count].numpy().copy() for i, count in enumerate(counts.tolist())] if frames else []
+        return Passed(embeddings.numpy(), logits.numpy(), own)
 
 
 def choose_device(name: str) -> torch.device:

@@ -138,7 +138,7 @@ class Ragged(Runner):
     """The CPU runner made to pad, as it does on an accelerator."""
 
     def __init__(self, network: Network, most_samples: int = 45_000) -> None:
-        super().__init__(network, "cpu", max_batch_seconds=1)
+        super().__init__(network)
         self.most_samples = most_samples
         self.passes: list[list[int]] = []
 

@@ -38,7 +38,7 @@ def assert_equal(found: Passed, expected: Passed, *, frames: bool = False) -> No
 
 @pytest.mark.parametrize("frames", [False, True])
 def test_its_numbers_are_the_cpu_engines(engine: CudaEngine, tiny: Network, waves: list[Wave], *, frames: bool) -> None:
-    reference = Runner(tiny, "cpu", 0)
+    reference = Runner(tiny)
     assert_equal(engine.run(waves, frames=frames), reference.run(waves, frames=frames), frames=frames)
 
 
@@ -103,7 +103,7 @@ def test_what_does_not_fit_is_tried_again_without_the_graphs(
 ) -> None:
     expected = recorded(engine, waves[:2])
     short_of_memory(engine, monkeypatch, 1)
-    assert_equal(engine.run(waves, frames=False)._replace(frames=[]), Runner(engine._network, "cpu", 0).run(waves))
+    assert_equal(engine.run(waves, frames=False)._replace(frames=[]), Runner(engine._network).run(waves))
     assert capturer.calls == ["finish", "release"]
     assert_equal(engine.run(waves[:2]), expected)
 
