@@ -45,8 +45,8 @@ def installed() -> bool:
 
 
 @contextmanager
-def open_peer(directory: Path, threads: int) -> Iterator[Peer]:
-    """FunASR on the CPU with as many threads as asked for.
+def open_peer(directory: Path, threads: int, device: str = "cpu") -> Iterator[Peer]:
+    """FunASR on the CPU, or another device of torch's, with as many threads as asked for.
 
     It sets torch's number of threads, seeds every generator and rearranges logging, all globally: what it found is
     put back, so that whoever is compared to it, or comes after it, is what it is without it.
@@ -59,7 +59,7 @@ def open_peer(directory: Path, threads: int) -> Iterator[Peer]:
         logging.getLogger().setLevel(logging.ERROR)
         model = AutoModel(
             model=str(directory),
-            device="cpu",
+            device=device,
             ncpu=threads,
             disable_update=True,
             disable_pbar=True,

@@ -3,6 +3,7 @@
 from streamproc.bench.delivery import DeliveryReport, Side, SizeFigures
 from streamproc.bench.engine import EngineReport, PeerFigures
 from streamproc.bench.floor import Cost
+from streamproc.bench.gpu import GpuPeer, GpuReport
 from streamproc.bench.groups import Churn, GroupsReport
 from streamproc.bench.machine import Machine
 from streamproc.bench.pipeline import Figures, PipelineReport
@@ -35,3 +36,24 @@ def delivery_report() -> DeliveryReport:
 def groups_report() -> GroupsReport:
     runs = [Churn("consumer", 8, 10_800, 540, 0, 0, 0, 1.5), Churn("classic", 8, 10_700, 530, 12, 3, 2, 4.0)]
     return GroupsReport(MACHINE, runs)
+
+
+def gpu_report(peer: GpuPeer | None) -> GpuReport:
+    return GpuReport(
+        machine=MACHINE,
+        device="Some GPU",
+        memory_gib=140,
+        model="emotion2vec_plus_large",
+        precision="bf16",
+        clips=128,
+        audio_seconds_per_s=Spread(11_000, 12_000, 13_000),
+        busy=0.95,
+        kernels={"products": 0.7, "elementwise": 0.3},
+        twenty_ms=Spread(14, 15, 30),
+        alone_ms=Spread(6.5, 7, 8),
+        product_tflops=720,
+        gflop_per_audio_second=24,
+        floor_audio_seconds_per_s=30_000,
+        peak_memory_gib=12,
+        peer=peer,
+    )
