@@ -17,7 +17,7 @@ from streamproc.bench.peer import Peer, installed, open_peer
 from streamproc.bench.spread import Spread, ratios, spread
 from streamproc.bench.waves import Wave, make_waves, seconds_of
 from streamproc.emotion import checkpoint
-from streamproc.emotion.cuda.engine import CudaEngine, Running, open_cuda
+from streamproc.emotion.cuda.engine import CudaEngine, Launched, open_cuda
 from streamproc.emotion.directory import find_directory
 from streamproc.errors import UsageError
 from streamproc.settings import cache_root
@@ -140,7 +140,7 @@ def _fits(engine: CudaEngine, waves: Sequence[Wave]) -> bool:
 
 def stream(engine: CudaEngine, batches: Sequence[Sequence[Wave]]) -> float:
     """Seconds for all batches, the next one launched before the last is taken."""
-    under_way: deque[Running] = deque()
+    under_way: deque[Launched] = deque()
     start = time.perf_counter()
     for waves in batches:
         if len(under_way) > 1:

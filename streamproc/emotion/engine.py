@@ -1,7 +1,7 @@
 """Engine: what runs the network on a device, as a model sees it. Free of torch."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,4 +41,25 @@ class Engine(Protocol):
 
         None where a whole pass is as soon tried.
         """
+        ...
+
+
+class Running(Protocol):
+    """A pass that was launched. It has to be taken."""
+
+    def ready(self) -> bool:
+        """Whether ``take`` would not wait."""
+        ...
+
+    def take(self) -> Passed:
+        """What ``run`` would have given; waits for it. Raises FatalError when the device cannot go on."""
+        ...
+
+
+@runtime_checkable
+class Launching(Engine, Protocol):
+    """An engine that computes while the host prepares and launches what comes next."""
+
+    def submit(self, waves: Sequence[Wave], *, frames: bool = False) -> Running:
+        """``run`` without the wait. Raises what ``run`` does, and ValueError when too many passes are not taken."""
         ...

@@ -1,7 +1,7 @@
 """EmotionModel: waveforms to labels, scores and embeddings. Importing this does not import torch; loading does."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 from streamproc.emotion.directory import find_directory
 from streamproc.emotion.engine import Engine, Wave
 from streamproc.emotion.errors import WaveformError
-from streamproc.emotion.passes import Passes, Row
+from streamproc.emotion.passes import Begun, Passes, Row
 from streamproc.emotion.profile import Profile
 from streamproc.emotion.trials import measure
 from streamproc.errors import UsageError
@@ -60,11 +60,16 @@ class EmotionModel:
 
     def run(self, batch: Sequence[Wave]) -> list[tuple[float, ...] | ItemError]:
         """One tuple of scores in the order of ``labels``, or one error, per waveform; no item harms another."""
+        return self.begin(batch).take()
+
+    def begin(self, batch: Sequence[Wave]) -> "BegunBatch":
+        """``run`` in two: what can be launched is, and the rest and the values come when it is taken.
+
+        Two batches may be under way. On the CPU nothing is computed before ``take``.
+        """
         problems = [self._problem(wave) for wave in batch]
-        good = [i for i, problem in enumerate(problems) if not problem]
-        rows = dict(zip(good, self._passes.run([batch[i] for i in good]), strict=True))
-        ends = [ItemError(problem) if problem else rows[i] for i, problem in enumerate(problems)]
-        return [end if isinstance(end, ItemError) else self._scores(end) for end in ends]
+        good = [wave for wave, problem in zip(batch, problems, strict=True) if not problem]
+        return BegunBatch(problems, self._passes.begin(good), self._scores)
 
     def cost(self, lengths: Sequence[int]) -> float:
         """Predicted seconds for waveforms of these lengths (samples)."""
@@ -93,6 +98,26 @@ class EmotionModel:
         scores = self._scores(row)
         label, confidence = best(self.labels, scores)
         return Emotion(label, confidence, dict(zip(self.labels, scores, strict=True)), row.embedding, row.frames)
+
+
+@dataclass(frozen=True, slots=True)
+class BegunBatch:
+    """A batch under way. It has to be taken."""
+
+    problems: Sequence[str]
+    """Of each waveform; empty for those that are computed."""
+    begun: Begun
+    scores: Callable[[Row], tuple[float, ...]]
+
+    def ready(self) -> bool:
+        """Whether it has come as far as it can without being taken."""
+        return self.begun.ready()
+
+    def take(self) -> list[tuple[float, ...] | ItemError]:
+        """What ``EmotionModel.run`` gives."""
+        rows = iter(self.begun.take())
+        ends = [ItemError(problem) if problem else next(rows) for problem in self.problems]
+        return [end if isinstance(end, ItemError) else self.scores(end) for end in ends]
 
 
 def load_model(

@@ -2,12 +2,13 @@
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from streamproc.arena import SAMPLE_RATE
-from streamproc.emotion.engine import Engine, Passed, Wave
+from streamproc.emotion.engine import Engine, Launching, Passed, Running, Wave
 from streamproc.emotion.profile import split
 from streamproc.errors import FatalError
 from streamproc.records.compute import ItemError
@@ -41,14 +42,30 @@ class Passes:
 
     def run(self, waves: Sequence[Wave], *, frames: bool = False) -> list[Row | ItemError]:
         """One row or one error per waveform, in order."""
+        return self.begin(waves, frames=frames).take()
+
+    def begin(self, waves: Sequence[Wave], *, frames: bool = False) -> "Begun":
+        """``run``, whose first pass is launched now where the engine can, and whose end is taken later."""
+        plan = [Planned(places, None) for places in split([len(wave) for wave in waves], self.most_samples)]
+        begun = Begun(self, waves, deque(plan), frames)
+        self._launch_next(begun)
+        return begun
+
+    def finish(self, begun: "Begun") -> list[Row | ItemError]:
+        """Every end of a batch."""
+        waves, queue = begun.waves, begun.queue
         ends: dict[int, Row | ItemError] = {}
         lengths = [len(wave) for wave in waves]
-        queue = deque(split(lengths, self.most_samples))
         while queue:
-            places, *rest = self._fitting(queue.popleft(), lengths)
-            queue.extendleft(reversed(rest))
+            places, running = queue.popleft()
+            if running is None:
+                places, *rest = self._fitting(places, lengths)
+                queue.extendleft(Planned(other, None) for other in reversed(rest))
+            else:
+                self._launch_next(begun)
+            clips = [waves[place] for place in places]
             try:
-                passed = self._engine.run([waves[place] for place in places], frames=frames)
+                passed = running.take() if running else self._engine.run(clips, frames=begun.frames)
             except MemoryError:
                 again = self._too_large(places, lengths, ends)
             except (ArithmeticError, RuntimeError, ValueError) as error:
@@ -56,8 +73,23 @@ class Passes:
             else:
                 again = self._take(places, passed, ends)
             # Outside of the handlers: while an exception is held, so is the memory that its frames refer to.
-            queue.extendleft(reversed(again))
+            queue.extendleft(Planned(other, None) for other in reversed(again))
+            if running is None:
+                self._launch_next(begun)
         return [ends[place] for place in range(len(waves))]
+
+    def _launch_next(self, begun: "Begun") -> None:
+        """Let the engine compute while whoever called does something else, if it can."""
+        if not isinstance(self._engine, Launching) or not begun.queue or begun.queue[0].running:
+            return
+        places = begun.queue[0].places
+        try:
+            running = self._engine.submit([begun.waves[place] for place in places], frames=begun.frames)
+        except (ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
+            # It is met again, and dealt with, when it is this pass's turn.
+            log.debug("a pass is not launched ahead", detail=str(error)[:MOST_WORDS])
+        else:
+            begun.queue[0] = Planned(places, running)
 
     def _too_large(
         self, places: list[int], lengths: Sequence[int], ends: dict[int, Row | ItemError]
@@ -102,6 +134,34 @@ class Passes:
             return []
         # One of them may have spoilt the others: each is heard again, apart from half of them.
         return _halves(broken)
+
+
+class Planned(NamedTuple):
+    """A pass of a batch."""
+
+    places: list[int]
+    running: Running | None
+    """If it was launched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A batch under way. It has to be taken."""
+
+    passes: Passes
+    waves: Sequence[Wave]
+    queue: deque[Planned]
+    """What is left to do. Of the passes at most the first is launched."""
+    frames: bool
+
+    def ready(self) -> bool:
+        """Whether it has come as far as it can without being taken."""
+        running = self.queue[0].running if self.queue else None
+        return running is None or running.ready()
+
+    def take(self) -> list[Row | ItemError]:
+        """One row or one error per waveform, in order."""
+        return self.passes.finish(self)
 
 
 def _halves(places: list[int]) -> list[list[int]]:

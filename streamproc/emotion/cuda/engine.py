@@ -1,4 +1,4 @@
-"""CudaEngine: the network on an NVIDIA device, at most two passes at a time."""
+"""CudaEngine: the network on an NVIDIA device."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ from streamproc.telemetry.log import get_log
 
 log = get_log(__name__)
 
-BERTHS = 2
-"""One pass that is computed and one that is packed, copied and launched meanwhile."""
+BERTHS = 3
+"""One pass that is computed, one that waits for it on the device, and one that is packed, copied and launched."""
 ATTENTION = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 """The fused kernel that takes a bias in every precision. cuDNN's, which torch would take first on this generation of
 devices, makes a plan for each shape that it meets, which takes longer than the pass."""
@@ -49,11 +49,11 @@ class CudaEngine:
         """One pass over 1-D float32 waveforms."""
         return self.submit(waves, frames=frames).take()
 
-    def submit(self, waves: Sequence[Wave], *, frames: bool = False) -> "Running":
+    def submit(self, waves: Sequence[Wave], *, frames: bool = False) -> "Launched":
         """Pack, copy and launch a pass, and wait for none of it.
 
         Raises MemoryError when there is no room even once all graphs are gone, FatalError when the device fails,
-        ValueError when two passes have not been taken.
+        ValueError when as many passes as there are berths have not been taken.
         """
         with translated():
             try:
@@ -71,9 +71,9 @@ class CudaEngine:
         return None
 
     @torch.inference_mode()
-    def _begin(self, waves: Sequence[Wave], *, frames: bool) -> "Running":
+    def _begin(self, waves: Sequence[Wave], *, frames: bool) -> "Launched":
         if not self._free:
-            raise ValueError(f"{BERTHS} passes are under way: take one before the next")
+            raise ValueError("as many passes as there is room for are under way: take one before the next")
         counts = [frames_of(len(wave), self._stem) for wave in waves]
         shape = bucket(len(waves), max(counts), self._network.config.extra_tokens)
         berth = self._free[0]
@@ -82,7 +82,7 @@ class CudaEngine:
         with self._attention(packed.device):
             found = self._with_frames(packed, shape) if frames else self._alone(packed, shape)
         berth.receive(found[: len(waves)])
-        return Running(self._free.popleft(), self._free, self._network, counts)
+        return Launched(self._free.popleft(), self._free, self._network, counts)
 
     def _alone(self, packed: Tensor, shape: Bucket) -> Tensor:
         """Embeddings and logits, [items, embed_dim + classes]."""
@@ -106,7 +106,7 @@ class CudaEngine:
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class Launched:
     """A pass that was launched. It has to be taken, in the order of submission or any other."""
 
     berth: Berth
