@@ -12,8 +12,9 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of t
 
 bench = typer.Typer(
     name="bench",
-    help="Measure this machine: the engine against FunASR, on the CPU or on a CUDA device, the pipeline against the "
-    "floor of its libraries, exactly-once against at-least-once, one group protocol against the other.",
+    help="Measure this machine: the engine against FunASR, on the CPU or on a CUDA device, its cost model against the "
+    "clock, the pipeline against the floor of its libraries, exactly-once against at-least-once, one group protocol "
+    "against the other.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
@@ -77,6 +78,35 @@ def gpu(
         typer.echo(json.dumps(gpu_json(report)))
     else:
         show_gpu(report, Console())
+
+
+@bench.command()
+def cost(
+    *,
+    model: Annotated[str, typer.Option(help="A shipped model by name, or a directory in FunASR's layout.")] = "demo",
+    clips: Annotated[int, typer.Option(min=1, max=200, help="Clips of 0.5 to 60 s, log-uniform.")] = 24,
+    repeats: Annotated[int, typer.Option(min=1, max=50, help="Turns over all clips; the best counts.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Compare what the engine's cost model predicts with what clips take. The worker admits recordings by it.
+
+    Device and threads: settings model.device and model.threads.
+
+    Example: `streamproc bench cost --clips 12`
+    """
+    from rich.console import Console
+
+    from streamproc.bench.cost import run_cost
+    from streamproc.bench.show import cost_json, show_cost
+    from streamproc.operate.progress import LiveProgress
+
+    settings = load_settings().model
+    with LiveProgress() as progress:
+        report = run_cost(model, settings.device, settings.threads, clips, repeats, progress.count)
+    if as_json:
+        typer.echo(json.dumps(cost_json(report)))
+    else:
+        show_cost(report, Console())
 
 
 @bench.command()

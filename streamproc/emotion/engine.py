@@ -36,10 +36,10 @@ class Engine(Protocol):
         """
         ...
 
-    def blocks_s(self, samples: int) -> float | None:
+    def blocks_s(self, samples: int) -> float:
         """Seconds that the network's blocks take for one clip, from a run of one of them.
 
-        None where a whole pass is as soon tried.
+        Asked where waveforms run alone, that is, where a pass of a long clip takes long.
         """
         ...
 

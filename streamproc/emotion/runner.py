@@ -35,7 +35,7 @@ class Runner:
             return self._run(waves, frames=frames)
 
     @torch.inference_mode()
-    def blocks_s(self, samples: int) -> float | None:
+    def blocks_s(self, samples: int) -> float:
         """Time one block and multiply."""
         config = self._network.config
         count = torch.tensor([frames_of(samples, config.stem)])

@@ -66,9 +66,9 @@ class CudaEngine:
             self._graphs.release()
             return self._begin(waves, frames=frames)
 
-    def blocks_s(self, samples: int) -> float | None:  # noqa: ARG002  # the protocol's
-        """None: a pass of any length is soon tried here."""
-        return None
+    def blocks_s(self, samples: int) -> float:
+        """Never asked: clips share passes here."""
+        raise NotImplementedError(samples)
 
     @torch.inference_mode()
     def _begin(self, waves: Sequence[Wave], *, frames: bool) -> "Launched":

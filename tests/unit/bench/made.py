@@ -1,5 +1,6 @@
 """Reports with round numbers."""
 
+from streamproc.bench.cost import CostReport, Row
 from streamproc.bench.delivery import DeliveryReport, Side, SizeFigures
 from streamproc.bench.engine import EngineReport, PeerFigures
 from streamproc.bench.floor import Cost
@@ -9,6 +10,7 @@ from streamproc.bench.machine import Machine
 from streamproc.bench.pipeline import Figures, PipelineReport
 from streamproc.bench.spread import Spread
 from streamproc.bench.workers import WorkersFigures
+from streamproc.emotion.profile import Profile
 
 MACHINE = Machine("Some CPU", 2, 0.5, "3.11.9", {"streamproc": "0.1.0"}, "abc1234-dirty")
 PEER = PeerFigures(Spread(80, 100, 120), Spread(1.5, 2.0, 2.5), 3e-7)
@@ -16,6 +18,11 @@ PEER = PeerFigures(Spread(80, 100, 120), Spread(1.5, 2.0, 2.5), 3e-7)
 
 def engine_report(peer: PeerFigures | None) -> EngineReport:
     return EngineReport(MACHINE, "demo", 2, 12, 52.5, 3, Spread(150, 200, 250), 400, 0.5, 800, peer)
+
+
+def cost_report() -> CostReport:
+    rows = [Row(0.5, 1, 0.011, 0.010), Row(6.0, 1, 0.045, 0.050), Row(60.0, 1, 0.9, 0.6)]
+    return CostReport(MACHINE, "demo", "cpu", 2, Profile(0, 0.01, 1e-6, 1e-12), 0.25, 3, rows)
 
 
 def pipeline_report() -> PipelineReport:

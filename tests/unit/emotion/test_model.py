@@ -175,7 +175,7 @@ def test_an_embedding_that_is_not_finite_is_an_error_though_the_scores_are(model
             assert not frames
             return Passed(np.full((len(waves), 2), np.inf, np.float32), np.zeros((len(waves), 9), np.float32), [])
 
-        def blocks_s(self, samples: int) -> float | None:
+        def blocks_s(self, samples: int) -> float:
             raise NotImplementedError(samples)
 
     found = EmotionModel(model.identity, range(9), Broken()).run([np.zeros(400, np.float32)])

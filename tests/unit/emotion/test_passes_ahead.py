@@ -48,7 +48,7 @@ class Launcher:
     def run(self, waves: Sequence[Wave], *, frames: bool = False) -> Passed:
         return self.submit(waves, frames=frames).take()
 
-    def blocks_s(self, samples: int) -> float | None:
+    def blocks_s(self, samples: int) -> float:
         raise NotImplementedError(samples)
 
 
