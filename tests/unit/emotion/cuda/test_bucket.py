@@ -1,11 +1,14 @@
 from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamproc.arena import SAMPLE_RATE
 from streamproc.emotion.cuda.bucket import ALIGN, EXACT_ITEMS, GRAPH_FRAMES, Bucket, bucket
 from streamproc.emotion.network import PUBLISHED_STEM, frames
+from streamproc.emotion.profile import split
 
 ITEMS = st.integers(1, 128)
 FRAMES = st.integers(1, 15_000)
@@ -53,3 +56,19 @@ def test_the_shapes_that_are_replayed_are_few() -> None:
     assert len({shape.frames for shape in shapes}) == 79
     assert len(small) == 1292
     assert all(shape.items * shape.frames <= GRAPH_FRAMES for shape in small)
+
+
+@pytest.mark.parametrize("clips", [32, 128, 512])
+@pytest.mark.parametrize("most_s", [60, 640])
+def test_mixed_traffic_pads_little_all_rounding_counted(clips: int, most_s: int) -> None:
+    """Batches of clips whose lengths are log-uniform from 0.5 to 15 s: the frames that are computed for nothing."""
+    random = np.random.default_rng(0)
+    shares = []
+    for _ in range(20):
+        seconds = np.exp(random.uniform(np.log(0.5), np.log(15), clips))
+        lengths = [int(each * SAMPLE_RATE) for each in seconds]
+        counts = [frames(length) for length in lengths]
+        passes = split(lengths, most_s * SAMPLE_RATE)
+        shapes = [bucket(len(places), max(counts[place] for place in places), 10) for places in passes]
+        shares.append(1 - sum(counts) / sum(shape.items * shape.frames for shape in shapes))
+    assert max(shares) < 0.08
