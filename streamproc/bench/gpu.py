@@ -96,11 +96,12 @@ def run_gpu(model: str, precision: str, turns: int, told: Told) -> GpuReport:
     waves = make_waves(2 * CLIPS, SEED, CLIP_S, CLIP_S)
     count = fitting(engine, waves[:CLIPS])
     batches = [waves[:count], waves[CLIPS : CLIPS + count]] * (BATCHES // 2)
+    launches = profiled(engine, batches[:PROFILED])
+    peak = torch.cuda.max_memory_allocated()
     with ExitStack() as stack:
         peer = stack.enter_context(open_peer(directory, torch.get_num_threads(), "cuda")) if installed() else None
         ours, theirs = take_turns(engine, peer, batches, turns, told)
     rate = product_tflops(DTYPES[precision])
-    launches = profiled(engine, batches[:PROFILED])
     return GpuReport(
         machine=machine,
         device=torch.cuda.get_device_name(),
@@ -116,7 +117,7 @@ def run_gpu(model: str, precision: str, turns: int, told: Told) -> GpuReport:
         product_tflops=rate,
         gflop_per_audio_second=operations,
         floor_audio_seconds_per_s=1000 * rate / operations,
-        peak_memory_gib=torch.cuda.max_memory_allocated() / 2**30,
+        peak_memory_gib=peak / 2**30,
         peer=GpuPeer(spread(theirs), ratios(ours, theirs)) if theirs else None,
     )
 

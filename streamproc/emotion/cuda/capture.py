@@ -29,6 +29,8 @@ class CudaCapturer:
             with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
                 work()
         except RuntimeError as error:
+            # A pool in which nothing was recorded in the end is not taken back by torch.
+            self._pool = torch.cuda.graph_pool_handle()
             # Ending a recording that broke off fails in turn, and hides why it did.
             if isinstance(error.__context__, torch.OutOfMemoryError):
                 raise error.__context__ from None
