@@ -63,7 +63,7 @@ class CudaEngine:
                     raise
             # Not while the error is handled: it would hold what the failed pass had computed so far.
             log.warning("device is short of memory, recorded passes are forgotten", count=len(self._graphs))
-            self._graphs.release()
+            self._graphs.give_up()
             return self._begin(waves, frames=frames)
 
     def blocks_s(self, samples: int) -> float:
