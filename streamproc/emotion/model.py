@@ -13,9 +13,9 @@ from streamproc.emotion.directory import find_directory
 from streamproc.emotion.engine import Engine, Wave
 from streamproc.emotion.errors import WaveformError
 from streamproc.emotion.passes import Begun, Passes, Row
+from streamproc.emotion.precision import check
 from streamproc.emotion.profile import Profile
 from streamproc.emotion.trials import measure
-from streamproc.errors import UsageError
 from streamproc.records.analysis import best
 from streamproc.records.compute import ItemError
 from streamproc.records.identity import ModelIdentity
@@ -129,19 +129,19 @@ def load_model(
     that does not hold a whole model, UsageError for a device or a precision that there is not.
     """
     # torch takes a second and 200 MB: only who computes pays for it.
-    from streamproc.emotion import checkpoint, runner  # noqa: PLC0415  # see above
+    from streamproc.emotion import checkpoint, half, runner  # noqa: PLC0415  # see above
 
-    if precision != "fp32":
-        raise UsageError(f"precision {precision!r} is not known: use fp32")
+    kind = runner.choose_device(device).type
+    bits = check(precision, kind)
     loaded = checkpoint.load(find_directory(name_or_dir, cache_root(None, os.environ)))
-    identity = ModelIdentity(loaded.name, loaded.weights_sha256, precision, loaded.labels)
+    identity = ModelIdentity(loaded.name, loaded.weights_sha256, bits, loaded.labels)
     engine: Engine
-    if runner.choose_device(device).type == "cuda":
+    if kind == "cuda":
         from streamproc.emotion.cuda.engine import open_cuda  # noqa: PLC0415  # its imports serve CUDA alone
 
-        engine = open_cuda(loaded.network, max_batch_seconds)
+        engine = open_cuda(half.cast(loaded.network, bits), max_batch_seconds)
     else:
-        engine = runner.Runner(loaded.network)
+        engine = runner.Runner(loaded.network, runner.CPU_KINDS[bits])
     return EmotionModel(identity, loaded.live, engine)
 
 

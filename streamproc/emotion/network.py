@@ -131,6 +131,7 @@ class StemLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, L, inputs] -> [B, (L - kernel) // stride + 1, channels]."""
         # Rule 2: no padding here, so what is computed past a clip's end stays past its end.
+        x = x.to(self.weight.dtype)
         _, kernel, stride = self.shape
         batch, length, inputs = x.shape
         count = (length - kernel) // stride + 1
@@ -144,15 +145,18 @@ class StemLayer(nn.Module):
         if kernel > view:
             taps = x[:, view:].unfold(1, kernel - view, stride)[:, :count].transpose(2, 3).flatten(2)
             parts.append(functional.linear(taps, self.weight[:, cut:]))
-        return functional.gelu(self.norm(sum(parts[1:], parts[0])))
+        return functional.gelu(self.norm(sum(parts[1:], parts[0]).float()))
 
 
 class Bias:
     """ALiBi and the clips' ends as one additive attention bias, made row by row of queries where it would be large."""
 
-    def __init__(self, slopes: Tensor, extra: int, frames: Tensor, longest: int) -> None:
+    def __init__(
+        self, slopes: Tensor, extra: int, frames: Tensor, longest: int, dtype: torch.dtype = torch.float32
+    ) -> None:
         self.tokens = extra + longest
         self._slopes = slopes.view(-1, 1, 1)
+        self._dtype = dtype
         position = torch.arange(self.tokens, device=slopes.device) - extra
         self._position = position.to(slopes.dtype)
         self._real = position >= 0
@@ -171,7 +175,7 @@ class Bias:
         distance = (self._position[start:stop, None] - self._position).abs()
         # Extra tokens have no place in time: their rows and columns are 0.
         distance = distance * (self._real[start:stop, None] & self._real)
-        bias = (-self._slopes * distance)[None]
+        bias = (-self._slopes * distance)[None].to(self._dtype)
         return bias if self._ended is None else bias.masked_fill(self._ended, -math.inf)
 
 
@@ -214,6 +218,8 @@ class Network(nn.Module):
         super().__init__()
         self.config = config
         self.slopes: Tensor
+        self.factors = torch.float32
+        """Type of what positional convolutions and attention multiply, and of the bias."""
         dim, channels = config.embed_dim, config.stem[-1].channels
         inputs = (1, *(layer.channels for layer in config.stem))
         self.stem = nn.ModuleList(map(StemLayer, inputs, config.stem))
@@ -267,7 +273,7 @@ class Network(nn.Module):
     def bias(self, frames: Tensor, longest: int) -> Bias:
         """What attention adds to its products, for clips of these counts of frames."""
         scaled = self.slopes * self.alibi_scale.clamp_min(0).flatten()
-        return Bias(scaled, self.config.extra_tokens, frames, longest)
+        return Bias(scaled, self.config.extra_tokens, frames, longest, self.factors)
 
     def _features(self, waves: Tensor) -> Tensor:
         """[B, samples] -> [B, frames, embed_dim], a span of ``STEM_FRAMES`` at a time; exact, being unpadded."""
@@ -285,7 +291,8 @@ class Network(nn.Module):
 
     def _positions(self, x: Tensor, keep: Tensor) -> Tensor:
         for convolution in self.positions:
-            x = convolution(x.transpose(1, 2)).transpose(1, 2)
+            x = x.transpose(1, 2).to(self.factors)
+            x = convolution(x).transpose(1, 2).float()
             # Rule 3: each of the convolutions leaks into the padding; the next one must find zeros there.
             x = functional.gelu(functional.layer_norm(x, x.shape[-1:], eps=NORM_EPS)) * keep
         return x

@@ -8,11 +8,21 @@ import torch
 
 from streamproc.emotion.choice import choose
 from streamproc.emotion.engine import Passed, Wave
+from streamproc.emotion.half import BF16
+from streamproc.emotion.int8 import INT8
 from streamproc.emotion.linears import FP32, Kind
 from streamproc.emotion.network import Block, Network, collate, field
 from streamproc.emotion.network import frames as frames_of
+from streamproc.emotion.precision import Precision
 from streamproc.emotion.torch_errors import translated
 from streamproc.errors import UsageError
+
+CPU_KINDS: Mapping[Precision, Mapping[str, Kind]] = {
+    Precision.FP32: FP32,
+    Precision.BF16: BF16,
+    Precision.INT8: INT8,
+}
+"""What the blocks' linear layers may be. The stem stays fp32 on a CPU, where it gains less than it would lose."""
 
 
 class Runner:

@@ -213,8 +213,10 @@ def test_the_identity_names_model_weights_precision_and_labels(
 def test_what_cannot_be_loaded_is_refused(directories: Callable[[str], Path], tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="No such file"):
         load_model(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match="precision 'bf16'"):
-        load_model(directories("tiny"), precision="bf16")
+    with pytest.raises(UsageError, match=r"precision 'fp8' is not known: .* one of fp32, bf16, int8"):
+        load_model(directories("tiny"), precision="fp8")
+    with pytest.raises(UsageError, match="fp16 runs on cuda only"):
+        load_model(directories("tiny"), precision="fp16")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
