@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from streamproc.emotion.cuda.engine import CudaEngine, open_cuda
 from streamproc.emotion.cuda.graphs import MOST, SEEN
 from streamproc.emotion.engine import Passed
+from streamproc.emotion.half import cast
 from streamproc.emotion.model import softmax
 from streamproc.emotion.network import Network, NetworkConfig
+from streamproc.emotion.precision import Precision
 from streamproc.emotion.runner import Runner
 
 pytestmark = [
@@ -29,6 +31,8 @@ COMPANY = (1e-5, 5e-6)
 """Of embeddings and scores, in fp32: the bound of a clip in company against itself alone."""
 SAME = 1e-6
 """The same shape computed twice: other waves, or those of another pass, are further away by a thousand times."""
+HALF = 2e-2
+"""The same in half precision, where a last bit of a sum rounds to the next number."""
 BATCHES = 200
 
 
@@ -61,6 +65,21 @@ def test_fp32_gives_the_cpus_numbers(engine: CudaEngine, small: Network, waves: 
     for own, other in zip(found.frames, expected.frames, strict=True):
         assert own.shape == other.shape
         assert np.abs(own - other).max() < PARITY
+
+
+@pytest.mark.parametrize(("precision", "bound"), [(Precision.BF16, 5e-2), (Precision.FP16, 1e-2)])
+def test_half_precision_differs_from_fp32_by_its_rounding(
+    random_network: Make, shapes: dict[str, NetworkConfig], waves: list[Wave], precision: Precision, bound: float
+) -> None:
+    """And a graph of it gives what its launches give."""
+    expected = Runner(random_network(shapes["small"])).run(waves[:6])
+    half = open_cuda(cast(random_network(shapes["small"]), precision), 600)
+    launched = half.run(waves[:6], frames=True)
+    for _ in range(SEEN + 1):
+        replayed = half.run(waves[:6])
+    assert len(half._graphs) == 1
+    assert 0 < np.abs(replayed.embeddings - expected.embeddings).max() < bound
+    assert max(apart(replayed, launched)) < HALF
 
 
 def test_a_clip_in_company_is_what_it_is_alone(engine: CudaEngine, waves: list[Wave]) -> None:
