@@ -4,17 +4,20 @@ Precedence, highest first: arguments, environment, ``local.env`` of ``local.stat
 the TOML file named by ``STREAMPROC_CONFIG``, defaults. Impossible combinations are refused here, once, with the reason.
 """
 
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
-from streamproc.chain import broken_links
-from streamproc.errors import UsageError
-from streamproc.refusal import Listed, check_sections, toml_source, unreadable
+from streamproc.chain import NAMES, broken_links, mend, plain, values_of
+from streamproc.refusal import Listed, impossible, read_sections, strays
+from streamproc.written import CONFIG, Written, from_arguments, from_local_env, from_toml, from_variables
+
+_log = logging.getLogger(__name__)
 
 LOCAL_ENV = "local.env"
 """The file in ``local.state_dir`` that leads to the servers of ``streamproc up``."""
@@ -27,14 +30,38 @@ def _number(value: object) -> object:
     return value
 
 
-Name = Annotated[str, Field(min_length=1)]
-Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,230}$")]
+def _ascending(delays: tuple[float, float]) -> tuple[float, float]:
+    """Refuse a second lane that is no slower than the first: what is not well soon is given more time, not less."""
+    if delays[0] >= delays[1]:
+        raise ValueError("not ascending")
+    return delays
+
+
+Name = Annotated[str, Field(min_length=1, description="text that is not empty")]
+Topic = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9._-]{1,230}$", description="1 to 230 of the characters A-Z a-z 0-9 . _ -")
+]
 """As Kafka takes them, with room for the ends of the lanes' names."""
-Positive = Annotated[float, BeforeValidator(_number), Field(gt=0)]
-Count = Annotated[int, BeforeValidator(_number), Field(ge=1)]
-Port = Annotated[int, BeforeValidator(_number), Field(ge=0, le=65535)]
+Positive = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False, description="a number over 0")]
+Count = Annotated[int, BeforeValidator(_number), Field(ge=1, description="a whole number, at least 1")]
+Number = Annotated[int, BeforeValidator(_number), Field(ge=0, description="a whole number, at least 0")]
+Port = Annotated[
+    int, BeforeValidator(_number), Field(ge=0, le=65535, description="a port: a whole number from 0 to 65535")
+]
+Names = Annotated[
+    tuple[str, ...], Listed, Field(description='a list of names, as in ["a", "b"]; in a variable as a JSON list')
+]
 Delay = Annotated[float, BeforeValidator(_number), Field(gt=0, le=86_400)]
 """A lane keeps its records for days, not for ever: one that is due after them would be lost (G1)."""
+Delays = Annotated[
+    tuple[Delay, Delay],
+    Listed,
+    AfterValidator(_ascending),
+    Field(
+        description="a list of two numbers of seconds, the second larger than the first, each over 0 and at most "
+        "86400, as in [10, 300]; in a variable as a JSON list"
+    ),
+]
 ASSIGNMENT_S = 5.0
 """For the assignment itself."""
 OVERDUE_S = 10.0
@@ -58,7 +85,7 @@ class KafkaSettings(Section):
     group_protocol: Literal["consumer", "classic"] = "consumer"
     delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
     transactional_prefix: Name = "streamproc"
-    slot: int | None = None
+    slot: Annotated[int | None, BeforeValidator(_number), Field(ge=0, description="a whole number, at least 0")] = None
     """Worker slot; None takes the StatefulSet ordinal from the host name, else the lowest free file lock."""
     security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
     sasl_mechanism: str | None = None
@@ -97,7 +124,7 @@ class StorageSettings(Section):
     secret_key: SecretStr = SecretStr("")
     region: str = "us-east-1"
     bucket: str = "recordings"
-    allowed_buckets: Annotated[tuple[str, ...], Listed] = ()
+    allowed_buckets: Names = ()
     """Buckets an event may name; empty means just ``bucket``."""
     connect_timeout_s: Positive = 3
     read_timeout_s: Positive = 15
@@ -161,7 +188,7 @@ class ModelSettings(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """``auto`` is the CPU until the numbers of CUDA are measured against it; ``cuda`` is experimental."""
     precision: Literal["fp32"] = "fp32"
-    threads: Annotated[int, Field(ge=0)] = 0
+    threads: Number = 0
     """CPU threads of the device process; 0 means all cores."""
     max_batch_seconds: Positive = 60
     """Padded audio-seconds of one compute batch on an accelerator; on CPU clips run alone, which is faster there."""
@@ -199,7 +226,8 @@ class FlowSettings(Section):
 class RetrySettings(Section):
     """The lanes."""
 
-    delays_s: Annotated[tuple[Delay, Delay], Listed] = (10, 300)
+    delays_s: Delays = (10, 300)
+    """How long a record waits on the first lane, and on the second: two delays, ascending, a day at most."""
     attempts_per_lane: Count = 3
 
 
@@ -228,16 +256,10 @@ class LocalSettings(Section):
     kafka_heap_mb: Count = 512
 
 
-class Settings(BaseSettings):
-    """Everything that can be set. Made by itself it holds what the user set; ``load_settings`` adds ``local.env``."""
+class Settings(BaseModel):
+    """Everything that can be set. Made by itself it reads nothing; ``load_settings`` reads what is written."""
 
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="ignore",
-        env_prefix="STREAMPROC_",
-        env_nested_delimiter="__",
-        enable_decoding=False,  # a list is read by ``Listed``, everything else is plain text
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kafka: KafkaSettings = KafkaSettings()
     registry: RegistrySettings = RegistrySettings()
@@ -253,57 +275,85 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     local: LocalSettings = LocalSettings()
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put the TOML file last, below what a deployment sets by environment."""
-        file = _toml_file()
-        toml = (toml_source(settings_cls, file),) if file else ()
-        return init_settings, env_settings, dotenv_settings, file_secret_settings, *toml
-
     @model_validator(mode="after")
     def _possible(self) -> Self:
         """Refuse combinations that cannot keep the guarantees, all of them at once."""
-        problems = broken_links(self)
-        topics, kafka = self.topics, self.kafka
-        names = [*topics.lanes, topics.dead_letters, topics.recordings, topics.results, topics.segments, topics.ledger]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            problems.append(f"topics: {', '.join(twice)} is used for two things; give each its own name")
-        if (kafka.sasl_username is None) != (kafka.sasl_password is None):
-            problems.append("kafka.sasl_username and kafka.sasl_password go together: set both, or none")
-        if problems:
+        if problems := list(_clashes(self, lambda _: "", frozenset())):
             raise ValueError("\n".join(problems))
         return self
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read the settings once. Raises UsageError naming each setting that is wrong, and why."""
-    check_sections(os.environ, Settings)
-    try:
-        users = Settings(**overrides)  # type: ignore[arg-type]  # the sections validate themselves
-    except ValidationError as error:
-        raise unreadable(error.errors(), Settings, _toml_file()) from None
-    try:
-        return Settings(_env_file=users.local.state_dir / LOCAL_ENV, **overrides)  # type: ignore[arg-type,call-arg]  # pydantic-settings' own argument
-    except ValidationError as error:  # the TOML file was right by itself: this comes from the other file
-        raise unreadable(error.errors(), Settings, None) from None
-    except OSError as error:  # the TOML file has its own errors: this is the other file
-        raise UsageError(
-            f"{LOCAL_ENV} of local.state_dir cannot be looked at: {error.strerror}. "
-            "Set STREAMPROC_LOCAL__STATE_DIR to a folder of yours"
-        ) from None
+    """Read the settings once. Raises UsageError naming each setting that is wrong, where it stands, and why.
+
+    A variable that looks like ours and is none is told as a warning.
+    """
+    if others := strays(os.environ, Settings).others:
+        _log.warning("ignored: %s. Settings are STREAMPROC_<SECTION>__<NAME>", ", ".join(others))
+    return _load(overrides, with_local_env=True)
 
 
-def _toml_file() -> Path | None:
-    """The file that the user named."""
-    file = os.environ.get("STREAMPROC_CONFIG")
-    return Path(file) if file else None
+def users_settings() -> Settings:
+    """The settings without ``local.env``, so that what is set is set by the user. Raises UsageError."""
+    return _load({}, with_local_env=False)
+
+
+def _load(arguments: Mapping[str, object], *, with_local_env: bool) -> Settings:
+    written = _read(arguments, with_local_env=with_local_env)
+    read = read_sections(written, Settings)
+
+    def origin(name: str) -> str:
+        entry = written.get(tuple(name.split(".")))
+        return f" ({entry.place()})" if entry else " (by default)"
+
+    together = _clashes(SimpleNamespace(**read.sections), origin, read.wrong)
+    if problems := [*strays(os.environ, Settings).slips, *read.problems, *together]:
+        raise impossible(problems)
+    return Settings.model_validate(read.sections)
+
+
+def _read(arguments: Mapping[str, object], *, with_local_env: bool) -> Written:
+    """What is written anywhere; the later outranks the earlier."""
+    file = os.environ.get(CONFIG)
+    toml = from_toml(Path(file)) if file else {}
+    above = {**from_variables(os.environ, Settings.model_fields), **from_arguments(arguments)}
+    entry = {**toml, **above}.get(("local", "state_dir"))
+    folder = Path(str(entry.value)) if entry else LocalSettings().state_dir
+    local = from_local_env(folder / LOCAL_ENV, Settings.model_fields) if with_local_env else {}
+    return {**toml, **local, **above}
+
+
+def _clashes(tree: Settings | SimpleNamespace, origin: Callable[[str], str], wrong: Collection[str]) -> Iterator[str]:
+    """What does not go together, of what could be read.
+
+    ``origin`` gives what is said behind a value: where it comes from. ``wrong`` could not be read.
+    """
+    values = values_of(tree)
+    broken = [link for link in broken_links(values) if not set(link.names) & set(wrong)]
+    yield from (link.said(values, origin) for link in broken)
+    if broken and not NAMES & set(wrong):
+        given = (
+            f"{section}.{name}" for section in Settings.model_fields for name in getattr(tree, section).model_fields_set
+        )
+        changes = mend(values, frozenset(given))
+        said = (f"{name}={plain(value)} instead of {plain(values[name])}" for name, value in changes.items())
+        yield f"all of it holds together with {' and '.join(said)}"
+    yield from _clashing_topics(tree.topics, origin)
+    if (tree.kafka.sasl_username is None) != (tree.kafka.sasl_password is None):
+        yield "kafka.sasl_username and kafka.sasl_password go together: set both, or none"
+
+
+def _clashing_topics(topics: TopicSettings, origin: Callable[[str], str]) -> Iterator[str]:
+    """Topics that are used for two things."""
+    recordings = f"topics.recordings{origin('topics.recordings')}"
+    used: dict[str, list[str]] = {}
+    for name in ("recordings", "results", "segments", "ledger"):
+        used.setdefault(getattr(topics, name), []).append(f"topics.{name}{origin(f'topics.{name}')}")
+    for name in (*topics.lanes, topics.dead_letters):
+        used.setdefault(name, []).append(f"what belongs to {recordings}")
+    for name, things in used.items():
+        if len(things) > 1:
+            yield f"{name!r} is used for {' and '.join(things)}; give each its own name"
 
 
 def cache_root(configured: Path | None, environment: Mapping[str, str]) -> Path:

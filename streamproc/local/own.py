@@ -1,12 +1,12 @@
 """Servers that the user brings: their addresses stand in the environment or in the TOML file."""
 
 from streamproc.local.server import Recipe
-from streamproc.settings import Settings
+from streamproc.settings import Settings, users_settings
 
 
 def named_by_user() -> Settings:
     """The settings without ``local.env``, so that what is set is set by the user."""
-    return Settings()
+    return users_settings()
 
 
 def is_own(recipe: Recipe, named: Settings) -> bool:
