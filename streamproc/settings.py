@@ -242,7 +242,8 @@ class LogSettings(Section):
     """How the process speaks."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["json", "console"] = "json"
+    format: Literal["auto", "json", "console"] = "auto"
+    """``auto`` is lines for people on a terminal, JSON lines elsewhere."""
 
 
 class LocalSettings(Section):

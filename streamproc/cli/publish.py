@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from streamproc.cli.speak import say
 from streamproc.records.recording import Channels, RecordingEvent
 from streamproc.settings import load_settings
 
@@ -57,7 +58,7 @@ def publish(
                 raise
             _tell(events, as_json=as_json)
     if not as_json:
-        typer.echo("Announced. `streamproc results --since 1m --follow` shows what a worker makes of it.", err=True)
+        say("Announced. `streamproc results --since 1m --follow` shows what a worker makes of it.", err=True)
 
 
 def _tell(events: Sequence[tuple[Path, RecordingEvent]], *, as_json: bool) -> None:

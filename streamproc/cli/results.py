@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from streamproc.cli.speak import say
 from streamproc.settings import load_settings
 
 
@@ -58,6 +59,4 @@ def results(
         elif span:
             typer.echo(f"No result in {topic}{span}. Without --since all that is kept is shown.", err=True)
         else:
-            typer.echo(
-                f"Nothing in {topic}. `streamproc publish FILE` announces a recording, a worker answers.", err=True
-            )
+            say(f"Nothing in {topic}. `streamproc publish FILE` announces a recording, a worker answers.", err=True)

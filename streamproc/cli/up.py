@@ -2,6 +2,7 @@
 
 import typer
 
+from streamproc.cli.speak import say
 from streamproc.settings import LOCAL_ENV, load_settings
 
 
@@ -23,5 +24,5 @@ def up() -> None:
         ready = stack.up(settings, progress.server, prepare)
     started = ", ".join(sorted(ready.started)) or "nothing, all ran already"
     typer.echo(f"Ready. Started: {started}. Addresses: {settings.local.state_dir / LOCAL_ENV}")
-    typer.echo("Next: `streamproc worker` in another terminal, then `streamproc publish my.wav`, `streamproc results`.")
-    typer.echo("`streamproc down` stops the servers.")
+    say("Next: `streamproc worker` in another terminal, then `streamproc publish my.wav`, `streamproc results`.")
+    say("`streamproc down` stops the servers.")

@@ -53,7 +53,10 @@ def _look_up(client: SchemaRegistryClient, topics: TopicSettings, topic: str) ->
     except (UnknownSchemaError, RefusedSchemaError):
         schema_id = None
     if schema_id is None:
-        raise UsageError(f"this version's {row.__name__} is not registered under {name}: run the deploy step first")
+        raise UsageError(
+            f"this version's {row.__name__} is not registered under {name}: `streamproc up` does it, once "
+            "for each version"
+        )
     return schema_id
 
 
