@@ -85,7 +85,7 @@ class KafkaSettings(Section):
     group_protocol: Literal["consumer", "classic"] = "consumer"
     delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
     transactional_prefix: Name = "streamproc"
-    slot: Annotated[int | None, BeforeValidator(_number), Field(ge=0, description="a whole number, at least 0")] = None
+    slot: Annotated[Number | None, Field(description="a whole number, at least 0")] = None
     """Worker slot; None takes the StatefulSet ordinal from the host name, else the lowest free file lock."""
     security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
     sasl_mechanism: str | None = None
@@ -363,6 +363,12 @@ def cache_root(configured: Path | None, environment: Mapping[str, str]) -> Path:
         return configured.absolute()
     named = environment.get("STREAMPROC_CACHE")
     return Path(named).absolute() if named else Path.home() / ".cache" / "streamproc"
+
+
+def without_credentials(url: str) -> str:
+    """An address that may be shown: a name and a password are left out, before an ``@`` or behind a ``?``."""
+    scheme, mark, rest = url.partition("?")[0].rpartition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
 
 
 def takeover_s(settings: Settings) -> float:

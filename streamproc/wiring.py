@@ -15,7 +15,7 @@ from streamproc.dedupe.memory import MemoryTier
 from streamproc.dedupe.redis import RedisTier
 from streamproc.emotion.device import DeviceProcess
 from streamproc.emotion.directory import find_directory
-from streamproc.errors import Fatal, FencedError, NoRestartError, UsageError
+from streamproc.errors import Fatal, FencedError, NoRestartError, StoreError, UsageError
 from streamproc.kafka.admin import ask_session_s, create_topics, missing_topics
 from streamproc.kafka.event_codec import RegistryEventCodec
 from streamproc.kafka.membership import Membership
@@ -27,6 +27,7 @@ from streamproc.kafka.source import KafkaSource
 from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
 from streamproc.records.record import CommitOffset
 from streamproc.settings import ModelSettings, Settings, cache_root, takeover_s
+from streamproc.storage.causes import for_people
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import Clock, SystemClock
 from streamproc.telemetry.http import Check, Endpoints, HttpServer
@@ -46,7 +47,10 @@ FENCED_S = 60.0
 
 
 def prepare(settings: Settings) -> None:
-    """Make topics, schemas and the bucket; what is there already is left as it is."""
+    """Make topics, schemas and the bucket; what is there already is left as it is.
+
+    Raises UsageError for what cannot be made, DependencyDownError naming the server that does not answer.
+    """
     create_topics(settings)
     with connect(settings.registry) as registry:
         register_schemas(registry, settings.topics)
@@ -54,6 +58,8 @@ def prepare(settings: Settings) -> None:
     try:
         for bucket in sorted(settings.storage.buckets):
             store.ensure_bucket(bucket)
+    except StoreError as error:
+        raise for_people(error) from error
     finally:
         store.close()
 

@@ -12,9 +12,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 )
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
-from streamproc.errors import DependencyDownError, UsageError
+from streamproc.errors import UsageError
 from streamproc.kafka.config import build, client_config
-from streamproc.kafka.errors import describe, passes
+from streamproc.kafka.errors import away, describe, passes
 from streamproc.records.topics import TopicSpec, topic_specs
 from streamproc.settings import Settings, TopicSettings
 
@@ -37,7 +37,7 @@ def create_topics(settings: Settings) -> tuple[str, ...]:
     try:
         return retrying(_create_or_check, admin, settings.topics)
     except RetryError as error:
-        raise DependencyDownError("kafka", str(error.last_attempt.exception())) from error
+        raise away(settings.kafka.bootstrap_servers, str(error.last_attempt.exception())) from error
     except KafkaException as raised:
         raise UsageError(f"the topics cannot be made: {describe(raised.args[0])}") from raised
 

@@ -312,6 +312,10 @@ def test_what_is_wrong_in_the_file_is_told_with_the_line_the_value_and_what_it_h
     assert line.startswith("  " + told.format(toml))
 
 
+def test_a_slot_may_be_none_on_purpose() -> None:
+    assert load_settings(kafka={"slot": None}).kafka.slot is None
+
+
 def test_every_setting_says_what_it_takes(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pydantic's own words are for programmers."""
     names = [(section, name) for section, field in Settings.model_fields.items() for name in names_of(field.annotation)]

@@ -38,7 +38,7 @@ class FakeClient:
     def flush(self) -> None:
         lost, FakeClient.loses = FakeClient.loses, ()
         if lost:
-            raise DeliveryError(tuple(f"id-{name}" for name in lost), "timed out")
+            raise DeliveryError(tuple(f"id-{name}" for name in lost), "timed out", "kafka:9092")
         FakeClient.flushed = True
 
     def publish(self, recording: Path, **about: object) -> RecordingEvent:
