@@ -31,7 +31,8 @@ def results(
     """Read results as any downstream reader sees them: committed rows only.
 
     Rows of one recording's key come in order; an event that its producer sent twice has two rows with one result_id.
-    Reading commits nothing and disturbs nobody. `event` is the start of the id that `publish` printed.
+    Reading commits nothing and disturbs nobody. `event` is the start of the id that `publish` printed,
+    `recording` the name of the file that was published, or the key of the object.
 
     Example: `streamproc results --follow --json | jq .label`
     """
