@@ -223,6 +223,13 @@ class FlowSettings(Section):
     max_header_bytes: Count = 64 * 1024
 
 
+class WorkerSettings(Section):
+    """A worker as a process."""
+
+    start_wait_s: Positive = 60
+    """How long a starting worker waits for brokers and registry. Later they are waited for without an end."""
+
+
 class RetrySettings(Section):
     """The lanes."""
 
@@ -271,6 +278,7 @@ class Settings(BaseModel):
     model: ModelSettings = ModelSettings()
     dedupe: DedupeSettings = DedupeSettings()
     flow: FlowSettings = FlowSettings()
+    worker: WorkerSettings = WorkerSettings()
     retry: RetrySettings = RetrySettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()

@@ -16,7 +16,7 @@ from streamproc.dedupe.redis import RedisTier
 from streamproc.emotion.device import DeviceProcess
 from streamproc.emotion.directory import find_directory
 from streamproc.errors import Fatal, FencedError, NoRestartError, StoreError, UsageError
-from streamproc.kafka.admin import ask_session_s, create_topics, missing_topics
+from streamproc.kafka.admin import Answer, ask_broker, create_topics
 from streamproc.kafka.event_codec import RegistryEventCodec
 from streamproc.kafka.membership import Membership
 from streamproc.kafka.own_schemas import look_up_outputs, register_schemas
@@ -24,6 +24,8 @@ from streamproc.kafka.registry import connect
 from streamproc.kafka.sink import IdempotentSink, TransactionalSink
 from streamproc.kafka.slot import Slot, claim_slot
 from streamproc.kafka.source import KafkaSource
+from streamproc.local.signals import interrupted_by_sigterm
+from streamproc.patience import Patience
 from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
 from streamproc.records.record import CommitOffset
 from streamproc.settings import ModelSettings, Settings, cache_root, takeover_s
@@ -77,7 +79,14 @@ def run_worker(settings: Settings) -> None:
     slot = claim_slot(settings, socket.gethostname(), os.environ, slot_folder())
     with ExitStack() as stack:
         stack.callback(slot.release)
-        runtime = build_worker(settings, slot, clock, metrics, stack)
+        try:
+            with interrupted_by_sigterm():  # nothing is in flight yet
+                patience = Patience(settings.worker, clock)
+                tell_broker(settings, patience(lambda: ask_broker(settings)))
+                runtime = build_worker(settings, slot, clock, metrics, stack, patience)
+        except KeyboardInterrupt:
+            log.info("stopped")
+            return
         http = stack.enter_context(serve(settings, runtime, metrics))
         log.info("worker starts", slot=str(slot.number), url=f"http://{settings.http.host}:{http.port}")
         with stop_on_signals(runtime):
@@ -92,7 +101,9 @@ def slot_folder() -> Path:
     return Path(tempfile.gettempdir()) / f"streamproc-{os.getuid()}"
 
 
-def build_worker(settings: Settings, slot: Slot, clock: Clock, metrics: Metrics, stack: ExitStack) -> Runtime:
+def build_worker(
+    settings: Settings, slot: Slot, clock: Clock, metrics: Metrics, stack: ExitStack, patience: Patience
+) -> Runtime:
     """Put a worker together; nothing is started. ``stack`` closes what the runtime does not own."""
     arena = Arena(slots(settings))
     store = S3Store(settings.storage, settings.flow.io_threads, clock)
@@ -112,7 +123,7 @@ def build_worker(settings: Settings, slot: Slot, clock: Clock, metrics: Metrics,
             open_source=source,
             sink=open_sink(settings, slot, source),
             codec=RegistryEventCodec(registry, settings.topics.recordings, clock.monotonic),
-            rows=look_up_outputs(registry, settings.topics),
+            rows=patience(lambda: look_up_outputs(registry, settings.topics)),
             store=store,
             near=MemoryTier(settings.dedupe.memory_bytes),
             shared=shared,
@@ -145,8 +156,6 @@ class SourceOpener:
 
     def __call__(self, assignments: Assignments) -> Source:
         """Join the group."""
-        tell_takeover(self._settings)
-        tell_missing_topics(self._settings)
         topics = self._settings.topics
         self._source = KafkaSource(self._settings, [topics.recordings, *topics.lanes], assignments)
         return self._source
@@ -158,32 +167,30 @@ class SourceOpener:
         self._source.commit(offsets, membership)
 
 
-def tell_missing_topics(settings: Settings) -> None:
-    """Warn of topics that are not there: of a misspelt one nothing ever comes, and the client says nothing."""
-    if missing := missing_topics(settings):
+def tell_broker(settings: Settings, answer: Answer) -> None:
+    """Say how long others take to go on when a worker dies; warn of what is not as the settings say.
+
+    Of a topic that is misspelt nothing ever comes, and the client says nothing.
+    """
+    kafka = settings.kafka
+    if answer.missing:
         log.warning(
             "topics are missing",
             dependency="kafka",
-            detail=f"{settings.kafka.bootstrap_servers} has no {', '.join(missing)}: mend the settings, or make them",
-            count=len(missing),
+            detail=f"{kafka.bootstrap_servers} has no {', '.join(answer.missing)}: mend the settings, or make them",
+            count=len(answer.missing),
         )
-
-
-def tell_takeover(settings: Settings) -> None:
-    """Say how long others take to go on when a worker dies, and warn when that is not what the settings say."""
-    kafka = settings.kafka
-    session_s = ask_session_s(settings) if kafka.group_protocol == "consumer" else kafka.session_timeout_s
-    if session_s is None:
+    if answer.session_s is None:
         return
-    real = settings.model_copy(update={"kafka": kafka.model_copy(update={"session_timeout_s": session_s})})
+    real = settings.model_copy(update={"kafka": kafka.model_copy(update={"session_timeout_s": answer.session_s})})
     log.info("others take over when a worker dies", seconds=takeover_s(real))
-    if session_s != kafka.session_timeout_s:
+    if answer.session_s != kafka.session_timeout_s:
         log.warning(
             "the broker's session is another than the settings say",
             dependency="kafka",
-            detail=f"kafka.session_timeout_s={kafka.session_timeout_s:g} and the broker has {session_s:g}. Set it to "
-            "that, or the group's consumer.session.timeout.ms on the broker",
-            seconds=session_s,
+            detail=f"kafka.session_timeout_s={kafka.session_timeout_s:g} and the broker has {answer.session_s:g}. Set "
+            "it to that, or the group's consumer.session.timeout.ms on the broker",
+            seconds=answer.session_s,
         )
 
 
