@@ -20,6 +20,10 @@ HONEST = (
     "The checkpoint is a demo: a small network, trained by a script in the repository on speech that espeak-ng "
     "synthesised. It tells those recipes apart, not people's emotions. No real weights are shipped."
 )
+TIERS = (
+    "tier: equal bytes are computed once, for whichever fetch ends first, of the recording that was sent first or of its "
+    "repeat; the others wait for it, or find it in memory."
+)
 GO_ON = (
     ("up", "the servers, to keep"),
     ("worker", "a worker, in another terminal"),
@@ -34,6 +38,7 @@ def show(run: Run, console: Console) -> None:
     totals = run.tally.totals()
     console.print(result_table(run))
     console.print(legend(run))
+    console.print(TIERS, style="dim")
     console.print()
     console.print(dead_letter_table(run))
     console.print()
