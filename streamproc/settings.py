@@ -227,7 +227,7 @@ class WorkerSettings(Section):
     """A worker as a process."""
 
     start_wait_s: Positive = 60
-    """How long a starting worker waits for brokers and registry. Later they are waited for without an end."""
+    """How long a starting worker waits for brokers and registry. Once it works it waits for what goes away."""
 
 
 class RetrySettings(Section):

@@ -86,7 +86,8 @@ def _version(*, wanted: bool) -> None:
 # What the group itself reads: `debug` is taken from the context where errors are told, `version` acts by its callback.
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Version = Annotated[
-    bool, typer.Option("--version", callback=lambda value: _version(wanted=value), is_eager=True, help="Say it.")
+    bool,
+    typer.Option("--version", callback=lambda value: _version(wanted=value), is_eager=True, help="Show the version."),
 ]
 
 
@@ -103,8 +104,8 @@ def root(
     Start with `streamproc demo`: it shows all of it on this computer.
 
     Settings come from STREAMPROC_SECTION__NAME variables, from `.streamproc/local.env` (written by `up`) and from
-    the TOML file that STREAMPROC_CONFIG names. Exit codes: 0 done, 2 wrong use or settings, 3 a server is away,
-    4 fatal (start again), 5 do not start again, 1 anything else.
+    the TOML file that STREAMPROC_CONFIG names, the first of them that has one. Exit codes: 0 done, 2 wrong use or
+    settings, 3 a server is away, 4 fatal (start again), 5 do not start again, 1 anything else.
     """
     # What libraries say goes to the worker's log; people are told by the errors that commands raise.
     logging.getLogger().addHandler(logging.NullHandler())

@@ -32,7 +32,9 @@ def results(
 
     Rows of one recording's key come in order; an event that its producer sent twice has two rows with one result_id.
     Reading commits nothing and disturbs nobody. `event` is the start of the id that `publish` printed,
-    `recording` the name of the file that was published, or the key of the object.
+    `recording` the name of the file that was published, or the key of the object,
+    `tier` where the numbers came from (computed just then, or known from equal bytes: memory, redis), `ms` the time
+    in the worker.
 
     Example: `streamproc results --follow --json | jq .label`
     """

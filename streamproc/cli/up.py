@@ -9,7 +9,8 @@ from streamproc.settings import LOCAL_ENV, load_settings
 def up() -> None:
     """Start real servers on this computer: Kafka, schema registry, Redis, MinIO.
 
-    Plain processes on free ports of 127.0.0.1, without Docker or root. What runs already is kept. Topics, schemas
+    Plain processes on free ports of 127.0.0.1, without Docker or root; the first time their programs are downloaded and
+    built, which takes some minutes. What runs already is kept. Topics, schemas
     and bucket are made, and the addresses written to `.streamproc/local.env`, where every other command finds them.
     A server whose address you set yourself (say STREAMPROC_KAFKA__BOOTSTRAP_SERVERS) is used and not started.
 

@@ -21,8 +21,8 @@ HONEST = (
     "synthesised. It tells those recipes apart, not people's emotions. No real weights are shipped."
 )
 TIERS = (
-    "tier: equal bytes are computed once, for whichever fetch ends first, of the recording that was sent first or of its "
-    "repeat; the others wait for it, or find it in memory."
+    "tier: equal bytes are computed once, for whichever fetch ends first, of the recording that was sent first or of "
+    "its repeat; the others wait for it, or find it in memory."
 )
 GO_ON = (
     ("up", "the servers, to keep"),
