@@ -42,5 +42,6 @@ class Patience:
 
     def _tell(self, error: BaseException | None) -> None:
         if isinstance(error, DependencyDownError):
-            seconds = round(self._left_s, 1)
-            _log.warning("waiting for a server", dependency=error.dependency, detail=error.detail, seconds=seconds)
+            left_s = round(self._left_s, 1)
+            detail = f"{error.detail}; the worker gives up in {left_s:g} s"
+            _log.warning("waiting for a server", dependency=error.dependency, detail=detail, seconds=left_s)

@@ -1,6 +1,5 @@
 """Settings that cannot be: what is said of them, all at once, each with its place and with what it has to be."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -24,22 +23,6 @@ MOST_SHOWN = 80
 _KUBERNETES = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_[0-9]+_(TCP|UDP|SCTP)(_|$)")
 _KUBERNETES_PORT = re.compile(r"(tcp|udp|sctp)://")
 _WANTED: Mapping[object, str] = {str: "text", SecretStr: "text", bool: "true or false", Path: "a path"}
-
-
-def _listed(value: object) -> object:
-    """The list that a variable holds as JSON."""
-    if not isinstance(value, str):
-        return value
-    try:
-        found = json.loads(value)
-    except ValueError:
-        found = None
-    if not isinstance(found, list):
-        raise ValueError("no list")  # noqa: TRY004  # pydantic's way
-    return found
-
-
-Listed = BeforeValidator(_listed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from streamproc.chain import NAMES, broken_links, mend, plain, values_of
-from streamproc.refusal import Listed, impossible, read_sections, strays
+from streamproc.kinds import Count, Delays, Name, Names, Number, Port, Positive, Topic
+from streamproc.refusal import impossible, read_sections, strays
 from streamproc.written import CONFIG, Written, from_arguments, from_local_env, from_toml, from_variables
 
 _log = logging.getLogger(__name__)
@@ -23,45 +24,6 @@ LOCAL_ENV = "local.env"
 """The file in ``local.state_dir`` that leads to the servers of ``streamproc up``."""
 
 
-def _number(value: object) -> object:
-    """Refuse what pydantic would take for 1 or 0."""
-    if isinstance(value, bool):
-        raise ValueError("this is a number, not true or false")  # noqa: TRY004  # pydantic's way
-    return value
-
-
-def _ascending(delays: tuple[float, float]) -> tuple[float, float]:
-    """Refuse a second lane that is no slower than the first: what is not well soon is given more time, not less."""
-    if delays[0] >= delays[1]:
-        raise ValueError("not ascending")
-    return delays
-
-
-Name = Annotated[str, Field(min_length=1, description="text that is not empty")]
-Topic = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9._-]{1,230}$", description="1 to 230 of the characters A-Z a-z 0-9 . _ -")
-]
-"""As Kafka takes them, with room for the ends of the lanes' names."""
-Positive = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False, description="a number over 0")]
-Count = Annotated[int, BeforeValidator(_number), Field(ge=1, description="a whole number, at least 1")]
-Number = Annotated[int, BeforeValidator(_number), Field(ge=0, description="a whole number, at least 0")]
-Port = Annotated[
-    int, BeforeValidator(_number), Field(ge=0, le=65535, description="a port: a whole number from 0 to 65535")
-]
-Names = Annotated[
-    tuple[str, ...], Listed, Field(description='a list of names, as in ["a", "b"]; in a variable as a JSON list')
-]
-Delay = Annotated[float, BeforeValidator(_number), Field(gt=0, le=86_400)]
-"""A lane keeps its records for days, not for ever: one that is due after them would be lost (G1)."""
-Delays = Annotated[
-    tuple[Delay, Delay],
-    Listed,
-    AfterValidator(_ascending),
-    Field(
-        description="a list of two numbers of seconds, the second larger than the first, each over 0 and at most "
-        "86400, as in [10, 300]; in a variable as a JSON list"
-    ),
-]
 ASSIGNMENT_S = 5.0
 """For the assignment itself."""
 OVERDUE_S = 10.0
@@ -81,20 +43,28 @@ class KafkaSettings(Section):
     """The broker, the group and the way results are delivered."""
 
     bootstrap_servers: Name = "127.0.0.1:9092"
+    """Brokers to begin with, as in kafka-1:9092,kafka-2:9092."""
     group: Name = "streamproc-emotion"
+    """The consumer group: workers with the same name share the recordings."""
     group_protocol: Literal["consumer", "classic"] = "consumer"
+    """``consumer`` is KIP-848's, ``classic`` the one before."""
     delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
+    """With ``at_least_once`` a crash can write rows twice."""
     transactional_prefix: Name = "streamproc"
+    """Begins each worker's transactional id; the cluster's other groups need other ones."""
     slot: Annotated[Number | None, Field(description="a whole number, at least 0")] = None
     """Worker slot; None takes the StatefulSet ordinal from the host name, else the lowest free file lock."""
     security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
     sasl_mechanism: str | None = None
+    """As in PLAIN, SCRAM-SHA-256, SCRAM-SHA-512."""
     sasl_username: str | None = None
     sasl_password: SecretStr | None = None
     ssl_ca_location: Path | None = None
+    """Certificates of the authorities that are trusted, in PEM; often found without."""
     transaction_timeout_s: Positive = 30
     """The longest time for one commit. With ``at_least_once``, which has no transactions, for writing its rows."""
     max_poll_interval_s: Positive = 300
+    """The longest silence of the polling thread before the group takes its partitions away."""
     session_timeout_s: Positive = 6
     """Used by the classic protocol; with ``consumer`` it is the broker's setting and this is what we expect of it."""
 
@@ -103,27 +73,35 @@ class RegistrySettings(Section):
     """The schema registry (Confluent API)."""
 
     url: str = "http://127.0.0.1:8081"
+    """Where it listens, as in http://registry:8081."""
     username: str | None = None
     password: SecretStr | None = None
     timeout_s: Positive = 5
+    """For one request; it is made twice."""
 
 
 class RedisSettings(Section):
     """The shared tier. An empty url runs without it."""
 
     url: SecretStr | None = SecretStr("redis://127.0.0.1:6379/0")
+    """As in redis://host:6379/0, rediss:// for TLS; empty runs without it."""
     timeout_s: Positive = 0.5
+    """For one request. Work goes on without the tier when it is slower."""
     ttl_s: Count = 86_400
+    """How long an analysis is remembered."""
 
 
 class StorageSettings(Section):
     """The object store (S3 API)."""
 
     endpoint: str = "http://127.0.0.1:9000"
+    """http(s)://host[:port], and nothing more."""
     access_key: SecretStr = SecretStr("")
+    """With ``secret_key``; without both, requests are not signed."""
     secret_key: SecretStr = SecretStr("")
     region: str = "us-east-1"
     bucket: str = "recordings"
+    """Where ``publish`` stores recordings; an event may name others that are allowed."""
     allowed_buckets: Names = ()
     """Buckets an event may name; empty means just ``bucket``."""
     connect_timeout_s: Positive = 3
@@ -144,12 +122,16 @@ class TopicSettings(Section):
     """Names and partition counts of the topics."""
 
     recordings: Topic = "audio.recordings"
+    """The input; the lanes and the dead letters are named after it."""
     results: Topic = "emotion.results"
     segments: Topic = "emotion.segments"
     ledger: Topic = "streamproc.ledger"
     partitions: Count = 12
+    """Of input, results, segments and ledger, where ``up`` makes them."""
     lane_partitions: Count = 3
+    """Of each lane and of the dead letters."""
     replication_factor: Count = 1
+    """Of the topics that ``up`` makes; 3 on a cluster."""
 
     @property
     def lanes(self) -> tuple[str, str]:
@@ -166,12 +148,16 @@ class AudioSettings(Section):
     """What is accepted as a recording, and the sandbox that decodes it."""
 
     max_object_bytes: Count = 256 * 1024**2
+    """A larger recording is a dead letter, ``object_too_large``."""
     max_seconds: Positive = 4 * 3600
+    """A longer recording is a dead letter, ``audio_too_long``."""
     min_sample_rate: Count = 4_000
     max_sample_rate: Count = 192_000
     max_channels: Count = 8
     decoders: Count = 2
+    """Processes that decode, one recording each at a time."""
     decoder_memory_bytes: Count = 1536 * 1024**2
+    """Address space of one of them."""
     decode_timeout_s: Positive = 30
     """Wall time for one file; two seconds more are granted for each minute of audio in it."""
 
@@ -195,6 +181,7 @@ class ModelSettings(Section):
     stuck_s: Positive = 120
     """A device process that has work and says nothing for so long is killed and replaced: some drivers hang."""
     deaths_allowed: Count = 3
+    """So many deaths of the device process within ``deaths_window_s`` end the worker."""
     deaths_window_s: Positive = 600
 
 
@@ -202,24 +189,34 @@ class DedupeSettings(Section):
     """How far a known analysis is shared."""
 
     scope: Literal["global", "tenant"] = "global"
+    """Whom equal bytes are computed once for: everybody, or each tenant by itself."""
     memory_bytes: Count = 64 * 1024**2
+    """What a worker remembers by itself."""
 
 
 class FlowSettings(Section):
     """Ceilings of what is in flight."""
 
     micro_batch_records: Count = 512
+    """The most records of one commit."""
     linger_s: Positive = 0.05
+    """How long a poll gathers records."""
     micro_batches: Count = 4
+    """How many may be in flight at a time."""
     in_flight_bytes: Count = 512 * 1024**2
+    """The most bytes of recordings in flight."""
     in_flight_audio_s: Positive = 3_600
+    """The most audio in flight, in seconds; waveforms take 64 KB a second."""
     drain_s: Positive = 60
+    """How long a stop, or partitions that are given back, may wait for what is in flight."""
     io_threads: Count = 16
+    """Threads that fetch from the store."""
     pause_after_s: Positive = 5
     """A pause throws the prefetch away, so short back-pressure is waited out."""
     produce_again: Count = 10
     """How often the outcomes of an aborted transaction are produced again before the process gives up."""
     max_header_count: Count = 64
+    """A record with more headers, or more bytes of them, is a dead letter."""
     max_header_bytes: Count = 64 * 1024
 
 
@@ -236,19 +233,23 @@ class RetrySettings(Section):
     delays_s: Delays = (10, 300)
     """How long a record waits on the first lane, and on the second: two delays, ascending, a day at most."""
     attempts_per_lane: Count = 3
+    """How often a record tries each lane before it moves on."""
 
 
 class HttpSettings(Section):
     """The worker's own endpoints: /metrics /healthz /readyz /status."""
 
     host: str = "127.0.0.1"
+    """Where it listens; 0.0.0.0 for every interface."""
     port: Port = 9464
+    """0 takes a free one, which the log names."""
 
 
 class LogSettings(Section):
     """How the process speaks."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is said."""
     format: Literal["auto", "json", "console"] = "auto"
     """``auto`` is lines for people on a terminal, JSON lines elsewhere."""
 
@@ -262,6 +263,7 @@ class LocalSettings(Section):
     cache_dir: Path | None = None
     """Downloads, models and built servers; None means STREAMPROC_CACHE, else ~/.cache/streamproc."""
     kafka_heap_mb: Count = 512
+    """Memory of the local Kafka."""
 
 
 class Settings(BaseModel):
