@@ -182,9 +182,12 @@ def test_what_the_user_set_is_raised_where_nothing_else_helps() -> None:
     assert str(caught.value).splitlines()[-1] == f"  all of it holds together with {cure}"
 
 
-POSITIVE = st.floats(1e-6, 1e7)
+SECONDS = st.floats(1e-6, 1e6)
+COUNTS = st.integers(1, 10_000)
+SIZES = st.integers(1, 10**13)
+KINDS = {"_s": SECONDS, "es": COUNTS, "_rate": SIZES, "_bytes": SIZES}
 NUMBERS = {
-    name: st.integers(1, 10**13) if name.startswith("audio.") or name.endswith(("_bytes", "es")) else POSITIVE
+    name: next(kind for end, kind in reversed(KINDS.items()) if name.endswith(end))
     for name in NAMES - {"kafka.delivery", "kafka.group_protocol"}
 }
 
