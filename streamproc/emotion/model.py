@@ -14,11 +14,11 @@ from streamproc.arena import SAMPLE_RATE
 from streamproc.emotion.directory import find_directory
 from streamproc.emotion.engine import Engine, Wave
 from streamproc.emotion.errors import WaveformError
-from streamproc.emotion.profile import Profile, fit, split
 from streamproc.errors import UsageError
 from streamproc.records.analysis import best
 from streamproc.records.compute import ItemError
 from streamproc.records.identity import ModelIdentity
+from streamproc.records.profile import Profile, fit, split
 from streamproc.settings import cache_root
 
 TRIAL_SECONDS = (0.5, 2.0, 6.0)
