@@ -152,6 +152,9 @@ class AudioSettings(Section):
 class ModelSettings(Section):
     """The network and where it runs."""
 
+    engine: Annotated[str, Field(pattern=r"^(streamproc|funasr|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")] = "streamproc"
+    """What computes: `streamproc`; `funasr`, that program itself, clip by clip (an extra); or an analyzer of your own
+    as `package.module:factory`, which is imported and run (docs/analyzers.md)."""
     name_or_dir: str = "demo"
     """A model of `streamproc model pull` by name, or a directory in FunASR's layout by path."""
     hub: Literal["huggingface", "modelscope"] = "huggingface"

@@ -50,6 +50,7 @@ class _Child:
                 socket=theirs.fileno(),
                 arena=arena.descriptor,
                 slots=arena.slots,
+                engine=settings.engine,
                 model=settings.name_or_dir,
                 device=settings.device,
                 precision=settings.precision,

@@ -25,6 +25,7 @@ class Start:
     socket: int
     arena: int
     slots: int
+    engine: str
     model: str
     device: str
     precision: str

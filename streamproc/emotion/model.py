@@ -1,7 +1,6 @@
 """EmotionModel: waveforms to labels, scores and embeddings. Importing this does not import torch; loading does."""
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from streamproc.arena import SAMPLE_RATE
+from streamproc.analyzer import measure
 from streamproc.emotion.directory import find_directory
 from streamproc.emotion.engine import Engine, Wave
 from streamproc.emotion.errors import WaveformError
@@ -18,11 +17,8 @@ from streamproc.errors import UsageError
 from streamproc.records.analysis import best
 from streamproc.records.compute import ItemError
 from streamproc.records.identity import ModelIdentity
-from streamproc.records.profile import Profile, fit, split
+from streamproc.records.profile import Profile, split
 from streamproc.settings import cache_root
-
-TRIAL_SECONDS = (0.5, 2.0, 6.0)
-TRIALS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +79,7 @@ class EmotionModel:
     @cached_property
     def profile(self) -> Profile:
         """Measured at first use, which also warms the network up: the best of a few runs of a few lengths."""
-        times = []
-        for seconds in (*TRIAL_SECONDS[-1:], *TRIAL_SECONDS):  # the first, longest one is the warm-up
-            wave = np.zeros(int(seconds * SAMPLE_RATE), np.float32)
-            times.append((len(wave), min(self._seconds(wave) for _ in range(TRIALS))))
-        return fit(self._engine.most_samples, times[1:])
-
-    def _seconds(self, wave: Wave) -> float:
-        start = time.perf_counter()
-        self._engine.run([wave])
-        return time.perf_counter() - start
+        return measure(lambda wave: self._engine.run([wave]), self._engine.most_samples)
 
     def _compute(self, waves: Sequence[Wave], *, frames: bool = False) -> list[_Found]:
         found: dict[int, _Found] = {}
