@@ -100,7 +100,8 @@ def load_funasr(name_or_dir: str | Path, device: str, precision: str) -> FunasrM
         version, make = _import()
         network = _empty(make, shape, len(labels), files.config)
         digest, _ = read_weights(files, lambda tensors, finite: _fill(network, tensors, files, finite=finite))
-    torch.backends.cudnn.allow_tf32 = False  # cuDNN rounds convolutions to 10 bits by default; we state fp32
+    if chosen.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False  # cuDNN rounds convolutions to 10 bits by default; we state fp32
     identity = ModelIdentity(
         files.name,
         digest,

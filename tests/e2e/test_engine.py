@@ -1,4 +1,9 @@
-"""The worker on FunASR itself."""
+"""The worker on other engines than its own."""
+
+import json
+import os
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,3 +39,25 @@ def test_a_worker_on_funasr_gives_its_scores_under_a_fingerprint_of_their_own(
     ours = fingerprint(load_model("demo").identity, "mix")
     assert {row["model"] for row in rows} == {"demo"}
     assert ours not in {row["fingerprint"] for row in rows}
+
+
+@pytest.mark.timeout(3 * PATIENCE_S)
+def test_a_worker_on_the_analyzer_of_the_page_writes_its_labels(
+    own: Settings, oracle: Oracle, corpus: Corpus, worker: Worker, tmp_path: Path
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "analyzers.md").read_text("utf-8")
+    (example, _) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "energy.py").write_text(example, "utf-8")
+    worker.set("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    worker.set("STREAMPROC_MODEL__ENGINE", "energy:make")
+    flow = Flow(own, oracle, corpus, worker)
+    worker.start()
+    flow.send()
+    flow.arrives()
+    assert worker.stop() == 0, worker.tail()
+
+    for row in oracle.seen().results:
+        scores = json.loads(str(row["scores_json"]))
+        assert {"loud", "quiet"} == scores.keys()
+        assert row["label"] == max(scores, key=scores.__getitem__)
+        assert {row[f"score_{label}"] for label in LABELS} == {None}

@@ -1,11 +1,14 @@
-"""What a worker says where it joins its group: of takeovers, and of topics that are not there."""
+"""What a worker says before it works: of its engine, of takeovers, and of topics that are not there."""
+
+import sys
 
 import pytest
 from structlog.testing import capture_logs
 
 from streamproc import wiring
+from streamproc.errors import UsageError
 from streamproc.kafka.admin import ask_session_s
-from streamproc.settings import KafkaSettings, Settings
+from streamproc.settings import KafkaSettings, ModelSettings, Settings
 from tests.unit.kafka.mock_cluster import mock_cluster
 
 
@@ -64,3 +67,11 @@ def test_topics_that_are_missing_are_told_with_the_broker() -> None:
     (line,) = lines
     assert (line["log_level"], line["event"], line["count"]) == ("warning", "topics are missing", 7)
     assert f"{cluster.bootstrap_servers} has no audio.recordings, " in str(line["detail"])
+
+
+def test_an_engine_that_is_not_installed_is_told_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(model=ModelSettings(engine="funasr"))
+    assert wiring.located(settings).engine == "funasr"
+    monkeypatch.setitem(sys.modules, "funasr", None)
+    with pytest.raises(UsageError, match=r"pip install '\.\[funasr\]'"):
+        wiring.located(settings)
