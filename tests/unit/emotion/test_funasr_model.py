@@ -4,6 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -299,3 +300,9 @@ def test_it_is_loaded_by_name_and_says_what_it_cannot_do(
 def test_an_analyzer_that_is_not_there_is_wrong_use(engine: str, directories: Directories) -> None:
     with pytest.raises(UsageError, match=f"model.engine is {engine}, which cannot be imported"):
         load_analyzer(engine, options(directories("tiny")))
+
+
+def test_the_extra_is_the_version_that_judges_us() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text("utf-8"))
+    (extra,) = project["project"]["optional-dependencies"]["funasr"]
+    assert extra in project["dependency-groups"]["dev"]
