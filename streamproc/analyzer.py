@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from streamproc.arena import SAMPLE_RATE
 from streamproc.records.compute import ItemError
 from streamproc.records.identity import ModelIdentity
-from streamproc.records.profile import Profile, fit
+from streamproc.records.profile import Profile, Trial, bend, fit
 
 Wave = NDArray[np.float32]
 """A segment: 1-D, 16 kHz, one channel, at most 15 s; a worker sends none under 25 ms."""
@@ -61,11 +61,11 @@ Factory = Callable[[AnalyzerOptions], Analyzer]
 
 def measure(run: Callable[[Wave], object], most_samples: int = 0) -> Profile:
     """Warm up, and fit a profile to the best of a few runs of a few lengths, alone."""
-    times = []
+    trials = []
     for seconds in (*TRIAL_SECONDS[-1:], *TRIAL_SECONDS):  # the first, longest one is the warm-up
         wave = np.zeros(int(seconds * SAMPLE_RATE), np.float32)
-        times.append((len(wave), min(_seconds(run, wave) for _ in range(TRIALS))))
-    return fit(most_samples, times[1:])
+        trials.append(Trial(1, len(wave), min(_seconds(run, wave) for _ in range(TRIALS))))
+    return fit(most_samples, trials[1:], bend(trials[-2], trials[-1]))
 
 
 def _seconds(run: Callable[[Wave], object], wave: Wave) -> float:

@@ -163,7 +163,9 @@ class ModelSettings(Section):
     """A mirror of that hub, as in https://mirror.example.com."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """``auto`` is the CPU until the numbers of CUDA are measured against it; ``cuda`` is experimental."""
-    precision: Literal["fp32"] = "fp32"
+    precision: Literal["fp32", "bf16", "fp16", "int8"] = "fp32"
+    """The same for the whole group: it is part of the fingerprint. `fp16` needs CUDA, `int8` the CPU;
+    `model info --measure` tells what each gains and costs."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads of the device process; 0 means all cores."""
     max_batch_seconds: Positive = 60

@@ -36,8 +36,8 @@ class Peer:
 
 
 @contextmanager
-def open_peer(directory: Path, threads: int) -> Iterator[Peer]:
-    """FunASR on the CPU with as many threads as asked for.
+def open_peer(directory: Path, threads: int, device: str = "cpu") -> Iterator[Peer]:
+    """FunASR on the CPU, or another device of torch's, with as many threads as asked for.
 
     What it does to the whole process is put back, so that whoever is compared to it, or comes after it, is what it is
     without it.
@@ -49,7 +49,7 @@ def open_peer(directory: Path, threads: int) -> Iterator[Peer]:
         logging.getLogger().setLevel(logging.ERROR)
         model = AutoModel(
             model=str(directory),
-            device="cpu",
+            device=device,
             ncpu=threads,
             disable_update=True,
             disable_pbar=True,

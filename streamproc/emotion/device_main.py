@@ -5,26 +5,18 @@ import os
 import signal
 import socket
 import sys
-import time
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.analyzer import Analyzer, AnalyzerOptions
 from streamproc.arena import ArenaMap, Lease, StaleLeaseError
-from streamproc.emotion.device_message import (
-    MAX_BYTES,
-    Ready,
-    Refused,
-    Start,
-    decode_batch,
-    decode_start,
-    encode_answer,
-)
+from streamproc.emotion.device_loop import Begin, Later, serve
+from streamproc.emotion.device_message import Ready, Refused, Start, decode_start, encode_answer
 from streamproc.emotion.engines import load_analyzer
+from streamproc.emotion.model import EmotionModel
 from streamproc.errors import ExitCode, NoRestartError, UsageError
-from streamproc.records.compute import BatchDone, ItemError
+from streamproc.records.compute import ItemError
 from streamproc.settings import LogSettings
 from streamproc.telemetry.log import configure_log
 
@@ -51,8 +43,7 @@ def _serve(start: Start, connection: socket.socket) -> ExitCode:
         return ExitCode.NO_RESTART
     arena = ArenaMap(start.arena, start.slots)
     connection.send(encode_answer(Ready(analyzer.identity, analyzer.profile)))
-    while message := connection.recv(MAX_BYTES):
-        connection.send(encode_answer(_answer(analyzer, arena, *decode_batch(message))))
+    serve(connection, lambda lease: _read(arena, lease), _begin(analyzer))
     return ExitCode.DONE
 
 
@@ -71,12 +62,9 @@ def _load(start: Start) -> Analyzer:
     return load_analyzer(start.engine, options)
 
 
-def _answer(analyzer: Analyzer, arena: ArenaMap, batch: int, leases: Sequence[Lease]) -> BatchDone:
-    begun = time.perf_counter()
-    waves = [_read(arena, lease) for lease in leases]
-    results = iter(analyzer.run([wave for wave in waves if not isinstance(wave, ItemError)]))
-    items = tuple(wave if isinstance(wave, ItemError) else next(results) for wave in waves)
-    return BatchDone(batch, items, time.perf_counter() - begun)
+def _begin(analyzer: Analyzer) -> Begin:
+    """Ours launches a batch while the device has another; the protocol of the analyzers knows no such thing."""
+    return analyzer.begin if isinstance(analyzer, EmotionModel) else lambda waves: Later(analyzer.run, waves)
 
 
 def _read(arena: ArenaMap, lease: Lease) -> NDArray[np.float32] | ItemError:

@@ -16,7 +16,7 @@ from streamproc.records.identity import ModelIdentity
 from streamproc.records.profile import Profile
 from streamproc.testing.analyzer import CHECKS, BrokenContractError, Check, Subject
 
-PROFILE = Profile(most_samples=0, pass_s=1e-4, sample_s=1e-9)
+PROFILE = Profile(most_samples=0, pass_s=1e-4, sample_s=1e-9, square_s=0.0)
 COLD_S = 0.2
 serial = count()
 
