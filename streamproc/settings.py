@@ -165,6 +165,9 @@ class AudioSettings(Section):
 class ModelSettings(Section):
     """The network and where it runs."""
 
+    engine: Annotated[str, Field(pattern=r"^(streamproc|funasr|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")] = "streamproc"
+    """What computes: `streamproc`; `funasr`, that program itself, clip by clip (an extra); or an analyzer of your own
+    as `package.module:factory`, which is imported and run (docs/analyzers.md)."""
     name_or_dir: str = "demo"
     """A model of `streamproc model pull` by name, or a directory in FunASR's layout by path."""
     hub: Literal["huggingface", "modelscope"] = "huggingface"
@@ -173,7 +176,9 @@ class ModelSettings(Section):
     """A mirror of that hub, as in https://mirror.example.com."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """``auto`` is the CPU until the numbers of CUDA are measured against it; ``cuda`` is experimental."""
-    precision: Literal["fp32"] = "fp32"
+    precision: Literal["fp32", "bf16", "fp16", "int8"] = "fp32"
+    """The same for the whole group: it is part of the fingerprint. `fp16` needs CUDA, `int8` the CPU;
+    `model info --measure` tells what each gains and costs."""
     threads: Number = 0
     """CPU threads of the device process; 0 means all cores."""
     max_batch_seconds: Positive = 60

@@ -15,6 +15,7 @@ from streamproc.dedupe.memory import MemoryTier
 from streamproc.dedupe.redis import RedisTier
 from streamproc.emotion.device import DeviceProcess
 from streamproc.emotion.directory import find_directory
+from streamproc.emotion.engines import check_engine
 from streamproc.errors import Fatal, FencedError, NoRestartError, StoreError, UsageError
 from streamproc.kafka.admin import Answer, ask_broker, create_topics
 from streamproc.kafka.event_codec import RegistryEventCodec
@@ -137,6 +138,7 @@ def build_worker(
 
 def located(settings: Settings) -> ModelSettings:
     """The model's settings with the path of its directory in place of a name: the device process knows no cache."""
+    check_engine(settings.model.engine)
     cache = cache_root(settings.local.cache_dir, os.environ)
     directory = find_directory(settings.model.name_or_dir, cache)
     return settings.model.model_copy(update={"name_or_dir": str(directory)})

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from streamproc.arena import SAMPLE_RATE
+from streamproc.emotion.linears import PackedLinear
 from streamproc.emotion.network import Network, collate
-from streamproc.emotion.runner import PackedLinear
 
 ROWS, INPUTS, OUTPUTS = 760, 1024, 4096
 """A layer of emotion2vec+ large on a clip of 15 s."""

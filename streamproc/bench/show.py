@@ -7,6 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from streamproc.bench.cost import WITHIN, CostReport
 from streamproc.bench.delivery import DeliveryReport
 from streamproc.bench.engine import EngineReport
 from streamproc.bench.groups import GroupsReport
@@ -52,6 +53,25 @@ def engine_lines(report: EngineReport) -> Iterator[str]:
         f"{report.gflop_per_audio_second:.2f} GFLOP, so {report.floor_audio_seconds_per_s:.0f} audio-s per s at most; "
         f"{report.of_floor:.0%} of it reached."
     )
+
+
+def show_cost(report: CostReport, console: Console) -> None:
+    """Print a cost report; fits 80 columns."""
+    table = Table("clip", box=box.SIMPLE)
+    for name in ("clips", "predicted", "measured", "ratio"):
+        table.add_column(name, justify="right")
+    for row in report.rows:
+        times = (f"{1000 * seconds:.1f} ms" for seconds in (row.predicted_s, row.measured_s))
+        table.add_row(f"{row.clip_seconds:.1f} s", str(row.items), *times, f"{row.ratio:.2f}")
+    console.print(table)
+    console.print(
+        f"Model {report.model}, device {report.device}, {report.threads} threads: {report.within:.0%} of "
+        f"{len(report.rows)} predictions are within {WITHIN:.0%} of the best of {report.repeats} turns; the ratio is "
+        f"{' / '.join(_cells(report.ratio, 2))} at least / in the middle / at most. The trials took "
+        f"{report.trials_s:.2f} s.",
+        highlight=False,
+    )
+    console.print(machine_line(report.machine), highlight=False)
 
 
 def show_pipeline(report: PipelineReport, console: Console) -> None:
@@ -140,6 +160,11 @@ def machine_line(machine: Machine) -> str:
 def engine_json(report: EngineReport) -> Mapping[str, object]:
     """The same for programs."""
     return {"bench": "engine", **asdict(report), "of_floor": report.of_floor}
+
+
+def cost_json(report: CostReport) -> Mapping[str, object]:
+    """The same for programs."""
+    return {"bench": "cost", **asdict(report), "within": report.within, "ratio": asdict(report.ratio)}
 
 
 def pipeline_json(report: PipelineReport) -> Mapping[str, object]:

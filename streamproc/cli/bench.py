@@ -1,18 +1,20 @@
 """``streamproc bench``."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from streamproc.settings import load_settings
 
+Precision = Literal["fp32"]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")]
 
 bench = typer.Typer(
     name="bench",
-    help="Measure this machine: the engine against FunASR, the pipeline against the floor of its libraries, "
-    "exactly-once against at-least-once, one group protocol against the other.",
+    help="Measure this machine: the engine against FunASR, on the CPU or on a CUDA device, its cost model against the "
+    "clock, the pipeline against the floor of its libraries, exactly-once against at-least-once, one group protocol "
+    "against the other.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
@@ -45,6 +47,66 @@ def engine(
         typer.echo(json.dumps(engine_json(report)))
     else:
         show_engine(report, Console())
+
+
+@bench.command()
+def gpu(
+    *,
+    model: Annotated[
+        str, typer.Option(help="A pulled or shipped model by name, or a directory in FunASR's layout.")
+    ] = "emotion2vec_plus_large",
+    precision: Annotated[Precision, typer.Option(help="What the products are computed in.")] = "fp32",
+    turns: Annotated[int, typer.Option(min=1, max=50, help="Turns of the stream, and of FunASR.")] = 7,
+    as_json: Json = False,
+) -> None:
+    """Run the engine on a CUDA device beside FunASR on the same one, and tell which of its goals are met.
+
+    Where the time goes is told by kind of kernel, and the speed beside the device's own rate of products. Without a
+    CUDA device it says so and ends with status 2.
+
+    Example: `streamproc bench gpu --model demo`
+    """
+    from rich.console import Console
+
+    from streamproc.bench.gpu import run_gpu
+    from streamproc.bench.gpu_show import gpu_json, show_gpu
+    from streamproc.operate.progress import LiveProgress
+
+    with LiveProgress() as progress:
+        report = run_gpu(model, precision, turns, progress.count)
+    if as_json:
+        typer.echo(json.dumps(gpu_json(report)))
+    else:
+        show_gpu(report, Console())
+
+
+@bench.command()
+def cost(
+    *,
+    model: Annotated[str, typer.Option(help="A shipped model by name, or a directory in FunASR's layout.")] = "demo",
+    clips: Annotated[int, typer.Option(min=1, max=200, help="Clips of 0.5 to 60 s, log-uniform.")] = 24,
+    repeats: Annotated[int, typer.Option(min=1, max=50, help="Turns over all clips; the best counts.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Compare what the engine's cost model predicts with what clips take. The worker admits recordings by it.
+
+    Device and threads: settings model.device and model.threads.
+
+    Example: `streamproc bench cost --clips 12`
+    """
+    from rich.console import Console
+
+    from streamproc.bench.cost import run_cost
+    from streamproc.bench.show import cost_json, show_cost
+    from streamproc.operate.progress import LiveProgress
+
+    settings = load_settings().model
+    with LiveProgress() as progress:
+        report = run_cost(model, settings.device, settings.threads, clips, repeats, progress.count)
+    if as_json:
+        typer.echo(json.dumps(cost_json(report)))
+    else:
+        show_cost(report, Console())
 
 
 @bench.command()

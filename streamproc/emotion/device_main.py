@@ -5,26 +5,18 @@ import os
 import signal
 import socket
 import sys
-import time
-from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from streamproc.analyzer import Analyzer, AnalyzerOptions
 from streamproc.arena import ArenaMap, Lease, StaleLeaseError
-from streamproc.emotion.device_message import (
-    MAX_BYTES,
-    Ready,
-    Refused,
-    Start,
-    decode_batch,
-    decode_start,
-    encode_answer,
-)
-from streamproc.emotion.model import EmotionModel, load_model
+from streamproc.emotion.device_loop import Begin, Later, serve
+from streamproc.emotion.device_message import Ready, Refused, Start, decode_start, encode_answer
+from streamproc.emotion.engines import load_analyzer
+from streamproc.emotion.model import EmotionModel
 from streamproc.errors import ExitCode, NoRestartError, UsageError
-from streamproc.records.compute import BatchDone, ItemError
+from streamproc.records.compute import ItemError
 from streamproc.settings import LogSettings
 from streamproc.telemetry.log import configure_log
 
@@ -45,14 +37,13 @@ def main(argument: str) -> ExitCode:
 
 def _serve(start: Start, connection: socket.socket) -> ExitCode:
     try:
-        model = _load(start)
+        analyzer = _load(start)
     except (NoRestartError, UsageError) as error:
         connection.send(encode_answer(Refused(str(error))))
         return ExitCode.NO_RESTART
     arena = ArenaMap(start.arena, start.slots)
-    connection.send(encode_answer(Ready(model.identity, model.profile)))
-    while message := connection.recv(MAX_BYTES):
-        connection.send(encode_answer(_answer(model, arena, *decode_batch(message))))
+    connection.send(encode_answer(Ready(analyzer.identity, analyzer.profile)))
+    serve(connection, lambda lease: _read(arena, lease), _begin(analyzer))
     return ExitCode.DONE
 
 
@@ -66,17 +57,14 @@ def _bind_to_parent() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
 
 
-def _load(start: Start) -> EmotionModel:
-    torch.set_num_threads(start.threads or len(os.sched_getaffinity(0)))
-    return load_model(start.model, start.device, start.precision, max_batch_seconds=start.max_batch_seconds)
+def _load(start: Start) -> Analyzer:
+    options = AnalyzerOptions(start.model, start.device, start.precision, start.threads, start.max_batch_seconds)
+    return load_analyzer(start.engine, options)
 
 
-def _answer(model: EmotionModel, arena: ArenaMap, batch: int, leases: Sequence[Lease]) -> BatchDone:
-    begun = time.perf_counter()
-    waves = [_read(arena, lease) for lease in leases]
-    results = iter(model.run([wave for wave in waves if not isinstance(wave, ItemError)]))
-    items = tuple(wave if isinstance(wave, ItemError) else next(results) for wave in waves)
-    return BatchDone(batch, items, time.perf_counter() - begun)
+def _begin(analyzer: Analyzer) -> Begin:
+    """Ours launches a batch while the device has another; the protocol of the analyzers knows no such thing."""
+    return analyzer.begin if isinstance(analyzer, EmotionModel) else lambda waves: Later(analyzer.run, waves)
 
 
 def _read(arena: ArenaMap, lease: Lease) -> NDArray[np.float32] | ItemError:

@@ -1,7 +1,7 @@
 """Engine: what runs the network on a device, as a model sees it. Free of torch."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,5 +29,37 @@ class Engine(Protocol):
     """What one frame takes."""
 
     def run(self, waves: Sequence[Wave], *, frames: bool = False) -> Passed:
-        """One pass over 1-D waveforms of at least ``min_samples``."""
+        """One pass over 1-D waveforms of at least ``min_samples``.
+
+        Raises MemoryError when the device has no room for it, FatalError when the device cannot go on. RuntimeError,
+        ValueError or ArithmeticError is taken for the fault of one of the waveforms.
+        """
+        ...
+
+    def blocks_s(self, samples: int) -> float:
+        """Seconds that the network's blocks take for one clip, from a run of one of them.
+
+        Asked where waveforms run alone, that is, where a pass of a long clip takes long.
+        """
+        ...
+
+
+class Running(Protocol):
+    """A pass that was launched. It has to be taken."""
+
+    def ready(self) -> bool:
+        """Whether ``take`` would not wait."""
+        ...
+
+    def take(self) -> Passed:
+        """What ``run`` would have given; waits for it. Raises FatalError when the device cannot go on."""
+        ...
+
+
+@runtime_checkable
+class Launching(Engine, Protocol):
+    """An engine that computes while the host prepares and launches what comes next."""
+
+    def submit(self, waves: Sequence[Wave], *, frames: bool = False) -> Running:
+        """``run`` without the wait. Raises what ``run`` does, and ValueError when too many passes are not taken."""
         ...

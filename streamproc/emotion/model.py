@@ -1,28 +1,25 @@
 """EmotionModel: waveforms to labels, scores and embeddings. Importing this does not import torch; loading does."""
 
 import os
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from streamproc.arena import SAMPLE_RATE
 from streamproc.emotion.directory import find_directory
 from streamproc.emotion.engine import Engine, Wave
 from streamproc.emotion.errors import WaveformError
-from streamproc.emotion.profile import Profile, fit, split
-from streamproc.errors import UsageError
+from streamproc.emotion.passes import Begun, Passes, Row
+from streamproc.emotion.precision import check
+from streamproc.emotion.trials import measure
 from streamproc.records.analysis import best
 from streamproc.records.compute import ItemError
 from streamproc.records.identity import ModelIdentity
+from streamproc.records.profile import Profile
 from streamproc.settings import cache_root
-
-TRIAL_SECONDS = (0.5, 2.0, 6.0)
-TRIALS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +36,6 @@ class Emotion:
     """[frames, embed_dim], 50 to the second, the first one over samples 0 to 399; None unless it was asked for."""
 
 
-class _Found(NamedTuple):
-    """One waveform's share of a pass."""
-
-    scores: Wave
-    embedding: Wave
-    frames: Wave | None
-    finite: bool
-
-
 class EmotionModel:
     """A loaded model. Not for several threads at once."""
 
@@ -56,6 +44,7 @@ class EmotionModel:
         self.labels = identity.labels
         self._live = list(live)
         self._engine = engine
+        self._passes = Passes(engine)
 
     def analyze(self, waves: Sequence[Wave], *, frames: bool = False) -> list[Emotion]:
         """One value per waveform (1-D float32, 16 kHz, mono, at least 400 samples), in order; nothing is cut.
@@ -67,14 +56,20 @@ class EmotionModel:
         for index, wave in enumerate(waves):
             if problem := self._problem(wave):
                 raise WaveformError(index, problem)
-        return [self._emotion(i, found) for i, found in enumerate(self._compute(waves, frames=frames))]
+        return [self._emotion(i, row) for i, row in enumerate(self._passes.run(waves, frames=frames))]
 
     def run(self, batch: Sequence[Wave]) -> list[tuple[float, ...] | ItemError]:
         """One tuple of scores in the order of ``labels``, or one error, per waveform; no item harms another."""
+        return self.begin(batch).take()
+
+    def begin(self, batch: Sequence[Wave]) -> "BegunBatch":
+        """``run`` in two: what can be launched is, and the rest and the values come when it is taken.
+
+        Two batches may be under way. On the CPU nothing is computed before ``take``.
+        """
         problems = [self._problem(wave) for wave in batch]
-        good = [i for i, problem in enumerate(problems) if not problem]
-        values = dict(zip(good, map(_value, self._compute([batch[i] for i in good])), strict=True))
-        return [ItemError(problem) if problem else values[i] for i, problem in enumerate(problems)]
+        good = [wave for wave, problem in zip(batch, problems, strict=True) if not problem]
+        return BegunBatch(problems, self._passes.begin(good), self._scores)
 
     def cost(self, lengths: Sequence[int]) -> float:
         """Predicted seconds for waveforms of these lengths (samples)."""
@@ -82,30 +77,12 @@ class EmotionModel:
 
     @cached_property
     def profile(self) -> Profile:
-        """Measured at first use, which also warms the network up: the best of a few runs of a few lengths."""
-        times = []
-        for seconds in (*TRIAL_SECONDS[-1:], *TRIAL_SECONDS):  # the first, longest one is the warm-up
-            wave = np.zeros(int(seconds * SAMPLE_RATE), np.float32)
-            times.append((len(wave), min(self._seconds(wave) for _ in range(TRIALS))))
-        return fit(self._engine.most_samples, times[1:])
+        """Measured at first use, which also warms the network up (``trials``)."""
+        return measure(self._engine, self._passes)
 
-    def _seconds(self, wave: Wave) -> float:
-        start = time.perf_counter()
-        self._engine.run([wave])
-        return time.perf_counter() - start
-
-    def _compute(self, waves: Sequence[Wave], *, frames: bool = False) -> list[_Found]:
-        found: dict[int, _Found] = {}
-        for places in split([len(wave) for wave in waves], self._engine.most_samples):
-            passed = self._engine.run([waves[i] for i in places], frames=frames)
-            # Labels without a meaning (`unuse_*`) get no share, as FunASR's -inf gives them none.
-            logits = passed.logits[:, self._live]
-            scores = softmax(logits)
-            for row, place in enumerate(places):
-                embedding = passed.embeddings[row]
-                finite = bool(np.isfinite(logits[row]).all() and np.isfinite(embedding).all())
-                found[place] = _Found(scores[row], embedding, passed.frames[row] if frames else None, finite)
-        return [found[i] for i in range(len(waves))]
+    def _scores(self, row: Row) -> tuple[float, ...]:
+        # Labels without a meaning (`unuse_*`) get no share, as FunASR's -inf gives them none.
+        return tuple(softmax(row.logits[None, self._live])[0].tolist())
 
     def _problem(self, wave: Any) -> str:
         """What is wrong with a waveform; empty when nothing is."""
@@ -115,13 +92,32 @@ class EmotionModel:
             return f"{len(wave)} samples are under the {self._engine.min_samples} that one frame takes"
         return "" if np.isfinite(wave).all() else "holds samples that are not finite"
 
-    def _emotion(self, index: int, found: _Found) -> Emotion:
-        value = _value(found)
-        if isinstance(value, ItemError):
-            raise WaveformError(index, value.message)
-        label, confidence = best(self.labels, value)
-        scores = dict(zip(self.labels, value, strict=True))
-        return Emotion(label, confidence, scores, found.embedding, found.frames)
+    def _emotion(self, index: int, row: Row | ItemError) -> Emotion:
+        if isinstance(row, ItemError):
+            raise WaveformError(index, row.message)
+        scores = self._scores(row)
+        label, confidence = best(self.labels, scores)
+        return Emotion(label, confidence, dict(zip(self.labels, scores, strict=True)), row.embedding, row.frames)
+
+
+@dataclass(frozen=True, slots=True)
+class BegunBatch:
+    """A batch under way. It has to be taken."""
+
+    problems: Sequence[str]
+    """Of each waveform; empty for those that are computed."""
+    begun: Begun
+    scores: Callable[[Row], tuple[float, ...]]
+
+    def ready(self) -> bool:
+        """Whether it has come as far as it can without being taken."""
+        return self.begun.ready()
+
+    def take(self) -> list[tuple[float, ...] | ItemError]:
+        """What ``EmotionModel.run`` gives."""
+        rows = iter(self.begun.take())
+        ends = [ItemError(problem) if problem else next(rows) for problem in self.problems]
+        return [end if isinstance(end, ItemError) else self.scores(end) for end in ends]
 
 
 def load_model(
@@ -133,13 +129,20 @@ def load_model(
     that does not hold a whole model, UsageError for a device or a precision that there is not.
     """
     # torch takes a second and 200 MB: only who computes pays for it.
-    from streamproc.emotion import checkpoint, runner  # noqa: PLC0415  # see above
+    from streamproc.emotion import checkpoint, half, runner  # noqa: PLC0415  # see above
 
-    if precision != "fp32":
-        raise UsageError(f"precision {precision!r} is not known: use fp32")
+    kind = runner.choose_device(device).type
+    bits = check(precision, kind)
     loaded = checkpoint.load(find_directory(name_or_dir, cache_root(None, os.environ)))
-    identity = ModelIdentity(loaded.name, loaded.weights_sha256, precision, loaded.labels)
-    return EmotionModel(identity, loaded.live, runner.Runner(loaded.network, device, max_batch_seconds))
+    identity = ModelIdentity(loaded.name, loaded.weights_sha256, bits, loaded.labels)
+    engine: Engine
+    if kind == "cuda":
+        from streamproc.emotion.cuda.engine import open_cuda  # noqa: PLC0415  # its imports serve CUDA alone
+
+        engine = open_cuda(half.cast(loaded.network, bits), max_batch_seconds)
+    else:
+        engine = runner.Runner(loaded.network, runner.CPU_KINDS[bits])
+    return EmotionModel(identity, loaded.live, engine)
 
 
 def softmax(logits: Wave) -> Wave:
@@ -148,10 +151,6 @@ def softmax(logits: Wave) -> Wave:
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares: Wave = powers / powers.sum(axis=1, keepdims=True)
     return shares
-
-
-def _value(found: _Found) -> tuple[float, ...] | ItemError:
-    return tuple(found.scores.tolist()) if found.finite else ItemError("the network gave no finite scores")
 
 
 def _shape(wave: Any) -> str:

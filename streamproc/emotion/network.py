@@ -131,6 +131,7 @@ class StemLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, L, inputs] -> [B, (L - kernel) // stride + 1, channels]."""
         # Rule 2: no padding here, so what is computed past a clip's end stays past its end.
+        x = x.to(self.weight.dtype)
         _, kernel, stride = self.shape
         batch, length, inputs = x.shape
         count = (length - kernel) // stride + 1
@@ -144,19 +145,23 @@ class StemLayer(nn.Module):
         if kernel > view:
             taps = x[:, view:].unfold(1, kernel - view, stride)[:, :count].transpose(2, 3).flatten(2)
             parts.append(functional.linear(taps, self.weight[:, cut:]))
-        return functional.gelu(self.norm(sum(parts[1:], parts[0])))
+        return functional.gelu(self.norm(sum(parts[1:], parts[0]).float()))
 
 
 class Bias:
     """ALiBi and the clips' ends as one additive attention bias, made row by row of queries where it would be large."""
 
-    def __init__(self, slopes: Tensor, extra: int, frames: Tensor, longest: int) -> None:
+    def __init__(
+        self, slopes: Tensor, extra: int, frames: Tensor, longest: int, dtype: torch.dtype = torch.float32
+    ) -> None:
         self.tokens = extra + longest
         self._slopes = slopes.view(-1, 1, 1)
+        self._dtype = dtype
         position = torch.arange(self.tokens, device=slopes.device) - extra
         self._position = position.to(slopes.dtype)
         self._real = position >= 0
-        ragged = int(frames.min()) < longest
+        # Who keeps the counts on an accelerator would wait for it here, so there all clips are taken for ragged.
+        ragged = frames.device.type != "cpu" or int(frames.min()) < longest
         # Rule 4: no query may see a key past its clip's end.
         self._ended = (position >= frames[:, None].to(slopes.device))[:, None, None, :] if ragged else None
         self.rows = min(self.tokens, max(1, BIAS_ENTRIES // self.tokens))
@@ -170,7 +175,7 @@ class Bias:
         distance = (self._position[start:stop, None] - self._position).abs()
         # Extra tokens have no place in time: their rows and columns are 0.
         distance = distance * (self._real[start:stop, None] & self._real)
-        bias = (-self._slopes * distance)[None]
+        bias = (-self._slopes * distance)[None].to(self._dtype)
         return bias if self._ended is None else bias.masked_fill(self._ended, -math.inf)
 
 
@@ -202,7 +207,8 @@ class Block(nn.Module):
             functional.scaled_dot_product_attention(query[:, :, span], key, value, attn_mask=bias[span])
             for span in spans
         ]
-        return torch.cat(attended, 2).transpose(1, 2).reshape(batch, tokens, dim)
+        whole = attended[0] if len(attended) == 1 else torch.cat(attended, 2)
+        return whole.transpose(1, 2).reshape(batch, tokens, dim)
 
 
 class Network(nn.Module):
@@ -211,6 +217,9 @@ class Network(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
+        self.slopes: Tensor
+        self.factors = torch.float32
+        """Type of what positional convolutions and attention multiply, and of the bias."""
         dim, channels = config.embed_dim, config.stem[-1].channels
         inputs = (1, *(layer.channels for layer in config.stem))
         self.stem = nn.ModuleList(map(StemLayer, inputs, config.stem))
@@ -223,18 +232,24 @@ class Network(nn.Module):
         self.extra_tokens = nn.Parameter(torch.empty(1, config.extra_tokens, dim))
         self.alibi_scale = nn.Parameter(torch.empty(1, 1, config.heads, 1, 1))
         self.norm = nn.LayerNorm(dim, config.norm_eps)
+        # On the CPU even where parameters are made without memory: it is filled from no checkpoint.
+        self.register_buffer("slopes", torch.tensor(slopes(config.heads), device="cpu"), persistent=False)
         blocks = config.context_blocks + config.main_blocks
         self.blocks = nn.ModuleList(Block(dim, config.heads, config.norm_eps) for _ in range(blocks))
         self.head = nn.Linear(dim, config.classes)
 
     def encode(self, waves: Tensor, frames: Tensor) -> Tensor:
-        """What ``collate`` made -> [B, most frames, embed_dim]; frames past a clip's end are zero."""
-        keep = torch.arange(int(frames.max()), device=waves.device) < frames[:, None].to(waves.device)
-        keep = keep[:, :, None]
-        x = self._features(waves) * keep
+        """What ``collate`` made -> [B, most frames, embed_dim]; frames past a clip's end are zero.
+
+        With counts on the device of the waves nothing here waits for it.
+        """
+        x = self._features(waves)
+        longest = x.shape[1]
+        keep = (torch.arange(longest, device=x.device) < frames[:, None].to(x.device))[:, :, None]
+        x = x * keep
         x = x + self._positions(x, keep)
         x = torch.cat([self.extra_tokens.expand(len(x), -1, -1), x], 1)
-        bias = self._bias(frames, len(keep[0]))
+        bias = self.bias(frames, longest)
         x = self.norm(x)
         for block in self.blocks:
             x = block(x, bias)
@@ -255,6 +270,11 @@ class Network(nn.Module):
         """What ``collate`` made -> [B, classes], before any softmax."""
         return self.forward(waves, frames)[1]
 
+    def bias(self, frames: Tensor, longest: int) -> Bias:
+        """What attention adds to its products, for clips of these counts of frames."""
+        scaled = self.slopes * self.alibi_scale.clamp_min(0).flatten()
+        return Bias(scaled, self.config.extra_tokens, frames, longest, self.factors)
+
     def _features(self, waves: Tensor) -> Tensor:
         """[B, samples] -> [B, frames, embed_dim], a span of ``STEM_FRAMES`` at a time; exact, being unpadded."""
         stem = self.config.stem
@@ -267,15 +287,12 @@ class Network(nn.Module):
             for layer in self.stem:
                 x = layer(x)
             spans.append(self.feature_proj(self.feature_norm(x)))
-        return torch.cat(spans, 1)
+        return spans[0] if len(spans) == 1 else torch.cat(spans, 1)
 
     def _positions(self, x: Tensor, keep: Tensor) -> Tensor:
         for convolution in self.positions:
-            x = convolution(x.transpose(1, 2)).transpose(1, 2)
+            x = x.transpose(1, 2).to(self.factors)
+            x = convolution(x).transpose(1, 2).float()
             # Rule 3: each of the convolutions leaks into the padding; the next one must find zeros there.
             x = functional.gelu(functional.layer_norm(x, x.shape[-1:], eps=NORM_EPS)) * keep
         return x
-
-    def _bias(self, frames: Tensor, longest: int) -> Bias:
-        base = torch.tensor(slopes(self.config.heads), dtype=self.alibi_scale.dtype, device=self.alibi_scale.device)
-        return Bias(base * self.alibi_scale.clamp_min(0).flatten(), self.config.extra_tokens, frames, longest)

@@ -112,6 +112,20 @@ def configure_log(settings: LogSettings, stream: TextIO | None = None) -> None:
     )
 
 
+def _as_a_library() -> None:
+    """What holds until a program sets its own log up: structlog alone would print everything, on stdout."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["event"]),
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
 def _shared() -> list[structlog.typing.Processor]:
     return [
         structlog.stdlib.add_logger_name,
@@ -143,3 +157,6 @@ def _only_known_fields(_logger: WrappedLogger, _method: str, event: EventDict) -
 
 _RENDERED = frozenset({"exc_info", "stack_info", "stack"})
 """What structlog itself passes to the console renderer."""
+
+if not structlog.is_configured():
+    _as_a_library()

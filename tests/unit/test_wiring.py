@@ -1,4 +1,4 @@
-"""What a worker says where it starts: of takeovers, of topics that are not there, of servers that it waits for."""
+"""What a worker says where it starts: of its engine, takeovers, topics and servers that are not there."""
 
 import os
 import signal
@@ -11,10 +11,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from streamproc import wiring
-from streamproc.errors import DependencyDownError
+from streamproc.errors import DependencyDownError, UsageError
 from streamproc.kafka.admin import Answer, ask_broker
 from streamproc.patience import Patience
-from streamproc.settings import KafkaSettings, Settings, WorkerSettings
+from streamproc.settings import KafkaSettings, ModelSettings, Settings, WorkerSettings
 from streamproc.testing.clock import ManualClock
 from tests.unit.kafka.mock_cluster import mock_cluster
 
@@ -173,3 +173,11 @@ def test_a_worker_that_waits_can_be_stopped(tmp_path: Path) -> None:
         _, said = worker.communicate(timeout=60)
     assert worker.returncode == 0
     assert '"event": "stopped"' in said.splitlines()[-1]
+
+
+def test_an_engine_that_is_not_installed_is_told_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(model=ModelSettings(engine="funasr"))
+    assert wiring.located(settings).engine == "funasr"
+    monkeypatch.setitem(sys.modules, "funasr", None)
+    with pytest.raises(UsageError, match=r"pip install '\.\[funasr\]'"):
+        wiring.located(settings)

@@ -45,7 +45,7 @@ class Ours:
         identity = ModelIdentity(directory.name, loaded.weights_sha256, "fp32", loaded.labels)
         self.parameters = sum(parameter.numel() for parameter in loaded.network.parameters())
         self._live = list(loaded.live)
-        self._engine = Runner(loaded.network, "cpu", 0)
+        self._engine = Runner(loaded.network)
         self._model = EmotionModel(identity, loaded.live, self._engine)
 
     def alone(self, wave: Wave) -> Value:

@@ -1,13 +1,16 @@
 """Reports with round numbers."""
 
+from streamproc.bench.cost import CostReport, Row
 from streamproc.bench.delivery import DeliveryReport, Side, SizeFigures
 from streamproc.bench.engine import EngineReport, PeerFigures
 from streamproc.bench.floor import Cost
+from streamproc.bench.gpu import GpuPeer, GpuReport
 from streamproc.bench.groups import Churn, GroupsReport
 from streamproc.bench.machine import Machine
 from streamproc.bench.pipeline import Figures, PipelineReport
 from streamproc.bench.spread import Spread
 from streamproc.bench.workers import WorkersFigures
+from streamproc.records.profile import Profile
 
 MACHINE = Machine("Some CPU", 2, 0.5, "3.11.9", {"streamproc": "0.1.0"}, "abc1234-dirty")
 PEER = PeerFigures(Spread(80, 100, 120), Spread(1.5, 2.0, 2.5), 3e-7)
@@ -15,6 +18,11 @@ PEER = PeerFigures(Spread(80, 100, 120), Spread(1.5, 2.0, 2.5), 3e-7)
 
 def engine_report(peer: PeerFigures | None) -> EngineReport:
     return EngineReport(MACHINE, "demo", 2, 12, 52.5, 3, Spread(150, 200, 250), 400, 0.5, 800, peer)
+
+
+def cost_report() -> CostReport:
+    rows = [Row(0.5, 1, 0.011, 0.010), Row(6.0, 1, 0.045, 0.050), Row(60.0, 1, 0.9, 0.6)]
+    return CostReport(MACHINE, "demo", "cpu", 2, Profile(0, 0.01, 1e-6, 1e-12), 0.25, 3, rows)
 
 
 def pipeline_report() -> PipelineReport:
@@ -35,3 +43,24 @@ def delivery_report() -> DeliveryReport:
 def groups_report() -> GroupsReport:
     runs = [Churn("consumer", 8, 10_800, 540, 0, 0, 0, 1.5), Churn("classic", 8, 10_700, 530, 12, 3, 2, 4.0)]
     return GroupsReport(MACHINE, runs)
+
+
+def gpu_report(peer: GpuPeer | None) -> GpuReport:
+    return GpuReport(
+        machine=MACHINE,
+        device="Some GPU",
+        memory_gib=140,
+        model="emotion2vec_plus_large",
+        precision="bf16",
+        clips=128,
+        audio_seconds_per_s=Spread(11_000, 12_000, 13_000),
+        busy=0.95,
+        kernels={"products": 0.7, "elementwise": 0.3},
+        twenty_ms=Spread(14, 15, 30),
+        alone_ms=Spread(6.5, 7, 8),
+        product_tflops=720,
+        gflop_per_audio_second=24,
+        floor_audio_seconds_per_s=30_000,
+        peak_memory_gib=12,
+        peer=peer,
+    )

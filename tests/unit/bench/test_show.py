@@ -6,16 +6,18 @@ from rich.console import Console
 
 from streamproc.bench.show import (
     NO_PEER,
+    cost_json,
     delivery_json,
     engine_json,
     groups_json,
     pipeline_json,
+    show_cost,
     show_delivery,
     show_engine,
     show_groups,
     show_pipeline,
 )
-from tests.unit.bench.made import PEER, delivery_report, engine_report, groups_report, pipeline_report
+from tests.unit.bench.made import PEER, cost_report, delivery_report, engine_report, groups_report, pipeline_report
 
 
 def console(width: int) -> tuple[Console, io.StringIO]:
@@ -43,6 +45,16 @@ def test_without_a_peer_it_says_so_and_claims_no_ratio() -> None:
     text = " ".join(out.getvalue().split())
     assert NO_PEER in text
     assert "ratio" not in text
+
+
+def test_predictions_are_shown_beside_what_was_measured() -> None:
+    screen, out = console(200)
+    show_cost(cost_report(), screen)
+    text = " ".join(out.getvalue().split())
+    assert "6.0 s 1 45.0 ms 50.0 ms 0.90" in text
+    assert "67% of 3 predictions are within 20% of the best of 3 turns" in text
+    assert "ratio is 0.90 / 1.10 / 1.50" in text
+    assert "trials took 0.25 s" in text
 
 
 def test_the_pipeline_is_shown_beside_each_part_of_the_floor_and_their_sum() -> None:
@@ -78,6 +90,7 @@ def test_each_run_of_a_protocol_has_its_line() -> None:
 def test_80_columns_hold_every_table() -> None:
     screen, out = console(80)
     show_engine(engine_report(PEER), screen)
+    show_cost(cost_report(), screen)
     show_pipeline(pipeline_report(), screen)
     show_delivery(delivery_report(), screen)
     show_groups(groups_report(), screen)
@@ -89,6 +102,9 @@ def test_json_holds_the_figures_and_what_follows_from_them() -> None:
     engine = json.loads(json.dumps(engine_json(engine_report(PEER))))
     assert (engine["bench"], engine["of_floor"], engine["peer"]["ratio"]["middle"]) == ("engine", 0.25, 2.0)
     assert json.loads(json.dumps(engine_json(engine_report(None))))["peer"] is None
+    cost = json.loads(json.dumps(cost_json(cost_report())))
+    assert (cost["bench"], cost["within"]) == ("cost", pytest.approx(2 / 3))
+    assert (cost["ratio"]["most"], cost["rows"][1]["items"]) == (pytest.approx(1.5), 1)
     pipeline = json.loads(json.dumps(pipeline_json(pipeline_report())))
     assert (pipeline["bench"], pipeline["speed_ratio"]) == ("pipeline", 0.2)
     assert pipeline["cpu_ratio"] == pytest.approx(4)

@@ -16,7 +16,7 @@ from streamproc.emotion.engine import Passed
 from streamproc.emotion.errors import CheckpointError, WaveformError
 from streamproc.emotion.model import EmotionModel
 from streamproc.emotion.network import Network, NetworkConfig, frames
-from streamproc.emotion.runner import PackedLinear, Runner, pack_if_faster, packed_is_faster
+from streamproc.emotion.runner import Runner
 from streamproc.errors import UsageError
 from streamproc.records.compute import ItemError
 from streamproc.records.identity import ModelIdentity
@@ -138,7 +138,7 @@ class Ragged(Runner):
     """The CPU runner made to pad, as it does on an accelerator."""
 
     def __init__(self, network: Network, most_samples: int = 45_000) -> None:
-        super().__init__(network, "cpu", max_batch_seconds=1)
+        super().__init__(network)
         self.most_samples = most_samples
         self.passes: list[list[int]] = []
 
@@ -158,11 +158,12 @@ def test_a_clip_that_overflows_in_a_padded_pass_harms_no_neighbour(
     """Longest, shortest or in between: its infinities stay in its own rows."""
     engine = Ragged(random_network(shapes["tiny"]), most_samples=100_000)
     ragged = EmotionModel(model.identity, range(9), engine)
-    loud = np.full((9_500, 400, 30_000)[place], 3e38, np.float32)
-    found = ragged.run([waves[0], loud, waves[2]])
-    assert len(engine.passes) == 1
+    shorter, longer = waves[2][:19_000], waves[2]
+    loud = np.full((20_500, 18_500, 19_500)[place], 3e38, np.float32)
+    found = ragged.run([shorter, loud, longer])
+    assert list(map(len, engine.passes)) == [3, 1]  # it is heard again alone
     assert found[1] == ItemError("the network gave no finite scores")
-    assert [found[0], found[2]] == [pytest.approx(scores, abs=5e-6) for scores in model.run([waves[0], waves[2]])]
+    assert [found[0], found[2]] == [pytest.approx(scores, abs=5e-6) for scores in model.run([shorter, longer])]
 
 
 def test_an_embedding_that_is_not_finite_is_an_error_though_the_scores_are(model: EmotionModel) -> None:
@@ -174,6 +175,9 @@ def test_an_embedding_that_is_not_finite_is_an_error_though_the_scores_are(model
             assert not frames
             return Passed(np.full((len(waves), 2), np.inf, np.float32), np.zeros((len(waves), 9), np.float32), [])
 
+        def blocks_s(self, samples: int) -> float:
+            raise NotImplementedError(samples)
+
     found = EmotionModel(model.identity, range(9), Broken()).run([np.zeros(400, np.float32)])
     assert found == [ItemError("the network gave no finite scores")]
 
@@ -183,8 +187,9 @@ def test_passes_that_mix_lengths_change_no_value_and_keep_the_ceiling(
 ) -> None:
     engine = Ragged(random_network(shapes["tiny"]))
     ragged = EmotionModel(model.identity, range(9), engine)
+    waves = [*waves, waves[2][:19_000], waves[2][:18_500]]
     mixed = [emotion.scores for emotion in ragged.analyze(waves)]
-    assert engine.passes == [[400, 400, 9_000], [20_000]]
+    assert engine.passes == [[400, 400], [9_000], [18_500, 19_000], [20_000]]
     for found, expected in zip(mixed, model.analyze(waves), strict=True):
         assert found == pytest.approx(expected.scores, abs=1e-5)
 
@@ -208,34 +213,16 @@ def test_the_identity_names_model_weights_precision_and_labels(
 def test_what_cannot_be_loaded_is_refused(directories: Callable[[str], Path], tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="No such file"):
         load_model(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match="precision 'bf16'"):
-        load_model(directories("tiny"), precision="bf16")
+    with pytest.raises(UsageError, match=r"precision 'fp8' is not known: .* one of fp32, bf16, int8"):
+        load_model(directories("tiny"), precision="fp8")
+    with pytest.raises(UsageError, match="fp16 runs on cuda only"):
+        load_model(directories("tiny"), precision="fp16")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_device_that_is_not_there_is_refused(directories: Callable[[str], Path]) -> None:
     with pytest.raises(UsageError, match="no CUDA device"):
         load_model(directories("tiny"), device="cuda")
-
-
-def test_a_packed_linear_layer_equals_the_plain_one(
-    shapes: dict[str, NetworkConfig], random_network: Callable[..., Network], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain, packed = random_network(shapes["thin"]), random_network(shapes["thin"])
-    monkeypatch.setattr("streamproc.emotion.runner.packed_is_faster", lambda _: True)
-    pack_if_faster(packed)
-    assert sum(isinstance(module, PackedLinear) for module in packed.modules()) == 16
-    waves, counts = torch.randn(2, 8000), torch.tensor([24, 11])
-    with torch.inference_mode():
-        assert (packed.logits(waves, counts) - plain.logits(waves, counts)).abs().max() < 1e-5
-
-
-def test_a_torch_without_the_packed_operations_keeps_the_plain_layers(monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(_: torch.nn.Linear) -> PackedLinear:
-        raise AttributeError("no such operation")
-
-    monkeypatch.setattr("streamproc.emotion.runner.PackedLinear", gone)
-    assert not packed_is_faster(torch.nn.Linear(8, 8))
 
 
 def test_the_main_process_never_imports_torch() -> None:

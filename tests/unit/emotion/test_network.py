@@ -124,8 +124,10 @@ def test_rule_3_zeroing_only_before_the_first_positional_convolution_is_noticed(
 
 def test_rule_4_seeing_padded_keys_is_noticed(thin: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     class Open(Bias):
-        def __init__(self, slopes: Tensor, extra: int, frames: Tensor, longest: int) -> None:
-            super().__init__(slopes, extra, torch.full_like(frames, longest), longest)
+        def __init__(
+            self, slopes: Tensor, extra: int, frames: Tensor, longest: int, dtype: torch.dtype = torch.float32
+        ) -> None:
+            super().__init__(slopes, extra, torch.full_like(frames, longest), longest, dtype)
 
     monkeypatch.setattr(network, "Bias", Open)
     assert worst(encode(thin.network, thin.waves), thin.expected) > 10 * PARITY

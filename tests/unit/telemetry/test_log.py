@@ -2,6 +2,8 @@ import ast
 import io
 import json
 import logging
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +40,14 @@ def spoken(**settings: Any) -> io.StringIO:
     stream = io.StringIO()
     configure_log(LogSettings(**settings), stream)
     return stream
+
+
+def test_in_a_program_that_sets_no_log_up_only_warnings_are_said_and_not_on_stdout() -> None:
+    code = (
+        "from streamproc.telemetry.log import get_log; log = get_log('a.room'); log.info('a'); log.warning('b', slot=1)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (said.stdout, said.stderr) == ("", "event=b slot=1\n")
 
 
 def test_a_line_is_one_json_object_with_time_level_room_and_fields() -> None:

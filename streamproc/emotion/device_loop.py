@@ -1,0 +1,100 @@
+"""The loop of the device process: while it computes one batch, the next one is read and launched."""
+
+import select
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from streamproc.arena import Lease
+from streamproc.emotion.device_message import MAX_BYTES, decode_batch, encode_answer
+from streamproc.emotion.engine import Wave
+from streamproc.records.compute import BatchDone, ItemError
+
+UNDER_WAY = 2
+"""One that is computed and one that waits on the device, as the worker sends them."""
+GLANCE_S = 0.001
+"""How long to listen for the next batch before looking again whether the device is through with the last."""
+
+Value = tuple[float, ...] | ItemError
+
+
+class Begun(Protocol):
+    """A batch that was begun."""
+
+    def ready(self) -> bool:
+        """Whether there is nothing to wait for before ``take``."""
+        ...
+
+    def take(self) -> Sequence[Value]:
+        """One value or one error per waveform."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A batch of an analyzer that computes it when it is taken."""
+
+    run: Callable[[Sequence[Wave]], Sequence[Value]]
+    waves: Sequence[Wave]
+
+    def ready(self) -> bool:
+        """Nothing is under way that could be waited for."""
+        return True
+
+    def take(self) -> Sequence[Value]:
+        """Compute it."""
+        return self.run(self.waves)
+
+
+Read = Callable[[Lease], Wave | ItemError]
+Begin = Callable[[Sequence[Wave]], Begun]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    number: int
+    items: Sequence[Wave | ItemError]
+    begun: Begun
+    at: float
+
+    def answer(self, since: float) -> BatchDone:
+        """Its values, and the seconds since it was begun or the batch before it was done."""
+        values = iter(self.begun.take())
+        items = tuple(item if isinstance(item, ItemError) else next(values) for item in self.items)
+        return BatchDone(self.number, items, time.perf_counter() - max(since, self.at))
+
+
+def serve(connection: socket.socket, read: Read, begin: Begin) -> None:
+    """Answer batches in their order until the other end closes. Raises ConnectionError when it does so in between."""
+    under_way: deque[_Batch] = deque()
+    done_at = 0.0
+    while True:
+        if len(under_way) < UNDER_WAY and (not under_way or _another(connection, under_way[0].begun)):
+            message = connection.recv(MAX_BYTES)
+            if not message:
+                return
+            under_way.append(_begin(message, read, begin))
+        else:
+            answer = under_way.popleft().answer(done_at)
+            done_at = time.perf_counter()
+            connection.send(encode_answer(answer))
+
+
+def _another(connection: socket.socket, first: Begun) -> bool:
+    """Whether a message, or the end of them, comes before the first batch is through."""
+    while True:
+        ready = first.ready()
+        if select.select([connection], [], [], 0 if ready else GLANCE_S)[0]:
+            return True
+        if ready:
+            return False
+
+
+def _begin(message: bytes, read: Read, begin: Begin) -> _Batch:
+    at = time.perf_counter()
+    number, leases = decode_batch(message)
+    items = [read(lease) for lease in leases]
+    return _Batch(number, items, begin([item for item in items if not isinstance(item, ItemError)]), at)

@@ -1,0 +1,169 @@
+"""Passes: waveforms through an engine, each to its own end, whatever happens to those that share its pass."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from streamproc.arena import SAMPLE_RATE
+from streamproc.emotion.engine import Engine, Launching, Passed, Running, Wave
+from streamproc.errors import FatalError
+from streamproc.records.compute import ItemError
+from streamproc.records.profile import split
+from streamproc.telemetry.log import get_log
+
+log = get_log(__name__)
+
+MOST_WORDS = 200
+"""Of what a library said, in an item's error: it travels in a header of the dead letter."""
+
+
+class Row(NamedTuple):
+    """One waveform's share of a pass. All of it is finite."""
+
+    embedding: Wave
+    logits: Wave
+    frames: Wave | None
+
+
+class Passes:
+    """Plans, runs, and finds out who was to blame. Not for several threads at once.
+
+    A pass that fails runs again in halves, until the fault is one waveform's: for ``k`` of them among ``n`` that is at
+    most ``2 k ceil(log2 n)`` passes more. One that the device has no memory for lowers the ceiling of all later ones.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.most_samples = engine.most_samples
+        """Padded samples of one pass, as far as is known by now."""
+
+    def run(self, waves: Sequence[Wave], *, frames: bool = False) -> list[Row | ItemError]:
+        """One row or one error per waveform, in order."""
+        return self.begin(waves, frames=frames).take()
+
+    def begin(self, waves: Sequence[Wave], *, frames: bool = False) -> "Begun":
+        """``run``, whose first pass is launched now where the engine can, and whose end is taken later."""
+        plan = [Planned(places, None) for places in split([len(wave) for wave in waves], self.most_samples)]
+        begun = Begun(self, waves, deque(plan), frames)
+        self._launch_next(begun)
+        return begun
+
+    def finish(self, begun: "Begun") -> list[Row | ItemError]:
+        """Every end of a batch."""
+        waves, queue = begun.waves, begun.queue
+        ends: dict[int, Row | ItemError] = {}
+        lengths = [len(wave) for wave in waves]
+        while queue:
+            places, running = queue.popleft()
+            if running is None:
+                places, *rest = self._fitting(places, lengths)
+                queue.extendleft(Planned(other, None) for other in reversed(rest))
+            else:
+                self._launch_next(begun)
+            clips = [waves[place] for place in places]
+            try:
+                passed = running.take() if running else self._engine.run(clips, frames=begun.frames)
+            except MemoryError:
+                again = self._too_large(places, lengths, ends)
+            except (ArithmeticError, RuntimeError, ValueError) as error:
+                again = self._failed(places, f"{type(error).__name__}: {error}", ends)
+            else:
+                again = self._take(places, passed, ends)
+            # Outside of the handlers: while an exception is held, so is the memory that its frames refer to.
+            queue.extendleft(Planned(other, None) for other in reversed(again))
+            if running is None:
+                self._launch_next(begun)
+        return [ends[place] for place in range(len(waves))]
+
+    def _launch_next(self, begun: "Begun") -> None:
+        """Let the engine compute while whoever called does something else, if it can."""
+        if not isinstance(self._engine, Launching) or not begun.queue or begun.queue[0].running:
+            return
+        places = begun.queue[0].places
+        try:
+            running = self._engine.submit([begun.waves[place] for place in places], frames=begun.frames)
+        except (ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
+            # It is met again, and dealt with, when it is this pass's turn.
+            log.debug("a pass is not launched ahead", detail=str(error)[:MOST_WORDS])
+        else:
+            begun.queue[0] = Planned(places, running)
+
+    def _too_large(
+        self, places: list[int], lengths: Sequence[int], ends: dict[int, Row | ItemError]
+    ) -> list[list[int]]:
+        longest = lengths[places[-1]]
+        if len(places) == 1:
+            ends[places[0]] = ItemError(f"the device has no memory for {longest / SAMPLE_RATE:.1f} s of audio")
+            return []
+        self.most_samples = min(self.most_samples, -(-len(places) // 2) * longest)
+        log.warning(
+            "device has no memory for a pass, later ones are smaller",
+            seconds=round(self.most_samples / SAMPLE_RATE, 3),
+            count=len(places),
+        )
+        return [places]
+
+    def _fitting(self, places: list[int], lengths: Sequence[int]) -> list[list[int]]:
+        """A pass that was planned before less memory was found than hoped, as several."""
+        if len(places) == 1 or len(places) * lengths[places[-1]] <= self.most_samples:
+            return [places]
+        parts = split([lengths[place] for place in places], self.most_samples)
+        return [[places[i] for i in part] for part in parts]
+
+    def _failed(self, places: list[int], problem: str, ends: dict[int, Row | ItemError]) -> list[list[int]]:
+        if len(places) == 1:
+            ends[places[0]] = ItemError(f"the network failed: {problem[:MOST_WORDS]}")
+            return []
+        log.warning("a pass failed and runs again in halves", detail=problem[:MOST_WORDS], count=len(places))
+        return _halves(places)
+
+    def _take(self, places: list[int], passed: Passed, ends: dict[int, Row | ItemError]) -> list[list[int]]:
+        if not len(places) == len(passed.logits) == len(passed.embeddings):
+            raise FatalError(f"the engine gave {len(passed.logits)} rows for {len(places)} waveforms")
+        finite = [bool(np.isfinite(row).all()) for row in np.hstack([passed.logits, passed.embeddings])]
+        for row, place in enumerate(places):
+            if finite[row]:
+                frames = passed.frames[row] if passed.frames else None
+                ends[place] = Row(passed.embeddings[row], passed.logits[row], frames)
+        broken = [place for row, place in enumerate(places) if not finite[row]]
+        if len(places) == 1 and broken:
+            ends[broken[0]] = ItemError("the network gave no finite scores")
+            return []
+        # One of them may have spoilt the others: each is heard again, apart from half of them.
+        return _halves(broken)
+
+
+class Planned(NamedTuple):
+    """A pass of a batch."""
+
+    places: list[int]
+    running: Running | None
+    """If it was launched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A batch under way. It has to be taken."""
+
+    passes: Passes
+    waves: Sequence[Wave]
+    queue: deque[Planned]
+    """What is left to do. Of the passes at most the first is launched."""
+    frames: bool
+
+    def ready(self) -> bool:
+        """Whether it has come as far as it can without being taken."""
+        running = self.queue[0].running if self.queue else None
+        return running is None or running.ready()
+
+    def take(self) -> list[Row | ItemError]:
+        """One row or one error per waveform, in order."""
+        return self.passes.finish(self)
+
+
+def _halves(places: list[int]) -> list[list[int]]:
+    middle = -(-len(places) // 2)
+    return [half for half in (places[:middle], places[middle:]) if half]

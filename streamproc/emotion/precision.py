@@ -1,0 +1,40 @@
+"""Precision: how many bits the network's products have. An explicit setting, and part of the fingerprint. No torch."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+from streamproc.errors import UsageError
+
+
+class Precision(StrEnum):
+    """Of the products' factors. Sums, norms, softmax and what layers hand on are fp32 in all of them."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+OFFERED: Mapping[str, tuple[Precision, ...]] = MappingProxyType(
+    {
+        "cpu": (Precision.FP32, Precision.BF16, Precision.INT8),
+        "cuda": (Precision.FP32, Precision.BF16, Precision.FP16),
+    }
+)
+"""By kind of device. CPUs have no fast products in fp16; int8 is written for CPUs alone."""
+
+
+def check(name: str, device: str) -> Precision:
+    """Raise UsageError for a precision that there is not, or not on this kind of device (cpu or cuda)."""
+    offered = OFFERED[device]
+    if name in offered:
+        return Precision(name)
+    choice = ", ".join(offered)
+    if name not in list(Precision):
+        raise UsageError(f"precision {name!r} is not known: set model.precision to one of {choice}")
+    others = " and ".join(other for other, has in OFFERED.items() if name in has)
+    raise UsageError(
+        f"precision {name} runs on {others} only, and the device is {device}: set model.precision to one of {choice}, "
+        f"or model.device to {others}; it has to be the same for the whole group"
+    )

@@ -1,0 +1,95 @@
+"""Profile: how a device likes its batches and what they cost. Measured where the network runs, used by who plans."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MOST_PADDING = 0.06
+"""The share of a pass that may be padding. It holds for each pass, so it holds for any traffic.
+
+Under 8 % is what we promise; a device that rounds shapes up takes what is left of it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A curve through measured times.
+
+    ``items`` clips of at most ``longest`` samples run together take
+    ``pass_s + items * (sample_s * longest + square_s * longest^2)``. The square is attention, and what long clips lose
+    because they no longer fit a cache.
+    """
+
+    most_samples: int
+    """Padded samples that one pass may hold; 0 where clips run alone, as they are fastest on CPU."""
+    pass_s: float
+    sample_s: float
+    square_s: float
+
+    def most_items(self, longest: int) -> int:
+        """How many clips of at most ``longest`` samples go into one pass."""
+        return most_items(longest, self.most_samples)
+
+    def cost(self, lengths: Sequence[int]) -> float:
+        """Predicted seconds for clips of these lengths (samples)."""
+        passes = ((len(places), lengths[places[-1]]) for places in split(lengths, self.most_samples))
+        return sum(
+            self.pass_s + items * (self.sample_s * longest + self.square_s * longest**2) for items, longest in passes
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One timed pass of ``items`` clips of ``samples`` each."""
+
+    items: int
+    samples: int
+    seconds: float
+
+
+def most_items(longest: int, most_samples: int) -> int:
+    """How many clips of at most ``longest`` samples one pass of ``most_samples`` holds; one always runs."""
+    return max(1, most_samples // max(1, longest))
+
+
+def split(lengths: Sequence[int], most_samples: int) -> list[list[int]]:
+    """Places of the clips of each pass, shortest first. A pass holds one clip, or keeps to both limits.
+
+    The limits are ``most_samples``, padding counted, and ``MOST_PADDING``. Clips of length 0 count as one sample.
+    """
+    passes: list[list[int]] = []
+    real = 0
+    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
+        longest = max(1, lengths[place])
+        padded = (len(passes[-1]) + 1) * longest if passes else 0
+        if passes and padded <= most_samples and real + longest >= (1 - MOST_PADDING) * padded:
+            passes[-1].append(place)
+            real += longest
+        else:
+            passes.append([place])
+            real = longest
+    return passes
+
+
+def padding(lengths: Sequence[int], passes: Sequence[Sequence[int]]) -> float:
+    """The share of all that these passes compute that is padding."""
+    padded = sum(len(places) * max(lengths[place] for place in places) for places in passes)
+    return 1 - sum(lengths[place] for places in passes for place in places) / padded
+
+
+def fit(most_samples: int, trials: Sequence[Trial], square_s: float) -> Profile:
+    """Least squares through timed passes of two sizes at least, less what the square took; nothing goes below 0."""
+    xs = [trial.items * trial.samples for trial in trials]
+    ys = [trial.seconds - trial.items * square_s * trial.samples**2 for trial in trials]
+    mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
+    spread = sum((x - mean_x) ** 2 for x in xs)
+    sample_s = max(0.0, sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / spread)
+    return Profile(most_samples, max(0.0, mean_y - sample_s * mean_x), sample_s, square_s)
+
+
+def bend(short: Trial, long: Trial) -> float:
+    """How much of a sample's time each further sample of its clip adds (s), from what two lengths take; not below 0.
+
+    With ``time = sample_s * n + square_s * n^2`` at both lengths, this is ``square_s``.
+    """
+    rise = long.seconds / (long.items * long.samples) - short.seconds / (short.items * short.samples)
+    return max(0.0, rise / (long.samples - short.samples))

@@ -1,0 +1,24 @@
+from collections.abc import Callable
+
+import pytest
+
+from streamproc.emotion.cuda.engine import CudaEngine
+from streamproc.emotion.cuda.graphs import Graphs
+from streamproc.emotion.network import Network, NetworkConfig
+from tests.unit.emotion.cuda.stand_in import PlainBerth, RunsAgain
+
+
+@pytest.fixture
+def capturer() -> RunsAgain:
+    return RunsAgain()
+
+
+@pytest.fixture(scope="session")
+def tiny(random_network: Callable[[NetworkConfig], Network], shapes: dict[str, NetworkConfig]) -> Network:
+    return random_network(shapes["tiny"])
+
+
+@pytest.fixture
+def engine(tiny: Network, capturer: RunsAgain) -> CudaEngine:
+    graphs = Graphs(capturer, tiny.config.embed_dim + tiny.config.classes)
+    return CudaEngine(tiny, [PlainBerth(), PlainBerth()], graphs, 60)

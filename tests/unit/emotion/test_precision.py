@@ -1,0 +1,184 @@
+"""Precisions: near fp32, the same in any company, refused where they cannot be, told apart by the fingerprint."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from streamproc.emotion import load_model
+from streamproc.emotion.half import BF16, HALVES, HalfLinear, cast
+from streamproc.emotion.int8 import INT8, MOST, EmulatedLinear, Int8Linear, quantize
+from streamproc.emotion.linears import Kind
+from streamproc.emotion.network import Network, NetworkConfig, collate
+from streamproc.emotion.precision import OFFERED, Precision, check
+from streamproc.emotion.runner import CPU_KINDS, Runner
+from streamproc.errors import UsageError
+from streamproc.records.identity import ModelIdentity, fingerprint
+from streamproc.settings import ModelSettings
+
+Wave = NDArray[np.float32]
+NEAR: dict[Precision, float] = {Precision.FP32: 1e-4, Precision.BF16: 5e-2, Precision.FP16: 1e-2, Precision.INT8: 0.15}
+"""Largest difference of an embedding's number from fp32's, where random weights hide nothing."""
+IN_COMPANY: dict[Precision, float] = {Precision.FP32: 1e-5, Precision.BF16: 2e-2, Precision.INT8: 5e-2}
+"""The same from the clip alone. A last bit of fp32, which a product's size moves, may round to the next number."""
+
+
+def linear(inputs: int, outputs: int) -> nn.Linear:
+    generator = torch.Generator().manual_seed(3)
+    layer = nn.Linear(inputs, outputs)
+    layer.requires_grad_(requires_grad=False)
+    layer.weight.normal_(0, inputs**-0.5, generator=generator)
+    layer.bias.normal_(0, 1, generator=generator)
+    return layer
+
+
+@pytest.mark.parametrize("device", OFFERED)
+def test_a_precision_is_taken_or_refused_with_what_to_do(device: str) -> None:
+    for precision in Precision:
+        if precision in OFFERED[device]:
+            assert check(precision.value, device) is precision
+        else:
+            with pytest.raises(
+                UsageError, match=rf"{precision} runs on .* only, .* set model\.precision to one of fp32"
+            ):
+                check(precision.value, device)
+
+
+def test_every_precision_can_be_set_and_runs_somewhere() -> None:
+    for precision in Precision:
+        assert ModelSettings(precision=precision.value).precision == precision
+        assert any(precision in offered for offered in OFFERED.values())
+    assert set(CPU_KINDS) == set(OFFERED["cpu"])
+    assert {Precision.FP32, *HALVES} == set(OFFERED["cuda"])
+
+
+def test_results_of_two_precisions_have_two_fingerprints(directories: Callable[[str], Path]) -> None:
+    found = {precision: load_model(directories("tiny"), "cpu", precision).identity for precision in OFFERED["cpu"]}
+    assert {identity.precision for identity in found.values()} == set(found)
+    assert len({fingerprint(identity, "mix") for identity in found.values()}) == len(found)
+    assert len({replace(identity, precision="") for identity in found.values()}) == 1
+    assert isinstance(found[Precision.FP32], ModelIdentity)
+
+
+@pytest.mark.parametrize("precision", list(OFFERED["cpu"]))
+def test_on_a_cpu_each_is_near_fp32_and_the_same_in_company(
+    precision: Precision,
+    shapes: dict[str, NetworkConfig],
+    random_network: Callable[[NetworkConfig], Network],
+    clip: Callable[[int, int], Wave],
+) -> None:
+    waves = [clip(length, length) for length in (9_000, 400, 20_000, 5_000)]
+    exact = Runner(random_network(shapes["thin"]))
+    for kind in CPU_KINDS[precision].values():
+        engine = Runner(random_network(shapes["thin"]), {"the one": kind})
+        together = engine.run(waves, frames=True)
+        for row, wave in enumerate(waves):
+            alone, judge = engine.run([wave], frames=True), exact.run([wave])
+            assert np.abs(alone.embeddings - judge.embeddings).max() < NEAR[precision]
+            assert np.abs(together.embeddings[row] - alone.embeddings).max() < IN_COMPANY[precision]
+            assert alone.embeddings.dtype == alone.logits.dtype == alone.frames[0].dtype == np.float32
+
+
+@pytest.mark.parametrize("precision", [Precision.BF16, Precision.FP16])
+def test_a_network_cast_for_an_accelerator_is_near_fp32_where_its_sums_are(
+    precision: Precision,
+    shapes: dict[str, NetworkConfig],
+    random_network: Callable[[NetworkConfig], Network],
+    clip: Callable[[int, int], Wave],
+) -> None:
+    """On the CPU, which computes it as well."""
+    exact, network = random_network(shapes["thin"]), cast(random_network(shapes["thin"]), precision)
+    halves = {name for name, value in network.state_dict().items() if value.dtype is HALVES[precision]}
+    assert {name for name in halves if "norm" in name} == set()
+    assert not halves & {"head.weight", "stem.0.weight", "extra_tokens", "alibi_scale"}
+    assert {"stem.1.weight", "feature_proj.weight", "positions.0.weight", "blocks.3.fc2.weight"} <= halves
+    batch = collate([torch.from_numpy(clip(length, length)) for length in (9_000, 20_000)])
+    with torch.inference_mode():
+        found, expected = network(*batch), exact(*batch)
+    assert found[0].dtype is found[1].dtype is torch.float32
+    difference = (found[0] - expected[0]).abs().max()
+    assert 0 < difference < NEAR[precision]
+
+
+def test_fp32_is_cast_to_itself(
+    shapes: dict[str, NetworkConfig], random_network: Callable[[NetworkConfig], Network]
+) -> None:
+    network = cast(random_network(shapes["tiny"]), Precision.FP32)
+    assert {value.dtype for value in network.state_dict().values()} == {torch.float32}
+
+
+ROWS = arrays.arrays(np.float32, (5, 16), elements=st.floats(-1e6, 1e6, width=32))
+
+
+@given(rows=ROWS)
+def test_numbers_are_rounded_by_at_most_half_a_step_of_their_own_row(rows: Wave) -> None:
+    whole, scale = quantize(torch.from_numpy(rows))
+    assert int(whole.abs().max()) <= MOST
+    error = (whole * scale - torch.from_numpy(rows)).abs()
+    assert bool((error <= scale * 0.5001).all())
+    assert scale.shape == (5, 1)
+
+
+@given(rows=ROWS)
+def test_both_kinds_of_int8_give_the_same_numbers(rows: Wave) -> None:
+    """So a CPU without products of 8 bits can be in the group."""
+    layer, x = linear(16, 8), torch.from_numpy(rows)
+    found, expected = Int8Linear(layer)(x), EmulatedLinear(layer)(x)
+    assert torch.allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@given(rows=ROWS, mates=ROWS)
+def test_a_row_of_int8_does_not_depend_on_its_neighbours(rows: Wave, mates: Wave) -> None:
+    layer = Int8Linear(linear(16, 8))
+    alone, together = layer(torch.from_numpy(rows)), layer(torch.from_numpy(np.concatenate([mates, rows])))
+    assert torch.equal(together[5:], alone)
+
+
+@pytest.mark.parametrize("kind", [*INT8.values(), *BF16.values()], ids=lambda kind: kind.__name__)
+def test_what_is_not_finite_stays_so_in_its_row_alone(kind: Kind) -> None:
+    x = torch.ones(4, 16)
+    x[1, 3], x[2, 3] = torch.inf, torch.nan
+    found = kind(linear(16, 8))(x)
+    assert [bool(row.isfinite().any()) for row in found] == [True, False, False, True]
+
+
+@pytest.mark.parametrize("shape", [(1, 16), (1, 1, 16), (2, 5, 16), (300, 16)])
+@pytest.mark.parametrize("kind", [*INT8.values(), *BF16.values()], ids=lambda kind: kind.__name__)
+def test_each_kind_takes_any_rows_and_is_near_the_layer(kind: Kind, shape: tuple[int, ...]) -> None:
+    layer = linear(16, 8)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    found = kind(layer)(x)
+    assert found.shape == (*shape[:-1], 8)
+    assert found.dtype is torch.float32
+    assert 0 < (found - layer(x)).abs().max() < 0.1
+
+
+def test_a_cpu_whose_products_overflow_has_no_int8_but_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def saturating(rows: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        # As vpmaddubsw has it: one factor without a sign, so it is moved up, and sums of two in 16 bits.
+        products = (rows[:, :, None].int() + 128) * weight[None].int()
+        pairs = (products[:, ::2] + products[:, 1::2]).clamp(-(2**15), 2**15 - 1)
+        return pairs.sum(1) - 128 * weight.int().sum(0)
+
+    from streamproc.emotion import int8
+
+    monkeypatch.setattr(int8, "_multiply", saturating)
+    monkeypatch.setattr(int8, "_exact", int8._exact.__wrapped__)
+    with pytest.raises(RuntimeError, match="overflow"):
+        Int8Linear(linear(16, 8))
+    assert EmulatedLinear(linear(16, 8))(torch.ones(1, 16)).shape == (1, 8)
+
+
+def test_a_half_layer_gives_what_it_is_told_to() -> None:
+    layer = HalfLinear(linear(16, 8), torch.float16, torch.float16)
+    assert layer(torch.ones(1, 16)).dtype is torch.float16
+    assert functional.gelu(layer(torch.ones(1, 16))).dtype is torch.float16

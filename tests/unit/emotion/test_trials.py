@@ -1,0 +1,62 @@
+"""Trials on engines whose times are known: the curve that is fitted is theirs."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from streamproc.arena import SAMPLE_RATE
+from streamproc.emotion.engine import Passed, Wave
+from streamproc.emotion.passes import Passes
+from streamproc.emotion.trials import LONG_S, measure
+from streamproc.records.profile import Profile
+
+TRUE = Profile(0, 0.002, 4e-7, 2e-13)
+"""Near the demo's: 6 ms for a second of audio in a short clip, three times as much in one of 60 s."""
+
+
+@dataclass
+class Clocked:
+    """An engine that takes its curve's time, by a clock of its own."""
+
+    most_samples: int
+    memory: int = 10**9
+    min_samples: int = 1
+    now: float = 0.0
+    passes: list[tuple[int, int]] = field(default_factory=list)
+
+    def run(self, waves: Sequence[Wave], *, frames: bool = False) -> Passed:
+        assert not frames
+        samples = len(waves[0])
+        self.passes.append((len(waves), samples))
+        if len(waves) * samples > self.memory:
+            raise MemoryError
+        self.now += TRUE.pass_s + len(waves) * (TRUE.sample_s * samples + TRUE.square_s * samples**2)
+        return Passed(np.zeros((len(waves), 2), np.float32), np.zeros((len(waves), 2), np.float32), [])
+
+    def blocks_s(self, samples: int) -> float:
+        return TRUE.sample_s / 2 * samples + TRUE.square_s * samples**2
+
+
+@pytest.mark.parametrize(
+    ("most", "memory"), [(0, 10**9), (60 * SAMPLE_RATE, 10**9), (60 * SAMPLE_RATE, 31 * SAMPLE_RATE)]
+)
+def test_the_curve_is_the_engines_own(monkeypatch: pytest.MonkeyPatch, most: int, memory: int) -> None:
+    engine = Clocked(most, memory)
+    monkeypatch.setattr(time, "perf_counter", lambda: engine.now)
+    passes = Passes(engine)
+    found = measure(engine, passes)
+    assert found.most_samples == passes.most_samples <= min(most, memory)
+    assert (found.most_samples < most) == (memory < most)
+    for seconds in (0.5, 2, 6, 15, 60):
+        samples = int(seconds * SAMPLE_RATE)
+        assert found.cost([samples]) == pytest.approx(TRUE.cost([samples]), rel=1e-3)
+
+
+def test_on_a_cpu_no_long_clip_has_to_run_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Clocked(0)
+    monkeypatch.setattr(time, "perf_counter", lambda: engine.now)
+    measure(engine, Passes(engine))
+    assert max(samples for _, samples in engine.passes) < LONG_S * SAMPLE_RATE
