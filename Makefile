@@ -28,7 +28,9 @@ ITSELF := $(RUN)uv pip install --quiet --python $(RUN)python --no-deps --no-buil
 COMPILE := $(RUN)uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-header --no-annotate $(UPGRADE)
 LEAN := --override requirements/lean.txt
-SUITES := $(wildcard tests/unit tests/contract tests/parity tests/simulation tests/integration tests/e2e)
+# The longest first. Two at a time, file by file, since half of the tests wait for servers: each half has servers of its own.
+SUITES := $(wildcard tests/simulation tests/e2e tests/parity tests/contract tests/integration tests/unit)
+HALVES := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test check simulate mutants parity bench lock clean
 .DELETE_ON_ERROR:
@@ -40,7 +42,7 @@ demo: $(VENV)/runtime.done $(VENV)/servers.done
 	@$(RUN)streamproc demo
 
 test: $(VENV)/dev.done $(VENV)/servers.done
-	@$(RUN)python -m pytest $(SUITES)
+	@$(RUN)python -m pytest $(HALVES) $(SUITES)
 
 check: $(VENV)/dev.done
 	@$(RUN)ruff check .

@@ -1,73 +1,94 @@
-"""Settings that cannot be read: what is said of them. Never a value, which may be a secret."""
+"""Settings that cannot be: what is said of them, all at once, each with its place and with what it has to be."""
 
-import json
-import os
-import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, TomlConfigSettingsSource
 
 from streamproc.errors import UsageError
+from streamproc.written import CONFIG, PREFIX, Entry, Name, Written, variable_of
 
-PREFIX = "STREAMPROC_"
-Place = tuple[int | str, ...]
-"""Where a setting stands: section, name, and perhaps the place in its list."""
-
-
-def _listed(value: object) -> object:
-    """The list that a variable holds as JSON. Here and not in pydantic-settings, whose error would not name it."""
-    if not isinstance(value, str):
-        return value
-    try:
-        found = json.loads(value)
-    except ValueError:
-        found = None
-    if not isinstance(found, list):
-        raise ValueError('this is a list, as in [10, 300] or ["a", "b"]; a variable holds a JSON list')  # noqa: TRY004  # pydantic's way
-    return found
+NO_SETTINGS = (CONFIG, "STREAMPROC_CACHE")
+"""Variables of ours that are no settings."""
+ALIKE = 0.85
+"""How much a variable has to be like one of ours, of 1, to be taken for a slip of the pen."""
+MOST_SHOWN = 80
+"""Characters of a value."""
+_KUBERNETES = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_[0-9]+_(TCP|UDP|SCTP)(_|$)")
+_KUBERNETES_PORT = re.compile(r"(tcp|udp|sctp)://")
+_WANTED: Mapping[object, str] = {str: "text", SecretStr: "text", bool: "true or false", Path: "a path"}
 
 
-Listed = BeforeValidator(_listed)
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What could be read of what is written."""
+
+    sections: Mapping[str, BaseModel]
+    """Each section, with its defaults in place of what is wrong."""
+    problems: tuple[str, ...]
+    wrong: frozenset[str]
+    """The settings that have their defaults for that, as in ``flow.drain_s``."""
 
 
-def toml_source(tree: type[BaseSettings], file: Path) -> TomlConfigSettingsSource:
-    """Read the file that the user named: what is not understood there was meant for something. Raises UsageError."""
-    if not file.is_file():
-        raise UsageError(f"STREAMPROC_CONFIG names {file}, which is no file")
-    try:
-        source = TomlConfigSettingsSource(tree, file)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{file} is not TOML: it is not UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{file} is not TOML: {error}") from None
-    sections = tree.model_fields.keys()
-    if unknown := sorted(source.toml_data.keys() - sections):
-        raise UsageError(f"{file} has {', '.join(unknown)}; the sections are {', '.join(sections)}")
-    return source
+def read_sections(written: Written, tree: type[BaseModel]) -> Read:
+    """Validate each section by itself, so that one fault hides no other."""
+    problems = [_unknown(name, entry, tree) for name, entry in written.items() if name[0] not in tree.model_fields]
+    sections, wrong = {}, set()
+    for section, field in tree.model_fields.items():
+        kind = _kind(field)
+        if (section,) in written:
+            problems.append(
+                f"{section} ({written[section,].place()}): this is a section: set its settings, as in "
+                f"{variable_of((section, next(iter(kind.model_fields))))}, or in the file below [{section}]"
+            )
+        here = {name[1]: entry for name, entry in written.items() if name[0] == section and len(name) > 1}
+        right = dict(here)
+        for name, errors in _errors(kind, here).items():
+            entry = right.pop(name)
+            known = kind.model_fields.get(name)
+            place = (section, name)
+            problems.append(_refused(place, entry, known, errors[0]) if known else _unknown(place, entry, tree))
+            wrong.add(f"{section}.{name}")
+        sections[section] = kind(**{name: entry.value for name, entry in right.items()})
+    return Read(sections, tuple(problems), frozenset(wrong))
 
 
-def check_sections(variables: Iterable[str], tree: type[BaseModel]) -> None:
-    """Refuse variables of sections that do not exist: pydantic-settings would pass them over in silence.
+@dataclass(frozen=True, slots=True)
+class Strays:
+    """Variables that begin as ours do and are none."""
 
-    Only ``STREAMPROC_<X>__<Y>`` is ours: Kubernetes sets STREAMPROC_PORT and the like for a service of that name.
-    Raises UsageError.
+    slips: tuple[str, ...]
+    """What is said of those that are nearly one of ours."""
+    others: tuple[str, ...]
+    """The names of the rest."""
+
+
+def strays(variables: Mapping[str, str], tree: type[BaseModel]) -> Strays:
+    """Find them.
+
+    Kubernetes sets STREAMPROC_PORT and the like for services whose names begin with streamproc: those are its own.
     """
-    known = {section.upper(): section for section in tree.model_fields}
-    choice = f"; the sections are {', '.join(known.values())}"
-    lines = []
-    for variable in sorted(variables):
-        section, found, _ = variable.upper().removeprefix(PREFIX).partition("__")
-        if variable.upper().startswith(PREFIX) and found and section not in known:
-            meant = _meant(section, {name: f"{PREFIX}{name}__" for name in known})
-            lines.append(f"{variable}: unknown section{meant or choice}")
-    if lines:
-        raise impossible(lines)
+    ours = {variable_of(name).replace("__", "_"): variable_of(name) for name in _names(tree)}
+    ours |= {name: name for name in NO_SETTINGS}
+    slips, others = [], []
+    for variable, value in variables.items():
+        name = variable.upper()
+        if not name.startswith(PREFIX) or "__" in name or name in NO_SETTINGS or _of_kubernetes(name, value):
+            continue
+        if name.removeprefix(PREFIX).lower() in tree.model_fields:
+            continue  # a section, which is told where it is read
+        meant = _meant(name.removeprefix(PREFIX), {one.removeprefix(PREFIX): said for one, said in ours.items()}, ALIKE)
+        if meant:
+            slips.append(f"{variable}: no setting{meant}")
+        else:
+            others.append(variable)
+    return Strays(tuple(slips), tuple(others))
 
 
 def impossible(lines: Iterable[str]) -> UsageError:
@@ -75,53 +96,77 @@ def impossible(lines: Iterable[str]) -> UsageError:
     return UsageError("the settings are impossible:\n" + "\n".join(f"  {line}" for line in lines))
 
 
-def unreadable(errors: Iterable[ErrorDetails], tree: type[BaseSettings], file: Path | None) -> UsageError:
-    """The error that names each wrong setting, and where it is written: in a variable, or in this TOML file."""
-    tables = {} if file is None else toml_source(tree, file).toml_data
-    variables = {variable.upper() for variable in os.environ}
-
-    def written(place: Place) -> str:
-        variable = f"{PREFIX}{'__'.join(map(str, place[:2]))}".upper()
-        return variable if variable in variables or not _holds(tables, place[:2]) else f"in {file}"
-
-    return impossible(line for error in errors for line in describe(error, tree, written))
-
-
-def _holds(tables: object, place: Place) -> bool:
-    """Whether a file has something there."""
-    for name in place:
-        if not isinstance(tables, dict) or name not in tables:
-            return False
-        tables = tables[name]
-    return True
+def _errors(kind: type[BaseModel], here: Mapping[str, Entry]) -> Mapping[str, list[ErrorDetails]]:
+    """What is wrong with settings of a section, by name."""
+    found: dict[str, list[ErrorDetails]] = {}
+    try:
+        kind(**{name: entry.value for name, entry in here.items()})
+    except ValidationError as raised:
+        for error in raised.errors():
+            found.setdefault(str(error["loc"][0]), []).append(error)
+    return found
 
 
-def describe(error: ErrorDetails, tree: type[BaseModel], written: Callable[[Place], str]) -> Iterator[str]:
-    """What is wrong with a setting, or, a line each, with how several go together."""
-    place = error["loc"]
-    match error["type"]:
-        case "extra_forbidden":
-            said = _unknown(place, tree)
-        case "value_error":
-            said = str(error["ctx"]["error"])
-        case _:
-            said = error["msg"]
-    if not place:
-        yield from said.splitlines()
-        return
-    path = "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in place)[1:]
-    yield f"{path} ({written(place)}): {said}"
+def _refused(name: Name, entry: Entry, field: FieldInfo, error: ErrorDetails) -> str:
+    wanted = _wanted(field)
+    said = f"has to be {wanted}" if wanted else error["msg"]
+    return f"{'.'.join(name)}{_shown(entry.value, field)} ({entry.place()}): {said}"
 
 
-def _unknown(place: Place, tree: type[BaseModel]) -> str:
-    """What is said of a name that its section does not have, with the one that was meant perhaps."""
-    section, name = map(str, place[:2])
-    kind = tree.model_fields[section].annotation
-    known = kind.model_fields if isinstance(kind, type) and issubclass(kind, BaseModel) else ()
-    return "unknown setting" + _meant(name, {one: f"{section}.{one}" for one in known})
+def _shown(value: object, field: FieldInfo) -> str:
+    """``=`` and the value; nothing of what may be a secret, or an address with one in it."""
+    text = repr(value)
+    secret = SecretStr in {field.annotation, *get_args(field.annotation)} or "@" in text
+    return "" if secret else f"={text[:MOST_SHOWN]}{'…' if len(text) > MOST_SHOWN else ''}"
 
 
-def _meant(name: str, known: Mapping[str, str]) -> str:
+def _wanted(field: FieldInfo) -> str | None:
+    """What a setting takes."""
+    if field.description:
+        return field.description
+    if get_origin(field.annotation) is Literal:
+        return " or ".join(get_args(field.annotation))
+    kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if kind in _WANTED]
+    return _WANTED[kinds[0]] if kinds else None
+
+
+def _unknown(name: Name, entry: Entry, tree: type[BaseModel]) -> str:
+    """What is said of a name that nothing has, with the setting that was meant perhaps. Never its value."""
+    spelled = {one: variable_of(one) if entry.variable else ".".join(one) for one in _names(tree)}
+    same = {".".join(one): said for one, said in spelled.items() if one[1:] == name[1:]}
+    if name[0] in tree.model_fields:
+        beside = {one[1]: said for one, said in spelled.items() if one[0] == name[0]}
+        said = f"unknown setting{_meant(name[1], beside) or _only(same)}"
+    else:
+        alike = _meant(".".join(name), {".".join(one): said for one, said in spelled.items()}, ALIKE)
+        sections = {one: variable_of((one, "...")) if entry.variable else one for one in tree.model_fields}
+        choice = f"; the sections are {', '.join(tree.model_fields)}"
+        said = f"unknown section{alike or _meant(name[0], sections) or _only(same) or choice}"
+    return f"{'.'.join(name)} ({entry.place()}): {said}"
+
+
+def _meant(name: str, known: Mapping[str, str], cutoff: float = 0.6) -> str:
     """``; did you mean ...?`` of the closest known name, as it is to be written; empty when none is close."""
-    close = get_close_matches(name, known, n=1)
+    close = get_close_matches(name, known, n=1, cutoff=cutoff)
     return f"; did you mean {known[close[0]]}?" if close else ""
+
+
+def _only(same: Mapping[str, str]) -> str:
+    """The same of the one setting that has this name in another section."""
+    return f"; did you mean {next(iter(same.values()))}?" if len(same) == 1 else ""
+
+
+def _names(tree: type[BaseModel]) -> Iterator[Name]:
+    for section, field in tree.model_fields.items():
+        yield from ((section, name) for name in _kind(field).model_fields)
+
+
+def _kind(field: FieldInfo) -> type[BaseModel]:
+    if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+        raise TypeError(f"a section has to be a model, not {field.annotation!r}")
+    return field.annotation
+
+
+def _of_kubernetes(variable: str, value: str) -> bool:
+    """Whether this is what Kubernetes tells of a service."""
+    return bool(_KUBERNETES.search(variable)) or (variable.endswith("_PORT") and bool(_KUBERNETES_PORT.match(value)))

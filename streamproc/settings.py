@@ -4,37 +4,26 @@ Precedence, highest first: arguments, environment, ``local.env`` of ``local.stat
 the TOML file named by ``STREAMPROC_CONFIG``, defaults. Impossible combinations are refused here, once, with the reason.
 """
 
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from streamproc.chain import broken_links
-from streamproc.errors import UsageError
-from streamproc.refusal import Listed, check_sections, toml_source, unreadable
+from streamproc.chain import NAMES, broken_links, mend, plain, values_of
+from streamproc.kinds import Count, Delays, Name, Names, Number, Port, Positive, Topic
+from streamproc.refusal import impossible, read_sections, strays
+from streamproc.written import CONFIG, Written, from_arguments, from_local_env, from_toml, from_variables
+
+_log = logging.getLogger(__name__)
 
 LOCAL_ENV = "local.env"
 """The file in ``local.state_dir`` that leads to the servers of ``streamproc up``."""
 
 
-def _number(value: object) -> object:
-    """Refuse what pydantic would take for 1 or 0."""
-    if isinstance(value, bool):
-        raise ValueError("this is a number, not true or false")  # noqa: TRY004  # pydantic's way
-    return value
-
-
-Name = Annotated[str, Field(min_length=1)]
-Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,230}$")]
-"""As Kafka takes them, with room for the ends of the lanes' names."""
-Positive = Annotated[float, BeforeValidator(_number), Field(gt=0)]
-Count = Annotated[int, BeforeValidator(_number), Field(ge=1)]
-Port = Annotated[int, BeforeValidator(_number), Field(ge=0, le=65535)]
-Delay = Annotated[float, BeforeValidator(_number), Field(gt=0, le=86_400)]
-"""A lane keeps its records for days, not for ever: one that is due after them would be lost (G1)."""
 ASSIGNMENT_S = 5.0
 """For the assignment itself."""
 OVERDUE_S = 10.0
@@ -54,20 +43,28 @@ class KafkaSettings(Section):
     """The broker, the group and the way results are delivered."""
 
     bootstrap_servers: Name = "127.0.0.1:9092"
+    """Brokers to begin with, as in kafka-1:9092,kafka-2:9092."""
     group: Name = "streamproc-emotion"
+    """The consumer group: workers with the same name share the recordings."""
     group_protocol: Literal["consumer", "classic"] = "consumer"
+    """``consumer`` is KIP-848's, ``classic`` the one before."""
     delivery: Literal["exactly_once", "at_least_once"] = "exactly_once"
+    """With ``at_least_once`` a crash can write rows twice."""
     transactional_prefix: Name = "streamproc"
-    slot: int | None = None
+    """Begins each worker's transactional id; the cluster's other groups need other ones."""
+    slot: Annotated[Number | None, Field(description="a whole number, at least 0")] = None
     """Worker slot; None takes the StatefulSet ordinal from the host name, else the lowest free file lock."""
     security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
     sasl_mechanism: str | None = None
+    """As in PLAIN, SCRAM-SHA-256, SCRAM-SHA-512."""
     sasl_username: str | None = None
     sasl_password: SecretStr | None = None
     ssl_ca_location: Path | None = None
+    """Certificates of the authorities that are trusted, in PEM; often found without."""
     transaction_timeout_s: Positive = 30
     """The longest time for one commit. With ``at_least_once``, which has no transactions, for writing its rows."""
     max_poll_interval_s: Positive = 300
+    """The longest silence of the polling thread before the group takes its partitions away."""
     session_timeout_s: Positive = 6
     """Used by the classic protocol; with ``consumer`` it is the broker's setting and this is what we expect of it."""
 
@@ -76,28 +73,36 @@ class RegistrySettings(Section):
     """The schema registry (Confluent API)."""
 
     url: str = "http://127.0.0.1:8081"
+    """Where it listens, as in http://registry:8081."""
     username: str | None = None
     password: SecretStr | None = None
     timeout_s: Positive = 5
+    """For one request; it is made twice."""
 
 
 class RedisSettings(Section):
     """The shared tier. An empty url runs without it."""
 
     url: SecretStr | None = SecretStr("redis://127.0.0.1:6379/0")
+    """As in redis://host:6379/0, rediss:// for TLS; empty runs without it."""
     timeout_s: Positive = 0.5
+    """For one request. Work goes on without the tier when it is slower."""
     ttl_s: Count = 86_400
+    """How long an analysis is remembered."""
 
 
 class StorageSettings(Section):
     """The object store (S3 API)."""
 
     endpoint: str = "http://127.0.0.1:9000"
+    """http(s)://host[:port], and nothing more."""
     access_key: SecretStr = SecretStr("")
+    """With ``secret_key``; without both, requests are not signed."""
     secret_key: SecretStr = SecretStr("")
     region: str = "us-east-1"
     bucket: str = "recordings"
-    allowed_buckets: Annotated[tuple[str, ...], Listed] = ()
+    """Where ``publish`` stores recordings; an event may name others that are allowed."""
+    allowed_buckets: Names = ()
     """Buckets an event may name; empty means just ``bucket``."""
     connect_timeout_s: Positive = 3
     read_timeout_s: Positive = 15
@@ -117,12 +122,16 @@ class TopicSettings(Section):
     """Names and partition counts of the topics."""
 
     recordings: Topic = "audio.recordings"
+    """The input; the lanes and the dead letters are named after it."""
     results: Topic = "emotion.results"
     segments: Topic = "emotion.segments"
     ledger: Topic = "streamproc.ledger"
     partitions: Count = 12
+    """Of input, results, segments and ledger, where ``up`` makes them."""
     lane_partitions: Count = 3
+    """Of each lane and of the dead letters."""
     replication_factor: Count = 1
+    """Of the topics that ``up`` makes; 3 on a cluster."""
 
     @property
     def lanes(self) -> tuple[str, str]:
@@ -139,12 +148,16 @@ class AudioSettings(Section):
     """What is accepted as a recording, and the sandbox that decodes it."""
 
     max_object_bytes: Count = 256 * 1024**2
+    """A larger recording is a dead letter, ``object_too_large``."""
     max_seconds: Positive = 4 * 3600
+    """A longer recording is a dead letter, ``audio_too_long``."""
     min_sample_rate: Count = 4_000
     max_sample_rate: Count = 192_000
     max_channels: Count = 8
     decoders: Count = 2
+    """Processes that decode, one recording each at a time."""
     decoder_memory_bytes: Count = 1536 * 1024**2
+    """Address space of one of them."""
     decode_timeout_s: Positive = 30
     """Wall time for one file; two seconds more are granted for each minute of audio in it."""
 
@@ -152,6 +165,9 @@ class AudioSettings(Section):
 class ModelSettings(Section):
     """The network and where it runs."""
 
+    engine: Annotated[str, Field(pattern=r"^(streamproc|funasr|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$")] = "streamproc"
+    """What computes: `streamproc`; `funasr`, that program itself, clip by clip (an extra); or an analyzer of your own
+    as `package.module:factory`, which is imported and run (docs/analyzers.md)."""
     name_or_dir: str = "demo"
     """A model of `streamproc model pull` by name, or a directory in FunASR's layout by path."""
     hub: Literal["huggingface", "modelscope"] = "huggingface"
@@ -163,13 +179,14 @@ class ModelSettings(Section):
     precision: Literal["fp32", "bf16", "fp16", "int8"] = "fp32"
     """The same for the whole group: it is part of the fingerprint. `fp16` needs CUDA, `int8` the CPU;
     `model info --measure` tells what each gains and costs."""
-    threads: Annotated[int, Field(ge=0)] = 0
+    threads: Number = 0
     """CPU threads of the device process; 0 means all cores."""
     max_batch_seconds: Positive = 60
     """Padded audio-seconds of one compute batch on an accelerator; on CPU clips run alone, which is faster there."""
     stuck_s: Positive = 120
     """A device process that has work and says nothing for so long is killed and replaced: some drivers hang."""
     deaths_allowed: Count = 3
+    """So many deaths of the device process within ``deaths_window_s`` end the worker."""
     deaths_window_s: Positive = 600
 
 
@@ -177,46 +194,69 @@ class DedupeSettings(Section):
     """How far a known analysis is shared."""
 
     scope: Literal["global", "tenant"] = "global"
+    """Whom equal bytes are computed once for: everybody, or each tenant by itself."""
     memory_bytes: Count = 64 * 1024**2
+    """What a worker remembers by itself."""
 
 
 class FlowSettings(Section):
     """Ceilings of what is in flight."""
 
     micro_batch_records: Count = 512
+    """The most records of one commit."""
     linger_s: Positive = 0.05
+    """How long a poll gathers records."""
     micro_batches: Count = 4
+    """How many may be in flight at a time."""
     in_flight_bytes: Count = 512 * 1024**2
+    """The most bytes of recordings in flight."""
     in_flight_audio_s: Positive = 3_600
+    """The most audio in flight, in seconds; waveforms take 64 KB a second."""
     drain_s: Positive = 60
+    """How long a stop, or partitions that are given back, may wait for what is in flight."""
     io_threads: Count = 16
+    """Threads that fetch from the store."""
     pause_after_s: Positive = 5
     """A pause throws the prefetch away, so short back-pressure is waited out."""
     produce_again: Count = 10
     """How often the outcomes of an aborted transaction are produced again before the process gives up."""
     max_header_count: Count = 64
+    """A record with more headers, or more bytes of them, is a dead letter."""
     max_header_bytes: Count = 64 * 1024
+
+
+class WorkerSettings(Section):
+    """A worker as a process."""
+
+    start_wait_s: Positive = 60
+    """How long a starting worker waits for brokers and registry. Once it works it waits for what goes away."""
 
 
 class RetrySettings(Section):
     """The lanes."""
 
-    delays_s: Annotated[tuple[Delay, Delay], Listed] = (10, 300)
+    delays_s: Delays = (10, 300)
+    """How long a record waits on the first lane, and on the second: two delays, ascending, a day at most."""
     attempts_per_lane: Count = 3
+    """How often a record tries each lane before it moves on."""
 
 
 class HttpSettings(Section):
     """The worker's own endpoints: /metrics /healthz /readyz /status."""
 
     host: str = "127.0.0.1"
+    """Where it listens; 0.0.0.0 for every interface."""
     port: Port = 9464
+    """0 takes a free one, which the log names."""
 
 
 class LogSettings(Section):
     """How the process speaks."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["json", "console"] = "json"
+    """The least that is said."""
+    format: Literal["auto", "json", "console"] = "auto"
+    """``auto`` is lines for people on a terminal, JSON lines elsewhere."""
 
 
 class LocalSettings(Section):
@@ -228,18 +268,13 @@ class LocalSettings(Section):
     cache_dir: Path | None = None
     """Downloads, models and built servers; None means STREAMPROC_CACHE, else ~/.cache/streamproc."""
     kafka_heap_mb: Count = 512
+    """Memory of the local Kafka."""
 
 
-class Settings(BaseSettings):
-    """Everything that can be set. Made by itself it holds what the user set; ``load_settings`` adds ``local.env``."""
+class Settings(BaseModel):
+    """Everything that can be set. Made by itself it reads nothing; ``load_settings`` reads what is written."""
 
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="ignore",
-        env_prefix="STREAMPROC_",
-        env_nested_delimiter="__",
-        enable_decoding=False,  # a list is read by ``Listed``, everything else is plain text
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kafka: KafkaSettings = KafkaSettings()
     registry: RegistrySettings = RegistrySettings()
@@ -250,62 +285,91 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     dedupe: DedupeSettings = DedupeSettings()
     flow: FlowSettings = FlowSettings()
+    worker: WorkerSettings = WorkerSettings()
     retry: RetrySettings = RetrySettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
     local: LocalSettings = LocalSettings()
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put the TOML file last, below what a deployment sets by environment."""
-        file = _toml_file()
-        toml = (toml_source(settings_cls, file),) if file else ()
-        return init_settings, env_settings, dotenv_settings, file_secret_settings, *toml
-
     @model_validator(mode="after")
     def _possible(self) -> Self:
         """Refuse combinations that cannot keep the guarantees, all of them at once."""
-        problems = broken_links(self)
-        topics, kafka = self.topics, self.kafka
-        names = [*topics.lanes, topics.dead_letters, topics.recordings, topics.results, topics.segments, topics.ledger]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            problems.append(f"topics: {', '.join(twice)} is used for two things; give each its own name")
-        if (kafka.sasl_username is None) != (kafka.sasl_password is None):
-            problems.append("kafka.sasl_username and kafka.sasl_password go together: set both, or none")
-        if problems:
+        if problems := list(_clashes(self, lambda _: "", frozenset())):
             raise ValueError("\n".join(problems))
         return self
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read the settings once. Raises UsageError naming each setting that is wrong, and why."""
-    check_sections(os.environ, Settings)
-    try:
-        users = Settings(**overrides)  # type: ignore[arg-type]  # the sections validate themselves
-    except ValidationError as error:
-        raise unreadable(error.errors(), Settings, _toml_file()) from None
-    try:
-        return Settings(_env_file=users.local.state_dir / LOCAL_ENV, **overrides)  # type: ignore[arg-type,call-arg]  # pydantic-settings' own argument
-    except ValidationError as error:  # the TOML file was right by itself: this comes from the other file
-        raise unreadable(error.errors(), Settings, None) from None
-    except OSError as error:  # the TOML file has its own errors: this is the other file
-        raise UsageError(
-            f"{LOCAL_ENV} of local.state_dir cannot be looked at: {error.strerror}. "
-            "Set STREAMPROC_LOCAL__STATE_DIR to a folder of yours"
-        ) from None
+    """Read the settings once. Raises UsageError naming each setting that is wrong, where it stands, and why.
+
+    A variable that looks like ours and is none is told as a warning.
+    """
+    if others := strays(os.environ, Settings).others:
+        _log.warning("ignored: %s. Settings are STREAMPROC_<SECTION>__<NAME>", ", ".join(others))
+    return _load(overrides, with_local_env=True)
 
 
-def _toml_file() -> Path | None:
-    """The file that the user named."""
-    file = os.environ.get("STREAMPROC_CONFIG")
-    return Path(file) if file else None
+def users_settings() -> Settings:
+    """The settings without ``local.env``, so that what is set is set by the user. Raises UsageError."""
+    return _load({}, with_local_env=False)
+
+
+def _load(arguments: Mapping[str, object], *, with_local_env: bool) -> Settings:
+    written = _read(arguments, with_local_env=with_local_env)
+    read = read_sections(written, Settings)
+
+    def origin(name: str) -> str:
+        entry = written.get(tuple(name.split(".")))
+        return f" ({entry.place()})" if entry else " (by default)"
+
+    together = _clashes(SimpleNamespace(**read.sections), origin, read.wrong)
+    if problems := [*strays(os.environ, Settings).slips, *read.problems, *together]:
+        raise impossible(problems)
+    return Settings.model_validate(read.sections)
+
+
+def _read(arguments: Mapping[str, object], *, with_local_env: bool) -> Written:
+    """What is written anywhere; the later outranks the earlier."""
+    file = os.environ.get(CONFIG)
+    toml = from_toml(Path(file)) if file else {}
+    above = {**from_variables(os.environ, Settings.model_fields), **from_arguments(arguments)}
+    entry = {**toml, **above}.get(("local", "state_dir"))
+    folder = Path(str(entry.value)) if entry else LocalSettings().state_dir
+    local = from_local_env(folder / LOCAL_ENV, Settings.model_fields) if with_local_env else {}
+    return {**toml, **local, **above}
+
+
+def _clashes(tree: Settings | SimpleNamespace, origin: Callable[[str], str], wrong: Collection[str]) -> Iterator[str]:
+    """What does not go together, of what could be read.
+
+    ``origin`` gives what is said behind a value: where it comes from. ``wrong`` could not be read.
+    """
+    values = values_of(tree)
+    broken = [link for link in broken_links(values) if not set(link.names) & set(wrong)]
+    yield from (link.said(values, origin) for link in broken)
+    if broken and not NAMES & set(wrong):
+        given = (
+            f"{section}.{name}" for section in Settings.model_fields for name in getattr(tree, section).model_fields_set
+        )
+        changes = mend(values, frozenset(given))
+        said = (f"{name}={plain(value)} instead of {plain(values[name])}" for name, value in changes.items())
+        yield f"all of it holds together with {' and '.join(said)}"
+    yield from _clashing_topics(tree.topics, origin)
+    if (tree.kafka.sasl_username is None) != (tree.kafka.sasl_password is None):
+        yield "kafka.sasl_username and kafka.sasl_password go together: set both, or none"
+
+
+def _clashing_topics(topics: TopicSettings, origin: Callable[[str], str]) -> Iterator[str]:
+    """Topics that are used for two things."""
+    recordings = f"topics.recordings{origin('topics.recordings')}"
+    used: dict[str, list[str]] = {}
+    for name in ("recordings", "results", "segments", "ledger"):
+        used.setdefault(getattr(topics, name), []).append(f"topics.{name}{origin(f'topics.{name}')}")
+    for name in (*topics.lanes, topics.dead_letters):
+        used.setdefault(name, []).append(f"what belongs to {recordings}")
+    for name, things in used.items():
+        if len(things) > 1:
+            yield f"{name!r} is used for {' and '.join(things)}; give each its own name"
 
 
 def cache_root(configured: Path | None, environment: Mapping[str, str]) -> Path:
@@ -314,6 +378,12 @@ def cache_root(configured: Path | None, environment: Mapping[str, str]) -> Path:
         return configured.absolute()
     named = environment.get("STREAMPROC_CACHE")
     return Path(named).absolute() if named else Path.home() / ".cache" / "streamproc"
+
+
+def without_credentials(url: str) -> str:
+    """An address that may be shown: a name and a password are left out, before an ``@`` or behind a ``?``."""
+    scheme, mark, rest = url.partition("?")[0].rpartition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
 
 
 def takeover_s(settings: Settings) -> float:

@@ -15,8 +15,9 @@ from streamproc.dedupe.memory import MemoryTier
 from streamproc.dedupe.redis import RedisTier
 from streamproc.emotion.device import DeviceProcess
 from streamproc.emotion.directory import find_directory
-from streamproc.errors import Fatal, FencedError, NoRestartError, UsageError
-from streamproc.kafka.admin import ask_session_s, create_topics, missing_topics
+from streamproc.emotion.engines import check_engine
+from streamproc.errors import Fatal, FencedError, NoRestartError, StoreError, UsageError
+from streamproc.kafka.admin import Answer, ask_broker, create_topics
 from streamproc.kafka.event_codec import RegistryEventCodec
 from streamproc.kafka.membership import Membership
 from streamproc.kafka.own_schemas import look_up_outputs, register_schemas
@@ -24,9 +25,12 @@ from streamproc.kafka.registry import connect
 from streamproc.kafka.sink import IdempotentSink, TransactionalSink
 from streamproc.kafka.slot import Slot, claim_slot
 from streamproc.kafka.source import KafkaSource
+from streamproc.local.signals import interrupted_by_sigterm
+from streamproc.patience import Patience
 from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
 from streamproc.records.record import CommitOffset
 from streamproc.settings import ModelSettings, Settings, cache_root, takeover_s
+from streamproc.storage.causes import for_people
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import Clock, SystemClock
 from streamproc.telemetry.http import Check, Endpoints, HttpServer
@@ -46,7 +50,10 @@ FENCED_S = 60.0
 
 
 def prepare(settings: Settings) -> None:
-    """Make topics, schemas and the bucket; what is there already is left as it is."""
+    """Make topics, schemas and the bucket; what is there already is left as it is.
+
+    Raises UsageError for what cannot be made, DependencyDownError naming the server that does not answer.
+    """
     create_topics(settings)
     with connect(settings.registry) as registry:
         register_schemas(registry, settings.topics)
@@ -54,6 +61,8 @@ def prepare(settings: Settings) -> None:
     try:
         for bucket in sorted(settings.storage.buckets):
             store.ensure_bucket(bucket)
+    except StoreError as error:
+        raise for_people(error) from error
     finally:
         store.close()
 
@@ -71,7 +80,14 @@ def run_worker(settings: Settings) -> None:
     slot = claim_slot(settings, socket.gethostname(), os.environ, slot_folder())
     with ExitStack() as stack:
         stack.callback(slot.release)
-        runtime = build_worker(settings, slot, clock, metrics, stack)
+        try:
+            with interrupted_by_sigterm():  # nothing is in flight yet
+                patience = Patience(settings.worker, clock)
+                tell_broker(settings, patience(lambda: ask_broker(settings)))
+                runtime = build_worker(settings, slot, clock, metrics, stack, patience)
+        except KeyboardInterrupt:
+            log.info("stopped")
+            return
         http = stack.enter_context(serve(settings, runtime, metrics))
         log.info("worker starts", slot=str(slot.number), url=f"http://{settings.http.host}:{http.port}")
         with stop_on_signals(runtime):
@@ -86,7 +102,9 @@ def slot_folder() -> Path:
     return Path(tempfile.gettempdir()) / f"streamproc-{os.getuid()}"
 
 
-def build_worker(settings: Settings, slot: Slot, clock: Clock, metrics: Metrics, stack: ExitStack) -> Runtime:
+def build_worker(
+    settings: Settings, slot: Slot, clock: Clock, metrics: Metrics, stack: ExitStack, patience: Patience
+) -> Runtime:
     """Put a worker together; nothing is started. ``stack`` closes what the runtime does not own."""
     arena = Arena(slots(settings))
     store = S3Store(settings.storage, settings.flow.io_threads, clock)
@@ -106,7 +124,7 @@ def build_worker(settings: Settings, slot: Slot, clock: Clock, metrics: Metrics,
             open_source=source,
             sink=open_sink(settings, slot, source),
             codec=RegistryEventCodec(registry, settings.topics.recordings, clock.monotonic),
-            rows=look_up_outputs(registry, settings.topics),
+            rows=patience(lambda: look_up_outputs(registry, settings.topics)),
             store=store,
             near=MemoryTier(settings.dedupe.memory_bytes),
             shared=shared,
@@ -120,6 +138,7 @@ def build_worker(settings: Settings, slot: Slot, clock: Clock, metrics: Metrics,
 
 def located(settings: Settings) -> ModelSettings:
     """The model's settings with the path of its directory in place of a name: the device process knows no cache."""
+    check_engine(settings.model.engine)
     cache = cache_root(settings.local.cache_dir, os.environ)
     directory = find_directory(settings.model.name_or_dir, cache)
     return settings.model.model_copy(update={"name_or_dir": str(directory)})
@@ -139,8 +158,6 @@ class SourceOpener:
 
     def __call__(self, assignments: Assignments) -> Source:
         """Join the group."""
-        tell_takeover(self._settings)
-        tell_missing_topics(self._settings)
         topics = self._settings.topics
         self._source = KafkaSource(self._settings, [topics.recordings, *topics.lanes], assignments)
         return self._source
@@ -152,32 +169,30 @@ class SourceOpener:
         self._source.commit(offsets, membership)
 
 
-def tell_missing_topics(settings: Settings) -> None:
-    """Warn of topics that are not there: of a misspelt one nothing ever comes, and the client says nothing."""
-    if missing := missing_topics(settings):
+def tell_broker(settings: Settings, answer: Answer) -> None:
+    """Say how long others take to go on when a worker dies; warn of what is not as the settings say.
+
+    Of a topic that is misspelt nothing ever comes, and the client says nothing.
+    """
+    kafka = settings.kafka
+    if answer.missing:
         log.warning(
             "topics are missing",
             dependency="kafka",
-            detail=f"{settings.kafka.bootstrap_servers} has no {', '.join(missing)}: mend the settings, or make them",
-            count=len(missing),
+            detail=f"{kafka.bootstrap_servers} has no {', '.join(answer.missing)}: mend the settings, or make them",
+            count=len(answer.missing),
         )
-
-
-def tell_takeover(settings: Settings) -> None:
-    """Say how long others take to go on when a worker dies, and warn when that is not what the settings say."""
-    kafka = settings.kafka
-    session_s = ask_session_s(settings) if kafka.group_protocol == "consumer" else kafka.session_timeout_s
-    if session_s is None:
+    if answer.session_s is None:
         return
-    real = settings.model_copy(update={"kafka": kafka.model_copy(update={"session_timeout_s": session_s})})
+    real = settings.model_copy(update={"kafka": kafka.model_copy(update={"session_timeout_s": answer.session_s})})
     log.info("others take over when a worker dies", seconds=takeover_s(real))
-    if session_s != kafka.session_timeout_s:
+    if answer.session_s != kafka.session_timeout_s:
         log.warning(
             "the broker's session is another than the settings say",
             dependency="kafka",
-            detail=f"kafka.session_timeout_s={kafka.session_timeout_s:g} and the broker has {session_s:g}. Set it to "
-            "that, or the group's consumer.session.timeout.ms on the broker",
-            seconds=session_s,
+            detail=f"kafka.session_timeout_s={kafka.session_timeout_s:g} and the broker has {answer.session_s:g}. Set "
+            "it to that, or the group's consumer.session.timeout.ms on the broker",
+            seconds=answer.session_s,
         )
 
 

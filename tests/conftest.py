@@ -8,7 +8,7 @@ import pytest
 
 from streamproc.local.failure import ProgramMissingError
 from streamproc.local.stack import Stack, down, up
-from streamproc.settings import Settings
+from streamproc.settings import Settings, users_settings
 from tests.programs import missing
 
 ON_SERVERS = ("integration", "e2e")
@@ -49,7 +49,7 @@ def unheard(_server: str, _text: str) -> None:
 def stack(tmp_path_factory: pytest.TempPathFactory, _no_settings_from_outside: None) -> Iterator[Stack]:
     """Kafka, registry, Redis and MinIO: real ones, with data and ports of their own, down when the session ends."""
     folder = tmp_path_factory.mktemp("servers")
-    settings = Settings(local=Settings().local.model_copy(update={"state_dir": folder}))
+    settings = Settings(local=users_settings().local.model_copy(update={"state_dir": folder}))
     try:
         yield up(settings, unheard, nothing_more)
     except ProgramMissingError as error:

@@ -9,7 +9,7 @@ from typing import Literal, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from streamproc.chain import CHAIN, Link
+from streamproc.chain import CHAIN, Link, values_of
 from streamproc.settings import Settings
 
 CHAIN_HEAD = "| has to hold | by default | otherwise |\n|---|---|---|"
@@ -24,7 +24,7 @@ def chain() -> str:
 def _link(link: Link) -> str:
     low, bound = _code(link, link.sum), _code(link, link.bound)
     only = " (with `{}` = `{}`)".format(*link.where) if link.where else ""
-    low_now, high_now = link.values(Settings.model_construct())
+    low_now, high_now = link.ends(values_of(Settings.model_construct()))
     return f"| {low} ≤ {bound}{only} | {low_now:.12g} ≤ {link.share * high_now:.12g} | {link.otherwise} |"
 
 

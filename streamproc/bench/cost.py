@@ -12,7 +12,7 @@ from streamproc.bench.machine import Machine, look
 from streamproc.bench.spread import Spread, spread
 from streamproc.bench.waves import Wave, make_waves
 from streamproc.emotion.model import EmotionModel, load_model
-from streamproc.emotion.profile import Profile
+from streamproc.records.profile import Profile
 
 SHORTEST_S, LONGEST_S = 0.5, 60.0
 SEED = 11

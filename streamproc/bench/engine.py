@@ -11,11 +11,12 @@ import torch
 
 from streamproc.bench.gemm import gemm_gflops, gflop_per_second
 from streamproc.bench.machine import Machine, look
-from streamproc.bench.peer import Peer, installed, open_peer
+from streamproc.bench.peer import Peer, open_peer
 from streamproc.bench.spread import Spread, ratios, spread
 from streamproc.bench.waves import Wave, make_waves, seconds_of
 from streamproc.emotion import checkpoint
 from streamproc.emotion.directory import find_directory
+from streamproc.emotion.engines import funasr_installed
 from streamproc.emotion.model import EmotionModel, load_model
 from streamproc.errors import StreamprocError
 from streamproc.records.compute import ItemError
@@ -88,7 +89,7 @@ def _measure(machine: Machine, model: str, repeats: int, told: Told) -> EngineRe
     ours = load_model(model, device="cpu")
     waves = make_waves(CLIPS, SEED, SHORTEST_S, LONGEST_S)
     with ExitStack() as stack:
-        peer = stack.enter_context(open_peer(directory, threads)) if installed() else None
+        peer = stack.enter_context(open_peer(directory, threads)) if funasr_installed() else None
         turns = take_turns(ours, peer, waves, repeats, told)
     seconds = seconds_of(waves)
     speeds = [seconds / turn for turn in turns.ours]

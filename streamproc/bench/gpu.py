@@ -13,12 +13,13 @@ from torch.profiler import ProfilerActivity, profile
 from streamproc.bench.gemm import gflop_per_second
 from streamproc.bench.kernels import Launch, busy, shares
 from streamproc.bench.machine import Machine, look
-from streamproc.bench.peer import Peer, installed, open_peer
+from streamproc.bench.peer import Peer, open_peer
 from streamproc.bench.spread import Spread, ratios, spread
 from streamproc.bench.waves import Wave, make_waves, seconds_of
 from streamproc.emotion import checkpoint
 from streamproc.emotion.cuda.engine import CudaEngine, Launched, open_cuda
 from streamproc.emotion.directory import find_directory
+from streamproc.emotion.engines import funasr_installed
 from streamproc.emotion.half import HALVES, cast
 from streamproc.emotion.precision import Precision, check
 from streamproc.errors import UsageError
@@ -102,7 +103,9 @@ def run_gpu(model: str, precision: str, turns: int, told: Told) -> GpuReport:
     launches = profiled(engine, batches[:PROFILED])
     peak = torch.cuda.max_memory_allocated()
     with ExitStack() as stack:
-        peer = stack.enter_context(open_peer(directory, torch.get_num_threads(), "cuda")) if installed() else None
+        peer = (
+            stack.enter_context(open_peer(directory, torch.get_num_threads(), "cuda")) if funasr_installed() else None
+        )
         ours, theirs = take_turns(engine, peer, batches, turns, told)
     rate = product_tflops(DTYPES[bits])
     return GpuReport(

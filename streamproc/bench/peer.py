@@ -1,13 +1,8 @@
 """FunASR itself, one clip at a time: the judge of the numbers and the peer in speed."""
 
-import contextlib
-import io
 import logging
-import random
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +10,7 @@ import numpy as np
 import torch
 
 from streamproc.bench.waves import Wave
+from streamproc.emotion.funasr_globals import kept_globals
 
 
 class Peer:
@@ -39,20 +35,14 @@ class Peer:
         return self._model.model
 
 
-def installed() -> bool:
-    """Whether FunASR is here: it is a dependency of development alone."""
-    return find_spec("funasr") is not None
-
-
 @contextmanager
 def open_peer(directory: Path, threads: int, device: str = "cpu") -> Iterator[Peer]:
     """FunASR on the CPU, or another device of torch's, with as many threads as asked for.
 
-    It sets torch's number of threads, seeds every generator and rearranges logging, all globally: what it found is
-    put back, so that whoever is compared to it, or comes after it, is what it is without it.
+    What it does to the whole process is put back, so that whoever is compared to it, or comes after it, is what it is
+    without it.
     """
-    with _put_back(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")  # FunASR's own, on import, load and use
+    with kept_globals():
         from funasr import AutoModel  # noqa: PLC0415  # it takes seconds, and is not always there
 
         # What it imports has given the root logger a level by now, and a handler, so its own `log_level` does nothing.
@@ -67,20 +57,3 @@ def open_peer(directory: Path, threads: int, device: str = "cpu") -> Iterator[Pe
         )
         torch.set_num_threads(threads)
         yield Peer(model)
-
-
-@contextmanager
-def _put_back() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    threads, torch_state = torch.get_num_threads(), torch.get_rng_state()
-    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002  # the global one is what FunASR seeds
-    try:
-        yield
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
-        torch.set_num_threads(threads)
-        torch.set_rng_state(torch_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002  # same
-        random.setstate(python_state)

@@ -1,6 +1,7 @@
 """All commands joined, and the one place where an error becomes a line and an exit code."""
 
 import logging
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from streamproc.cli.down import down
 from streamproc.cli.model import model
 from streamproc.cli.publish import publish
 from streamproc.cli.results import results
+from streamproc.cli.speak import Warnings, say, with_program
 from streamproc.cli.status import status
 from streamproc.cli.up import up
 from streamproc.cli.worker import worker
@@ -51,17 +53,17 @@ class Commands(TyperGroup):
 
 
 def _tell(command: str, error: StreamprocError) -> None:
-    """Say what went wrong and what to do; the worker says it as a line of its log."""
+    """Say what went wrong and what to do. A worker that nobody watches says it as a line of its log."""
     following = next((text for kind, text in NEXT.items() if isinstance(error, kind)), "")
-    if command == "worker":
+    if command == "worker" and not sys.stderr.isatty():
         from streamproc.telemetry.log import get_log
 
         cause = {"cause": error.cause} if isinstance(error, FatalError) else {}
-        detail = f"{error}. {following}".rstrip()
+        detail = with_program(f"{error}. {following}".rstrip())
         get_log(__name__).error("worker ended", error=type(error).__name__, detail=detail, **cause)
     else:
         typer.secho("error: ", err=True, nl=False, fg="red", bold=True)
-        typer.echo("\n".join(filter(None, (str(error), following))), err=True)
+        say("\n".join(filter(None, (str(error), following))), err=True)
 
 
 app = typer.Typer(
@@ -84,12 +86,14 @@ def _version(*, wanted: bool) -> None:
 # What the group itself reads: `debug` is taken from the context where errors are told, `version` acts by its callback.
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Version = Annotated[
-    bool, typer.Option("--version", callback=lambda value: _version(wanted=value), is_eager=True, help="Say it.")
+    bool,
+    typer.Option("--version", callback=lambda value: _version(wanted=value), is_eager=True, help="Show the version."),
 ]
 
 
 @app.callback()
 def root(
+    ctx: typer.Context,
     *,
     debug: Debug = False,  # noqa: ARG001  # see above
     version: Version = False,  # noqa: ARG001  # see above
@@ -100,11 +104,15 @@ def root(
     Start with `streamproc demo`: it shows all of it on this computer.
 
     Settings come from STREAMPROC_SECTION__NAME variables, from `.streamproc/local.env` (written by `up`) and from
-    the TOML file that STREAMPROC_CONFIG names. Exit codes: 0 done, 2 wrong use or settings, 3 a server is away,
-    4 fatal (start again), 5 do not start again, 1 anything else.
+    the TOML file that STREAMPROC_CONFIG names, the first of them that has one. Exit codes: 0 done, 2 wrong use or
+    settings, 3 a server is away, 4 fatal (start again), 5 do not start again, 1 anything else.
     """
     # What libraries say goes to the worker's log; people are told by the errors that commands raise.
     logging.getLogger().addHandler(logging.NullHandler())
+    if ctx.invoked_subcommand != "worker":  # which has a log
+        settings, warnings = logging.getLogger("streamproc.settings"), Warnings()
+        settings.addHandler(warnings)
+        ctx.call_on_close(lambda: settings.removeHandler(warnings))
 
 
 for _command in (up, down, status, demo, worker, publish, results):

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from streamproc.cli.speak import program
 from streamproc.errors import ExitCode
 from streamproc.settings import load_settings
 
@@ -39,6 +40,6 @@ def demo(
     else:
         console = Console()
         show(run, console)
-        console.print(go_on())
+        console.print(go_on(program()))
     if run.tally.problems():
         raise typer.Exit(ExitCode.OTHER)

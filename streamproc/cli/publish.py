@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from streamproc.cli.speak import say
 from streamproc.records.recording import Channels, RecordingEvent
 from streamproc.settings import load_settings
 
@@ -26,6 +27,7 @@ def publish(
 
     Prints the event id of each that Kafka has, also when a later one fails. Every file is looked at before the first
     is stored: one that is missing, empty, too large or no file at all stops the whole command with nothing sent.
+    The name of the file goes along as the attribute file_name, by which `results` shows it.
 
     Example: `streamproc publish --call-id c-17 --language en customer.wav agent.wav`
     """
@@ -33,6 +35,7 @@ def publish(
     from streamproc.client import RecordingClient
     from streamproc.client.recordings import About
     from streamproc.kafka.publisher import DeliveryError
+    from streamproc.operate.names import FILE_NAME
 
     settings = load_settings()
     check_files(files, settings.audio.max_object_bytes)
@@ -47,7 +50,8 @@ def publish(
     with RecordingClient(settings) as client:
         try:
             for file in files:
-                events.append((file, client.publish(file, **about)))  # noqa: PERF401  # a failure must not take the list away
+                about["attributes"] = {FILE_NAME: _text(Path(file.name))}
+                events.append((file, client.publish(file, **about)))
         finally:
             # Told only after the flush: it is what makes sure that Kafka has them.
             try:
@@ -57,18 +61,23 @@ def publish(
                 raise
             _tell(events, as_json=as_json)
     if not as_json:
-        typer.echo("Announced. `streamproc results --since 1m --follow` shows what a worker makes of it.", err=True)
+        say("Announced. `streamproc results --since 1m --follow` shows what a worker makes of it.", err=True)
 
 
 def _tell(events: Sequence[tuple[Path, RecordingEvent]], *, as_json: bool) -> None:
     for file, event in events:
         if as_json:
             told = {
-                "file": str(file),
+                "file": _text(file),
                 "event_id": event.event_id,
                 "bucket": event.bucket,
                 "object_key": event.object_key,
             }
             typer.echo(json.dumps(told, ensure_ascii=False))
         else:
-            typer.echo(f"{event.event_id}  {file}")
+            typer.echo(f"{event.event_id}  {_text(file)}")
+
+
+def _text(path: Path) -> str:
+    """A path as text, also where its bytes are none."""
+    return str(path).encode(errors="replace").decode()

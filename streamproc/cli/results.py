@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from streamproc.cli.speak import say
 from streamproc.settings import load_settings
 
 
@@ -30,7 +31,10 @@ def results(
     """Read results as any downstream reader sees them: committed rows only.
 
     Rows of one recording's key come in order; an event that its producer sent twice has two rows with one result_id.
-    Reading commits nothing and disturbs nobody. `event` is the start of the id that `publish` printed.
+    Reading commits nothing and disturbs nobody. `event` is the start of the id that `publish` printed,
+    `recording` the name of the file that was published, or the key of the object,
+    `tier` where the numbers came from (computed just then, or known from equal bytes: memory, redis), `ms` the time
+    in the worker.
 
     Example: `streamproc results --follow --json | jq .label`
     """
@@ -58,6 +62,4 @@ def results(
         elif span:
             typer.echo(f"No result in {topic}{span}. Without --since all that is kept is shown.", err=True)
         else:
-            typer.echo(
-                f"Nothing in {topic}. `streamproc publish FILE` announces a recording, a worker answers.", err=True
-            )
+            say(f"Nothing in {topic}. `streamproc publish FILE` announces a recording, a worker answers.", err=True)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from streamproc.cli.speak import say
 from streamproc.settings import load_settings
 
 
@@ -28,4 +29,4 @@ def status(
         return
     Console().print(server_table(servers))
     if any(server.state == "stopped" for server in servers):
-        typer.echo("`streamproc up` starts what is stopped.")
+        say("`streamproc up` starts what is stopped.")

@@ -2,13 +2,15 @@
 
 import typer
 
+from streamproc.cli.speak import say
 from streamproc.settings import LOCAL_ENV, load_settings
 
 
 def up() -> None:
     """Start real servers on this computer: Kafka, schema registry, Redis, MinIO.
 
-    Plain processes on free ports of 127.0.0.1, without Docker or root. What runs already is kept. Topics, schemas
+    Plain processes on free ports of 127.0.0.1, without Docker or root; the first time their programs are downloaded and
+    built, which takes some minutes. What runs already is kept. Topics, schemas
     and bucket are made, and the addresses written to `.streamproc/local.env`, where every other command finds them.
     A server whose address you set yourself (say STREAMPROC_KAFKA__BOOTSTRAP_SERVERS) is used and not started.
 
@@ -23,5 +25,5 @@ def up() -> None:
         ready = stack.up(settings, progress.server, prepare)
     started = ", ".join(sorted(ready.started)) or "nothing, all ran already"
     typer.echo(f"Ready. Started: {started}. Addresses: {settings.local.state_dir / LOCAL_ENV}")
-    typer.echo("Next: `streamproc worker` in another terminal, then `streamproc publish my.wav`, `streamproc results`.")
-    typer.echo("`streamproc down` stops the servers.")
+    say("Next: `streamproc worker` in another terminal, then `streamproc publish my.wav`, `streamproc results`.")
+    say("`streamproc down` stops the servers.")

@@ -6,16 +6,17 @@ from streamproc.settings import LogSettings, load_settings
 def worker() -> None:
     """Turn events into results until told to stop.
 
-    Joins the consumer group, loads the model (setting model.name_or_dir) and works. SIGTERM or Ctrl-C finishes
-    what is in flight, commits and leaves. Start as many as you like, on as many machines; give each its own
-    STREAMPROC_HTTP__PORT on one machine. Speaks JSON lines on stderr; answers /metrics, /healthz, /readyz and
-    /status over HTTP. A supervisor should start it again unless the exit code is 0, 2 or 5.
+    Waits for brokers and registry (worker.start_wait_s), loads the model (model.name_or_dir), joins the consumer group
+    and works. SIGTERM or Ctrl-C finishes what is in flight, commits and leaves. Start as many as you like, on as many
+    machines; give each its own STREAMPROC_HTTP__PORT on one machine. Speaks on stderr, in JSON lines unless that is a
+    terminal (log.format); answers /metrics, /healthz, /readyz and /status over HTTP. A supervisor should start it again
+    unless the exit code is 0, 2 or 5.
 
     Example: `STREAMPROC_HTTP__PORT=9465 streamproc worker`
     """
     from streamproc.telemetry.log import configure_log
 
-    configure_log(LogSettings())  # settings that cannot be read are told in the log's own shape too
+    configure_log(LogSettings())  # settings that cannot be read are told there too
     settings = load_settings()
     configure_log(settings.log)
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
 
 from streamproc.client.naming import content_type, event_id, object_key
-from streamproc.errors import Cause, DependencyDownError, PoisonError, StoreError, UsageError
+from streamproc.errors import PoisonError, StoreError, UsageError
 from streamproc.kafka.own_schemas import look_up_events
 from streamproc.kafka.publisher import Publisher
 from streamproc.kafka.registry import connect
@@ -18,15 +18,13 @@ from streamproc.records.avro import MAX_ROW_BYTES, encode, frame
 from streamproc.records.record import OutputRecord
 from streamproc.records.recording import Channels, RecordingEvent, check_object, event_from_avro
 from streamproc.settings import Settings
+from streamproc.storage.causes import for_people
 from streamproc.storage.s3 import Receipt, S3Store
 from streamproc.telemetry.clock import Clock, SystemClock
 
 _CONNECTIONS = 4
 _HEADER = re.compile(r"[!-~]+(?: [!-~]+)*")
 """What stays as it is on its way through HTTP, where the store gets the content type."""
-_AWAY = frozenset({Cause.CONNECTION, Cause.TIMEOUT, Cause.SERVER_ERROR})
-_REFUSED = frozenset({Cause.DENIED, Cause.INVALID_NAME})
-"""What a name or a credential does: the key is made of a hash, so the settings are to blame."""
 
 
 class About(TypedDict, total=False):
@@ -159,14 +157,7 @@ class RecordingClient:
         try:
             return self._store.put(event.bucket, event.object_key, body, event.content_type or "")
         except StoreError as error:
-            if error.cause in _AWAY:
-                raise DependencyDownError("object store", str(error)) from error
-            if error.cause in _REFUSED:
-                raise UsageError(
-                    f"the object store refuses it ({error}): check storage.bucket, storage.access_key and "
-                    "storage.secret_key, and that the bucket exists and the key may write to it"
-                ) from error
-            raise
+            raise for_people(error) from error
 
     def _payload(self, event: RecordingEvent) -> bytes:
         """The event in Avro, which passes what the worker will ask of it. Raises UsageError."""

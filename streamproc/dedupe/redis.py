@@ -13,7 +13,7 @@ from redis.retry import Retry
 from streamproc.dedupe.breaker import Breaker, BreakerPolicy
 from streamproc.errors import TierError, UsageError
 from streamproc.records.analysis import Analysis
-from streamproc.settings import RedisSettings
+from streamproc.settings import RedisSettings, without_credentials
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Dependency, Metrics, TierFault
@@ -59,9 +59,11 @@ class RedisTier:
         self._clock = clock
         self._metrics = metrics
         self._breaker = Breaker(policy)
+        url = settings.url.get_secret_value() if settings.url else ""
+        self._address = without_credentials(url)
         try:
             self._redis = Redis.from_url(
-                settings.url.get_secret_value() if settings.url else "",
+                url,
                 socket_timeout=settings.timeout_s,
                 socket_connect_timeout=settings.timeout_s,
                 # Said aloud: other ways to make a client try three times more. Here that is the breaker's business.
@@ -131,7 +133,12 @@ class RedisTier:
             detail = _describe(error)
             if self._breaker.failed(self._clock.monotonic()):
                 self._metrics.dependency_down[Dependency.REDIS].set(1)
-                _log.warning("redis is left alone for a while, work goes on without it", detail=detail)
+                _log.warning(
+                    "redis is left alone for a while, work goes on without it",
+                    dependency="redis",
+                    url=self._address,
+                    detail=f"redis.url: {detail}",
+                )
             raise TierError(f"redis: {detail}") from None
         if self._breaker.succeeded():
             self._metrics.dependency_down[Dependency.REDIS].set(0)

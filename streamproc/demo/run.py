@@ -11,7 +11,7 @@ from streamproc.client import RecordingClient
 from streamproc.demo.clips import load_manifest, read_bytes
 from streamproc.demo.plan import Announcement, build_plan
 from streamproc.demo.tally import Sent, Tally
-from streamproc.errors import Stage, StreamprocError
+from streamproc.errors import Stage, StoreError, StreamprocError
 from streamproc.kafka.publisher import Publisher
 from streamproc.kafka.tail import Tail
 from streamproc.local import stack as servers
@@ -25,6 +25,7 @@ from streamproc.records.record import OutputRecord, Record
 from streamproc.records.recording import RecordingEvent
 from streamproc.records.result import EmotionResult
 from streamproc.settings import Settings
+from streamproc.storage.causes import for_people
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import SystemClock
 from streamproc.wiring import prepare
@@ -102,13 +103,15 @@ def run_demo(settings: Settings, report: Report, progress: Progress) -> Run:
 
 
 def store(settings: Settings, plan: Sequence[Announcement], progress: Progress) -> None:
-    """Put every object that is announced into the bucket. Raises StoreError."""
+    """Put every object that is announced into the bucket. Raises StreamprocError."""
     objects = {one.object_key: one.content for one in plan if one.content is not None}
     s3 = S3Store(settings.storage, 1, SystemClock())
     try:
         for done, (key, file) in enumerate(objects.items(), 1):
             s3.put(settings.storage.bucket, key, read_bytes(file), "application/octet-stream")
             progress("stored", key, done, len(objects))
+    except StoreError as error:
+        raise for_people(error) from error
     finally:
         s3.close()
 

@@ -20,12 +20,16 @@ HONEST = (
     "The checkpoint is a demo: a small network, trained by a script in the repository on speech that espeak-ng "
     "synthesised. It tells those recipes apart, not people's emotions. No real weights are shipped."
 )
+TIERS = (
+    "tier: equal bytes are computed once, for whichever fetch ends first, of the recording that was sent first or of "
+    "its repeat; the others wait for it, or find it in memory."
+)
 GO_ON = (
-    ("streamproc up", "the servers, to keep"),
-    ("streamproc worker", "a worker, in another terminal"),
-    ("streamproc publish my.wav", "a recording of your own"),
-    ("streamproc results", "what came of it"),
-    ("streamproc down", "the end"),
+    ("up", "the servers, to keep"),
+    ("worker", "a worker, in another terminal"),
+    ("publish my.wav", "a recording of your own"),
+    ("results", "what came of it"),
+    ("down", "the end"),
 )
 
 
@@ -34,6 +38,7 @@ def show(run: Run, console: Console) -> None:
     totals = run.tally.totals()
     console.print(result_table(run))
     console.print(legend(run))
+    console.print(TIERS, style="dim")
     console.print()
     console.print(dead_letter_table(run))
     console.print()
@@ -50,11 +55,11 @@ def show(run: Run, console: Console) -> None:
         console.print(f"WRONG: {problem}", style="bold red", markup=False)
 
 
-def go_on() -> Table:
-    """The commands that come next."""
+def go_on(program: str) -> Table:
+    """The commands that come next, of a program that is started so."""
     table = Table("Go on with", "", box=box.SIMPLE)
     for command, what in GO_ON:
-        table.add_row(command, what)
+        table.add_row(f"{program} {command}", what)
     return table
 
 

@@ -5,10 +5,10 @@ missing, unknown, misshapen or not finite is a CheckpointError.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -26,6 +26,8 @@ AUDIO = "modality_encoders.AUDIO."
 TRAINING_ONLY = (f"{AUDIO}decoder.", "_ema", "ema.")
 """Tensors that data2vec 2.0 trains with and inference never reads."""
 _PULL_AGAIN = "fetch the model again, or name another one"
+ONE_MODEL = "config.yaml and weights must come from one model"
+T = TypeVar("T")
 _RENAMED = {"qkv": "attn.qkv", "proj": "attn.proj", "fc1": "mlp.fc1", "fc2": "mlp.fc2"}
 
 
@@ -40,6 +42,18 @@ class Checkpoint:
     weights_sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """Where the files of a directory are, and under which name it was pulled."""
+
+    name: str
+    config: Path
+    weights: Path
+    tokens: Path
+    record: FileRecord | None
+    """What the weights were when they were pulled; None for a directory that somebody made himself."""
+
+
 def load(directory: Path) -> Checkpoint:
     """Load a directory (config.yaml, configuration.json, tokens.txt, weights). Raises CheckpointError.
 
@@ -48,20 +62,25 @@ def load(directory: Path) -> Checkpoint:
     large file that is the same as then is not again (``checked``). Each file of a pulled model has to be what was
     pulled.
     """
-    manifest = read_manifest(directory)
-    if manifest is not None:
-        check_file(directory / CONFIGURATION, _record(manifest, directory / CONFIGURATION))
-    config_path, weights, tokens = read_paths(directory)
-    if manifest is not None:
-        for path in (config_path, tokens):
-            check_file(path, _record(manifest, path))
-    labels = read_labels(tokens)
-    config = read_config(config_path, len(labels))
-    digest, network = _load_weights(config, weights, None if manifest is None else _record(manifest, weights))
+    files = find_files(directory)
+    labels = read_labels(files.tokens)
+    config = read_config(files.config, len(labels))
+    digest, network = read_weights(files, lambda tensors, finite: _fill(config, tensors, files.weights, finite=finite))
     live = tuple(i for i, label in enumerate(labels) if label is not None)
     named = tuple(label for label in labels if label is not None)
-    name = directory.resolve().name if manifest is None else manifest.name
-    return Checkpoint(name, network, named, live, digest)
+    return Checkpoint(files.name, network, named, live, digest)
+
+
+def find_files(directory: Path) -> ModelFiles:
+    """The files of a directory; small ones of a pulled model are what was pulled. Raises CheckpointError."""
+    manifest = read_manifest(directory)
+    if manifest is None:
+        return ModelFiles(directory.resolve().name, *read_paths(directory), record=None)
+    check_file(directory / CONFIGURATION, _record(manifest, directory / CONFIGURATION))
+    config, weights, tokens = read_paths(directory)
+    for path in (config, tokens):
+        check_file(path, _record(manifest, path))
+    return ModelFiles(manifest.name, config, weights, tokens, _record(manifest, weights))
 
 
 def save(directory: Path, network: Network, tokens: tuple[str, ...]) -> None:
@@ -81,20 +100,24 @@ def _record(manifest: Manifest, path: Path) -> FileRecord:
     return manifest.files[path.name]
 
 
-def _load_weights(config: NetworkConfig, path: Path, record: FileRecord | None) -> tuple[str, Network]:
-    """Hash and network of a weights file, which was one and the same file all the while."""
-    begun_ns = time.time_ns()
+def read_weights(files: ModelFiles, fill: Callable[[Mapping[str, Tensor], bool], T]) -> tuple[str, T]:
+    """Hash of the weights and what ``fill`` makes of them, which were one and the same file all the while.
+
+    ``fill`` gets the tensors by published name, and whether they were found finite before: if not, it has to look.
+    Raises CheckpointError.
+    """
+    begun_ns, path = time.time_ns(), files.weights
     mark = _mark(path)
     known = recall(path, mark)
     digest = sha256(path) if known is None else known
-    if record is not None:
-        check_file(path, record, digest)
-    network = _fill(config, _tensors(path), path, finite=known is not None)
+    if files.record is not None:
+        check_file(path, files.record, digest)
+    filled = fill(_tensors(path), known is not None)
     if _mark(path) != mark:
         raise CheckpointError(path, "was changed while it was read", "start again when nobody writes to it")
     if known is None:
         remember(path, mark, digest, begun_ns)
-    return digest, network
+    return digest, filled
 
 
 def _mark(path: Path) -> Mark:
@@ -109,14 +132,14 @@ def _fill(config: NetworkConfig, tensors: Mapping[str, Tensor], path: Path, *, f
         network = Network(config)
     state = network.state_dict()
     names = dict(_names(network))
-    found = {name: tensor for name, tensor in tensors.items() if not _ignored(name)}
-    _check_names(found, set(names.values()), path)
+    found = {name: tensor for name, tensor in tensors.items() if not ignored(name)}
+    check_names(found, set(names.values()), path)
     for ours, published in names.items():
         shape = _publish(config, ours, state[ours]).shape
         tensor = found[published]
         if tensor.shape != shape or tensor.dtype != torch.float32:
             problem = f"{published} is {tuple(tensor.shape)} {tensor.dtype}, not {tuple(shape)} torch.float32"
-            raise CheckpointError(path, problem, "config.yaml and weights must come from one model")
+            raise CheckpointError(path, problem, ONE_MODEL)
         if not finite and not bool(tensor.isfinite().all()):
             raise CheckpointError(path, f"{published} holds values that are not finite", _PULL_AGAIN)
         state[ours] = _adopt(config, ours, tensor)
@@ -124,14 +147,16 @@ def _fill(config: NetworkConfig, tensors: Mapping[str, Tensor], path: Path, *, f
     return network.eval().requires_grad_(requires_grad=False)
 
 
-def _check_names(found: Mapping[str, Tensor], expected: set[str], path: Path) -> None:
-    missing, unknown = sorted(expected - found.keys()), sorted(found.keys() - expected)
+def check_names(found: Collection[str], expected: Collection[str], path: Path) -> None:
+    """Raise CheckpointError that says which names are missing or unknown."""
+    missing, unknown = sorted({*expected} - {*found}), sorted({*found} - {*expected})
     if missing or unknown:
         problem = f"{len(missing)} tensors missing {missing[:3]}, {len(unknown)} unknown {unknown[:3]}"
-        raise CheckpointError(path, problem, "config.yaml and weights must come from one model")
+        raise CheckpointError(path, problem, ONE_MODEL)
 
 
-def _ignored(name: str) -> bool:
+def ignored(name: str) -> bool:
+    """Whether inference never reads the tensor of this published name."""
     return name.removeprefix(SCOPE).startswith(TRAINING_ONLY)
 
 

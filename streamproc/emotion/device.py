@@ -19,10 +19,10 @@ from streamproc.emotion.device_message import (
     encode_batch,
     encode_start,
 )
-from streamproc.emotion.profile import Profile
 from streamproc.errors import Fatal, FatalError, NoRestartError
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, SegmentHandle
 from streamproc.records.identity import ModelIdentity
+from streamproc.records.profile import Profile
 from streamproc.settings import ModelSettings
 from streamproc.telemetry.log import get_log
 
@@ -50,6 +50,7 @@ class _Child:
                 socket=theirs.fileno(),
                 arena=arena.descriptor,
                 slots=arena.slots,
+                engine=settings.engine,
                 model=settings.name_or_dir,
                 device=settings.device,
                 precision=settings.precision,

@@ -33,6 +33,22 @@ class Begun(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A batch of an analyzer that computes it when it is taken."""
+
+    run: Callable[[Sequence[Wave]], Sequence[Value]]
+    waves: Sequence[Wave]
+
+    def ready(self) -> bool:
+        """Nothing is under way that could be waited for."""
+        return True
+
+    def take(self) -> Sequence[Value]:
+        """Compute it."""
+        return self.run(self.waves)
+
+
 Read = Callable[[Lease], Wave | ItemError]
 Begin = Callable[[Sequence[Wave]], Begun]
 

@@ -7,13 +7,14 @@ import socket
 import sys
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from streamproc.analyzer import Analyzer, AnalyzerOptions
 from streamproc.arena import ArenaMap, Lease, StaleLeaseError
-from streamproc.emotion.device_loop import serve
+from streamproc.emotion.device_loop import Begin, Later, serve
 from streamproc.emotion.device_message import Ready, Refused, Start, decode_start, encode_answer
-from streamproc.emotion.model import EmotionModel, load_model
+from streamproc.emotion.engines import load_analyzer
+from streamproc.emotion.model import EmotionModel
 from streamproc.errors import ExitCode, NoRestartError, UsageError
 from streamproc.records.compute import ItemError
 from streamproc.settings import LogSettings
@@ -36,13 +37,13 @@ def main(argument: str) -> ExitCode:
 
 def _serve(start: Start, connection: socket.socket) -> ExitCode:
     try:
-        model = _load(start)
+        analyzer = _load(start)
     except (NoRestartError, UsageError) as error:
         connection.send(encode_answer(Refused(str(error))))
         return ExitCode.NO_RESTART
     arena = ArenaMap(start.arena, start.slots)
-    connection.send(encode_answer(Ready(model.identity, model.profile)))
-    serve(connection, lambda lease: _read(arena, lease), model.begin)
+    connection.send(encode_answer(Ready(analyzer.identity, analyzer.profile)))
+    serve(connection, lambda lease: _read(arena, lease), _begin(analyzer))
     return ExitCode.DONE
 
 
@@ -56,9 +57,14 @@ def _bind_to_parent() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
 
 
-def _load(start: Start) -> EmotionModel:
-    torch.set_num_threads(start.threads or len(os.sched_getaffinity(0)))
-    return load_model(start.model, start.device, start.precision, max_batch_seconds=start.max_batch_seconds)
+def _load(start: Start) -> Analyzer:
+    options = AnalyzerOptions(start.model, start.device, start.precision, start.threads, start.max_batch_seconds)
+    return load_analyzer(start.engine, options)
+
+
+def _begin(analyzer: Analyzer) -> Begin:
+    """Ours launches a batch while the device has another; the protocol of the analyzers knows no such thing."""
+    return analyzer.begin if isinstance(analyzer, EmotionModel) else lambda waves: Later(analyzer.run, waves)
 
 
 def _read(arena: ArenaMap, lease: Lease) -> NDArray[np.float32] | ItemError:

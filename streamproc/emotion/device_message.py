@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from streamproc.arena import Lease
-from streamproc.emotion.profile import Profile
 from streamproc.records.compute import BatchDone, ItemError, SegmentHandle
 from streamproc.records.identity import ModelIdentity
+from streamproc.records.profile import Profile
 
 MAX_ITEMS = 128
 """With 64 labels their answer is 180 KB, under the 208 KiB that Linux grants a socket's buffer by default."""
@@ -25,6 +25,7 @@ class Start:
     socket: int
     arena: int
     slots: int
+    engine: str
     model: str
     device: str
     precision: str

@@ -27,10 +27,11 @@ _TERM = re.compile(rf"\s*\[\s*({_TRIPLE}(?:\s*,\s*{_TRIPLE})*)\s*\]\s*(?:\*\s*(\
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 
 
-class _PlainLoader(yaml.SafeLoader):
+class PlainLoader(yaml.SafeLoader):
     """Without aliases: a few lines of them stand for more than memory holds."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Refuse an alias."""
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases are not read, and no published model has any")
         return super().compose_node(parent, index)
@@ -114,7 +115,7 @@ def read_config(path: Path, classes: int) -> NetworkConfig:
     """The shape that a config.yaml describes. Raises CheckpointError naming each key that is missing or wrong."""
     remedy = "take the file that was published with these weights"
     try:
-        conf = _Config.model_validate(yaml.load(_text(path), _PlainLoader)).model_conf  # noqa: S506  # a SafeLoader
+        conf = _Config.model_validate(yaml.load(read_text(path), PlainLoader)).model_conf  # noqa: S506  # a SafeLoader
         audio = conf.modalities.audio
         if audio.num_alibi_heads != conf.num_heads:
             raise CheckpointError(path, f"{audio.num_alibi_heads} ALiBi heads for {conf.num_heads} heads", remedy)
@@ -140,7 +141,7 @@ def read_config(path: Path, classes: int) -> NetworkConfig:
 
 def read_labels(path: Path) -> tuple[str | None, ...]:
     """English labels of tokens.txt in the order of the logits; None for the ``unuse_*`` lines of old revisions."""
-    lines = _text(path).splitlines()
+    lines = read_text(path).splitlines()
     labels = tuple(None if line.startswith("unuse") else _english(line) for line in lines if line.strip())
     live = [label for label in labels if label is not None]
     if not 1 <= len(live) <= MAX_LABELS or "" in live or len(set(live)) != len(live):
@@ -161,7 +162,7 @@ def read_paths(directory: Path) -> tuple[Path, Path, Path]:
     path = directory / CONFIGURATION
     remedy = "take the file that was published with these weights"
     try:
-        metas = json.loads(_text(path))["file_path_metas"]
+        metas = json.loads(read_text(path))["file_path_metas"]
         names = (metas["config"], metas["init_param"], metas["tokenizer_conf"]["token_list"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(path, f"no file_path_metas as FunASR writes them ({error!r})", remedy) from error
@@ -174,7 +175,8 @@ def read_paths(directory: Path) -> tuple[Path, Path, Path]:
     return config, weights, tokens
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A text file of at most 64 KiB. Raises CheckpointError."""
     try:
         with path.open("rb") as file:
             body = file.read(MAX_TEXT_BYTES + 1)

@@ -14,11 +14,11 @@ from streamproc.emotion.engine import Engine, Wave
 from streamproc.emotion.errors import WaveformError
 from streamproc.emotion.passes import Begun, Passes, Row
 from streamproc.emotion.precision import check
-from streamproc.emotion.profile import Profile
 from streamproc.emotion.trials import measure
 from streamproc.records.analysis import best
 from streamproc.records.compute import ItemError
 from streamproc.records.identity import ModelIdentity
+from streamproc.records.profile import Profile
 from streamproc.settings import cache_root
 
 

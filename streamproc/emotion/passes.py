@@ -9,9 +9,9 @@ import numpy as np
 
 from streamproc.arena import SAMPLE_RATE
 from streamproc.emotion.engine import Engine, Launching, Passed, Running, Wave
-from streamproc.emotion.profile import split
 from streamproc.errors import FatalError
 from streamproc.records.compute import ItemError
+from streamproc.records.profile import split
 from streamproc.telemetry.log import get_log
 
 log = get_log(__name__)

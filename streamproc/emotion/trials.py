@@ -12,7 +12,7 @@ import numpy as np
 from streamproc.arena import SAMPLE_RATE
 from streamproc.emotion.engine import Engine, Wave
 from streamproc.emotion.passes import Passes
-from streamproc.emotion.profile import Profile, Trial, bend, fit, most_items
+from streamproc.records.profile import Profile, Trial, bend, fit, most_items
 
 SHORT_S, MIDDLE_S, LONG_S = 0.5, 3.0, 30.0
 RUNS = 2

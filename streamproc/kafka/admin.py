@@ -1,6 +1,7 @@
-"""Topics: made when they are missing, checked when they are there, never changed. What the broker grants the group."""
+"""Topics: made when they are missing, checked when they are there, never changed. What a broker says at a start."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException
@@ -12,9 +13,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 )
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
-from streamproc.errors import DependencyDownError, UsageError
+from streamproc.errors import UsageError
 from streamproc.kafka.config import build, client_config
-from streamproc.kafka.errors import describe, passes
+from streamproc.kafka.errors import away, describe, fatal, passes
 from streamproc.records.topics import TopicSpec, topic_specs
 from streamproc.settings import Settings, TopicSettings
 
@@ -23,7 +24,7 @@ _TIMEOUT_S = 15.0
 _WAIT_S = 0.2
 _SESSION = "consumer.session.timeout.ms"
 _ASK_S = 5.0
-"""Nothing depends on the answer but a line of the log."""
+"""What a broker that is there is given for an answer. Whoever asked may ask again."""
 
 
 def create_topics(settings: Settings) -> tuple[str, ...]:
@@ -37,20 +38,43 @@ def create_topics(settings: Settings) -> tuple[str, ...]:
     try:
         return retrying(_create_or_check, admin, settings.topics)
     except RetryError as error:
-        raise DependencyDownError("kafka", str(error.last_attempt.exception())) from error
+        raise away(settings.kafka.bootstrap_servers, str(error.last_attempt.exception())) from error
     except KafkaException as raised:
         raise UsageError(f"the topics cannot be made: {describe(raised.args[0])}") from raised
 
 
-def ask_session_s(settings: Settings) -> float | None:
-    """After how many seconds of silence the broker takes a member of our group for dead; blocks a few seconds at most.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a broker says to a worker that starts."""
 
-    For the ``consumer`` protocol, where that is the broker's to set. None when it does not say, which a warning tells.
+    missing: tuple[str, ...]
+    """Topics of ours that it does not have, or does not show us."""
+    session_s: float | None
+    """After how many seconds of silence it takes a member of our group for dead; None where it does not say."""
+
+
+def ask_broker(settings: Settings) -> Answer:
+    """Ask what a worker has to know before it starts; blocks a few seconds at most.
+
+    Raises DependencyDownError while no broker answers, FatalError for a refusal.
     """
-    group = ConfigResource(ResourceType.GROUP, settings.kafka.group)
+    admin = build(AdminClient, client_config(settings))
     try:
-        admin = build(AdminClient, client_config(settings))
-        (asked,) = admin.describe_configs([group], request_timeout=_ASK_S).values()
+        there = admin.list_topics(timeout=min(_ASK_S, settings.worker.start_wait_s)).topics
+    except KafkaException as raised:
+        if passes(raised):
+            raise away(settings.kafka.bootstrap_servers, describe(raised.args[0])) from raised
+        raise fatal("the brokers do not list their topics", raised.args[0]) from raised
+    missing = tuple(spec.name for spec in topic_specs(settings.topics) if spec.name not in there)
+    if settings.kafka.group_protocol == "classic":
+        return Answer(missing, settings.kafka.session_timeout_s)
+    return Answer(missing, _ask_session_s(admin, settings.kafka.group))
+
+
+def _ask_session_s(admin: AdminClient, group: str) -> float | None:
+    """What is the broker's to set with the ``consumer`` protocol. None when it does not say, which a warning tells."""
+    try:
+        (asked,) = admin.describe_configs([ConfigResource(ResourceType.GROUP, group)], request_timeout=_ASK_S).values()
         return int(asked.result(_ASK_S + _WAIT_S)[_SESSION].value) / 1000
     except KafkaException as raised:
         detail = describe(raised.args[0])
@@ -58,16 +82,6 @@ def ask_session_s(settings: Settings) -> float | None:
         detail = f"{type(error).__name__}: {error}"
     _log.warning("the broker does not say how long a session lasts", dependency="kafka", detail=detail)
     return None
-
-
-def missing_topics(settings: Settings) -> tuple[str, ...]:
-    """The topics that the broker does not have, or does not show us; none while no broker answers."""
-    try:
-        there = build(AdminClient, client_config(settings)).list_topics(timeout=_ASK_S).topics
-    except KafkaException as raised:
-        _log.warning("the broker does not list its topics", dependency="kafka", detail=describe(raised.args[0]))
-        return ()
-    return tuple(spec.name for spec in topic_specs(settings.topics) if spec.name not in there)
 
 
 def _create_or_check(admin: AdminClient, topics: TopicSettings) -> tuple[str, ...]:

@@ -166,6 +166,11 @@ def describe(error: KafkaError) -> str:
     return f"{error.name()}: {error.str()}"
 
 
+def away(servers: str, detail: str) -> DependencyDownError:
+    """The exception for brokers that do not answer; ``servers`` as in the settings."""
+    return DependencyDownError("kafka", f"{servers} (kafka.bootstrap_servers): {detail}")
+
+
 def fatal(what: str, error: KafkaError) -> FatalError:
     """The exception that ends the process."""
     said = f"{what}: {describe(error)}"

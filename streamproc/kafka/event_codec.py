@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from threading import Lock
 
-from confluent_kafka.schema_registry import SchemaRegistryClient
-
 from streamproc.errors import PoisonError, Reason, Stage, UnresolvedError
-from streamproc.kafka.registry import RefusedSchemaError, UnknownSchemaError, ask
+from streamproc.kafka.registry import RefusedSchemaError, Registry, UnknownSchemaError, ask
 from streamproc.records.avro import WriterSchema, decode, parse_writer, schema_of, unframe
 from streamproc.records.avro_caps import refused
 from streamproc.records.recording import RecordingEvent, event_from_avro
@@ -26,7 +24,7 @@ class RegistryEventCodec:
     of a lane is an event of the input topic too, byte for byte.
     """
 
-    def __init__(self, client: SchemaRegistryClient, topic: str, clock: Callable[[], float]) -> None:
+    def __init__(self, client: Registry, topic: str, clock: Callable[[], float]) -> None:
         self._client = client
         self._subject = subject(topic)
         self._clock = clock
@@ -81,8 +79,8 @@ class RegistryEventCodec:
 
     def _fetch(self, schema_id: int) -> WriterSchema:
         try:
-            schema = ask(lambda: self._client.get_schema(schema_id))
-            versions = ask(lambda: self._client.get_schema_versions(schema_id))
+            schema = ask(self._client, lambda: self._client.get_schema(schema_id))
+            versions = ask(self._client, lambda: self._client.get_schema_versions(schema_id))
         except (UnknownSchemaError, RefusedSchemaError):
             raise _unknown(f"the registry has no schema with id {schema_id}") from None
         if self._subject not in {version.subject for version in versions}:

@@ -26,8 +26,9 @@ _SPARE_S = 5.0
 class DeliveryError(DependencyDownError):
     """Raised when records were not acknowledged; ``names`` says which, as they were named when sent."""
 
-    def __init__(self, names: tuple[str, ...], detail: str) -> None:
-        super().__init__("kafka", f"{len(names)} records were not acknowledged, the first is {names[0]}: {detail}")
+    def __init__(self, names: tuple[str, ...], detail: str, servers: str) -> None:
+        unheard = f"{len(names)} records were not acknowledged, the first is {names[0]}"
+        super().__init__("kafka", f"{servers} (kafka.bootstrap_servers): {unheard}: {detail}")
         self.names = names
 
 
@@ -35,6 +36,7 @@ class Publisher:
     """A producer for whoever announces or replays. May be called from any thread."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._servers = settings.kafka.bootstrap_servers
         self._timeout_s = settings.kafka.transaction_timeout_s + _SPARE_S
         self._clock = clock
         self._producer = build(Producer, producer_config(settings))
@@ -56,7 +58,7 @@ class Publisher:
         except KafkaException as raised:
             with self._lock:
                 del self._open[number]
-            raise DeliveryError((name,), describe(raised.args[0])) from raised
+            raise DeliveryError((name,), describe(raised.args[0]), self._servers) from raised
         self._producer.poll(0)
 
     def flush(self) -> None:
@@ -68,7 +70,7 @@ class Publisher:
             failed = [*self._refused, *((name, "no answer") for name in self._open.values())]
             self._refused.clear()
         if failed:
-            raise DeliveryError(tuple(name for name, _ in failed), failed[0][1])
+            raise DeliveryError(tuple(name for name, _ in failed), failed[0][1], self._servers)
 
     def close(self) -> None:
         """Drop what is queued and the connections; flush first."""

@@ -1,14 +1,14 @@
 """The schema registry: a client, and what its answers mean."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.common._httpx_compat import httpx  # the one way to the HTTP library it chose
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from streamproc.errors import DependencyDownError, StreamprocError, UsageError
-from streamproc.settings import RegistrySettings
+from streamproc.settings import RegistrySettings, without_credentials
 
 T = TypeVar("T")
 _RETRIES = 1
@@ -27,7 +27,18 @@ class RefusedSchemaError(StreamprocError):
     """Raised when the registry will not take a schema."""
 
 
-def connect(settings: RegistrySettings) -> SchemaRegistryClient:
+class Registry(SchemaRegistryClient):
+    """A client that knows where it leads to."""
+
+    def __init__(self, config: dict[str, object], address: str) -> None:
+        super().__init__(config)
+        self.address = address
+
+    def __enter__(self) -> Self:
+        return self
+
+
+def connect(settings: RegistrySettings) -> Registry:
     """A client that gives up after the timeout of the settings, twice. Raises UsageError for what is no address."""
     config: dict[str, object] = {
         "url": settings.url,
@@ -38,12 +49,12 @@ def connect(settings: RegistrySettings) -> SchemaRegistryClient:
     if settings.username is not None and settings.password is not None:
         config["basic.auth.user.info"] = f"{settings.username}:{settings.password.get_secret_value()}"
     try:
-        return SchemaRegistryClient(config)
+        return Registry(config, without_credentials(settings.url))
     except ValueError:  # it may hold credentials, so it is not shown
         raise UsageError("registry.url is not http(s)://host[:port]") from None
 
 
-def ask(call: Callable[[], T]) -> T:
+def ask(registry: Registry, call: Callable[[], T]) -> T:
     """Make one request.
 
     Raises UnknownSchemaError and RefusedSchemaError for answers about schemas; DependencyDownError for everything else,
@@ -56,6 +67,10 @@ def ask(call: Callable[[], T]) -> T:
             raise UnknownSchemaError(str(error)) from None
         if error.http_status_code in {_CONFLICT, _INVALID}:
             raise RefusedSchemaError(str(error)) from None
-        raise DependencyDownError("schema registry", str(error)[:256]) from error
+        raise _away(registry, str(error)) from error
     except (httpx.HTTPError, ValueError) as error:
-        raise DependencyDownError("schema registry", f"{type(error).__name__}: {error}"[:256]) from error
+        raise _away(registry, f"{type(error).__name__}: {error}") from error
+
+
+def _away(registry: Registry, detail: str) -> DependencyDownError:
+    return DependencyDownError("schema registry", f"{registry.address} (registry.url): {detail:.256}")

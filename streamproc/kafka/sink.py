@@ -7,9 +7,9 @@ from types import MappingProxyType
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from streamproc.errors import AbortedError, DependencyDownError, Fatal, FatalError
+from streamproc.errors import AbortedError, Fatal, FatalError
 from streamproc.kafka.config import ClientConfig, build, producer_config, transactional_config
-from streamproc.kafka.errors import AFTERMATH, Decision, decide, describe, fatal, waited
+from streamproc.kafka.errors import AFTERMATH, Decision, away, decide, describe, fatal, waited
 from streamproc.kafka.membership import Membership, known
 from streamproc.kafka.outbox import Deadline, Outbox
 from streamproc.kafka.positions import to_positions
@@ -34,6 +34,7 @@ class TransactionalSink:
     """Outputs and offsets become visible together, or not at all. Only the commit thread calls it."""
 
     def __init__(self, settings: Settings, slot: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._servers = settings.kafka.bootstrap_servers
         self._timeout_s = settings.kafka.transaction_timeout_s
         self._clock = clock
         self._voice = _Voice()
@@ -53,7 +54,7 @@ class TransactionalSink:
                 if decide(error) not in _PASSING:
                     raise fatal("the transactional id cannot be taken", error) from raised
                 if not deadline.left():
-                    raise DependencyDownError("kafka", describe(error)) from raised
+                    raise away(self._servers, describe(error)) from raised
                 self._producer.poll(_BACKOFF_S)
             else:
                 return
@@ -148,6 +149,7 @@ class IdempotentSink:
         commit_offsets: Callable[[Sequence[CommitOffset], Membership], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._servers = settings.kafka.bootstrap_servers
         self._timeout_s = settings.kafka.transaction_timeout_s
         self._clock = clock
         self._commit_offsets = commit_offsets
@@ -159,7 +161,7 @@ class IdempotentSink:
         try:
             self._producer.list_topics(timeout=self._timeout_s)
         except KafkaException as raised:
-            raise DependencyDownError("kafka", describe(raised.args[0])) from raised
+            raise away(self._servers, describe(raised.args[0])) from raised
 
     def commit(self, outputs: Sequence[OutputRecord], offsets: Sequence[CommitOffset], group_metadata: object) -> None:
         """Write outputs, then offsets.

@@ -7,7 +7,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from streamproc.errors import DependencyDownError, UsageError
 from streamproc.kafka.config import build, client_config
-from streamproc.kafka.errors import END_OF_PARTITION, Decision, decide, describe
+from streamproc.kafka.errors import END_OF_PARTITION, Decision, away, decide, describe
 from streamproc.kafka.messages import origin_of, to_record
 from streamproc.records.record import Record, TopicPartition
 from streamproc.settings import Settings
@@ -93,7 +93,7 @@ class Tail:
             raise self._down(raised) from raised
 
     def _down(self, raised: KafkaException) -> DependencyDownError:
-        return DependencyDownError("kafka", f"{self._address}: {describe(raised.args[0])}")
+        return away(self._address, describe(raised.args[0]))
 
     def _partitions(self, topic: str) -> Sequence[TopicPartition]:
         found = self._consumer.list_topics(topic, timeout=_CALL_S).topics[topic]

@@ -1,12 +1,12 @@
 """Servers that the user brings: their addresses stand in the environment or in the TOML file."""
 
 from streamproc.local.server import Recipe
-from streamproc.settings import Settings
+from streamproc.settings import Settings, users_settings, without_credentials
 
 
 def named_by_user() -> Settings:
     """The settings without ``local.env``, so that what is set is set by the user."""
-    return Settings()
+    return users_settings()
 
 
 def is_own(recipe: Recipe, named: Settings) -> bool:
@@ -19,6 +19,4 @@ def address_of(recipe: Recipe, settings: Settings) -> str:
     """The address in the settings, without credentials: a Redis url may hold a password."""
     section, name = recipe.setting
     value = getattr(getattr(settings, section), name)
-    text = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value or "")
-    scheme, mark, rest = text.rpartition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
+    return without_credentials(value.get_secret_value() if hasattr(value, "get_secret_value") else str(value or ""))

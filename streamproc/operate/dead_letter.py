@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from streamproc.errors import Reason
+from streamproc.operate.names import file_name
 from streamproc.records.record import Record
 from streamproc.records.recording import RecordingEvent
 
@@ -56,6 +57,7 @@ class DeadLetter:
     event_id: str | None
     """What the original event says; None where it cannot be read, as the object's key."""
     object_key: str | None
+    file_name: str | None = None
 
     @property
     def advice(self) -> str:
@@ -84,6 +86,7 @@ def read_dead_letter(record: Record, event: RecordingEvent | None) -> DeadLetter
             size=None if record.value is None else len(record.value),
             event_id=None if event is None else event.event_id,
             object_key=None if event is None else event.object_key,
+            file_name=None if event is None else file_name(event.attributes),
         )
     except ValueError:
         return None

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from rich.text import Text
 
 from streamproc.operate.dead_letter import DeadLetter
+from streamproc.operate.names import file_name_of
 from streamproc.operate.scores import bar, scores_of, style
 from streamproc.records.result import EmotionResult
 
@@ -30,8 +31,9 @@ def header(*, dead_letters: bool) -> Text:
 
 def result_line(row: EmotionResult) -> Text:
     """One result."""
+    names = _names(row.event_id, file_name_of(row.attributes_json) or row.object_key)
     return Text.assemble(
-        f"{moment(row.produced_at)}  {_names(row.event_id, row.object_key)}  {row.label or row.status:<10} ",
+        f"{moment(row.produced_at)}  {names}  {row.label or row.status:<10} ",
         bar_text(row, BAR_WIDTH),
         f" {'' if row.confidence is None else format(row.confidence, '.2f'):>4}  ",
         f"{row.duration_ms / 1000:>8.2f} {row.segment_count:>8}  {row.tier:<8} {row.processing_ms:>7}",
@@ -43,7 +45,7 @@ def dead_letter_line(row: DeadLetter) -> Text:
     """One dead letter, with what to do about it."""
     origin = tail(f"{row.topic}/{row.partition}/{row.offset}", 32)
     return Text.assemble(
-        f"{moment(row.at_ms)}  {_names(row.event_id, row.object_key)}  {origin:<32}  ",
+        f"{moment(row.at_ms)}  {_names(row.event_id, row.file_name or row.object_key)}  {origin:<32}  ",
         (f"{row.reason:<18}", "red"),
         f"  {row.message}. To do: {row.advice}",
     )
@@ -60,13 +62,14 @@ def moment(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _names(event_id: str | None, object_key: str | None) -> str:
+def _names(event_id: str | None, recording: str | None) -> str:
     """The columns that tell whose row it is; ``-`` where nobody knows.
 
-    A producer's id may hold anything, and a dead letter's key too: what would move the cursor is replaced.
+    A producer's id may hold anything, and a file's name or a dead letter's key too: what would move the cursor is
+    replaced.
     """
-    short, key = _plain(event_id or "-")[:ID_WIDTH], tail(_plain(object_key or "-"), KEY_WIDTH)
-    return f"{short:<{ID_WIDTH}}  {key:<{KEY_WIDTH}}"
+    short, name = _plain(event_id or "-")[:ID_WIDTH], tail(_plain(recording or "-"), KEY_WIDTH)
+    return f"{short:<{ID_WIDTH}}  {name:<{KEY_WIDTH}}"
 
 
 def _plain(text: str) -> str:
@@ -74,5 +77,5 @@ def _plain(text: str) -> str:
 
 
 def tail(text: str, width: int) -> str:
-    """The last ``width`` characters, which tell more of a key than its first."""
+    """The last ``width`` characters, which tell more of a key or a name than its first."""
     return text if len(text) <= width else "…" + text[1 - width :]

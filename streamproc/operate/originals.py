@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-from confluent_kafka.schema_registry import SchemaRegistryClient
-
 from streamproc.errors import DependencyDownError, PoisonError
 from streamproc.kafka.event_codec import RegistryEventCodec
+from streamproc.kafka.registry import Registry
 from streamproc.records.recording import RecordingEvent
 
 QUIET_S = 30.0
@@ -15,7 +14,7 @@ QUIET_S = 30.0
 class Originals:
     """Events by the schemas of the input topic. Used by one thread; ``clock`` gives seconds that only grow."""
 
-    def __init__(self, client: SchemaRegistryClient, topic: str, clock: Callable[[], float]) -> None:
+    def __init__(self, client: Registry, topic: str, clock: Callable[[], float]) -> None:
         self._codec = RegistryEventCodec(client, topic, clock)
         self._clock = clock
         self._quiet_until = 0.0

@@ -5,10 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
-from confluent_kafka.schema_registry import SchemaRegistryClient
-
 from streamproc.errors import PoisonError, StreamprocError
-from streamproc.kafka.registry import UnknownSchemaError, ask, connect
+from streamproc.kafka.registry import Registry, UnknownSchemaError, ask, connect
 from streamproc.kafka.tail import Tail
 from streamproc.operate.dead_letter import DeadLetter, read_dead_letter
 from streamproc.operate.originals import Originals
@@ -33,7 +31,7 @@ class UnreadableRowError(StreamprocError):
 class Outputs:
     """Rows of some output topics, in the order of each partition. Used by one thread."""
 
-    def __init__(self, topics: TopicSettings, registry: SchemaRegistryClient, tail: Tail) -> None:
+    def __init__(self, topics: TopicSettings, registry: Registry, tail: Tail) -> None:
         self._tail = tail
         self._registry = registry
         self._originals = Originals(registry, topics.recordings, time.monotonic)
@@ -86,6 +84,6 @@ def open_outputs(settings: Settings, topics: Sequence[str], since_ms: int | None
         yield Outputs(settings.topics, registry, tail)
 
 
-def _text(registry: SchemaRegistryClient, schema_id: int) -> str:
-    schema: Any = ask(lambda: registry.get_schema(schema_id))
+def _text(registry: Registry, schema_id: int) -> str:
+    schema: Any = ask(registry, lambda: registry.get_schema(schema_id))
     return str(schema.schema_str)

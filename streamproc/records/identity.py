@@ -21,6 +21,8 @@ class ModelIdentity:
     weights_sha256: str
     precision: str
     labels: tuple[str, ...]
+    engine: str = "streamproc"
+    """Whose arithmetic it is; with its version where another one may give other numbers."""
 
 
 def fingerprint(model: ModelIdentity, channels: Channels) -> str:
@@ -30,7 +32,7 @@ def fingerprint(model: ModelIdentity, channels: Channels) -> str:
     """
     # emotion2vec+ was published twice with the same weights, first naming five of the nine classes: other shares.
     labels = "\t".join(model.labels)
-    parts = (model.weights_sha256, model.precision, PREPROCESSING, SEGMENTATION, channels, labels)
+    parts = (model.engine, model.weights_sha256, model.precision, PREPROCESSING, SEGMENTATION, channels, labels)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 

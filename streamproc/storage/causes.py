@@ -16,7 +16,7 @@ from urllib3.exceptions import (
     TimeoutError,  # noqa: A004  # urllib3's own, which is no OSError
 )
 
-from streamproc.errors import Cause, StoreError
+from streamproc.errors import Cause, DependencyDownError, StoreError, StreamprocError, UsageError
 
 CODES: Mapping[str, Cause] = MappingProxyType(
     {
@@ -58,6 +58,10 @@ EXCEPTIONS: tuple[tuple[type[Exception], Cause, str], ...] = (
 )
 """By the class of an exception without a response; the first that fits."""
 
+_AWAY = frozenset({Cause.CONNECTION, Cause.TIMEOUT, Cause.SERVER_ERROR})
+_REFUSED = frozenset({Cause.DENIED, Cause.INVALID_NAME})
+"""What a bucket's name or a credential does, where the key of the object is one that every store takes."""
+
 _CODE = re.compile(rb"<Code>([A-Za-z0-9]{1,64})</Code>")
 
 
@@ -77,6 +81,18 @@ def from_exception(what: str, error: Exception) -> StoreError:
         if isinstance(error, kind):
             return StoreError(cause, f"{what}: {words} ({type(error).__name__})")
     raise error
+
+
+def for_people(error: StoreError) -> StreamprocError:
+    """What an answer means to whoever stores an object under a key of ours, or makes a bucket."""
+    if error.cause in _AWAY:
+        return DependencyDownError("object store", str(error))
+    if error.cause in _REFUSED:
+        return UsageError(
+            f"the object store refuses it ({error}): check storage.bucket, storage.access_key and "
+            "storage.secret_key, and that the bucket exists and the key may write to it"
+        )
+    return error
 
 
 def _cause(status: int, code: str | None) -> Cause:

@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError
 
 from streamproc.errors import Cause, StoreError
 from streamproc.records.stored import StoredObject
-from streamproc.settings import StorageSettings
+from streamproc.settings import StorageSettings, without_credentials
 from streamproc.storage.body import read_body, read_start
 from streamproc.storage.causes import from_exception, from_response
 from streamproc.storage.signing import Signer
@@ -48,6 +48,7 @@ class S3Store:
 
         Raises UsageError for an endpoint that cannot be one.
         """
+        self._address = without_credentials(settings.endpoint)
         self._bucket = settings.bucket
         self._region = settings.region
         self._object_timeout_s = settings.object_timeout_s
@@ -148,7 +149,7 @@ class S3Store:
                 response.close()
                 response.release_conn()
         except HTTPError as error:
-            raise from_exception(what, error) from None
+            raise from_exception(f"{what} at {self._address} (storage.endpoint)", error) from None
 
 
 def _name(bucket: str, key: str | None) -> str:

@@ -1,4 +1,6 @@
-"""How the process speaks: one JSON object a line on stderr, with field names from one closed list.
+"""How the process speaks, on stderr: one JSON object a line, or lines for people on a terminal.
+
+Field names are from one closed list.
 
 Everything goes through the standard library's root logger, so what libraries say comes out in the same shape.
 """
@@ -135,7 +137,7 @@ def _shared() -> list[structlog.typing.Processor]:
 
 def _renderers(settings: LogSettings, target: TextIO) -> list[structlog.typing.Processor]:
     # Neither renderer may show the values of local variables, as structlog's richer tracebacks do: secrets live there.
-    if settings.format == "console":
+    if settings.format == "console" or (settings.format == "auto" and target.isatty()):
         console = structlog.dev.ConsoleRenderer(
             colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback, timestamp_key="at"
         )

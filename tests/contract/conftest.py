@@ -4,9 +4,8 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka.schema_registry import SchemaRegistryClient
 
-from streamproc.kafka.registry import connect
+from streamproc.kafka.registry import Registry, connect
 from streamproc.settings import RegistrySettings, Settings, TopicSettings
 
 NOWHERE = RegistrySettings(url="http://127.0.0.1:1", timeout_s=0.5)
@@ -20,13 +19,13 @@ def topics() -> TopicSettings:
 
 
 @pytest.fixture
-def client(patient: Settings) -> Iterator[SchemaRegistryClient]:
+def client(patient: Settings) -> Iterator[Registry]:
     with connect(patient.registry) as client:
         yield client
 
 
 @pytest.fixture
-def nowhere() -> Iterator[SchemaRegistryClient]:
+def nowhere() -> Iterator[Registry]:
     """Leads to a port where nobody listens."""
     with connect(NOWHERE) as client:
         yield client

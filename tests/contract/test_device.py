@@ -1,4 +1,4 @@
-"""What every device does, the one in memory and the real process with the demo model."""
+"""What every device does: the ones in memory, and the real process with the demo model on each engine."""
 
 import os
 import select
@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from streamproc.arena import SAMPLE_RATE, SLOT_SAMPLES, Arena, Lease
+from streamproc.bench.peer import open_peer
 from streamproc.emotion.device import DeviceProcess
 from streamproc.emotion.device_message import MAX_ITEMS
+from streamproc.emotion.directory import find_directory
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
 from streamproc.settings import ModelSettings
 from streamproc.testing.device import FakeDevice
@@ -104,8 +107,8 @@ def fake(arena: Arena) -> Iterator[Bench]:
     yield Bench(arena, device, lambda: None, die)
 
 
-def process(arena: Arena) -> Iterator[Bench]:
-    device = DeviceProcess(ModelSettings(device="cpu", threads=1, deaths_allowed=100), arena)
+def process(arena: Arena, engine: str = "streamproc") -> Iterator[Bench]:
+    device = DeviceProcess(ModelSettings(engine=engine, device="cpu", threads=1, deaths_allowed=100), arena)
 
     def die(doomed: Mapping[int, Sequence[SegmentHandle]]) -> None:
         assert device.pid is not None
@@ -120,6 +123,10 @@ def process(arena: Arena) -> Iterator[Bench]:
     with closing(device):
         device.start()
         yield Bench(arena, device, lambda: select.select([device.fileno()], [], [], 0.2), die)
+
+
+def funasr_process(arena: Arena) -> Iterator[Bench]:
+    return process(arena, "funasr")
 
 
 def simulated(arena: Arena) -> Iterator[Bench]:
@@ -138,7 +145,7 @@ def simulated(arena: Arena) -> Iterator[Bench]:
     yield Bench(arena, device, place.go_on, die)
 
 
-@pytest.fixture(scope="module", params=[fake, simulated, process])
+@pytest.fixture(scope="module", params=[fake, simulated, process, funasr_process])
 def born(request: pytest.FixtureRequest) -> Iterator[tuple[Bench, list[DeviceEvent], int]]:
     """One device for all tests, as a process takes a while to start: what it said first, and its first batch."""
     with closing(Arena(8)) as arena:
@@ -268,3 +275,17 @@ def test_a_death_names_every_batch_that_was_lost_and_none_that_was_answered(
     # Each process picks its own products, so across a death they agree within the bound of fp32, not bit for bit.
     for scores in again_scores.values():
         assert scores == pytest.approx(expected[0], abs=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["streamproc", "funasr"])
+def test_each_engine_gives_what_funasr_gives_for_a_file_alone(engine: str) -> None:
+    waves = [sound(1), sound(2, 7000), sound(3, 3 * SAMPLE_RATE), sound(4, 400)]
+    with closing(Arena(8)) as arena:
+        for bench in process(arena, engine):
+            (ready,) = bench.take_until(len)
+            found = bench.scores(*waves)
+    assert isinstance(ready, DeviceReady)
+    assert ready.identity.engine.partition(" ")[0] == engine
+    with open_peer(find_directory("demo", Path("/nowhere")), threads=1) as peer:
+        for scores, wave in zip(found, waves, strict=True):
+            assert scores == pytest.approx(peer.scores(wave), abs=1e-4)

@@ -6,13 +6,14 @@ from dataclasses import asdict, replace
 from typing import Protocol, get_args
 
 import pytest
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry import Schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamproc.errors import DependencyDownError, PoisonError, Reason, UnresolvedError
 from streamproc.kafka.event_codec import REFUSED_FOR_S, RegistryEventCodec
 from streamproc.kafka.own_schemas import look_up_events, register_schemas
+from streamproc.kafka.registry import Registry
 from streamproc.records.avro import encode, frame, schema_of
 from streamproc.records.recording import Channels, RecordingEvent, default_event_id
 from streamproc.records.topics import subject
@@ -69,9 +70,7 @@ class JsonWorld:
 
 
 class RegistryWorld:
-    def __init__(
-        self, client: SchemaRegistryClient, nowhere: SchemaRegistryClient, topics: TopicSettings, clock: Clock
-    ) -> None:
+    def __init__(self, client: Registry, nowhere: Registry, topics: TopicSettings, clock: Clock) -> None:
         register_schemas(client, topics)
         self.ours = look_up_events(client, topics)
         self.codec = RegistryEventCodec(client, topics.recordings, clock.monotonic)

@@ -3,12 +3,12 @@ import time
 import uuid
 
 import pytest
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry import Schema
 
 from streamproc.errors import DependencyDownError, PoisonError, UsageError
 from streamproc.kafka.event_codec import RegistryEventCodec
 from streamproc.kafka.own_schemas import look_up_events, look_up_outputs, register_schemas
-from streamproc.kafka.registry import connect
+from streamproc.kafka.registry import Registry, connect
 from streamproc.records.avro import encode, frame, unframe
 from streamproc.records.ledger import LedgerEntry
 from streamproc.records.recording import RecordingEvent
@@ -21,7 +21,7 @@ EVENT = RecordingEvent("e", 1, "b", "k")
 
 
 @pytest.fixture
-def codec(client: SchemaRegistryClient, topics: TopicSettings) -> RegistryEventCodec:
+def codec(client: Registry, topics: TopicSettings) -> RegistryEventCodec:
     return RegistryEventCodec(client, topics.recordings, time.monotonic)
 
 
@@ -32,7 +32,7 @@ def other_schema(**more: object) -> Schema:
 
 
 def test_registering_again_changes_nothing_and_events_go_round(
-    client: SchemaRegistryClient, topics: TopicSettings, codec: RegistryEventCodec
+    client: Registry, topics: TopicSettings, codec: RegistryEventCodec
 ) -> None:
     ids = register_schemas(client, topics)
     assert register_schemas(client, topics) == ids
@@ -45,21 +45,19 @@ def test_registering_again_changes_nothing_and_events_go_round(
     assert codec.decode(value) == EVENT
 
 
-def test_rows_are_framed_with_the_registered_ids(client: SchemaRegistryClient, topics: TopicSettings) -> None:
+def test_rows_are_framed_with_the_registered_ids(client: Registry, topics: TopicSettings) -> None:
     ids = register_schemas(client, topics)
     entry = LedgerEntry("0", "t", 0, 1, 2, 1, 1, 0, "d", 5)
     framed = look_up_outputs(client, topics).encode(entry)
     assert unframe(framed) == (ids[subject(topics.ledger)], encode(entry))
 
 
-def test_a_worker_without_registered_schemas_is_told_to_register(
-    client: SchemaRegistryClient, topics: TopicSettings
-) -> None:
+def test_a_worker_without_registered_schemas_is_told_to_register(client: Registry, topics: TopicSettings) -> None:
     with pytest.raises(UsageError, match="EmotionResult is not registered"):
         look_up_outputs(client, topics)
 
 
-def test_a_schema_that_breaks_old_readers_is_refused(client: SchemaRegistryClient, topics: TopicSettings) -> None:
+def test_a_schema_that_breaks_old_readers_is_refused(client: Registry, topics: TopicSettings) -> None:
     name = subject(topics.results)
     client.register_schema(name, other_schema())
     with pytest.raises(UsageError, match="does not take our EmotionResult"):
@@ -67,7 +65,7 @@ def test_a_schema_that_breaks_old_readers_is_refused(client: SchemaRegistryClien
 
 
 def test_a_registered_schema_beyond_the_caps_is_not_read(
-    client: SchemaRegistryClient, topics: TopicSettings, codec: RegistryEventCodec
+    client: Registry, topics: TopicSettings, codec: RegistryEventCodec
 ) -> None:
     bomb = other_schema(type={"type": "array", "items": "null"})
     value = frame(client.register_schema(subject(topics.recordings), bomb), b"\x80\x89\x98\x13\x00")

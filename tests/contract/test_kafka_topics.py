@@ -13,7 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 from confluent_kafka.cimpl import NewTopic
 
 from streamproc.errors import DependencyDownError, UsageError
-from streamproc.kafka.admin import ask_session_s, create_topics, missing_topics
+from streamproc.kafka.admin import ask_broker, create_topics
 from streamproc.kafka.config import client_config
 from streamproc.local.kafka import BROKER
 from streamproc.records.topics import topic_specs
@@ -45,10 +45,10 @@ def settings(servers: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Set
 
 
 def test_all_topics_are_made_once(settings: Settings) -> None:
-    assert set(missing_topics(settings)) == {spec.name for spec in topic_specs(settings.topics)}
+    assert set(ask_broker(settings).missing) == {spec.name for spec in topic_specs(settings.topics)}
     assert set(create_topics(settings)) == {spec.name for spec in topic_specs(settings.topics)}
     assert create_topics(settings) == ()
-    assert missing_topics(settings) == ()
+    assert ask_broker(settings).missing == ()
 
 
 def test_a_topic_that_is_wrong_is_named_and_left_alone(settings: Settings) -> None:
@@ -79,7 +79,7 @@ def of_group(settings: Settings, group: str) -> Settings:
 
 def test_the_broker_says_how_long_a_session_lasts_also_before_its_group_is_there(settings: Settings) -> None:
     mine = of_group(settings, settings.topics.recordings)
-    assert ask_session_s(mine) == int(str(BROKER["group.consumer.session.timeout.ms"])) / 1000
+    assert ask_broker(mine).session_s == int(str(BROKER["group.consumer.session.timeout.ms"])) / 1000
 
 
 def test_a_group_whose_session_was_changed_has_that_one(settings: Settings) -> None:
@@ -90,6 +90,6 @@ def test_a_group_whose_session_was_changed_has_that_one(settings: Settings) -> N
     for future in admin.incremental_alter_configs([changed]).values():
         future.result(PATIENCE_S)
     deadline = time.monotonic() + PATIENCE_S
-    while ask_session_s(mine) != 7.5:  # the broker takes a moment to hear of it
+    while ask_broker(mine).session_s != 7.5:  # the broker takes a moment to hear of it
         assert time.monotonic() < deadline
         time.sleep(0.1)

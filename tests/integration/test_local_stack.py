@@ -15,16 +15,16 @@ import psutil
 import pytest
 
 from streamproc.local.stack import Stack, down, status, up
-from streamproc.settings import Settings
+from streamproc.settings import Settings, users_settings
 from tests.programs import kill
 
 INTERRUPTED = """
 import sys
 from pathlib import Path
 from streamproc.local.stack import up
-from streamproc.settings import Settings
+from streamproc.settings import users_settings
 
-settings = Settings()
+settings = users_settings()
 settings = settings.model_copy(update={"local": settings.local.model_copy(update={"state_dir": Path(sys.argv[1])})})
 print("begins", flush=True)
 up(settings, lambda server, text: print(server, text, flush=True), lambda settings: None)
@@ -40,7 +40,7 @@ def nothing(_settings: Settings) -> None:
 
 
 def in_folder(folder: Path) -> Settings:
-    return Settings(local=Settings().local.model_copy(update={"state_dir": folder}))
+    return Settings(local=users_settings().local.model_copy(update={"state_dir": folder}))
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,20 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from streamproc.chain import CHAIN, LEAST_MICRO_BATCH_S, Link, broken_links
+from streamproc.chain import (
+    CHAIN,
+    LEAST_MICRO_BATCH_S,
+    NAMES,
+    Link,
+    broken_links,
+    mend,
+    number,
+    plain,
+    values_of,
+)
 from streamproc.errors import UsageError
 from streamproc.kafka.config import consumer_config
 from streamproc.local.kafka import BROKER
@@ -30,59 +42,65 @@ BROKEN: list[tuple[str, Tree, str, str, Tree, Tree]] = [
     (
         "kafka.transaction_timeout_s < flow.drain_s",
         {"flow": {"drain_s": 30.001}},
-        "kafka.transaction_timeout_s + 0.25 s for each of flow.micro_batches make 31, over flow.drain_s=30.001",
-        "lower kafka.transaction_timeout_s to 29.001 or less, or raise flow.drain_s to 31 or more",
+        (
+            "kafka.transaction_timeout_s=30 (by default) + 0.25 s for each of flow.micro_batches=4 (by default) "
+            "make 31, over flow.drain_s=30.001 (an argument)"
+        ),
+        "kafka.transaction_timeout_s=29.001 instead of 30",
         {"flow": {"drain_s": 30.001}, "kafka": {"transaction_timeout_s": 29.001}},
         {"flow": {"drain_s": 31}},
     ),
     (
         "kafka.transaction_timeout_s + flow.drain_s < kafka.max_poll_interval_s",
         {"kafka": {"max_poll_interval_s": 20, "transaction_timeout_s": 2}, "flow": {"drain_s": 4}},
-        "kafka.transaction_timeout_s + flow.drain_s + 15 s make 21, over kafka.max_poll_interval_s=20",
         (
-            "lower kafka.transaction_timeout_s + flow.drain_s to 5 or less, "
-            "or raise kafka.max_poll_interval_s to 21 or more"
+            "kafka.transaction_timeout_s=2 (an argument) + flow.drain_s=4 (an argument) + 15 s make 21, over "
+            "kafka.max_poll_interval_s=20 (an argument)"
         ),
+        "kafka.max_poll_interval_s=21 instead of 20",
         {"kafka": {"max_poll_interval_s": 20, "transaction_timeout_s": 1.5}, "flow": {"drain_s": 3.5}},
         {"kafka": {"max_poll_interval_s": 21, "transaction_timeout_s": 2}, "flow": {"drain_s": 4}},
     ),
     (
         "flow.drain_s < kafka.max_poll_interval_s",
         {"flow": {"drain_s": 90}},
-        "flow.drain_s=90 is over 20 % of kafka.max_poll_interval_s=300",
-        "lower flow.drain_s to 60 or less, or raise kafka.max_poll_interval_s to 450 or more",
+        "flow.drain_s=90 (an argument) is over 20 % of kafka.max_poll_interval_s=300 (by default)",
+        "kafka.max_poll_interval_s=450 instead of 300",
         {"flow": {"drain_s": 60}},
         {"flow": {"drain_s": 90}, "kafka": {"max_poll_interval_s": 450}},
     ),
     (
         "flow.pause_after_s + flow.linger_s < kafka.max_poll_interval_s",
-        {"flow": {"pause_after_s": 239.99}},
-        "flow.pause_after_s + flow.linger_s make 240.04, over 80 % of kafka.max_poll_interval_s=300",
-        "lower flow.pause_after_s + flow.linger_s to 240 or less, or raise kafka.max_poll_interval_s to 300.05 or more",
+        {"flow": {"pause_after_s": 239.99, "linger_s": 0.05}},
+        (
+            "flow.pause_after_s=239.99 (an argument) + flow.linger_s=0.05 (an argument) make 240.04, over "
+            "80 % of kafka.max_poll_interval_s=300 (by default)"
+        ),
+        "kafka.max_poll_interval_s=300.05 instead of 300",
         {"flow": {"pause_after_s": 239.95}},
         {"flow": {"pause_after_s": 239.99}, "kafka": {"max_poll_interval_s": 300.05}},
     ),
     (
         "kafka.session_timeout_s < kafka.max_poll_interval_s",
         {"kafka": {"session_timeout_s": 301, "group_protocol": "classic"}},
-        "kafka.session_timeout_s=301 is over kafka.max_poll_interval_s=300",
-        "lower kafka.session_timeout_s to 300 or less, or raise kafka.max_poll_interval_s to 301 or more",
+        "kafka.session_timeout_s=301 (an argument) is over kafka.max_poll_interval_s=300 (by default)",
+        "kafka.max_poll_interval_s=301 instead of 300",
         {"kafka": {"session_timeout_s": 300, "group_protocol": "classic"}},
         {"kafka": {"session_timeout_s": 301, "group_protocol": "consumer"}},
     ),
     (
         "audio.max_object_bytes < flow.in_flight_bytes",
         {"flow": {"in_flight_bytes": 268435455}},
-        "audio.max_object_bytes=268435456 is over flow.in_flight_bytes=268435455",
-        "lower audio.max_object_bytes to 268435455 or less, or raise flow.in_flight_bytes to 268435456 or more",
+        "audio.max_object_bytes=268435456 (by default) is over flow.in_flight_bytes=268435455 (an argument)",
+        "audio.max_object_bytes=268435455 instead of 268435456",
         {"flow": {"in_flight_bytes": 268435455}, "audio": {"max_object_bytes": 268435455}},
         {"flow": {"in_flight_bytes": 268435456}},
     ),
     (
         "audio.min_sample_rate < audio.max_sample_rate",
         {"audio": {"max_sample_rate": 3999}},
-        "audio.min_sample_rate=4000 is over audio.max_sample_rate=3999",
-        "lower audio.min_sample_rate to 3999 or less, or raise audio.max_sample_rate to 4000 or more",
+        "audio.min_sample_rate=4000 (by default) is over audio.max_sample_rate=3999 (an argument)",
+        "audio.min_sample_rate=3999 instead of 4000",
         {"audio": {"max_sample_rate": 4000}},
         {"audio": {"max_sample_rate": 3999, "min_sample_rate": 3999}},
     ),
@@ -94,7 +112,7 @@ def ends(link: Link) -> str:
 
 
 def test_the_defaults_hold() -> None:
-    assert broken_links(Settings()) == []
+    assert broken_links(values_of(Settings())) == []
 
 
 def test_each_link_is_broken_below() -> None:
@@ -106,7 +124,11 @@ def test_one_broken_link_is_named_with_what_to_change(which: str, broken: Tree, 
     (link,) = (link for link in CHAIN if ends(link) == which)
     with pytest.raises(UsageError) as caught:
         load_settings(**broken)
-    assert str(caught.value).splitlines() == ["the settings are impossible:", f"  {said}: {link.otherwise}; {cure}"]
+    assert str(caught.value).splitlines() == [
+        "the settings are impossible:",
+        f"  {said}: {link.otherwise}",
+        f"  all of it holds together with {cure}",
+    ]
 
 
 @pytest.mark.parametrize("mended", [mended for row in BROKEN for mended in row[4:]])
@@ -121,12 +143,15 @@ def test_all_that_is_broken_is_said_at_once() -> None:
             topics={"results": "one", "segments": "one"},
             kafka={"sasl_username": "me"},
         )
-    assert [re.split("=| make|:", line)[0] for line in str(caught.value).splitlines()[1:]] == [
+    assert [re.split("=| is|:", line)[0] for line in str(caught.value).splitlines()[1:]] == [
         "  flow.drain_s",
-        "  flow.pause_after_s + flow.linger_s",
-        "  topics",
+        "  flow.pause_after_s",
+        "  all of it holds together with kafka.max_poll_interval_s",
+        "  'one'",
         "  kafka.sasl_username and kafka.sasl_password go together",
     ]
+    assert "kafka.max_poll_interval_s=625.0625 instead of 300" in str(caught.value)
+    assert "topics.results (an argument) and topics.segments (an argument)" in str(caught.value)
 
 
 def test_a_fifth_of_what_no_float_holds_is_a_fifth() -> None:
@@ -142,12 +167,40 @@ def test_a_delay_is_over_before_its_lane_forgets() -> None:
     assert timedelta(seconds=longest_s) < min(kept)
 
 
-def test_a_cure_that_is_none_is_not_offered() -> None:
+def test_what_the_user_set_is_kept_where_the_rest_can_fit() -> None:
+    with pytest.raises(UsageError) as caught:
+        load_settings(kafka={"max_poll_interval_s": 60})
+    cure = "flow.drain_s=12 instead of 60 and kafka.transaction_timeout_s=11 instead of 30"
+    assert str(caught.value).splitlines()[-1] == f"  all of it holds together with {cure}"
+    load_settings(kafka={"max_poll_interval_s": 60, "transaction_timeout_s": 11}, flow={"drain_s": 12})
+
+
+def test_what_the_user_set_is_raised_where_nothing_else_helps() -> None:
     with pytest.raises(UsageError) as caught:
         load_settings(kafka={"max_poll_interval_s": 14, "transaction_timeout_s": 1}, flow={"drain_s": 2.8})
-    (line,) = str(caught.value).splitlines()[1:]
-    assert "lower" not in line
-    assert line.endswith("; raise kafka.max_poll_interval_s to 18.8 or more")
+    cure = "kafka.max_poll_interval_s=18.8 instead of 14"
+    assert str(caught.value).splitlines()[-1] == f"  all of it holds together with {cure}"
+
+
+SECONDS = st.floats(1e-6, 1e6)
+COUNTS = st.integers(1, 10_000)
+SIZES = st.integers(1, 10**13)
+KINDS = {"_s": SECONDS, "es": COUNTS, "_rate": SIZES, "_bytes": SIZES}
+NUMBERS = {
+    name: next(kind for end, kind in reversed(KINDS.items()) if name.endswith(end))
+    for name in NAMES - {"kafka.delivery", "kafka.group_protocol"}
+}
+
+
+@given(values=st.fixed_dictionaries(NUMBERS), user=st.frozensets(st.sampled_from(sorted(NUMBERS))))
+def test_whatever_is_set_the_cure_mends_all_of_it(values: dict[str, object], user: frozenset[str]) -> None:
+    values |= {"kafka.delivery": "exactly_once", "kafka.group_protocol": "classic"}
+    changed = mend(values, user)
+    assert broken_links({**values, **changed}) == []
+    assert bool(changed) == bool(broken_links(values))
+    assert all(number(value) > 0 for value in changed.values())
+    said = {name: float(plain(value)) for name, value in changed.items()}
+    assert broken_links({**values, **said}) == []  # what is told is enough, too
 
 
 @pytest.mark.parametrize(("delivery", "named"), [("at_least_once", True), ("exactly_once", False)])

@@ -1,17 +1,29 @@
-"""What a worker says where it joins its group: of takeovers, and of topics that are not there."""
+"""What a worker says where it starts: of its engine, takeovers, topics and servers that are not there."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from streamproc import wiring
-from streamproc.kafka.admin import ask_session_s
-from streamproc.settings import KafkaSettings, Settings
+from streamproc.errors import DependencyDownError, UsageError
+from streamproc.kafka.admin import Answer, ask_broker
+from streamproc.patience import Patience
+from streamproc.settings import KafkaSettings, ModelSettings, Settings, WorkerSettings
+from streamproc.testing.clock import ManualClock
 from tests.unit.kafka.mock_cluster import mock_cluster
 
+ROOT = Path(__file__).parents[2]
 
-def told(settings: Settings) -> dict[str, object]:
+
+def told(settings: Settings, answer: Answer) -> dict[str, object]:
     with capture_logs() as lines:
-        wiring.tell_takeover(settings)
+        wiring.tell_broker(settings, answer)
     return {str(line["event"]): line.get("seconds") for line in lines}
 
 
@@ -29,38 +41,143 @@ def told(settings: Settings) -> dict[str, object]:
         (None, {}),
     ],
 )
-def test_a_takeover_is_told_with_the_brokers_session(
-    broker_s: float | None, lines: dict[str, float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(wiring, "ask_session_s", lambda _settings: broker_s)
-    assert told(Settings()) == lines
+def test_a_takeover_is_told_with_the_brokers_session(broker_s: float | None, lines: dict[str, float]) -> None:
+    assert told(Settings(), Answer((), broker_s)) == lines
 
 
-def test_the_classic_protocol_has_its_session_from_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wiring, "ask_session_s", lambda _settings: pytest.fail("nobody has to be asked"))
-    classic = Settings(kafka=KafkaSettings(group_protocol="classic", session_timeout_s=10))
-    assert told(classic) == {"others take over when a worker dies": 45.0}
+def test_the_classic_protocol_has_its_session_from_the_settings() -> None:
+    with mock_cluster() as cluster, capture_logs() as lines:
+        kafka = KafkaSettings(
+            bootstrap_servers=cluster.bootstrap_servers, group_protocol="classic", session_timeout_s=10
+        )
+        assert ask_broker(Settings(kafka=kafka)).session_s == 10
+    assert lines == []
 
 
 def test_a_broker_that_does_not_say_is_a_warning_and_no_error() -> None:
     """The client's own mock of a broker does not know the question."""
     with mock_cluster() as cluster, capture_logs() as lines:
-        assert ask_session_s(Settings(kafka=KafkaSettings(bootstrap_servers=cluster.bootstrap_servers))) is None
+        answer = ask_broker(Settings(kafka=KafkaSettings(bootstrap_servers=cluster.bootstrap_servers)))
+    assert answer.session_s is None
     (line,) = lines
     assert (line["log_level"], line["event"]) == ("warning", "the broker does not say how long a session lasts")
     assert line["detail"]
 
 
-def test_no_broker_is_a_warning_too_and_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_broker_is_a_dependency_that_is_down_and_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamproc.kafka.admin._ASK_S", 0.5)
-    with capture_logs() as lines:
-        assert ask_session_s(Settings(kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1"))) is None
-    assert [line["log_level"] for line in lines if line["event"].startswith("the broker does not say")] == ["warning"]
+    with pytest.raises(DependencyDownError, match=r"127\.0\.0\.1:1 \(kafka\.bootstrap_servers\)"):
+        ask_broker(Settings(kafka=KafkaSettings(bootstrap_servers="127.0.0.1:1")))
 
 
 def test_topics_that_are_missing_are_told_with_the_broker() -> None:
     with mock_cluster() as cluster, capture_logs() as lines:
-        wiring.tell_missing_topics(Settings(kafka=KafkaSettings(bootstrap_servers=cluster.bootstrap_servers)))
-    (line,) = lines
+        settings = Settings(kafka=KafkaSettings(bootstrap_servers=cluster.bootstrap_servers))
+        wiring.tell_broker(settings, Answer(ask_broker(settings).missing, None))
+    line = lines[-1]
     assert (line["log_level"], line["event"], line["count"]) == ("warning", "topics are missing", 7)
     assert f"{cluster.bootstrap_servers} has no audio.recordings, " in str(line["detail"])
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
+    """Time that passes only while something waits."""
+    clock = ManualClock()
+    monkeypatch.setattr("tenacity.nap.time.sleep", clock.advance)
+    return clock
+
+
+def failing(times: int) -> Callable[[], str]:
+    left = iter(range(times))
+
+    def call() -> str:
+        for _ in left:
+            raise DependencyDownError("kafka", "kafka:9092 (kafka.bootstrap_servers): timed out")
+        return "there"
+
+    return call
+
+
+def test_a_server_that_comes_in_time_was_worth_waiting_for(clock: ManualClock) -> None:
+    patience = Patience(WorkerSettings(start_wait_s=9), clock)
+    with capture_logs() as lines:
+        assert patience(failing(3)) == "there"
+    assert [(line["event"], line["dependency"], line["seconds"]) for line in lines] == [
+        ("waiting for a server", "kafka", seconds) for seconds in (9, 7, 5)
+    ]
+    assert lines[0]["detail"] == "kafka:9092 (kafka.bootstrap_servers): timed out; the worker gives up in 9 s"
+
+
+def test_all_servers_together_are_waited_for_as_long_as_the_setting_says(clock: ManualClock) -> None:
+    patience = Patience(WorkerSettings(start_wait_s=9), clock)
+    began = clock.monotonic()
+    assert patience(failing(4)) == "there"
+    with pytest.raises(DependencyDownError):
+        patience(failing(100))
+    assert clock.monotonic() - began == pytest.approx(9)
+
+
+def test_anything_else_is_not_waited_for(clock: ManualClock) -> None:
+    def refuse() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        Patience(WorkerSettings(), clock)(refuse)
+
+
+def start(folder: Path, **variables: str) -> subprocess.Popen[str]:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "STREAMPROC_HTTP__PORT": "0",
+        "STREAMPROC_KAFKA__SLOT": "0",
+        "STREAMPROC_REGISTRY__URL": "http://127.0.0.1:1",
+        "STREAMPROC_LOCAL__STATE_DIR": str(folder),
+        **variables,
+    }
+    command = [sys.executable, "-m", "streamproc", "worker"]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_worker_without_a_broker_says_so_and_ends_with_exit_code_3(tmp_path: Path) -> None:
+    variables = {"STREAMPROC_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1", "STREAMPROC_WORKER__START_WAIT_S": "0.5"}
+    with start(tmp_path, **variables) as worker:
+        _, said = worker.communicate(timeout=60)
+    assert worker.returncode == 3
+    assert "127.0.0.1:1 (kafka.bootstrap_servers)" in said.splitlines()[-1]
+
+
+def test_a_worker_without_a_registry_waits_as_for_a_broker(tmp_path: Path) -> None:
+    with mock_cluster() as cluster:
+        variables = {
+            "STREAMPROC_KAFKA__BOOTSTRAP_SERVERS": cluster.bootstrap_servers,
+            "STREAMPROC_KAFKA__GROUP_PROTOCOL": "classic",
+            "STREAMPROC_WORKER__START_WAIT_S": "3",
+        }
+        with start(tmp_path, **variables) as worker:
+            _, said = worker.communicate(timeout=60)
+    assert worker.returncode == 3
+    assert [line for line in said.splitlines() if "waiting for a server" in line]
+    assert "http://127.0.0.1:1 (registry.url)" in said.splitlines()[-1]
+
+
+def test_a_worker_that_waits_can_be_stopped(tmp_path: Path) -> None:
+    with (
+        mock_cluster() as cluster,
+        start(tmp_path, STREAMPROC_KAFKA__BOOTSTRAP_SERVERS=cluster.bootstrap_servers) as worker,
+    ):
+        assert worker.stderr is not None
+        while "waiting for a server" not in worker.stderr.readline():
+            assert worker.poll() is None
+        worker.send_signal(signal.SIGTERM)
+        _, said = worker.communicate(timeout=60)
+    assert worker.returncode == 0
+    assert '"event": "stopped"' in said.splitlines()[-1]
+
+
+def test_an_engine_that_is_not_installed_is_told_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(model=ModelSettings(engine="funasr"))
+    assert wiring.located(settings).engine == "funasr"
+    monkeypatch.setitem(sys.modules, "funasr", None)
+    with pytest.raises(UsageError, match=r"pip install '\.\[funasr\]'"):
+        wiring.located(settings)

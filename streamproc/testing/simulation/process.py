@@ -122,7 +122,7 @@ class WorkerProcess(Process):
 
     @property
     def decided_at(self) -> float:
-        """When it decided to end, at the latest: before it left its group, which can take a while (virtual s)."""
+        """When it decided to end, at the earliest: in the last poll before it left its group (virtual s)."""
         left_at = None if self.heard is None else self.heard.left_at
         return self.ended_at if left_at is None else left_at
 

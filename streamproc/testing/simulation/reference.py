@@ -29,6 +29,7 @@ _CLOSE = 1e-9
 _COLUMNS = ("angry", "disgusted", "fearful", "happy", "neutral", "other", "sad", "surprised", "unknown")
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "streamproc:emotion-result")
 _IDENTITY = (
+    IDENTITY.engine,
     IDENTITY.weights_sha256,
     IDENTITY.precision,
     PREPROCESSING,

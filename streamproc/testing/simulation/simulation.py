@@ -18,7 +18,7 @@ from streamproc.testing.simulation.plan import Plan, make_plan
 from streamproc.testing.simulation.recordings import Kind, announce
 from streamproc.testing.simulation.servers import BROKER, STORE
 from streamproc.testing.simulation.strikes import strike
-from streamproc.testing.simulation.telling import tell_outcomes
+from streamproc.testing.simulation.telling import tell_outcomes, tell_plan
 from streamproc.testing.simulation.violation import Violation
 from streamproc.testing.simulation.world import World
 from streamproc.worker.core import canary
@@ -74,6 +74,8 @@ def simulate(seed: int, tell: Callable[[float, str], None] | None = None) -> Fou
 def play(plan: Plan, tell: Callable[[float, str], None] | None = None) -> Found:
     """Play one plan."""
     world = World(plan, strike, tell)
+    if tell is not None:
+        tell_plan(world)
     observer = Observer(world)
     world.servers.broker.observers.append(observer)
     fresh_s, violation = 0.0, None

@@ -1,11 +1,31 @@
-"""What a run came to, record by record, for whoever reads its history."""
+"""What a run begins with, and what it came to, record by record, for whoever reads its history."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from streamproc.records.outcome import OutcomeKind
 from streamproc.testing.simulation.ends import outputs
 from streamproc.testing.simulation.reading import Origin, Reader, row_of
 from streamproc.testing.simulation.world import World
+
+
+def tell_plan(world: World) -> None:
+    """Tell the world that the seed has drawn: the first line of a history."""
+    plan = world.plan
+    kinds = Counter(announced.kind for _, announced in plan.announced)
+    faults = [f"{fault.kind} at {fault.point} (visit {fault.visit})" for fault in plan.faults]
+    parts = (
+        f"seed {plan.seed}: {plan.delivery}, group protocol {plan.protocol}",
+        f"workers {plan.workers}",
+        f"partitions {plan.partitions}",
+        f"records in a micro-batch {plan.micro_batch_records}",
+        f"shared tier {'yes' if plan.shared_tier else 'no'}",
+        *(["little may be in flight"] if plan.tight else []),
+        *(["who is killed is not started again before the heal"] if plan.alone else []),
+        *([] if plan.retention_at is None else [f"retention at {plan.retention_at:.4f}"]),
+        f"records {len(plan.announced)} ({', '.join(f'{kind} {count}' for kind, count in kinds.items())})",
+        f"faults: {', '.join(faults) or 'none'}",
+    )
+    world.tell("; ".join(parts))
 
 
 def tell_outcomes(world: World) -> None:

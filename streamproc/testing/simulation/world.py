@@ -209,7 +209,7 @@ class World:
     def _process_ended(self, process: WorkerProcess) -> None:
         self.exits += 1
         self.exits_unseen.append(process)
-        self.tell(f"{process.name} ended: {process.error!r}")
+        self.tell(f"{process.name} ended {'well' if process.error is None else f'by {process.error!r}'}")
         if self.upstream.deleted and isinstance(process.error, FatalError) and process.error.cause is Fatal.OFFSET_GONE:
             self._accept_loss()
         self._replace(process)

@@ -10,7 +10,7 @@ from streamproc.bench.machine import Machine
 from streamproc.bench.pipeline import Figures, PipelineReport
 from streamproc.bench.spread import Spread
 from streamproc.bench.workers import WorkersFigures
-from streamproc.emotion.profile import Profile
+from streamproc.records.profile import Profile
 
 MACHINE = Machine("Some CPU", 2, 0.5, "3.11.9", {"streamproc": "0.1.0"}, "abc1234-dirty")
 PEER = PeerFigures(Spread(80, 100, 120), Spread(1.5, 2.0, 2.5), 3e-7)

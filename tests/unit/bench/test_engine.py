@@ -30,7 +30,7 @@ def test_the_engine_gives_the_scores_of_its_peer_and_leaves_the_process_as_it_wa
 
 
 def test_without_its_peer_the_engine_is_measured_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamproc.bench.engine.installed", lambda: False)
+    monkeypatch.setattr("streamproc.bench.engine.funasr_installed", lambda: False)
     report = run_engine("demo", 1, 2, lambda *_: None)
     assert report.peer is None
     assert report.audio_seconds_per_s.least > 0

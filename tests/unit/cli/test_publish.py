@@ -38,14 +38,15 @@ class FakeClient:
     def flush(self) -> None:
         lost, FakeClient.loses = FakeClient.loses, ()
         if lost:
-            raise DeliveryError(tuple(f"id-{name}" for name in lost), "timed out")
+            raise DeliveryError(tuple(f"id-{name}" for name in lost), "timed out", "kafka:9092")
         FakeClient.flushed = True
 
     def publish(self, recording: Path, **about: object) -> RecordingEvent:
         if recording.name == FakeClient.refuses:
             raise DependencyDownError("object store", "503")
         self.published.append((recording, about))
-        return RecordingEvent(f"id-{recording.name}", 0, "recordings", f"sha256/{recording.name}")
+        name = recording.name.encode(errors="replace").decode()
+        return RecordingEvent(f"id-{name}", 0, "recordings", f"sha256/{name}")
 
 
 @pytest.fixture
@@ -70,7 +71,13 @@ def test_ids_are_printed_with_their_files(client: type[FakeClient], tmp_path: Pa
     assert "`streamproc results --since 1m --follow`" in done.stderr
     assert client.flushed
     about = {"call_id": "c-17", "language": "en", "channels": "mix", "outputs": frozenset({"scores", "segments"})}
-    assert client.published == [(path, about) for path in paths]
+    assert client.published == [(path, about | {"attributes": {"file_name": path.name}}) for path in paths]
+
+
+def test_a_name_that_is_no_text_goes_along_as_far_as_it_is(client: type[FakeClient], tmp_path: Path) -> None:
+    path = file(tmp_path, os.fsdecode(b"call-\xff-\xc3\xa9.wav"))
+    assert run.invoke(app, ["publish", str(path), "--json"]).exit_code == 0
+    assert client.published[0][1]["attributes"] == {"file_name": "call-?-é.wav"}
 
 
 def test_json_is_one_object_a_line(client: type[FakeClient], tmp_path: Path) -> None:

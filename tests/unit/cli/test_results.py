@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from streamproc.cli.app import app
 from streamproc.demo.clips import load_manifest
 from streamproc.demo.plan import build_plan
-from streamproc.operate.lines import dead_letter_line
+from streamproc.operate.lines import dead_letter_line, result_line
 from streamproc.operate.outputs import Output
 from tests.unit.demo.made import dead_letter, result, sent
 
@@ -64,6 +64,25 @@ def test_all_that_is_kept_as_a_table(asked: list[tuple[object, ...]]) -> None:
     assert len(event) == 13
     assert recording == "demo/angry-line.wav"
     assert "aaaaaaaaaaaaaass" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "shown"),
+    [
+        ('{"file_name": "call 17.wav"}', "call 17.wav"),
+        ('{"file_name": "a\\u001b[2Jb.wav"}', "a\ufffd[2Jb.wav"),
+        ('{"file_name": "recording-of-a-long-day.wav"}', "…rding-of-a-long-day.wav"),
+        ('{"file_name": 5}', "sha256/abc.wav"),
+        ('["file_name"]', "sha256/abc.wav"),
+        ("not JSON", "sha256/abc.wav"),
+        (None, "sha256/abc.wav"),
+    ],
+)
+def test_a_recording_is_shown_by_the_name_that_its_file_had(attributes: str | None, shown: str) -> None:
+    line = result_line(result(SENT[0], object_key="sha256/abc.wav", attributes_json=attributes)).plain
+    assert line[36:60].strip() == shown
+    letter = replace(dead_letter(SENT[-1]), file_name="call.wav")
+    assert "  call.wav  " in dead_letter_line(letter).plain
 
 
 def test_json_lines_hold_every_column(asked: list[tuple[object, ...]]) -> None:

@@ -7,6 +7,7 @@ from streamproc import cli, wiring
 from streamproc.arena import Arena
 from streamproc.dedupe.memory import MemoryTier
 from streamproc.kafka.slot import Slot
+from streamproc.patience import Patience
 from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.metrics import Metrics
@@ -17,8 +18,10 @@ from streamproc.worker.threads import ThreadHost
 from tests.unit.worker.test_runtime import Decoders, Device
 
 
-def build(settings: Settings, slot: Slot, clock: Clock, metrics: Metrics, stack: ExitStack) -> Runtime:
-    del stack  # nothing here is closed by it
+def build(
+    settings: Settings, slot: Slot, clock: Clock, metrics: Metrics, stack: ExitStack, patience: Patience
+) -> Runtime:
+    del stack, patience  # nothing here is closed, or waited for
     arena = Arena(8)
     source = wiring.SourceOpener(settings)
     sink = wiring.open_sink(settings, slot, source)

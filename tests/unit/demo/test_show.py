@@ -6,7 +6,7 @@ from rich.console import Console
 from streamproc.demo.clips import load_manifest
 from streamproc.demo.plan import build_plan
 from streamproc.demo.run import Run
-from streamproc.demo.show import HONEST, as_json, show
+from streamproc.demo.show import HONEST, TIERS, as_json, go_on, show
 from streamproc.demo.tally import Tally
 from streamproc.errors import Stage
 from tests.unit.demo.made import TOPIC, dead_letter, result, sent
@@ -46,8 +46,15 @@ def test_totals_honesty_and_advice_are_shown() -> None:
     assert "Offsets in 39 = results 35 + dead letters 4" in text
     assert "Served without the model: 5 of 35 results, for 5 repeats" in text
     assert HONEST in text
+    assert TIERS in text
     assert "store the object before it is announced" in text
     assert "WRONG" not in text
+
+
+def test_the_commands_that_come_next_can_be_typed() -> None:
+    out = io.StringIO()
+    Console(file=out, width=80).print(go_on(".venv/bin/streamproc"))
+    assert ".venv/bin/streamproc publish my.wav" in out.getvalue()
 
 
 def test_a_problem_is_shown_as_one() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamproc.arena import SAMPLE_RATE
-from streamproc.emotion.profile import MOST_PADDING, Profile, Trial, bend, fit, padding, split
+from streamproc.records.profile import MOST_PADDING, Profile, Trial, bend, fit, padding, split
 
 LENGTHS = st.lists(st.integers(400, 60 * SAMPLE_RATE), max_size=128)
 CEILINGS = st.one_of(st.just(0), st.integers(1, 200 * SAMPLE_RATE))

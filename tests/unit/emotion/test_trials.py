@@ -10,8 +10,8 @@ import pytest
 from streamproc.arena import SAMPLE_RATE
 from streamproc.emotion.engine import Passed, Wave
 from streamproc.emotion.passes import Passes
-from streamproc.emotion.profile import Profile
 from streamproc.emotion.trials import LONG_S, measure
+from streamproc.records.profile import Profile
 
 TRUE = Profile(0, 0.002, 4e-7, 2e-13)
 """Near the demo's: 6 ms for a second of audio in a short clip, three times as much in one of 60 s."""

@@ -6,11 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 import pytest
-from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from streamproc.errors import PoisonError, UnresolvedError
 from streamproc.kafka.event_codec import RegistryEventCodec
-from streamproc.kafka.registry import UnknownSchemaError
+from streamproc.kafka.registry import Registry, UnknownSchemaError
 from streamproc.records.avro import frame
 
 
@@ -31,7 +30,7 @@ def _restless() -> Iterator[None]:
 @pytest.mark.usefixtures("_restless")
 def test_a_flood_of_invented_ids_is_forgotten_by_many_threads_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamproc.kafka.event_codec.MOST_REFUSED", 4)
-    codec = RegistryEventCodec(cast("SchemaRegistryClient", EmptyRegistry()), "t", lambda: 0.0)
+    codec = RegistryEventCodec(cast("Registry", EmptyRegistry()), "t", lambda: 0.0)
 
     def flood(first: int) -> None:
         for schema_id in range(first, first + 30_000):
@@ -48,7 +47,7 @@ def test_a_flood_of_invented_ids_is_forgotten_by_many_threads_at_once(monkeypatc
 
 def test_a_refusal_that_made_room_for_others_has_to_be_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamproc.kafka.event_codec.MOST_REFUSED", 2)
-    codec = RegistryEventCodec(cast("SchemaRegistryClient", EmptyRegistry()), "t", lambda: 0.0)
+    codec = RegistryEventCodec(cast("Registry", EmptyRegistry()), "t", lambda: 0.0)
     first = frame(1, b"")
     codec.resolve(first)
     assert codec.known(first)

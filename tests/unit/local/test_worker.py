@@ -9,12 +9,12 @@ from pydantic import SecretStr
 from streamproc.errors import Stage
 from streamproc.local.apart import apart
 from streamproc.local.worker import WorkerEndedError, WorkerProcess, environment, parse_histogram, parse_stages
-from streamproc.settings import Settings
+from streamproc.settings import Settings, load_settings
 from streamproc.telemetry.metrics import Metrics
 
 
 def settings(**sections: object) -> Settings:
-    return Settings(**sections)  # type: ignore[arg-type]
+    return load_settings(**sections)
 
 
 def watch(worker: WorkerProcess) -> None:

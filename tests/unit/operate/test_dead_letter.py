@@ -26,6 +26,13 @@ def test_what_the_worker_wrote_is_read_back() -> None:
     assert letter.advice == ADVICE[Reason.OBJECT_MISSING]
 
 
+def test_the_original_tells_its_file() -> None:
+    event = RecordingEvent("e", 0, "b", "sha256/abc.wav", attributes={"file_name": "call.wav", "x": "y"})
+    letter = read_dead_letter(dead(written(Reason.OBJECT_MISSING)), event)
+    assert letter is not None
+    assert (letter.object_key, letter.file_name) == ("sha256/abc.wav", "call.wav")
+
+
 def test_every_reason_has_its_advice() -> None:
     assert set(ADVICE) == set(Reason)
 

@@ -14,11 +14,12 @@ MODEL = ModelIdentity("a", "0" * 64, "fp32", ("angry", "happy"))
     [
         replace(MODEL, weights_sha256="1" * 64),
         replace(MODEL, precision="bf16"),
+        replace(MODEL, engine="another 1.0"),
         replace(MODEL, labels=("angry", "happy", "sad")),
         replace(MODEL, labels=("happy", "angry")),
     ],
 )
-def test_weights_precision_and_labels_are_in_it(other: ModelIdentity) -> None:
+def test_engine_weights_precision_and_labels_are_in_it(other: ModelIdentity) -> None:
     assert fingerprint(other, "mix") != fingerprint(MODEL, "mix")
 
 

@@ -150,6 +150,27 @@ def test_console_lines_are_for_people() -> None:
         json.loads(stream.getvalue())
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("style", "stream", "people"),
+    [
+        ("auto", Terminal(), True),
+        ("auto", io.StringIO(), False),
+        ("json", Terminal(), False),
+        ("console", io.StringIO(), True),
+    ],
+)
+def test_lines_are_for_people_where_a_person_watches(style: str, stream: io.StringIO, *, people: bool) -> None:
+    configure_log(LogSettings.model_validate({"format": style}), stream)
+    get_log("streamproc.x").info("hello", seconds=1)
+    assert stream.getvalue().startswith("{") != people
+    assert "hello" in stream.getvalue()
+
+
 def test_every_field_that_the_product_logs_is_on_the_list() -> None:
     unknown = []
     for path in Path(streamproc.__file__).parent.rglob("*.py"):

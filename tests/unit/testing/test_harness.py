@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streamproc.settings import FlowSettings, Settings
+from streamproc.settings import FlowSettings, Settings, load_settings
 from streamproc.testing.harness import WorkerHarness
 
 
@@ -16,7 +16,7 @@ def test_neither_variables_nor_a_file_change_a_test(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("STREAMPROC_CONFIG", str(file))
     monkeypatch.setenv("STREAMPROC_FLOW__MICRO_BATCHES", "1")
     monkeypatch.setenv("STREAMPROC_STORAGE__BUCKET", "mine")
-    assert Settings() != calm
+    assert load_settings() != calm
     assert WorkerHarness().settings == calm
     monkeypatch.setenv("STREAMPROC_FLOW__MICRO_BATCHES", "none")
     monkeypatch.setenv("STREAMPROC_CONFIG", "/nowhere")

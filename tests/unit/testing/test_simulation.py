@@ -108,6 +108,11 @@ def test_whoever_stops_the_simulator_stops_it(monkeypatch: pytest.MonkeyPatch) -
 def test_the_command_plays_one_seed_with_its_history() -> None:
     answer = CliRunner().invoke(command.app, ["--seed", "1"])
     assert answer.exit_code == 0, answer.output
+    assert re.match(
+        r" +0\.0000  seed 1: (exactly|at_least)_once, group protocol \w+; workers \d; .*; faults: ", answer.output
+    )
+    assert re.search(r"worker \d\.\d ended well", answer.output)
+    assert "None" not in answer.output
     assert "worker 0.0 starts" in answer.output
     assert "every guarantee held" in answer.output
     assert re.search(r"record \d+ \(\w+\) is announced at audio\.recordings/\d offset \d+, key k\d-\d", answer.output)

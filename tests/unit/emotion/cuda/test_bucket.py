@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from streamproc.arena import SAMPLE_RATE
 from streamproc.emotion.cuda.bucket import ALIGN, FINE_ITEMS, GRAPH_FRAMES, Bucket, bucket
 from streamproc.emotion.network import PUBLISHED_STEM, frames
-from streamproc.emotion.profile import split
+from streamproc.records.profile import split
 
 ITEMS = st.integers(1, 128)
 FRAMES = st.integers(1, 15_000)

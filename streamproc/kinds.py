@@ -1,0 +1,62 @@
+"""What settings take: each kind with its check, and in words for people."""
+
+import json
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+
+def _listed(value: object) -> object:
+    """The list that a variable holds as JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = None
+    if not isinstance(found, list):
+        raise ValueError("no list")  # noqa: TRY004  # pydantic's way
+    return found
+
+
+def _number(value: object) -> object:
+    """Refuse what pydantic would take for 1 or 0."""
+    if isinstance(value, bool):
+        raise ValueError("this is a number, not true or false")  # noqa: TRY004  # pydantic's way
+    return value
+
+
+def _ascending(delays: tuple[float, float]) -> tuple[float, float]:
+    """Refuse a second lane that is no slower than the first: what is not well soon is given more time, not less."""
+    if delays[0] >= delays[1]:
+        raise ValueError("not ascending")
+    return delays
+
+
+Name = Annotated[str, Field(min_length=1, description="text that is not empty")]
+Topic = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9._-]{1,230}$", description="1 to 230 of the characters A-Z a-z 0-9 . _ -")
+]
+"""As Kafka takes them, with room for the ends of the lanes' names."""
+Positive = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False, description="a number over 0")]
+Count = Annotated[int, BeforeValidator(_number), Field(ge=1, description="a whole number, at least 1")]
+Number = Annotated[int, BeforeValidator(_number), Field(ge=0, description="a whole number, at least 0")]
+Port = Annotated[
+    int, BeforeValidator(_number), Field(ge=0, le=65535, description="a port: a whole number from 0 to 65535")
+]
+Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_listed),
+    Field(description='a list of names, as in ["a", "b"]; in a variable as a JSON list'),
+]
+Delay = Annotated[float, BeforeValidator(_number), Field(gt=0, le=86_400)]
+"""A lane keeps its records for days, not for ever: one that is due after them would be lost (G1)."""
+Delays = Annotated[
+    tuple[Delay, Delay],
+    BeforeValidator(_listed),
+    AfterValidator(_ascending),
+    Field(
+        description="a list of two numbers of seconds, the second larger than the first, each over 0 and at most "
+        "86400, as in [10, 300]; in a variable as a JSON list"
+    ),
+]

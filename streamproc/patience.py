@@ -1,0 +1,47 @@
+"""How a worker that starts waits for the servers that it cannot start without."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from tenacity import Retrying, retry_if_exception_type
+
+from streamproc.errors import DependencyDownError
+from streamproc.settings import WorkerSettings
+from streamproc.telemetry.clock import Clock
+from streamproc.telemetry.log import get_log
+
+T = TypeVar("T")
+
+AGAIN_S = 2.0
+"""Between two tries to reach a server; a broker that does not answer takes longer by itself."""
+
+_log = get_log(__name__)
+
+
+class Patience:
+    """Waits for ``worker.start_wait_s``, for all servers together, and says so meanwhile."""
+
+    def __init__(self, settings: WorkerSettings, clock: Clock) -> None:
+        self._clock = clock
+        self._until = clock.monotonic() + settings.start_wait_s
+
+    def __call__(self, call: Callable[[], T]) -> T:
+        """Make a call until it does not raise DependencyDownError any more. Raises the last one."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(DependencyDownError),
+            stop=lambda _: self._left_s <= 0,
+            wait=lambda _: min(AGAIN_S, self._left_s),
+            before_sleep=lambda state: self._tell(state.outcome.exception() if state.outcome else None),
+            reraise=True,
+        )
+        return retrying(call)
+
+    @property
+    def _left_s(self) -> float:
+        return max(0.0, self._until - self._clock.monotonic())
+
+    def _tell(self, error: BaseException | None) -> None:
+        if isinstance(error, DependencyDownError):
+            left_s = round(self._left_s, 1)
+            detail = f"{error.detail}; the worker gives up in {left_s:g} s"
+            _log.warning("waiting for a server", dependency=error.dependency, detail=detail, seconds=left_s)
