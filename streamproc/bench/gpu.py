@@ -20,6 +20,8 @@ from streamproc.emotion import checkpoint
 from streamproc.emotion.cuda.engine import CudaEngine, Launched, open_cuda
 from streamproc.emotion.directory import find_directory
 from streamproc.emotion.engines import funasr_installed
+from streamproc.emotion.half import HALVES, cast
+from streamproc.emotion.precision import Precision, check
 from streamproc.errors import UsageError
 from streamproc.settings import cache_root
 
@@ -35,7 +37,7 @@ PROFILED = 6
 PRODUCT, PRODUCTS = 8192, 20
 SEED = 7
 PACKAGES = ("torch", "numpy", "funasr")
-DTYPES = {"fp32": torch.float32}
+DTYPES = {Precision.FP32: torch.float32, **HALVES}
 
 Told = Callable[[str, str, int, int], None]
 
@@ -89,27 +91,29 @@ def run_gpu(model: str, precision: str, turns: int, told: Told) -> GpuReport:
     """Measure. Raises UsageError where there is no CUDA device, CheckpointError."""
     if not torch.cuda.is_available():
         raise UsageError("bench gpu measures a CUDA device, and torch finds none here; bench engine measures the CPU")
+    bits = check(precision, "cuda")
     machine = look(PACKAGES)
     directory = find_directory(model, cache_root(None, os.environ))
     loaded = checkpoint.load(directory)
     operations = gflop_per_second(loaded.network)
-    engine = open_cuda(loaded.network, CLIPS * CLIP_S)
+    engine = open_cuda(cast(loaded.network, bits), CLIPS * CLIP_S)
     waves = make_waves(2 * CLIPS, SEED, CLIP_S, CLIP_S)
     count = fitting(engine, waves[:CLIPS])
     batches = [waves[:count], waves[CLIPS : CLIPS + count]] * (BATCHES // 2)
+    launches = profiled(engine, batches[:PROFILED])
+    peak = torch.cuda.max_memory_allocated()
     with ExitStack() as stack:
         peer = (
             stack.enter_context(open_peer(directory, torch.get_num_threads(), "cuda")) if funasr_installed() else None
         )
         ours, theirs = take_turns(engine, peer, batches, turns, told)
-    rate = product_tflops(DTYPES[precision])
-    launches = profiled(engine, batches[:PROFILED])
+    rate = product_tflops(DTYPES[bits])
     return GpuReport(
         machine=machine,
         device=torch.cuda.get_device_name(),
         memory_gib=torch.cuda.get_device_properties().total_memory / 2**30,
         model=loaded.name,
-        precision=precision,
+        precision=bits,
         clips=count,
         audio_seconds_per_s=spread(ours),
         busy=busy(launches),
@@ -119,7 +123,7 @@ def run_gpu(model: str, precision: str, turns: int, told: Told) -> GpuReport:
         product_tflops=rate,
         gflop_per_audio_second=operations,
         floor_audio_seconds_per_s=1000 * rate / operations,
-        peak_memory_gib=torch.cuda.max_memory_allocated() / 2**30,
+        peak_memory_gib=peak / 2**30,
         peer=GpuPeer(spread(theirs), ratios(ours, theirs)) if theirs else None,
     )
 

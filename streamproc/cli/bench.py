@@ -7,7 +7,7 @@ import typer
 
 from streamproc.settings import load_settings
 
-Precision = Literal["fp32"]
+Precision = Literal["fp32", "bf16", "fp16"]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")]
 
 bench = typer.Typer(
@@ -55,7 +55,7 @@ def gpu(
     model: Annotated[
         str, typer.Option(help="A pulled or shipped model by name, or a directory in FunASR's layout.")
     ] = "emotion2vec_plus_large",
-    precision: Annotated[Precision, typer.Option(help="What the products are computed in.")] = "fp32",
+    precision: Annotated[Precision, typer.Option(help="What the products are computed in.")] = "bf16",
     turns: Annotated[int, typer.Option(min=1, max=50, help="Turns of the stream, and of FunASR.")] = 7,
     as_json: Json = False,
 ) -> None:
@@ -64,7 +64,7 @@ def gpu(
     Where the time goes is told by kind of kernel, and the speed beside the device's own rate of products. Without a
     CUDA device it says so and ends with status 2.
 
-    Example: `streamproc bench gpu --model demo`
+    Example: `streamproc bench gpu --precision fp32`
     """
     from rich.console import Console
 

@@ -1,8 +1,9 @@
-"""How a model is shown."""
+"""How a model, and its precisions beside each other, are shown."""
 
 from rich.markup import escape
 from rich.table import Table
 
+from streamproc.emotion.comparison import CLEAR, Comparison
 from streamproc.emotion.info import ModelInfo
 
 
@@ -30,3 +31,34 @@ def model_table(model: ModelInfo) -> Table:
         if text:
             table.add_row(name, escape(text))
     return table
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """One row for each precision."""
+    table = Table("precision", box=None, padding=(0, 2, 0, 0))
+    for name in ("audio-s/s", "ratio", "most", "mean", "cosine", "flips", "clear", "inside"):
+        table.add_column(name, justify="right")
+    for row in comparison.rows:
+        apart = row.difference
+        table.add_row(
+            row.precision,
+            f"{row.audio_seconds_per_s:.1f}",
+            f"{row.ratio[1]:.2f}",
+            f"{apart.most:.1e}",
+            f"{apart.mean:.1e}",
+            f"{apart.cosine:.6f}",
+            str(apart.flips),
+            str(apart.clear_flips),
+            "yes" if row.within(comparison.bound) else "no",
+        )
+    return table
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """What was measured on, and what follows."""
+    return (
+        f"{comparison.clips} clips of {comparison.clip_seconds:.1f} s together, {comparison.turns} turns. Most and "
+        f"mean are differences of scores from fp32's; inside: none over {comparison.bound:g}, and no flip of a label "
+        f"that led by more than {CLEAR:g} (clear). Recommended here: model.precision = {comparison.recommended}, for "
+        "the whole group or not at all."
+    )

@@ -9,6 +9,10 @@ from streamproc.errors import Fatal, FatalError
 
 CPU_ALLOCATOR = "DefaultCPUAllocator"
 """What torch's RuntimeError names where the host has no memory; that has no class of its own."""
+LIBRARIES = ("CUBLAS_STATUS_", "CUDNN_STATUS_")
+"""What it names where a library of CUDA's failed: no waveform's fault either."""
+NO_ROOM = "_STATUS_ALLOC_FAILED"
+"""Of one of those: it allocates beside torch."""
 
 
 @contextmanager
@@ -25,6 +29,9 @@ def translated() -> Iterator[None]:
     except torch.AcceleratorError as error:
         raise FatalError(f"the device failed: {error}", Fatal.DEVICE_FAILS) from error
     except RuntimeError as error:
-        if CPU_ALLOCATOR not in str(error):
-            raise
-        raise MemoryError(str(error)) from error
+        problem = str(error)
+        if CPU_ALLOCATOR in problem or NO_ROOM in problem:
+            raise MemoryError(problem) from error
+        if any(name in problem for name in LIBRARIES):
+            raise FatalError(f"the device failed: {problem}", Fatal.DEVICE_FAILS) from error
+        raise

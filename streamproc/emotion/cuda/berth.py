@@ -1,6 +1,6 @@
 """Berth: where one pass lies from the moment its waveforms are packed until its results are taken.
 
-An engine has two: while the device computes the pass of one, the host fills the other.
+An engine has several: while the device computes the pass of one, the host fills another.
 """
 
 from typing import Protocol

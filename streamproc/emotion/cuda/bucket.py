@@ -10,10 +10,10 @@ ALIGN = 8
 be copied before each block; and of one key more than a multiple of 32 it has made wrong numbers (pytorch#191937)."""
 FINE = 32
 """From 256 tokens, some 5 s, a step of the ladder of lengths is at most this part of them: 3 % of padding at worst."""
-EXACT_ITEMS = 16
-"""So many clips are never rounded up; more of them by less than this part."""
+FINE_ITEMS = 16
+"""A step in the number of clips is at most this part of it: up to 31 are never rounded up."""
 GRAPH_FRAMES = 3_200
-"""A minute of audio. Less of it computes about as long as the host takes to launch its some 400 kernels, one by one;
+"""A minute of audio. Less of it may take no longer to compute than the host takes to launch its hundreds of kernels;
 with more the device never waits for the host, and a graph would only hold memory."""
 
 
@@ -42,7 +42,7 @@ def bucket(items: int, longest: int, extra_tokens: int) -> Bucket:
     """
     tokens = _up(longest + extra_tokens, _step(longest + extra_tokens, FINE, ALIGN))
     exact = Bucket(items, tokens - extra_tokens)
-    rounded = Bucket(_up(items, _step(items, EXACT_ITEMS, 1)), exact.frames)
+    rounded = Bucket(_up(items, _step(items, FINE_ITEMS, 1)), exact.frames)
     return rounded if rounded.small else exact
 
 

@@ -18,21 +18,15 @@ class CudaCapturer:
         self._pool = torch.cuda.graph_pool_handle()
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Run ``work`` once, record it once; how to replay it. Raises torch.OutOfMemoryError, RuntimeError."""
+        """Run ``work`` once, record it once; how to replay it. Raises RuntimeError."""
         present = torch.cuda.current_stream()
         self._stream.wait_stream(present)  # it reads what was launched there last
         with torch.cuda.stream(self._stream):
             work()
         present.wait_stream(self._stream)
         graph = torch.cuda.CUDAGraph()
-        try:
-            with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
-                work()
-        except RuntimeError as error:
-            # Ending a recording that broke off fails in turn, and hides why it did.
-            if isinstance(error.__context__, torch.OutOfMemoryError):
-                raise error.__context__ from None
-            raise
+        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
+            work()
         return graph.replay
 
     def finish(self) -> None:
@@ -40,6 +34,5 @@ class CudaCapturer:
         torch.cuda.synchronize()
 
     def release(self) -> None:
-        """Give the pool back; nothing of it is replayed any more, and whoever held a replay has dropped it."""
-        self._pool = torch.cuda.graph_pool_handle()
+        """Give the pool back; whoever held a replay has dropped it. Nothing is recorded after that."""
         torch.cuda.empty_cache()

@@ -27,8 +27,8 @@ log = get_log(__name__)
 BERTHS = 3
 """One pass that is computed, one that waits for it on the device, and one that is packed, copied and launched."""
 ATTENTION = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
-"""The fused kernel that takes a bias in every precision. cuDNN's, which torch would take first on this generation of
-devices, makes a plan for each shape that it meets, which takes longer than the pass."""
+"""The fused kernel that takes a bias in every precision. Torch would prefer cuDNN's on Hopper, which takes no fp32 and
+builds a plan for each shape that it meets."""
 
 
 class CudaEngine:
@@ -63,7 +63,7 @@ class CudaEngine:
                     raise
             # Not while the error is handled: it would hold what the failed pass had computed so far.
             log.warning("device is short of memory, recorded passes are forgotten", count=len(self._graphs))
-            self._graphs.release()
+            self._graphs.give_up()
             return self._begin(waves, frames=frames)
 
     def blocks_s(self, samples: int) -> float:

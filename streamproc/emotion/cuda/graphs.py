@@ -32,7 +32,7 @@ class Capturer(Protocol):
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
         """Run ``work``, which takes nothing from outside and leaves its result where it found it; how to replay it.
 
-        Raises RuntimeError, and torch.OutOfMemoryError among them.
+        Raises RuntimeError; torch.OutOfMemoryError is one.
         """
         ...
 
@@ -41,7 +41,7 @@ class Capturer(Protocol):
         ...
 
     def release(self) -> None:
-        """Give back the memory of all that was recorded; none of it is replayed again."""
+        """Give back the memory of all that was recorded. None of it is replayed again, and nothing more is recorded."""
         ...
 
 
@@ -67,7 +67,7 @@ class Graphs:
         self._turn = 0
         self._live: OrderedDict[Bucket, _Graph] = OrderedDict()
         self._seen: dict[Bucket, int] = {}
-        self._failed = False
+        self._given_up = False
 
     def __len__(self) -> int:
         """How many there are."""
@@ -88,25 +88,24 @@ class Graphs:
         graph.replay()
         return graph.out
 
-    def release(self) -> None:
-        """Forget all graphs and give their memory back."""
+    def give_up(self) -> None:
+        """Forget all graphs, give their memory back and record no more: they were to save time, not to take room."""
+        self._given_up = True
         self._capturer.finish()
         self._live.clear()
-        self._seen.clear()
         self._capturer.release()
 
     def _record(self, bucket: Bucket, packed: Tensor, room: int, work: Pass) -> _Graph | None:
         self._seen[bucket] = seen = self._seen.get(bucket, 0) + 1
-        if self._failed or not bucket.small or seen < SEEN or not self._made_room():
+        if self._given_up or not bucket.small or seen < SEEN or not self._made_room():
             return None
         try:
             self._live[bucket] = graph = self._captured(bucket, packed, room, work)
-        except torch.OutOfMemoryError:
-            self._seen[bucket] = -self._idle  # it may fit another time; this pass may fit as it is
-            return None
         except RuntimeError as error:
-            self._failed = True
-            log.warning("passes cannot be recorded on this device, they are launched one by one", detail=str(error))
+            # Not once more: neither a device that cannot record nor one without memory for it changes, and torch may
+            # keep the memory of a recording that broke off. What was recorded before stays.
+            self._given_up = True
+            log.warning("no more passes are recorded, they are launched kernel by kernel", detail=str(error))
             return None
         return graph
 

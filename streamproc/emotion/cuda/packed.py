@@ -68,14 +68,14 @@ def unpack(packed: Tensor, bucket: Bucket, stem: Sequence[Convolution]) -> Batch
     lengths = counts[0][:, None]
     starts = lengths.cumsum(0) - lengths
     place = torch.arange(bucket.samples(stem), device=packed.device)
-    own = place < lengths
+    past = place >= lengths
     # Behind a clip lies the next one, or what an earlier pass left: nothing of it may take part, be it NaN.
-    waves = torch.where(own, samples[(starts + place).clamp_max_(len(samples) - 1)], 0.0)
+    waves = samples[(starts + place).clamp_max_(len(samples) - 1)].masked_fill_(past, 0.0)
     # Rule 1: mean and variance are the clip's own.
     count = lengths.clamp_min(1)
     mean = waves.sum(1, keepdim=True, dtype=torch.float64) / count
-    waves = torch.where(own, waves - mean.float(), 0.0)
+    waves = (waves - mean.float()).masked_fill_(past, 0.0)
     variance = waves.square().sum(1, keepdim=True, dtype=torch.float64) / count
     # An infinite variance would make silence of the clip; it is to be told from one.
-    scale = torch.where(variance.isfinite(), (variance + NORM_EPS).rsqrt(), torch.nan)
+    scale = (variance + NORM_EPS).rsqrt().masked_fill_(~variance.isfinite(), torch.nan)
     return Batch(waves * scale.float(), counts[1])

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from streamproc.bench.waves import make_waves, to_wav
 from streamproc.cli.app import app
 from streamproc.emotion import checkpoint
 from streamproc.emotion.layout import WEIGHTS
@@ -162,3 +164,45 @@ def test_verify_needs_something_to_compare_with() -> None:
     done = run.invoke(app, ["model", "verify", "demo"])
     assert done.exit_code == 2
     assert "nothing to compare" in done.stderr
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for number, samples in enumerate(make_waves(2, 1, 0.5, 1.0)):
+        (folder / f"{number}.wav").write_bytes(to_wav(samples))
+    (folder / "notes.txt").write_text("not a recording")
+    return folder
+
+
+def test_every_precision_of_this_machine_is_measured_on_ones_own_recordings(
+    recordings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMPROC_MODEL__THREADS", "1")
+    words = ["model", "info", "demo", "--measure", "--turns", "1", "--clips", str(recordings)]
+    told = json.loads(run.invoke(app, [*words, "--bound", "0.5", "--json"]).stdout)
+    assert told["name"] == "demo"
+    measured = told["measured"]
+    assert [row["precision"] for row in measured["rows"]] == ["fp32", "bf16", "int8"]
+    assert (measured["clips"], measured["bound"]) == (2, 0.5)
+    assert measured["rows"][0]["difference"]["most"] == 0 < measured["rows"][2]["difference"]["most"] < 0.5
+    shown = " ".join(run.invoke(app, words).stdout.split())
+    assert "precision audio-s/s ratio most mean cosine flips clear inside" in shown
+    assert "2 clips of" in shown
+    assert "none over 0.005" in shown
+    assert "Recommended here: model.precision = " in shown
+
+
+def test_recordings_that_cannot_be_measured_are_exit_code_2(recordings: Path, tmp_path: Path) -> None:
+    words = ["model", "info", "demo", "--measure", "--clips"]
+    empty = run.invoke(app, [*words, str(tmp_path / "nowhere")])
+    assert (empty.exit_code, "holds no recordings" in empty.stderr) == (2, True)
+    (recordings / "0.wav").write_bytes(b"RIFF")
+    broken = run.invoke(app, [*words, str(recordings)])
+    assert (broken.exit_code, "0.wav cannot be read" in broken.stderr) == (2, True)
+    with wave.open(str(recordings / "0.wav"), "wb") as file:
+        file.setparams((2, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(4000))
+    stereo = run.invoke(app, [*words, str(recordings)])
+    assert (stereo.exit_code, "2 channels at 8000 Hz" in stereo.stderr) == (2, True)

@@ -155,14 +155,24 @@ def test_what_torch_raises_without_memory_is_a_memory_error() -> None:
         torch.empty(1 << 50)
     with pytest.raises(MemoryError, match="on the card"), translated():
         raise torch.OutOfMemoryError("on the card")
+    with pytest.raises(MemoryError, match="cublasCreate"), translated():
+        raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
 
 
-def test_a_device_that_is_lost_blames_no_clip() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("CUDA error: illegal memory access"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx`, illegal or not"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED, illegal or not"),
+    ],
+)
+def test_a_device_that_is_lost_blames_no_clip(error: Exception) -> None:
     def lost() -> float:
         with translated():
-            return _raise(torch.AcceleratorError("illegal memory access"))
+            return _raise(error)
 
-    with pytest.raises(FatalError, match="illegal memory access"):
+    with pytest.raises(FatalError, match="illegal"):
         Passes(Fussy(poisoned=lambda _: True, fault=lost)).run(waves_of([10, 10]))
 
 

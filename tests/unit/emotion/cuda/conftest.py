@@ -3,9 +3,8 @@ from collections.abc import Callable
 import pytest
 
 from streamproc.emotion.cuda.engine import CudaEngine
-from streamproc.emotion.cuda.graphs import Graphs
 from streamproc.emotion.network import Network, NetworkConfig
-from tests.unit.emotion.cuda.stand_in import PlainBerth, RunsAgain
+from tests.unit.emotion.cuda.stand_in import RunsAgain, on_host
 
 
 @pytest.fixture
@@ -20,5 +19,4 @@ def tiny(random_network: Callable[[NetworkConfig], Network], shapes: dict[str, N
 
 @pytest.fixture
 def engine(tiny: Network, capturer: RunsAgain) -> CudaEngine:
-    graphs = Graphs(capturer, tiny.config.embed_dim + tiny.config.classes)
-    return CudaEngine(tiny, [PlainBerth(), PlainBerth()], graphs, 60)
+    return on_host(tiny, capturer)

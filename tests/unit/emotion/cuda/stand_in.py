@@ -7,6 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from streamproc.emotion.cuda.engine import CudaEngine
+from streamproc.emotion.cuda.graphs import Graphs
+from streamproc.emotion.network import Network
+
 Wave = NDArray[np.float32]
 
 
@@ -64,3 +68,9 @@ class RunsAgain:
 
     def release(self) -> None:
         self.calls.append("release")
+
+
+def on_host(network: Network, capturer: RunsAgain) -> CudaEngine:
+    """The engine with the host for its device."""
+    graphs = Graphs(capturer, network.config.embed_dim + network.config.classes)
+    return CudaEngine(network, [PlainBerth(), PlainBerth()], graphs, 60)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamproc.arena import SAMPLE_RATE
-from streamproc.emotion.cuda.bucket import ALIGN, EXACT_ITEMS, GRAPH_FRAMES, Bucket, bucket
+from streamproc.emotion.cuda.bucket import ALIGN, FINE_ITEMS, GRAPH_FRAMES, Bucket, bucket
 from streamproc.emotion.network import PUBLISHED_STEM, frames
 from streamproc.records.profile import split
 
@@ -28,7 +28,7 @@ def test_little_is_added(items: int, longest: int, extra: int) -> None:
     shape = bucket(items, longest, extra)
     tokens = longest + extra
     assert shape.frames - longest < max(ALIGN, tokens / 32)
-    assert shape.items == items or (items > EXACT_ITEMS and shape.items - items < items / EXACT_ITEMS and shape.small)
+    assert shape.items == items or (items > FINE_ITEMS and shape.items - items < items / FINE_ITEMS and shape.small)
 
 
 @given(ITEMS, FRAMES, TOKENS)

@@ -7,14 +7,17 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from streamproc.emotion.cuda.bucket import bucket
 from streamproc.emotion.cuda.engine import CudaEngine
 from streamproc.emotion.cuda.graphs import SEEN
 from streamproc.emotion.engine import Passed
+from streamproc.emotion.half import cast
 from streamproc.emotion.model import softmax
-from streamproc.emotion.network import Network
+from streamproc.emotion.network import Network, NetworkConfig
+from streamproc.emotion.precision import Precision
 from streamproc.emotion.runner import Runner
 from streamproc.errors import FatalError
-from tests.unit.emotion.cuda.stand_in import PlainBerth, RunsAgain
+from tests.unit.emotion.cuda.stand_in import PlainBerth, RunsAgain, on_host
 
 Wave = NDArray[np.float32]
 Clip = Callable[[int, int], Wave]
@@ -40,6 +43,27 @@ def assert_equal(found: Passed, expected: Passed, *, frames: bool = False) -> No
 def test_its_numbers_are_the_cpu_engines(engine: CudaEngine, tiny: Network, waves: list[Wave], *, frames: bool) -> None:
     reference = Runner(tiny)
     assert_equal(engine.run(waves, frames=frames), reference.run(waves, frames=frames), frames=frames)
+
+
+@pytest.mark.parametrize(("precision", "bound"), [(Precision.BF16, 5e-2), (Precision.FP16, 1e-2)])
+def test_half_precision_differs_from_fp32_by_its_rounding(
+    random_network: Callable[[NetworkConfig], Network],
+    shapes: dict[str, NetworkConfig],
+    waves: list[Wave],
+    precision: Precision,
+    bound: float,
+) -> None:
+    expected = Runner(random_network(shapes["tiny"])).run(waves, frames=True)
+    engine = on_host(cast(random_network(shapes["tiny"]), precision), RunsAgain())
+    for _ in range(SEEN + 1):
+        found = engine.run(waves)
+    assert found.embeddings.dtype == found.logits.dtype == np.float32
+    assert 0 < np.abs(found.embeddings - expected.embeddings).max() < bound
+    with_frames = engine.run(waves, frames=True)
+    assert_equal(with_frames._replace(frames=[]), found)
+    for own, other in zip(with_frames.frames, expected.frames, strict=True):
+        assert own.shape == other.shape
+        assert own.dtype == np.float32
 
 
 def test_a_clip_in_company_is_what_it_is_alone(engine: CudaEngine, waves: list[Wave]) -> None:
@@ -75,8 +99,9 @@ def test_two_passes_may_be_under_way_and_be_taken_in_any_order(engine: CudaEngin
 
 
 def test_no_more_than_the_clips_of_a_bucket_come_back(engine: CudaEngine, clip: Clip) -> None:
-    passed = engine.run([clip(400, seed) for seed in range(17)])
-    assert len(passed.logits) == len(passed.embeddings) == 17
+    assert bucket(33, 1, 10).items > 33
+    passed = engine.run([clip(400, seed) for seed in range(33)])
+    assert len(passed.logits) == len(passed.embeddings) == 33
 
 
 def recorded(engine: CudaEngine, waves: list[Wave]) -> Passed:

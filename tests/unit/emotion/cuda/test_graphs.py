@@ -75,32 +75,25 @@ def test_the_one_that_is_idle_for_longest_gives_way(graphs: Graphs) -> None:
     assert run(graphs, OTHER) is None
 
 
-def test_a_device_that_cannot_record_is_asked_once(
-    graphs: Graphs, capturer: RunsAgain, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("error", [RuntimeError("not permitted"), torch.OutOfMemoryError("CUDA out of memory")])
+def test_a_device_that_cannot_record_is_asked_once_and_replays_what_it_has(
+    graphs: Graphs, capturer: RunsAgain, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    capturer.error = RuntimeError("operation not permitted when stream is capturing")
     record(graphs, ONE)
-    capturer.error = None
-    record(graphs, ONE, OTHER)
-    assert (len(graphs), capturer.recorded) == (0, 0)
-    assert [r for r in caplog.records if "cannot be recorded" in r.getMessage()]
-
-
-def test_a_shape_that_does_not_fit_is_left_alone_for_long_and_the_others_are_not(
-    graphs: Graphs, capturer: RunsAgain
-) -> None:
-    capturer.error = torch.OutOfMemoryError("CUDA out of memory")
-    record(graphs, ONE)
+    capturer.error = error
+    record(graphs, OTHER)
     capturer.error = None
     record(graphs, OTHER)
-    assert run(graphs, OTHER) is not None
-    assert [run(graphs, ONE) for _ in range(IDLE + 1)] == [None] * (IDLE + 1)
+    assert run(graphs, OTHER) is None
     assert run(graphs, ONE) is not None
+    assert capturer.recorded == 1
+    assert len([r for r in caplog.records if "no more passes are recorded" in r.getMessage()]) == 1
 
 
-def test_graphs_are_forgotten_only_when_none_of_them_runs(graphs: Graphs, capturer: RunsAgain) -> None:
+def test_graphs_are_given_up_when_none_of_them_runs_and_for_good(graphs: Graphs, capturer: RunsAgain) -> None:
     record(graphs, ONE)
-    graphs.release()
-    assert len(graphs) == 0
+    graphs.give_up()
     assert capturer.calls == ["finish", "release"]
+    record(graphs, ONE)
     assert run(graphs, ONE) is None
+    assert len(graphs) == 0

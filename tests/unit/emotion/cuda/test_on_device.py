@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from streamproc.emotion.cuda.engine import CudaEngine, open_cuda
 from streamproc.emotion.cuda.graphs import MOST, SEEN
 from streamproc.emotion.engine import Passed
+from streamproc.emotion.half import cast
 from streamproc.emotion.model import softmax
 from streamproc.emotion.network import Network, NetworkConfig
+from streamproc.emotion.precision import Precision
 from streamproc.emotion.runner import Runner
 
 pytestmark = [
@@ -29,6 +31,8 @@ COMPANY = (1e-5, 5e-6)
 """Of embeddings and scores, in fp32: the bound of a clip in company against itself alone."""
 SAME = 1e-6
 """The same shape computed twice: other waves, or those of another pass, are further away by a thousand times."""
+HALF = 2e-2
+"""The same in half precision, where a last bit of a sum rounds to the next number."""
 BATCHES = 200
 
 
@@ -43,7 +47,7 @@ def small(random_network: Make, shapes: dict[str, NetworkConfig]) -> Network:
     return random_network(shapes["small"])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def engine(random_network: Make, shapes: dict[str, NetworkConfig]) -> Iterator[CudaEngine]:
     yield open_cuda(random_network(shapes["small"]), 600)
     torch.cuda.empty_cache()
@@ -63,6 +67,21 @@ def test_fp32_gives_the_cpus_numbers(engine: CudaEngine, small: Network, waves: 
         assert np.abs(own - other).max() < PARITY
 
 
+@pytest.mark.parametrize(("precision", "bound"), [(Precision.BF16, 5e-2), (Precision.FP16, 1e-2)])
+def test_half_precision_differs_from_fp32_by_its_rounding(
+    random_network: Make, shapes: dict[str, NetworkConfig], waves: list[Wave], precision: Precision, bound: float
+) -> None:
+    """And a graph of it gives what its launches give."""
+    expected = Runner(random_network(shapes["small"])).run(waves[:6])
+    half = open_cuda(cast(random_network(shapes["small"]), precision), 600)
+    launched = half.run(waves[:6], frames=True)
+    for _ in range(SEEN + 1):
+        replayed = half.run(waves[:6])
+    assert len(half._graphs) == 1
+    assert 0 < np.abs(replayed.embeddings - expected.embeddings).max() < bound
+    assert max(apart(replayed, launched)) < HALF
+
+
 def test_a_clip_in_company_is_what_it_is_alone(engine: CudaEngine, waves: list[Wave]) -> None:
     together = engine.run(waves)
     for place, wave in enumerate(waves):
@@ -72,18 +91,15 @@ def test_a_clip_in_company_is_what_it_is_alone(engine: CudaEngine, waves: list[W
 
 
 def test_a_graph_gives_what_the_launches_gave(engine: CudaEngine, clip: Clip) -> None:
-    before = len(engine._graphs)
     batches = [[clip(30_000 - turn, turn), clip(20_000 + turn, 100 + turn)] for turn in range(SEEN + 3)]
     replayed = [engine.run(batch) for batch in batches]
-    assert len(engine._graphs) == before + 1
-    engine._graphs.release()
+    assert len(engine._graphs) == 1
     for batch, found in zip(batches, replayed, strict=True):
         assert max(apart(found, engine.run(batch, frames=True))) < SAME
 
 
 def test_graphs_of_all_sizes_share_their_memory_and_spoil_nothing(engine: CudaEngine, clip: Clip) -> None:
     """Recorded in one order, replayed in another, with launched passes in between."""
-    engine._graphs.release()
     batches = [
         [clip(length, seed) for seed in range(items)] for items, length in ((1, 240_000), (12, 40_000), (3, 900))
     ]
@@ -130,9 +146,8 @@ def test_memory_is_flat(engine: CudaEngine, clip: Clip) -> None:
     long = clip(240_000, 1)
 
     def held() -> int:
-        """What the engine keeps when it has forgotten its graphs, in bytes."""
+        """What the engine keeps beside its graphs, in bytes."""
         engine.run([long])
-        engine._graphs.release()
         return torch.cuda.memory_allocated()
 
     def batch() -> Sequence[Wave]:
@@ -143,4 +158,6 @@ def test_memory_is_flat(engine: CudaEngine, clip: Clip) -> None:
     for _ in range(BATCHES):
         engine.run(batch())
         assert len(engine._graphs) <= MOST
+    assert len(engine._graphs) > 0
+    engine._graphs.give_up()
     assert held() <= before
