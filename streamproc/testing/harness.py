@@ -54,7 +54,7 @@ class WorkerHarness:
         self.tier_reads: ManualCalls[tuple[str, ...], Found] = ManualCalls()
         self.tier_writes: ManualCalls[tuple[str, ...], None] = ManualCalls()
         self.commits: ManualCalls[int, Committed] = ManualCalls()
-        world = World(
+        self.world = World(
             codec=self.events,
             rows=JsonRows(),
             store=self.store,
@@ -75,7 +75,7 @@ class WorkerHarness:
             commits=self.commits,
         )
         self.device.take(0)  # the runtime has heard that the network is warm
-        self.pipeline = Pipeline(self.settings, world, IDENTITY, "0", self.ownership, self.metrics)
+        self.pipeline = Pipeline(self.settings, self.world, IDENTITY, "0", self.ownership, self.metrics)
         self._offsets: dict[TopicPartition, int] = {}
 
     def assign(self, *partitions: int, topic: str | None = None) -> None:

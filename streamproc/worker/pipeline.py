@@ -133,7 +133,7 @@ class Pipeline:
         fetch.give, fetch.fail = lookup.inbox.append, assemble.fail
         lookup.give, lookup.known, lookup.fail = prepare.inbox.append, assemble.inbox.append, assemble.fail
         lookup.again = fetch.again
-        prepare.segment, prepare.decoded = infer.segment, infer.decoded
+        prepare.ahead, prepare.segment, prepare.decoded = infer.ahead, infer.segment, infer.decoded
         prepare.failed, prepare.dropped = self._decode_failed, self._decode_dropped
         infer.computed, infer.failed, infer.dropped = lookup.computed, lookup.failed, lookup.dropped
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from streamproc.arena import Arena
+from streamproc.arena import SLOT_SAMPLES, Arena
 from streamproc.errors import Fatal, FatalError, PoisonError, Reason, RecordError, Stage
 from streamproc.records.analysis import Analysis, SegmentAnalysis, Status, aggregate, best
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
@@ -21,6 +21,8 @@ log = get_log(__name__)
 
 MOST_BATCHES = 2
 """One that runs and one that waits on the device, so that it never idles between two."""
+AHEAD = MOST_BATCHES + 1
+"""Full batches of one recording that may be in memory: those on the device, and the next one."""
 SHORTEST_MS = 25
 """The receptive field of the network: less has no frame."""
 
@@ -33,6 +35,8 @@ class _Recording:
     at: float
     decoded: Decoded | None = None
     segments: list[SegmentAnalysis] = field(default_factory=list)
+    waiting: int = 0
+    """Samples of it that wait for the device, or are on it."""
     failed: bool = False
 
 
@@ -72,9 +76,18 @@ class Infer:
             and all(pending.recording is not recording for pending in self._pending)
         )
 
+    def ahead(self, taken: Taken) -> bool:
+        """Whether so much of a recording waits for the device that more of it would only take memory."""
+        recording = self._recordings.get(taken.ident)
+        if recording is None:  # as it is for nearly all: they are one segment
+            return False
+        return recording.waiting >= AHEAD * SLOT_SAMPLES * self._device.most_items(SLOT_SAMPLES)
+
     def segment(self, fetched: Fetched, ready: SegmentReady, now: Instant) -> None:
         """Take a segment of a recording, which may be decoding still."""
-        self._pending.append(_Pending(self._recording(fetched, now), ready))
+        recording = self._recording(fetched, now)
+        recording.waiting += ready.samples
+        self._pending.append(_Pending(recording, ready))
 
     def decoded(self, fetched: Fetched, decoded: Decoded, now: Instant) -> None:
         """Note that the last segment of a recording was given."""
@@ -151,6 +164,7 @@ class Infer:
 
     def _scored(self, pending: _Pending, item: tuple[float, ...] | ItemError, now: Instant) -> None:
         recording, ready = pending.recording, pending.ready
+        recording.waiting -= ready.samples
         if recording.failed:
             return
         if isinstance(item, ItemError):
