@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from streamproc.arena import Arena
 from streamproc.dedupe.memory import MemoryTier
 from streamproc.records.dead_letter import Stored
+from streamproc.records.finished import FinishedSegment
 from streamproc.records.record import Headers, Record, TopicPartition
 from streamproc.settings import Settings
 from streamproc.telemetry.metrics import Metrics
@@ -53,6 +54,8 @@ class WorkerHarness:
         self.puts: ManualCalls[tuple[Taken, Stored], object] = ManualCalls()
         self.tier_reads: ManualCalls[tuple[str, ...], Found] = ManualCalls()
         self.tier_writes: ManualCalls[tuple[str, ...], None] = ManualCalls()
+        self.kept_reads: ManualCalls[tuple[int, int], Sequence[FinishedSegment]] = ManualCalls()
+        self.kept_writes: ManualCalls[str, None] = ManualCalls()
         self.commits: ManualCalls[int, Committed] = ManualCalls()
         self.world = World(
             codec=self.events,
@@ -72,6 +75,8 @@ class WorkerHarness:
             puts=self.puts,
             tier_reads=self.tier_reads,
             tier_writes=self.tier_writes,
+            kept_reads=self.kept_reads,
+            kept_writes=self.kept_writes,
             commits=self.commits,
         )
         self.device.take(0)  # the runtime has heard that the network is warm

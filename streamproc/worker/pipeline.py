@@ -7,6 +7,7 @@ from itertools import takewhile
 from streamproc.arena import Arena
 from streamproc.errors import RecordError
 from streamproc.records.dead_letter import Stored
+from streamproc.records.finished import FinishedSegment
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.record import TopicPartition
 from streamproc.settings import Settings
@@ -39,6 +40,8 @@ from streamproc.worker.stages.items import Admitted, Fetched
 from streamproc.worker.stages.lookup import Found, Lookup
 from streamproc.worker.stages.oversized import Oversized
 from streamproc.worker.stages.prepare import Prepare
+from streamproc.worker.stages.resume import Resume
+from streamproc.worker.stages.weigh import share
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ class World:
     puts: Calls[tuple[Taken, Stored], object]
     tier_reads: Calls[tuple[str, ...], Found]
     tier_writes: Calls[tuple[str, ...], None]
+    kept_reads: Calls[tuple[int, int], Sequence[FinishedSegment]]
+    kept_writes: Calls[str, None]
     commits: Calls[int, Committed]
 
 
@@ -90,7 +95,9 @@ class Pipeline:
         self._fetch = Fetch(settings, world.store, world.fetches, world.probes, batches, credit, metrics)
         self._lookup = Lookup(world.near, world.shared, world.tier_reads, world.tier_writes, batches, credit, metrics)
         self._prepare = Prepare(world.arena, world.decoders, batches, credit, metrics)
-        self._infer = Infer(world.arena, world.device, identity, batches, metrics)
+        share_s, labels = share(settings).seconds, len(identity.labels)
+        resume = Resume(world.shared, world.kept_reads, world.kept_writes, prices, share_s, labels)
+        self._infer = Infer(world.arena, world.device, identity, resume, batches, metrics)
         self._assemble = Assemble(
             topics=settings.topics,
             retry=retry,

@@ -16,6 +16,7 @@ from streamproc.worker.core.instant import Instant
 from streamproc.worker.core.schedule import choose
 from streamproc.worker.ports import Device
 from streamproc.worker.stages.items import Fetched
+from streamproc.worker.stages.resume import Progress, Resume
 
 log = get_log(__name__)
 
@@ -33,10 +34,13 @@ class _Recording:
 
     fetched: Fetched
     at: float
+    progress: Progress
     decoded: Decoded | None = None
     segments: list[SegmentAnalysis] = field(default_factory=list)
     waiting: int = 0
     """Samples of it that wait for the device, or are on it."""
+    resumed_ms: int = 0
+    """Of the segments that a former owner finished."""
     failed: bool = False
 
 
@@ -52,11 +56,18 @@ class Infer:
     """Gathers segments, runs them in compute batches, and puts the recordings together again."""
 
     def __init__(
-        self, arena: Arena, device: Device, identity: ModelIdentity, batches: MicroBatches, metrics: Metrics
+        self,
+        arena: Arena,
+        device: Device,
+        identity: ModelIdentity,
+        resume: Resume,
+        batches: MicroBatches,
+        metrics: Metrics,
     ) -> None:
         self._arena = arena
         self._device = device
         self._identity = identity
+        self._resume = resume
         self._batches = batches
         self._metrics = metrics
         self._recordings: dict[tuple[int, int], _Recording] = {}
@@ -86,8 +97,12 @@ class Infer:
     def segment(self, fetched: Fetched, ready: SegmentReady, now: Instant) -> None:
         """Take a segment of a recording, which may be decoding still."""
         recording = self._recording(fetched, now)
-        recording.waiting += ready.samples
-        self._pending.append(_Pending(recording, ready))
+        scores = self._resume.decoded(fetched.taken.ident, recording.progress, ready, recording.segments)
+        if scores is None:
+            recording.waiting += ready.samples
+            self._pending.append(_Pending(recording, ready))
+        else:
+            self._take_up(recording, ready, scores)
 
     def decoded(self, fetched: Fetched, decoded: Decoded, now: Instant) -> None:
         """Note that the last segment of a recording was given."""
@@ -101,6 +116,7 @@ class Infer:
         if recording is None:
             return
         recording.failed = True
+        self._resume.keep(recording.progress)
         for pending in self._pending:
             if pending.recording is recording:
                 self._arena.release(pending.ready.lease)
@@ -111,6 +127,8 @@ class Infer:
         events = self._device.take(now.mono)
         for event in events:
             self._take(event, now)
+        for ident in self._resume.step(self._progress):
+            self._look_again(self._recordings[ident], now)
         for recording in [r for r in self._recordings.values() if not self._batches.wanted(r.fetched.taken)]:
             # While it decodes still, the stage before sees the same and says so.
             if recording.decoded is not None:
@@ -119,7 +137,33 @@ class Infer:
         return self._submit() or bool(events)
 
     def _recording(self, fetched: Fetched, now: Instant) -> _Recording:
-        return self._recordings.setdefault(fetched.taken.ident, _Recording(fetched, now.mono))
+        ident = fetched.taken.ident
+        if (recording := self._recordings.get(ident)) is None:
+            recording = self._recordings[ident] = _Recording(fetched, now.mono, Progress(fetched.key))
+        return recording
+
+    def _progress(self, ident: tuple[int, int]) -> Progress | None:
+        recording = self._recordings.get(ident)
+        return None if recording is None else recording.progress
+
+    def _look_again(self, recording: _Recording, now: Instant) -> None:
+        """Take out of what waits for the device those segments whose scores have come to be known."""
+        waiting = []
+        for pending in self._pending:
+            scores = self._resume.known(recording.progress, pending.ready) if pending.recording is recording else None
+            if scores is None:
+                waiting.append(pending)
+            else:
+                recording.waiting -= pending.ready.samples
+                self._take_up(recording, pending.ready, scores)
+        self._pending = waiting
+        self._finish(recording, now)
+
+    def _take_up(self, recording: _Recording, ready: SegmentReady, scores: tuple[float, ...]) -> None:
+        """Go on from what a former owner finished."""
+        self._arena.release(ready.lease)
+        recording.segments.append(self._analysed(ready, scores))
+        recording.resumed_ms += ready.end_ms - ready.start_ms
 
     def _submit(self) -> bool:
         submitted = False
@@ -172,21 +216,24 @@ class Infer:
             self.abandon(recording.fetched)
             self.failed(recording.fetched, PoisonError(Reason.MODEL_FAILED, Stage.INFER, message))
             return
-        label, confidence = best(self._identity.labels, item)
-        recording.segments.append(
-            SegmentAnalysis(
-                index=ready.index,
-                channel=ready.channel,
-                start_ms=ready.start_ms,
-                end_ms=ready.end_ms,
-                speech_ms=ready.speech_ms,
-                level_dbfs=ready.level_dbfs,
-                label=label,
-                confidence=confidence,
-                scores=item,
-            )
-        )
+        segment = self._analysed(ready, item)
+        recording.segments.append(segment)
+        self._resume.finished(recording.progress, segment)
         self._finish(recording, now)
+
+    def _analysed(self, ready: SegmentReady, scores: tuple[float, ...]) -> SegmentAnalysis:
+        label, confidence = best(self._identity.labels, scores)
+        return SegmentAnalysis(
+            index=ready.index,
+            channel=ready.channel,
+            start_ms=ready.start_ms,
+            end_ms=ready.end_ms,
+            speech_ms=ready.speech_ms,
+            level_dbfs=ready.level_dbfs,
+            label=label,
+            confidence=confidence,
+            scores=scores,
+        )
 
     def _finish(self, recording: _Recording, now: Instant) -> None:
         decoded = recording.decoded
@@ -205,5 +252,8 @@ class Infer:
             info=decoded.info,
             segments=segments,
         )
+        self._metrics.computed_audio_seconds.inc((decoded.info.duration_ms - recording.resumed_ms) / 1000)
+        if recording.resumed_ms:
+            self._metrics.resumed_audio_seconds.inc(recording.resumed_ms / 1000)
         self._metrics.stage_seconds[Stage.INFER].observe(now.mono - recording.at)
         self.computed(recording.fetched, analysis, now)

@@ -62,7 +62,6 @@ class Lookup:
         self._near.put(fetched.key, analysis)
         if self._shared is not None:
             self._to_write[fetched.key] = analysis
-        self._metrics.computed_audio_seconds.inc(analysis.info.duration_ms / 1000)
         self._resolve(fetched.key, analysis, Tier.COMPUTED, now)
 
     def failed(self, fetched: Fetched, error: RecordError) -> None:
