@@ -57,9 +57,10 @@ def chunks(body: bytes) -> Sequence[Chunk]:
     spec = json.loads(body)
     if spec.get("silent") or spec["ms"] < _SHORTEST_MS:
         return ()
-    starts = range(0, spec["ms"], _SLOT_MS)
+    cut_ms = spec.get("cut", _SLOT_MS)
+    starts = range(0, spec["ms"], cut_ms)
     return tuple(
-        Chunk(start, min(start + _SLOT_MS, spec["ms"]), _scores(body, number)) for number, start in enumerate(starts)
+        Chunk(start, min(start + cut_ms, spec["ms"]), _scores(body, number)) for number, start in enumerate(starts)
     )
 
 
