@@ -153,6 +153,19 @@ def test_silence_and_blips_are_results_without_a_label(worker: WorkerHarness) ->
     assert worker.device.batches == []
 
 
+def test_a_recording_is_decoded_three_batches_ahead_of_the_device_and_no_further() -> None:
+    worker = WorkerHarness(arena_slots=100)
+    worker.assign(0)
+    worker.device.held = True
+    worker.poll(worker.record(put(worker, "hours.wav", recording(15_000 * 90))))
+    worker.settle()
+    assert worker.arena.slots - worker.arena.free == 3 * worker.device.most_items(15 * 16_000)
+    worker.device.held = False
+    worker.settle()
+    assert worker.results()[0]["segment_count"] == 90
+    assert worker.arena.free == worker.arena.slots
+
+
 def test_long_audio_is_cut_and_aggregated_by_speech(worker: WorkerHarness) -> None:
     worker.poll(worker.record(put(worker, "long.wav", recording(40_000), outputs=["scores", "segments"])))
     worker.settle()
