@@ -102,6 +102,7 @@ def result_row(topic: str, origin: Origin, one: Announced) -> Row:
         "status": str(one.expected),
         "margin": ranked[0] - ranked[1] if ranked else None,
         "scores_json": None,
+        "channels_json": None,
         "bucket": one.fields.get("bucket", "recordings"),
         "object_key": one.object_key,
         "content_sha256": hashlib.sha256(body).hexdigest(),
