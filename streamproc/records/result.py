@@ -115,8 +115,10 @@ def attributes_json(attributes: Mapping[str, str]) -> str | None:
     return json.dumps(clean, ensure_ascii=False)
 
 
-def build_result(event: RecordingEvent, analysis: Analysis, how: Provenance) -> EmotionResult:
-    """Join an event, an analysis and its provenance into a row."""
+def build_result(
+    event: RecordingEvent, analysis: Analysis, how: Provenance, timeline_uri: str | None = None
+) -> EmotionResult:
+    """Join an event, an analysis and its provenance into a row; ``timeline_uri`` says where its timeline is stored."""
     scores = analysis.by_label()
     others = {label: score for label, score in scores.items() if label not in SCORE_COLUMNS}
     return EmotionResult(
@@ -145,5 +147,5 @@ def build_result(event: RecordingEvent, analysis: Analysis, how: Provenance) -> 
         attributes_json=attributes_json(event.attributes),
         recorded_at=event.recorded_at,
         embedding_uri=None,
-        timeline_uri=None,
+        timeline_uri=timeline_uri,
     )

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from streamproc.arena import Arena
 from streamproc.dedupe.memory import MemoryTier
-from streamproc.records.dead_letter import Stored
 from streamproc.records.finished import FinishedSegment
 from streamproc.records.record import Headers, Record, TopicPartition
+from streamproc.records.stored import NewObject
 from streamproc.settings import Settings
 from streamproc.telemetry.metrics import Metrics
 from streamproc.testing.calls import ManualCalls
@@ -51,7 +51,7 @@ class WorkerHarness:
         self.schema_lookups: ManualCalls[Taken, None] = ManualCalls()
         self.fetches: ManualCalls[Admitted, Content] = ManualCalls()
         self.probes: ManualCalls[str, None] = ManualCalls()
-        self.puts: ManualCalls[tuple[Taken, Stored], object] = ManualCalls()
+        self.puts: ManualCalls[tuple[Taken, NewObject], object] = ManualCalls()
         self.tier_reads: ManualCalls[tuple[str, ...], Found] = ManualCalls()
         self.tier_writes: ManualCalls[tuple[str, ...], None] = ManualCalls()
         self.kept_reads: ManualCalls[tuple[int, int], Sequence[FinishedSegment]] = ManualCalls()

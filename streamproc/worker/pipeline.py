@@ -6,10 +6,10 @@ from itertools import takewhile
 
 from streamproc.arena import Arena
 from streamproc.errors import RecordError
-from streamproc.records.dead_letter import Stored
 from streamproc.records.finished import FinishedSegment
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.record import TopicPartition
+from streamproc.records.stored import NewObject
 from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.metrics import Metrics
@@ -38,7 +38,7 @@ from streamproc.worker.stages.fetch import Content, Fetch
 from streamproc.worker.stages.infer import Infer
 from streamproc.worker.stages.items import Admitted, Fetched
 from streamproc.worker.stages.lookup import Found, Lookup
-from streamproc.worker.stages.oversized import Oversized
+from streamproc.worker.stages.objects import Objects
 from streamproc.worker.stages.prepare import Prepare
 from streamproc.worker.stages.resume import Resume
 from streamproc.worker.stages.weigh import share
@@ -62,7 +62,7 @@ class World:
     schema_lookups: Calls[Taken, None]
     fetches: Calls[Admitted, Content]
     probes: Calls[str, None]
-    puts: Calls[tuple[Taken, Stored], object]
+    puts: Calls[tuple[Taken, NewObject], object]
     tier_reads: Calls[tuple[str, ...], Found]
     tier_writes: Calls[tuple[str, ...], None]
     kept_reads: Calls[tuple[int, int], Sequence[FinishedSegment]]
@@ -103,7 +103,7 @@ class Pipeline:
             retry=retry,
             rows=world.rows,
             model=identity.name,
-            oversized=Oversized(world.store, settings.storage.bucket, world.puts, batches),
+            objects=Objects(world.store, settings.storage.bucket, world.puts, batches),
             batches=batches,
             credit=credit,
             metrics=metrics,

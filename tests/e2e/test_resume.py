@@ -1,11 +1,14 @@
 """A long recording whose worker is killed in its middle: the next one goes on from the segments that were finished."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from minio import Minio
 from redis import Redis
 
 from streamproc.records.finished_codec import finished_from_bytes
@@ -44,6 +47,26 @@ def hasty(variables: dict[str, str]) -> None:
     }
 
 
+@pytest.fixture
+def store(own: Settings) -> Minio:
+    return Minio(
+        urlsplit(own.storage.endpoint).netloc,
+        access_key=own.storage.access_key.get_secret_value(),
+        secret_key=own.storage.secret_key.get_secret_value(),
+        secure=False,
+    )
+
+
+def redrawn(own: Settings, store: Minio, uri: str) -> list[tuple[int, str]]:
+    """Start and label of each segment in a timeline."""
+    answer = store.get_object(own.storage.bucket, uri.removeprefix(f"s3://{own.storage.bucket}/"))
+    try:
+        return [(segment["start_ms"], segment["label"]) for segment in json.loads(answer.read())["segments"]]
+    finally:
+        answer.close()
+        answer.release_conn()
+
+
 def hashes(redis: Redis) -> set[bytes]:
     """Names of what holds finished segments."""
     return set(redis.scan_iter("sp:f:*"))
@@ -74,11 +97,11 @@ def check_equal(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
 
 
 def test_a_killed_workers_long_recording_is_gone_on_with(
-    worker: Worker, oracle: Oracle, corpus: Corpus, redis: Redis
+    own: Settings, worker: Worker, oracle: Oracle, corpus: Corpus, redis: Redis, store: Minio
 ) -> None:
     body = encoded(np.tile(talk([(11, 1)] * PER_MINUTE), MINUTES), 16_000, "FLAC")
     key = corpus.put("long.flac", body)
-    sent = {"content_sha256": hashlib.sha256(body).hexdigest(), "outputs": ["scores", "segments"]}
+    sent = {"content_sha256": hashlib.sha256(body).hexdigest(), "outputs": ["scores", "segments", "timeline"]}
     before = hashes(redis)
     worker.start()
     oracle.produce(corpus.event(key, event_id="killed", **sent), b"k")
@@ -112,6 +135,7 @@ def test_a_killed_workers_long_recording_is_gone_on_with(
     assert result["segment_count"] == len(segments) == len(expected_segments) >= MINUTES * PER_MINUTE
     assert 0 < resumed_s < 60 * MINUTES
     assert resumed_s + computed_s == pytest.approx(60 * MINUTES)
+    assert redrawn(own, store, result["timeline_uri"]) == [(s["start_ms"], s["label"]) for s in segments]
     check_equal(result, expected)
     for one, other in zip(segments, expected_segments, strict=True):
         check_equal(one, other)
@@ -125,5 +149,6 @@ def rows(oracle: Oracle) -> dict[str, tuple[dict[str, Any], list[dict[str, Any]]
         assert str(row["event_id"]) not in found, "two results"
         found[str(row["event_id"])] = (row, [])
     for row in seen.segments:
-        found[str(row["event_id"])][1].append(row)
+        if str(row["event_id"]) in found:  # else they came with their result after the results were read
+            found[str(row["event_id"])][1].append(row)
     return found

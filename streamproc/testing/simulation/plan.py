@@ -13,6 +13,7 @@ _WEIGHTS = {
     Kind.PLAIN: 10,
     Kind.REPEAT: 5,
     Kind.SEGMENTS: 2,
+    Kind.TIMELINE: 1,
     Kind.LATE: 1,
     Kind.FLAKY: 1,
     Kind.BROKEN: 0.5,
@@ -58,7 +59,7 @@ _COMMITS = frozenset(
     {Point.METADATA, Point.BEGIN, Point.PRODUCE, Point.OFFSETS, Point.COMMIT, Point.COMMITTED, Point.ABORT}
 )
 _RARE = {Point.ADMIT: Kind.UNKNOWN, Point.ASSEMBLE: Kind.HUGE}
-"""Points that one kind of record alone comes to, but for the first record of all."""
+"""Points that few kinds of records come to, but for the first record of all."""
 _REBALANCES = frozenset({Point.ASSIGN, Point.REVOKE})
 _OPEN = (Point.OFFSETS, Point.COMMIT)
 """Points at which a worker that dies leaves a transaction open which holds offsets up."""

@@ -30,6 +30,8 @@ class Kind(StrEnum):
     LONG_SEGMENTS = "long_segments"
     HOURS = "hours"
     """So many segments that they take the device longer than a drain may last."""
+    TIMELINE = "timeline"
+    """Its timeline is asked for."""
     SILENT = "silent"
     SHORT = "short"
     LATE = "late"
@@ -57,6 +59,7 @@ EXPECTED: Mapping[Kind, str] = MappingProxyType(
         Kind.LONG: Status.OK,
         Kind.LONG_SEGMENTS: Status.OK,
         Kind.HOURS: Status.OK,
+        Kind.TIMELINE: Status.OK,
         Kind.LATE: Status.OK,
         Kind.FLAKY: Status.OK,
         Kind.SILENT: Status.NO_SPEECH,
@@ -79,7 +82,8 @@ _FIELDS: Mapping[Kind, Mapping[str, object]] = MappingProxyType(
     {
         Kind.SEGMENTS: _SEGMENTS,
         Kind.LONG_SEGMENTS: _SEGMENTS,
-        Kind.HOURS: _SEGMENTS,
+        Kind.HOURS: {"outputs": ["scores", "segments", "timeline"]},
+        Kind.TIMELINE: {"outputs": ["timeline"]},
         Kind.SILENT: _SEGMENTS,  # it has none
         Kind.FOREIGN: {"bucket": "elsewhere"},
     }

@@ -24,7 +24,7 @@ from streamproc.testing.simulation.world import World
 from streamproc.worker.core import canary
 from streamproc.worker.stages import commit
 from streamproc.worker.stages.admit import REGISTRY_WAIT_S
-from streamproc.worker.stages.oversized import PUT_WAIT_S
+from streamproc.worker.stages.objects import PUT_WAIT_S
 
 BROKEN = "the simulator itself"
 """What the violation of a seed begins with that found nothing out, because the simulator failed."""
