@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from streamproc.arena import SLOT_SAMPLES, Arena
 from streamproc.errors import Fatal, FatalError, PoisonError, Reason, RecordError, Stage
-from streamproc.records.analysis import Analysis, SegmentAnalysis, Status, aggregate, best
+from streamproc.records.analysis import Analysis, SegmentAnalysis, best, whole
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
 from streamproc.records.decoding import Decoded, SegmentReady
 from streamproc.records.identity import ModelIdentity
@@ -24,8 +24,6 @@ MOST_BATCHES = 2
 """One that runs and one that waits on the device, so that it never idles between two."""
 AHEAD = MOST_BATCHES + 1
 """Full batches of one recording that may be in memory: those on the device, and the next one."""
-SHORTEST_MS = 25
-"""The receptive field of the network: less has no frame."""
 
 
 @dataclass(slots=True)
@@ -240,18 +238,7 @@ class Infer:
         if decoded is None or len(recording.segments) < decoded.segments:
             return
         del self._recordings[recording.fetched.taken.ident]
-        segments = tuple(sorted(recording.segments, key=lambda s: s.index))
-        status = Status.OK
-        if not segments:
-            status = Status.TOO_SHORT if decoded.info.duration_ms < SHORTEST_MS else Status.NO_SPEECH
-        analysis = Analysis(
-            status=status,
-            labels=self._identity.labels,
-            scores=aggregate(segments) if segments else (),
-            speech_ms=decoded.speech_ms,
-            info=decoded.info,
-            segments=segments,
-        )
+        analysis = whole(self._identity.labels, decoded.info, decoded.speech_ms, recording.segments)
         self._metrics.computed_audio_seconds.inc((decoded.info.duration_ms - recording.resumed_ms) / 1000)
         if recording.resumed_ms:
             self._metrics.resumed_audio_seconds.inc(recording.resumed_ms / 1000)
