@@ -102,7 +102,8 @@ RESOURCES = (
         "decoded without end",
         "a recording is decoded as far ahead of the device as there are slots",
         "streamproc/worker/stages/prepare.py",
-        "            if self.ahead(self._jobs[job].taken):\n                continue\n",
+        "            if self.ahead(taken) and not any(waiting.taken.ident < taken.ident for waiting in self.inbox):\n"
+        "                continue\n",
         "",
         _PIPELINE_TESTS,
     ),

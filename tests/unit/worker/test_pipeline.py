@@ -166,6 +166,26 @@ def test_a_recording_is_decoded_three_batches_ahead_of_the_device_and_no_further
     assert worker.arena.free == worker.arena.slots
 
 
+def test_an_older_recording_that_waits_for_a_decoder_lets_younger_ones_be_decoded_to_their_end() -> None:
+    worker = WorkerHarness(arena_slots=100)
+    worker.assign(0)
+    worker.device.held, worker.fetches.at_once = True, False
+    long = [put(worker, name, recording(15_000 * 20, name=name)) for name in ("b", "c")]
+    worker.poll(*map(worker.record, (put(worker, "a"), *long)))
+    worker.settle()
+    worker.fetches.run(1)
+    worker.fetches.run(1)
+    worker.settle()
+    ahead = 3 * worker.device.most_items(15 * 16_000)
+    assert worker.arena.slots - worker.arena.free == 2 * ahead
+    worker.fetches.run()
+    worker.settle()
+    assert worker.arena.slots - worker.arena.free == 20 + 20 + 1
+    worker.device.held = False
+    worker.settle()
+    assert [row["event_id"] for row in worker.results()] == ["a", "b", "c"]
+
+
 def test_long_audio_is_cut_and_aggregated_by_speech(worker: WorkerHarness) -> None:
     worker.poll(worker.record(put(worker, "long.wav", recording(40_000), outputs=["scores", "segments"])))
     worker.settle()
