@@ -9,7 +9,6 @@ import fcntl
 import mmap
 import os
 import struct
-from collections import deque
 from typing import NamedTuple
 
 import numpy as np
@@ -72,12 +71,12 @@ class Arena(ArenaMap):
 
     def __init__(self, slots: int) -> None:
         descriptor = os.memfd_create("streamproc-arena", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        # Pages are taken only when touched: a large arena costs nothing until audio flows.
+        # Pages are taken only when touched: an arena costs as much as ever was in flight at once.
         os.ftruncate(descriptor, slots * _SLOT_BYTES)
         # Memory that a child cut off would end whoever reads it next, with SIGBUS.
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
         super().__init__(descriptor, slots)
-        self._free = deque(range(slots))
+        self._free = list(reversed(range(slots)))  # a stack: the slot used last is in memory already
         self._generations = [0] * slots
         self._held: set[int] = set()
 
@@ -90,7 +89,7 @@ class Arena(ArenaMap):
         """Take a slot, or None when all are out."""
         if not self._free:
             return None
-        slot = self._free.popleft()
+        slot = self._free.pop()
         self._generations[slot] += 1
         self._held.add(slot)
         return Lease(slot, self._generations[slot])

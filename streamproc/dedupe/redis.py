@@ -13,12 +13,15 @@ from redis.retry import Retry
 from streamproc.dedupe.breaker import Breaker, BreakerPolicy
 from streamproc.errors import TierError, UsageError
 from streamproc.records.analysis import Analysis
+from streamproc.records.finished import FinishedSegment
+from streamproc.records.finished_codec import finished_from_bytes, finished_to_bytes
 from streamproc.settings import RedisSettings, without_credentials
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Dependency, Metrics, TierFault
 
 PREFIX = "sp:a:"
+FINISHED_PREFIX = "sp:f:"
 MOST_VALUE_BYTES = 8 * 1024 * 1024
 """Values over this are not written; reading has no bound. Four hours of eight split channels are 7,680 segments of
 about 130 bytes: 1 MB."""
@@ -30,7 +33,16 @@ _log = get_log(__name__)
 
 def redis_key(content_key: str) -> str:
     """The name of a content key in Redis: 192 bits of its SHA-256, in 32 characters instead of over a hundred."""
-    return PREFIX + urlsafe_b64encode(hashlib.sha256(content_key.encode()).digest()[:24]).decode()
+    return PREFIX + _short(content_key)
+
+
+def finished_key(content_key: str) -> str:
+    """The name of the hash that holds the finished segments of a content key, one group a field."""
+    return FINISHED_PREFIX + _short(content_key)
+
+
+def _short(content_key: str) -> str:
+    return urlsafe_b64encode(hashlib.sha256(content_key.encode()).digest()[:24]).decode()
 
 
 class RedisTier:
@@ -89,9 +101,7 @@ class RedisTier:
                 found[key] = self._decode(value)
             except ValueError:
                 corrupt += 1
-        if corrupt:
-            _log.warning("values in redis do not verify", count=corrupt)
-            self._metrics.tier_errors[TierFault.CORRUPT].inc(corrupt)
+        self._count_corrupt(corrupt)
         return found
 
     def put_many(self, analyses: Mapping[str, Analysis]) -> None:
@@ -107,6 +117,45 @@ class RedisTier:
         if len(pipeline):
             with self._guarded():
                 pipeline.execute()
+
+    def get_finished(self, key: str) -> Sequence[FinishedSegment]:
+        """Segments that were kept under a content key, in any order. Raises TierError.
+
+        A group that does not verify counts as unknown; it is logged and counted.
+        """
+        with self._guarded():
+            groups: object = self._redis.hvals(finished_key(key))
+            if not isinstance(groups, list):
+                raise InvalidResponse
+        found: list[FinishedSegment] = []
+        corrupt = 0
+        for group in groups:
+            try:
+                found += finished_from_bytes(group)
+            except (ValueError, TypeError):
+                corrupt += 1
+        self._count_corrupt(corrupt)
+        return found
+
+    def keep_finished(self, key: str, segments: Sequence[FinishedSegment]) -> None:
+        """Keep a group of segments beside those that are there; all are forgotten ``redis.ttl_s`` after the last one.
+
+        Raises TierError. The group's field is its span: the same group kept twice is there once.
+        """
+        if not segments:
+            return
+        name, value = finished_key(key), finished_to_bytes(segments)
+        first, last = min(one.stretch.start_ms for one in segments), max(one.stretch.end_ms for one in segments)
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.hset(name, f"{first}-{last}", value)
+        pipeline.expire(name, self._ttl_s)
+        with self._guarded():
+            pipeline.execute()
+
+    def _count_corrupt(self, count: int) -> None:
+        if count:
+            _log.warning("values in redis do not verify", count=count)
+            self._metrics.tier_errors[TierFault.CORRUPT].inc(count)
 
     def _values(self, keys: Sequence[str]) -> list[bytes | None]:
         with self._guarded():

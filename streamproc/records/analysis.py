@@ -89,6 +89,19 @@ def best(labels: Sequence[str], scores: Sequence[float]) -> tuple[str, float]:
     return labels[top], scores[top]
 
 
+SHORTEST_MS = 25
+"""The receptive field of the network: less has no frame."""
+
+
+def whole(labels: tuple[str, ...], info: AudioInfo, speech_ms: int, found: Sequence[SegmentAnalysis]) -> Analysis:
+    """The analysis of a recording from those of its segments, in whatever order they were found."""
+    segments = tuple(sorted(found, key=lambda segment: segment.index))
+    status = Status.OK
+    if not segments:
+        status = Status.TOO_SHORT if info.duration_ms < SHORTEST_MS else Status.NO_SPEECH
+    return Analysis(status, labels, aggregate(segments) if segments else (), speech_ms, info, segments)
+
+
 def aggregate(segments: Sequence[SegmentAnalysis]) -> tuple[float, ...]:
     """Scores of a recording from those of its segments: the mean weighted by each segment's speech.
 

@@ -2,23 +2,15 @@
 
 import base64
 import json
-from dataclasses import dataclass
 
 from streamproc.records.record import Headers, OutputRecord, Record
+from streamproc.records.stored import NewObject
 from streamproc.records.topics import MAX_FORWARDED_BYTES
 
 URI_HEADER = "sp-record-uri"
 _FRAME_BYTES = 1024
 """What Kafka adds to a record: lengths, offsets, the batch's header."""
 _MOST_KEY_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What goes to the object store instead of the topic."""
-
-    key: str
-    body: bytes
 
 
 def size_of(key: bytes | None, value: bytes | None, headers: Headers) -> int:
@@ -32,7 +24,9 @@ def fits(output: OutputRecord, most: int = MAX_FORWARDED_BYTES) -> bool:
     return size_of(output.key, output.value, output.headers) <= most
 
 
-def store_whole(record: Record, output: OutputRecord, own_headers: Headers, bucket: str) -> tuple[Stored, OutputRecord]:
+def store_whole(
+    record: Record, output: OutputRecord, own_headers: Headers, bucket: str
+) -> tuple[NewObject, OutputRecord]:
     """Write the original as JSON (bytes in base64), and point to it from a dead letter that has only our headers."""
     path = f"dead-letters/{record.topic}/{record.partition}/{record.offset}.json"
     original = {
@@ -41,8 +35,9 @@ def store_whole(record: Record, output: OutputRecord, own_headers: Headers, buck
         "headers": [[name, _text(value)] for name, value in record.headers],
     }
     key = record.key if len(record.key or b"") <= _MOST_KEY_BYTES else None
-    headers = (*own_headers, (URI_HEADER, f"s3://{bucket}/{path}".encode()))
-    return Stored(path, json.dumps(original).encode()), OutputRecord(output.topic, key, None, headers)
+    stored = NewObject(path, json.dumps(original).encode())
+    headers = (*own_headers, (URI_HEADER, stored.uri(bucket).encode()))
+    return stored, OutputRecord(output.topic, key, None, headers)
 
 
 def _text(value: bytes | None) -> str | None:

@@ -41,6 +41,12 @@ def content_key(scope: str, content_sha256: str, fingerprint: str) -> str:
     return f"{scope}:{content_sha256}:{fingerprint}"
 
 
+def object_name(content_key: str, what: str) -> str:
+    """Where in the bucket an object of an analysis is: under its bytes, then under what else its content key says."""
+    scope, content_sha256, fingerprint = content_key.rsplit(":", 2)
+    return f"analyses/{content_sha256}/{fingerprint}/{hashlib.sha256(scope.encode()).hexdigest()[:16]}/{what}"
+
+
 def result_id(event_id: str, fingerprint: str) -> str:
     """UUIDv5 of event and fingerprint: the same event analysed the same way is the same row for whoever upserts."""
     return str(uuid.uuid5(RESULT_NAMESPACE, f"{event_id}\n{fingerprint}"))

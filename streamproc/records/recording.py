@@ -10,8 +10,8 @@ from streamproc.errors import PoisonError, Reason, Stage
 
 Channels = Literal["mix", "split"]
 CHANNELS: tuple[Channels, ...] = ("mix", "split")
-OUTPUTS = frozenset({"scores", "segments"})
-"""What this version can produce of the contract's outputs (embedding and timeline are refused, not ignored)."""
+OUTPUTS = frozenset({"scores", "segments", "timeline"})
+"""What this version can produce of the contract's outputs (embedding is refused, not ignored)."""
 
 KEY_GRAMMAR = re.compile(r"[A-Za-z0-9._=+-]+(?:/[A-Za-z0-9._=+-]+)*")
 MAX_KEY = 512

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from streamproc.records.analysis import Analysis, Tier
+from streamproc.records.analysis import Analysis, Tier, aggregate, best
 from streamproc.records.recording import RecordingEvent
 
 SCORE_COLUMNS = ("angry", "disgusted", "fearful", "happy", "neutral", "other", "sad", "surprised", "unknown")
@@ -34,6 +34,7 @@ class EmotionResult:
     score_surprised: float | None
     score_unknown: float | None
     scores_json: str | None
+    channels_json: str | None
     bucket: str
     object_key: str
     content_sha256: str
@@ -83,6 +84,29 @@ def score_columns(scores: Mapping[str, float]) -> dict[str, Any]:
     return {f"score_{label}": scores.get(label) for label in SCORE_COLUMNS}
 
 
+def channels_json(analysis: Analysis) -> str:
+    """The aggregate of each channel of a split recording by itself, by the formula of the whole.
+
+    A channel in which nobody speaks has null for what only speech has.
+    """
+    channels = [_channel(analysis, channel) for channel in range(analysis.info.channel_count)]
+    return json.dumps(channels, ensure_ascii=False)
+
+
+def _channel(analysis: Analysis, channel: int) -> Mapping[str, object]:
+    segments = [segment for segment in analysis.segments if segment.channel == channel]
+    scores = aggregate(segments) if segments else ()
+    label, confidence = best(analysis.labels, scores) if scores else (None, None)
+    return {
+        "channel": channel,
+        "label": label,
+        "confidence": confidence,
+        "speech_ms": sum(segment.speech_ms for segment in segments),
+        "segment_count": len(segments),
+        "scores": dict(zip(analysis.labels, scores, strict=True)) if scores else None,
+    }
+
+
 def attributes_json(attributes: Mapping[str, str]) -> str | None:
     """Attributes as a JSON object, None when there are none. Without U+0000, which sinks refuse escaped as well."""
     if not attributes:
@@ -91,8 +115,10 @@ def attributes_json(attributes: Mapping[str, str]) -> str | None:
     return json.dumps(clean, ensure_ascii=False)
 
 
-def build_result(event: RecordingEvent, analysis: Analysis, how: Provenance) -> EmotionResult:
-    """Join an event, an analysis and its provenance into a row."""
+def build_result(
+    event: RecordingEvent, analysis: Analysis, how: Provenance, timeline_uri: str | None = None
+) -> EmotionResult:
+    """Join an event, an analysis and its provenance into a row; ``timeline_uri`` says where its timeline is stored."""
     scores = analysis.by_label()
     others = {label: score for label, score in scores.items() if label not in SCORE_COLUMNS}
     return EmotionResult(
@@ -104,6 +130,7 @@ def build_result(event: RecordingEvent, analysis: Analysis, how: Provenance) -> 
         confidence=analysis.confidence,
         margin=analysis.margin,
         scores_json=json.dumps(dict(scores), ensure_ascii=False) if others else None,
+        channels_json=channels_json(analysis) if event.channels == "split" else None,
         bucket=event.bucket,
         object_key=event.object_key,
         duration_ms=analysis.info.duration_ms,
@@ -120,5 +147,5 @@ def build_result(event: RecordingEvent, analysis: Analysis, how: Provenance) -> 
         attributes_json=attributes_json(event.attributes),
         recorded_at=event.recorded_at,
         embedding_uri=None,
-        timeline_uri=None,
+        timeline_uri=timeline_uri,
     )

@@ -10,3 +10,15 @@ class StoredObject:
     body: bytes
     etag: str | None
     version_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewObject:
+    """What goes to the object store because no topic takes it, or because a row points to it."""
+
+    key: str
+    body: bytes
+
+    def uri(self, bucket: str) -> str:
+        """How a row or a header points to it."""
+        return f"s3://{bucket}/{self.key}"

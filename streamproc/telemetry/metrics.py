@@ -102,6 +102,9 @@ class Metrics:
         self.saved_audio_seconds = counter(
             "saved_audio_seconds_total", "seconds", "Audio that a tier spared the device."
         )
+        self.resumed_audio_seconds = counter(
+            "resumed_audio_seconds_total", "seconds", "Audio of long recordings that a former owner had computed."
+        )
         self.computed_audio_seconds = counter("computed_audio_seconds_total", "seconds", "Audio that the device ran.")
         self.device_batch_seconds = seconds("device_batch_seconds", "One compute batch on the device.")
         self.decoder_restarts = counter("decoder_restarts_total", "", "Decoder children that died or were killed.")

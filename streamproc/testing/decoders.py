@@ -1,4 +1,7 @@
-"""Decoders whose recordings are made of JSON: ``{"ms": 3000, "silent": false}``, with ``fail`` naming a reason."""
+"""Decoders whose recordings are made of JSON: ``{"ms": 3000, "silent": false}``.
+
+``fail`` names a reason, ``cut`` says how long segments are (ms) that are not of 15 s.
+"""
 
 import hashlib
 import json
@@ -30,6 +33,7 @@ class _Job:
     ms: int
     silent: bool
     fail: Reason | None
+    cut_ms: int
     done_ms: int = 0
     segments: int = 0
     waiting: bool = False
@@ -38,7 +42,7 @@ class _Job:
 
 
 class FakeDecoders:
-    """Satisfies ``worker.ports.Decoders``: cuts at 15 s and asks for a slot per segment.
+    """Satisfies ``worker.ports.Decoders``: cuts at 15 s, or where it is told, and asks for a slot per segment.
 
     A recording that fails does so in place of its last segment, as one does whose end is missing. ``die`` loses a job
     as a killed child does. A child that is replaced, after ``die`` or ``cancel``, can work from the next take on.
@@ -74,7 +78,8 @@ class FakeDecoders:
         fail = Reason(spec["fail"]) if "fail" in spec else None
         ms = spec.get("ms", 0)
         silent = bool(spec.get("silent")) or ms < _SHORTEST_MS
-        self._jobs[job.job] = _Job(job.body, -1 if job.channels == "mix" else 0, ms, silent, fail)
+        cut_ms = min(spec.get("cut", _SLOT_MS), _SLOT_MS)
+        self._jobs[job.job] = _Job(job.body, -1 if job.channels == "mix" else 0, ms, silent, fail, cut_ms)
 
     def grant(self, job: int, lease: Lease) -> None:
         """Fill a slot. The lease of a job that has ended meanwhile is free again at once."""
@@ -82,7 +87,7 @@ class FakeDecoders:
         if state is None or not state.waiting:
             return
         state.waiting = False
-        ms = min(state.ms - state.done_ms, _SLOT_MS)
+        ms = min(state.ms - state.done_ms, state.cut_ms)
         digest = hashlib.sha256(state.body + bytes([state.segments % 256])).digest()
         samples = ms * SAMPLE_RATE // 1000
         wave = np.zeros(samples, np.float32)
@@ -125,7 +130,7 @@ class FakeDecoders:
             ready, job.ready = job.ready, None
             return ready
         left = job.ms - job.done_ms
-        if job.fail is not None and left <= _SLOT_MS:
+        if job.fail is not None and left <= job.cut_ms:
             return DecodeFailed(number, job.fail, "it was made to fail")
         if left and not job.silent:
             job.waiting = True

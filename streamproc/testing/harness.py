@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from streamproc.arena import Arena
 from streamproc.dedupe.memory import MemoryTier
-from streamproc.records.dead_letter import Stored
+from streamproc.records.finished import FinishedSegment
 from streamproc.records.record import Headers, Record, TopicPartition
+from streamproc.records.stored import NewObject
 from streamproc.settings import Settings
 from streamproc.telemetry.metrics import Metrics
 from streamproc.testing.calls import ManualCalls
@@ -50,11 +51,13 @@ class WorkerHarness:
         self.schema_lookups: ManualCalls[Taken, None] = ManualCalls()
         self.fetches: ManualCalls[Admitted, Content] = ManualCalls()
         self.probes: ManualCalls[str, None] = ManualCalls()
-        self.puts: ManualCalls[tuple[Taken, Stored], object] = ManualCalls()
+        self.puts: ManualCalls[tuple[Taken, NewObject], object] = ManualCalls()
         self.tier_reads: ManualCalls[tuple[str, ...], Found] = ManualCalls()
         self.tier_writes: ManualCalls[tuple[str, ...], None] = ManualCalls()
+        self.kept_reads: ManualCalls[tuple[int, int], Sequence[FinishedSegment]] = ManualCalls()
+        self.kept_writes: ManualCalls[str, None] = ManualCalls()
         self.commits: ManualCalls[int, Committed] = ManualCalls()
-        world = World(
+        self.world = World(
             codec=self.events,
             rows=JsonRows(),
             store=self.store,
@@ -72,10 +75,12 @@ class WorkerHarness:
             puts=self.puts,
             tier_reads=self.tier_reads,
             tier_writes=self.tier_writes,
+            kept_reads=self.kept_reads,
+            kept_writes=self.kept_writes,
             commits=self.commits,
         )
         self.device.take(0)  # the runtime has heard that the network is warm
-        self.pipeline = Pipeline(self.settings, world, IDENTITY, "0", self.ownership, self.metrics)
+        self.pipeline = Pipeline(self.settings, self.world, IDENTITY, "0", self.ownership, self.metrics)
         self._offsets: dict[TopicPartition, int] = {}
 
     def assign(self, *partitions: int, topic: str | None = None) -> None:

@@ -80,6 +80,11 @@ class MemoryStore:
         self._answer(f"bucket {bucket!r}")
         self._buckets.add(bucket)
 
+    def holds(self, bucket: str, key: str) -> bytes | None:
+        """What is there now, whether or not the store would answer; None for nothing."""
+        versions = self._versions.get((bucket, key))
+        return versions[-1].body if versions else None
+
     def remove(self, bucket: str, key: str) -> None:
         """Delete an object with all its versions."""
         self._versions.pop((bucket, key), None)

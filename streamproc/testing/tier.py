@@ -1,9 +1,11 @@
 """A shared tier in memory, with failures on demand."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence, Sized
 
 from streamproc.errors import TierError
 from streamproc.records.analysis import Analysis
+from streamproc.records.finished import FinishedSegment
 
 
 class MemorySharedTier:
@@ -13,7 +15,7 @@ class MemorySharedTier:
 
     ``down``     while true every call raises TierError
     ``corrupt``  content keys whose value does not verify: they count as unknown until they are put again
-    ``calls``    how often it was asked, failed calls too; nothing is asked where there are no keys
+    ``calls``    how often it was asked, failed calls too; nothing is asked where there is nothing to ask for
     ``refused``  how often of them it did not answer because it was down
     """
 
@@ -23,6 +25,7 @@ class MemorySharedTier:
         self.calls = 0
         self.refused = 0
         self._analyses: dict[str, Analysis] = {}
+        self._finished: defaultdict[str, list[FinishedSegment]] = defaultdict(list)
 
     def get_many(self, keys: Sequence[str]) -> Mapping[str, Analysis]:
         """What is known of these content keys. Raises TierError."""
@@ -35,8 +38,18 @@ class MemorySharedTier:
         self._analyses.update(analyses)
         self.corrupt.difference_update(analyses)
 
-    def _call(self, keys: Collection[str]) -> None:
-        if not keys:
+    def get_finished(self, key: str) -> Sequence[FinishedSegment]:
+        """Segments that were kept under a content key. Raises TierError."""
+        self._call((key,))
+        return () if key in self.corrupt else tuple(self._finished.get(key, ()))
+
+    def keep_finished(self, key: str, segments: Sequence[FinishedSegment]) -> None:
+        """Keep a group of segments. Raises TierError."""
+        self._call(segments)
+        self._finished[key] += segments
+
+    def _call(self, what: Sized) -> None:
+        if not what:
             return
         self.calls += 1
         if self.down:

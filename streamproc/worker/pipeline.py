@@ -6,9 +6,10 @@ from itertools import takewhile
 
 from streamproc.arena import Arena
 from streamproc.errors import RecordError
-from streamproc.records.dead_letter import Stored
+from streamproc.records.finished import FinishedSegment
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.record import TopicPartition
+from streamproc.records.stored import NewObject
 from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.metrics import Metrics
@@ -37,8 +38,10 @@ from streamproc.worker.stages.fetch import Content, Fetch
 from streamproc.worker.stages.infer import Infer
 from streamproc.worker.stages.items import Admitted, Fetched
 from streamproc.worker.stages.lookup import Found, Lookup
-from streamproc.worker.stages.oversized import Oversized
+from streamproc.worker.stages.objects import Objects
 from streamproc.worker.stages.prepare import Prepare
+from streamproc.worker.stages.resume import Resume
+from streamproc.worker.stages.weigh import share
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,11 @@ class World:
     schema_lookups: Calls[Taken, None]
     fetches: Calls[Admitted, Content]
     probes: Calls[str, None]
-    puts: Calls[tuple[Taken, Stored], object]
+    puts: Calls[tuple[Taken, NewObject], object]
     tier_reads: Calls[tuple[str, ...], Found]
     tier_writes: Calls[tuple[str, ...], None]
+    kept_reads: Calls[tuple[int, int], Sequence[FinishedSegment]]
+    kept_writes: Calls[str, None]
     commits: Calls[int, Committed]
 
 
@@ -90,13 +95,15 @@ class Pipeline:
         self._fetch = Fetch(settings, world.store, world.fetches, world.probes, batches, credit, metrics)
         self._lookup = Lookup(world.near, world.shared, world.tier_reads, world.tier_writes, batches, credit, metrics)
         self._prepare = Prepare(world.arena, world.decoders, batches, credit, metrics)
-        self._infer = Infer(world.arena, world.device, identity, batches, metrics)
+        share_s, labels = share(settings).seconds, len(identity.labels)
+        resume = Resume(world.shared, world.kept_reads, world.kept_writes, prices, share_s, labels)
+        self._infer = Infer(world.arena, world.device, identity, resume, batches, metrics)
         self._assemble = Assemble(
             topics=settings.topics,
             retry=retry,
             rows=world.rows,
             model=identity.name,
-            oversized=Oversized(world.store, settings.storage.bucket, world.puts, batches),
+            objects=Objects(world.store, settings.storage.bucket, world.puts, batches),
             batches=batches,
             credit=credit,
             metrics=metrics,
@@ -133,7 +140,7 @@ class Pipeline:
         fetch.give, fetch.fail = lookup.inbox.append, assemble.fail
         lookup.give, lookup.known, lookup.fail = prepare.inbox.append, assemble.inbox.append, assemble.fail
         lookup.again = fetch.again
-        prepare.segment, prepare.decoded = infer.segment, infer.decoded
+        prepare.ahead, prepare.segment, prepare.decoded = infer.ahead, infer.segment, infer.decoded
         prepare.failed, prepare.dropped = self._decode_failed, self._decode_dropped
         infer.computed, infer.failed, infer.dropped = lookup.computed, lookup.failed, lookup.dropped
 

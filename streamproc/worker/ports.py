@@ -12,6 +12,7 @@ from streamproc.arena import Lease
 from streamproc.records.analysis import Analysis
 from streamproc.records.compute import DeviceEvent, SegmentHandle
 from streamproc.records.decoding import DecodeJob, DecoderEvent
+from streamproc.records.finished import FinishedSegment
 from streamproc.records.ledger import LedgerEntry
 from streamproc.records.record import CommitOffset, OutputRecord, Record, TopicPartition
 from streamproc.records.recording import RecordingEvent
@@ -173,6 +174,14 @@ class SharedTier(Protocol):
 
     def put_many(self, analyses: Mapping[str, Analysis]) -> None:
         """Remember; the last writer wins, which is harmless: values are pure."""
+        ...
+
+    def get_finished(self, key: str) -> Sequence[FinishedSegment]:
+        """Segments that were kept under a content key, in any order, a segment perhaps twice."""
+        ...
+
+    def keep_finished(self, key: str, segments: Sequence[FinishedSegment]) -> None:
+        """Keep a group of segments of an analysis that is not there yet, beside those that are kept."""
         ...
 
 

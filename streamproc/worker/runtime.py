@@ -180,6 +180,8 @@ class Runtime:
             puts=PooledCalls(io, wake),
             tier_reads=PooledCalls(tier, wake),
             tier_writes=PooledCalls(tier, wake),
+            kept_reads=PooledCalls(tier, wake),
+            kept_writes=PooledCalls(tier, wake),
             commits=PooledCalls(commit, wake),
         )
         if self._identity is None:

@@ -33,3 +33,6 @@ class SimulatedPlace(Process):
 
     def wake(self) -> None:
         """Nobody sleeps."""
+
+    def resumed(self, segments: int) -> None:
+        """Nobody counts."""

@@ -8,10 +8,11 @@ import pytest
 from pydantic import SecretStr
 from redis import Redis
 
-from streamproc.dedupe.redis import RedisTier, redis_key
+from streamproc.dedupe.redis import RedisTier, finished_key, redis_key
 from streamproc.errors import TierError
 from streamproc.records.analysis import Analysis, AudioInfo, SegmentAnalysis, Status
 from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
+from streamproc.records.finished import FinishedSegment, Stretch
 from streamproc.settings import RedisSettings, Settings
 from streamproc.telemetry.clock import SystemClock
 from streamproc.telemetry.metrics import Metrics
@@ -68,6 +69,10 @@ def analysis(seed: int, segments: int = 2) -> Analysis:
     )
 
 
+def finished(*numbers: int) -> list[FinishedSegment]:
+    return [FinishedSegment(Stretch(-1, 700 * i, 700 * (i + 1)), (0.1 + 0.2 + i / 3, 1e-17)) for i in numbers]
+
+
 def test_what_was_put_is_got_back_bit_for_bit(tier: Tier, run: str) -> None:
     silence = Analysis(Status.NO_SPEECH, (), (), 0, AudioInfo(900, 16_000, 1, "flac"), ())
     put = {f"{run}:1": analysis(1), f"{run}:2": silence, f"{run}:3": analysis(3, segments=2000)}
@@ -115,6 +120,41 @@ def test_nothing_can_be_asked_of_a_tier_that_is_away(away: Tier) -> None:
     assert away.get_many([]) == {}
 
 
+def test_finished_segments_gather_group_by_group(tier: Tier, run: str) -> None:
+    assert not tier.get_finished(run)
+    tier.keep_finished(run, finished(0, 1))
+    tier.keep_finished(run, finished(2))
+    tier.keep_finished(f"{run}:other", finished(7))
+    assert sorted(tier.get_finished(run)) == finished(0, 1, 2)
+
+
+def test_segments_kept_by_two_owners_are_there(tier: Tier, run: str) -> None:
+    tier.keep_finished(run, finished(0, 1))
+    tier.keep_finished(run, finished(0, 1))
+    tier.keep_finished(run, finished(1, 2))
+    assert sorted(set(tier.get_finished(run))) == finished(0, 1, 2)
+
+
+def test_finished_segments_are_no_analysis_and_an_analysis_is_none(tier: Tier, run: str) -> None:
+    tier.keep_finished(run, finished(0))
+    assert tier.get_many([run]) == {}
+    tier.put_many({run: analysis(1)})
+    assert list(tier.get_finished(run)) == finished(0)
+
+
+def test_no_segments_can_be_kept(tier: Tier, run: str) -> None:
+    tier.keep_finished(run, [])
+    assert not tier.get_finished(run)
+
+
+def test_a_tier_that_is_away_keeps_no_segments_and_says_so(away: Tier, run: str) -> None:
+    with pytest.raises(TierError):
+        away.get_finished(run)
+    with pytest.raises(TierError):
+        away.keep_finished(run, finished(0))
+    away.keep_finished(run, [])
+
+
 def test_many_threads_see_what_each_put(tier: Tier, run: str) -> None:
     def put_and_get(i: int) -> bool:
         key = f"{run}:{i}"
@@ -138,6 +178,41 @@ def test_redis_forgets_after_the_time_that_is_set(patient: Settings, raw: Redis,
     tier = redis_tier(patient)
     tier.put_many({run: analysis(1)})
     assert patient.redis.ttl_s - 300 <= raw.ttl(redis_key(run)) <= patient.redis.ttl_s
+    tier.close()
+
+
+@pytest.mark.servers
+def test_redis_forgets_finished_segments_a_time_after_the_last_of_them(patient: Settings, raw: Redis, run: str) -> None:
+    tier = redis_tier(patient)
+    tier.keep_finished(run, finished(0))
+    raw.expire(finished_key(run), 5)
+    tier.keep_finished(run, finished(1))
+    assert patient.redis.ttl_s - 300 <= raw.ttl(finished_key(run)) <= patient.redis.ttl_s
+    tier.close()
+
+
+@pytest.mark.servers
+def test_a_group_that_somebody_else_planted_is_unknown_and_the_others_are_not(
+    patient: Settings, raw: Redis, run: str
+) -> None:
+    tier = redis_tier(patient)
+    tier.keep_finished(run, finished(0))
+    raw.hset(finished_key(run), "0-1", b"\x01" + bytes(64))
+    raw.hset(finished_key(run), "", b"")
+    assert list(tier.get_finished(run)) == finished(0)
+    tier.close()
+
+
+@pytest.mark.servers
+def test_another_type_under_the_key_of_finished_segments_is_a_tier_error(
+    patient: Settings, raw: Redis, run: str
+) -> None:
+    tier = redis_tier(patient)
+    raw.set(finished_key(run), "no hash", ex=600)
+    with pytest.raises(TierError):
+        tier.get_finished(run)
+    with pytest.raises(TierError):
+        tier.keep_finished(run, finished(0))
     tier.close()
 
 

@@ -5,12 +5,14 @@ from tools.mutants.mutant import Mutant, NamedTests, Simulator
 _SEEDS = Simulator(1000)
 _PIPELINE_TESTS = NamedTests(("tests/unit/worker/test_pipeline.py",))
 _RUNTIME_TESTS = NamedTests(("tests/unit/worker/test_runtime.py",))
+_RESUME_TESTS = NamedTests(("tests/unit/worker/test_resume.py",))
 _CREDITS_TESTS = NamedTests(("tests/unit/worker/core/test_credits_model.py",))
 _CREDITS = "streamproc/worker/core/credits.py"
 _POLLER = "streamproc/worker/poller.py"
 _ADMIT = "streamproc/worker/stages/admit.py"
 _ASSEMBLE = "streamproc/worker/stages/assemble.py"
 _INFER = "streamproc/worker/stages/infer.py"
+_RESUME = "streamproc/worker/stages/resume.py"
 _LOOKUP = "streamproc/worker/stages/lookup.py"
 
 RESOURCES = (
@@ -94,6 +96,39 @@ RESOURCES = (
         "streamproc/worker/stages/prepare.py",
         "        if (lease := self._granted.pop(job, None)) is not None:\n            self._arena.release(lease)\n",
         "        self._granted.pop(job, None)\n",
+        _SEEDS,
+    ),
+    Mutant(
+        "decoded without end",
+        "a recording is decoded as far ahead of the device as there are slots",
+        "streamproc/worker/stages/prepare.py",
+        "            if self.ahead(taken) and not any(waiting.taken.ident < taken.ident for waiting in self.inbox):\n"
+        "                continue\n",
+        "",
+        _PIPELINE_TESTS,
+    ),
+    Mutant(
+        "kept for any stretch",
+        "scores that a former owner kept are taken for whatever comes next",
+        _RESUME,
+        "return progress.kept.get(Stretch(ready.channel, ready.start_ms, ready.end_ms)) if progress.kept else None",
+        "return next(iter(progress.kept.values()), None)",
+        _SEEDS,
+    ),
+    Mutant(
+        "kept and never asked for",
+        "a next owner computes everything again",
+        _RESUME,
+        "                yield ident\n",
+        "                progress.kept = {}\n                yield ident\n",
+        _RESUME_TESTS,
+    ),
+    Mutant(
+        "slot of a known segment leaked",
+        "a segment whose scores are known keeps its slot",
+        _INFER,
+        "        self._arena.release(ready.lease)\n        recording.segments.append(self._analysed(ready, scores))\n",
+        "        recording.segments.append(self._analysed(ready, scores))\n",
         _SEEDS,
     ),
     Mutant(

@@ -39,6 +39,7 @@ class Kept:
     takeovers: int
     longest_takeover_s: float
     longest_revoke_s: float
+    resumed: int
     failed: int
     failures: list[tuple[int, str]]
     pairs: list[Pair]
@@ -62,6 +63,7 @@ def keep(path: Path, commit: str, first: int, seconds: float, played: Tally) -> 
         takeovers=played.takeovers,
         longest_takeover_s=played.longest_takeover_s,
         longest_revoke_s=played.longest_revoke_s,
+        resumed=played.resumed,
         failed=played.failed,
         failures=played.failures,
         pairs=[Pair(*pair, struck, played.felt[pair]) for pair, struck in played.struck.items()],
@@ -104,6 +106,7 @@ def recall(path: Path, commit: str, first: int) -> tuple[Tally, float]:
         takeovers=kept.takeovers,
         longest_takeover_s=kept.longest_takeover_s,
         longest_revoke_s=kept.longest_revoke_s,
+        resumed=kept.resumed,
         failed=kept.failed,
         failures=kept.failures,
         struck=Counter({(pair.kind, pair.point): pair.struck for pair in kept.pairs}),

@@ -11,6 +11,7 @@ from streamproc.testing.simulation.reading import End, Origin, Reader, Try, row_
 from streamproc.testing.simulation.reference import differences, ledger_row, segment_rows
 from streamproc.testing.simulation.violation import Violation
 from streamproc.testing.simulation.world import EPOCH_MS, World
+from streamproc.testing.simulation.written import check_timeline
 
 
 class Observer:
@@ -63,6 +64,7 @@ class Observer:
             self._same(tried, Counter((end.origin, end.attempts) for end in found), committed)
             self._ledger(committed, taken, ends)
             self._segments(committed)
+            self._timelines(committed)
         elif missing := tried.keys() - ends.keys():
             raise Violation("G1", f"offsets are committed before the outcomes of {sorted(map(str, missing))}")
 
@@ -107,6 +109,11 @@ class Observer:
             at = row["committed_at"]
             if not isinstance(at, int) or not EPOCH_MS <= at <= self._world.clock.wall_ms():
                 raise Violation("G2", f"the ledger's row of {place} says that it was committed at {at!r}")
+
+    def _timelines(self, committed: Commit) -> None:
+        for row in (row_of(output) for output in committed.outputs if output.topic == self._topics.results):
+            if row["timeline_uri"] is not None:
+                check_timeline(self._world, self._world.upstream.sent[row["input_partition"], row["input_offset"]])
 
     def _segments(self, committed: Commit) -> None:
         results = [row_of(output) for output in committed.outputs if output.topic == self._topics.results]

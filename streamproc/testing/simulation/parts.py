@@ -11,6 +11,7 @@ from streamproc.errors import Cause, DependencyDownError, StoreError, TierError
 from streamproc.records.analysis import Analysis
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, SegmentHandle
 from streamproc.records.decoding import DecodeJob, DecoderEvent
+from streamproc.records.finished import FinishedSegment
 from streamproc.records.stored import StoredObject
 from streamproc.testing.codec import JsonEvents
 from streamproc.testing.decoders import FakeDecoders
@@ -46,6 +47,10 @@ class Place(Protocol):
 
     def wake(self) -> None:
         """Say that there is something to take."""
+        ...
+
+    def resumed(self, segments: int) -> None:
+        """Note how many finished segments of a former owner were found."""
         ...
 
 
@@ -140,6 +145,18 @@ class SimulatedTier:
         """Remember. Raises TierError."""
         self._visit(Point.REMEMBER)
         self._inner.put_many(analyses)
+
+    def get_finished(self, key: str) -> Sequence[FinishedSegment]:
+        """What a former owner finished. Raises TierError."""
+        self._visit(Point.LOOKUP)
+        found = self._inner.get_finished(key)
+        self._place.resumed(len({one.stretch for one in found}))
+        return found
+
+    def keep_finished(self, key: str, segments: Sequence[FinishedSegment]) -> None:
+        """Keep segments. Raises TierError."""
+        self._visit(Point.REMEMBER)
+        self._inner.keep_finished(key, segments)
 
     def _visit(self, point: Point) -> None:
         try:
@@ -293,9 +310,12 @@ class SimulatedDevice:
         return events
 
     def cost(self, lengths: Sequence[int]) -> float:
-        """A millisecond an item and one for each second of audio. Raises ValueError before it was ready once."""
+        """30 ms an item and one for each second of audio. Raises ValueError before it was ready once.
+
+        So eight recordings fill a micro-batch's share of a drain, and nine segments make one that is long.
+        """
         self._check_measured()
-        return len(lengths) / 1000 + sum(lengths) / 16_000_000
+        return 0.03 * len(lengths) + sum(lengths) / 16_000_000
 
     def most_items(self, longest: int) -> int:
         """A fixed number, whatever the length. Raises ValueError before it was ready once."""

@@ -13,6 +13,7 @@ _WEIGHTS = {
     Kind.PLAIN: 10,
     Kind.REPEAT: 5,
     Kind.SEGMENTS: 2,
+    Kind.TIMELINE: 1,
     Kind.LATE: 1,
     Kind.FLAKY: 1,
     Kind.BROKEN: 0.5,
@@ -27,6 +28,7 @@ _WEIGHTS = {
     Kind.HEADERS: 0.5,
     Kind.LONG: 0.1,
     Kind.LONG_SEGMENTS: 0.1,
+    Kind.HOURS: 0.02,
     Kind.HUGE: 0.02,
 }
 
@@ -57,7 +59,7 @@ _COMMITS = frozenset(
     {Point.METADATA, Point.BEGIN, Point.PRODUCE, Point.OFFSETS, Point.COMMIT, Point.COMMITTED, Point.ABORT}
 )
 _RARE = {Point.ADMIT: Kind.UNKNOWN, Point.ASSEMBLE: Kind.HUGE}
-"""Points that one kind of record alone comes to, but for the first record of all."""
+"""Points that few kinds of records come to, but for the first record of all."""
 _REBALANCES = frozenset({Point.ASSIGN, Point.REVOKE})
 _OPEN = (Point.OFFSETS, Point.COMMIT)
 """Points at which a worker that dies leaves a transaction open which holds offsets up."""
@@ -65,6 +67,9 @@ _ALONE = 0.03
 """Share of the runs with several workers in which one dies in a transaction that no successor of its slot decides."""
 _HELD = 0.03
 """Share of the runs in which a worker is to give back partitions while what it has of them outlasts a drain."""
+_HOURS = 0.03
+"""Share of the runs in which the first recording takes longer than a drain, and loses its owner in its middle."""
+_ENDS_OWNER = (*[FaultKind.CRASH] * 4, FaultKind.STOP, FaultKind.LOST, FaultKind.TWIN, FaultKind.REVOKE)
 _GIVEN_UP = ((FaultKind.LOST, Point.METADATA),)
 _AWAY = ((FaultKind.DOWN, Point.PRODUCE), (FaultKind.DOWN, Point.OFFSETS))
 """What makes transactions abort: a member that was given up, which has nothing then, or no broker for long enough."""
@@ -123,6 +128,9 @@ def make_plan(seed: int) -> Plan:
     faults = list(_faults(random, first, busy=busy))
     if held:
         faults += _held(random)
+    hours = not (busy or held) and random.random() < _HOURS
+    if hours:
+        faults.append(Fault(random.choice(_ENDS_OWNER), Point.INFER, visit=random.randrange(10, 28), waits=True))
     alone = workers > 1 and random.random() < _ALONE
     if alone:
         faults.append(Fault(FaultKind.CRASH, random.choice(_OPEN), visit=random.choice((1, 2, 3))))
@@ -133,9 +141,9 @@ def make_plan(seed: int) -> Plan:
         workers=workers,
         partitions=partitions,
         micro_batch_records=1 if busy else random.choice((1, 3, 8)),
-        shared_tier=random.random() < 0.9 or first[1] in {Point.LOOKUP, Point.REMEMBER},  # noqa: PLR2004  # same
+        shared_tier=random.random() < 0.9 or hours or first[1] in {Point.LOOKUP, Point.REMEMBER},  # noqa: PLR2004  # same
         tight=random.random() < 0.3 and not busy,  # noqa: PLR2004  # same
-        announced=tuple(_announced(random, size, partitions, span, first[1], busy=busy)),
+        announced=tuple(_announced(random, size, partitions, span, first[1], busy=busy, hours=hours)),
         gaps=tuple(random.uniform(0, span) for _ in range(random.choice((0, 0, 1, 2)))),
         faults=tuple(_apart(faults)),
         alone=alone,
@@ -144,14 +152,16 @@ def make_plan(seed: int) -> Plan:
 
 
 def _announced(
-    random: Random, size: _Size, partitions: int, span: float, point: Point, *, busy: bool
+    random: Random, size: _Size, partitions: int, span: float, point: Point, *, busy: bool, hours: bool
 ) -> Iterator[tuple[float, Announced]]:
     kinds = random.choices(_KINDS, _SHARES, k=random.choice(size.records))
+    if hours:
+        kinds[0] = Kind.HOURS
     if busy:
         kinds[:2] = [Kind.PLAIN] * 3
     if point in _RARE:
         # Behind one that is at work; two are in flight when each has a micro-batch of its own.
-        kinds = [Kind.PLAIN, _RARE[point]] if busy else [*kinds[1:], _RARE[point]]
+        kinds = [Kind.PLAIN, _RARE[point]] if busy else [*kinds[:-1], _RARE[point]]
     origins: list[int] = []
     for number, kind in enumerate(kinds):
         like = random.choice(origins) if kind is Kind.REPEAT and origins else None

@@ -60,6 +60,10 @@ class Shared(Protocol):
         """Add to the history."""
         ...
 
+    def resumed(self, process: "WorkerProcess", segments: int) -> None:
+        """Note how many finished segments of a former owner were found."""
+        ...
+
 
 class WorkerProcess(Process):
     """One incarnation of a slot's worker."""
@@ -114,6 +118,10 @@ class WorkerProcess(Process):
     def wake(self) -> None:
         """End the loop's sleep."""
         self._host.wake().set()
+
+    def resumed(self, segments: int) -> None:
+        """Note how many finished segments of a former owner were found."""
+        self._shared.resumed(self, segments)
 
     @property
     def member(self) -> str:

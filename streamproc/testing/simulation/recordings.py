@@ -28,6 +28,10 @@ class Kind(StrEnum):
     SEGMENTS = "segments"
     LONG = "long"
     LONG_SEGMENTS = "long_segments"
+    HOURS = "hours"
+    """So many segments that they take the device longer than a drain may last."""
+    TIMELINE = "timeline"
+    """Its timeline is asked for."""
     SILENT = "silent"
     SHORT = "short"
     LATE = "late"
@@ -54,6 +58,8 @@ EXPECTED: Mapping[Kind, str] = MappingProxyType(
         Kind.SEGMENTS: Status.OK,
         Kind.LONG: Status.OK,
         Kind.LONG_SEGMENTS: Status.OK,
+        Kind.HOURS: Status.OK,
+        Kind.TIMELINE: Status.OK,
         Kind.LATE: Status.OK,
         Kind.FLAKY: Status.OK,
         Kind.SILENT: Status.NO_SPEECH,
@@ -76,12 +82,15 @@ _FIELDS: Mapping[Kind, Mapping[str, object]] = MappingProxyType(
     {
         Kind.SEGMENTS: _SEGMENTS,
         Kind.LONG_SEGMENTS: _SEGMENTS,
+        Kind.HOURS: {"outputs": ["scores", "segments", "timeline"]},
+        Kind.TIMELINE: {"outputs": ["timeline"]},
         Kind.SILENT: _SEGMENTS,  # it has none
         Kind.FOREIGN: {"bucket": "elsewhere"},
     }
 )
 _HUGE = b"1:" + b"x" * MAX_FORWARDED_BYTES
 _TOO_MANY: Headers = tuple((f"h{number}", b"v") for number in range(100))
+_HOURS_CUT_MS = 40
 _RECORDED_AT_MS = 1_700_000_000_000
 
 
@@ -185,10 +194,10 @@ def _body(number: int, kind: Kind, like: int | None) -> bytes | None:
         case Kind.LONG | Kind.LONG_SEGMENTS:
             slots = 1 if kind is Kind.LONG else 2
             return recording(1000 * SLOT_SECONDS * slots + 30, name=number)
-        case Kind.SILENT:
-            return recording(200, name=number, silent=1)
-        case Kind.SHORT:
-            return recording(10, name=number)
+        case Kind.HOURS:
+            return recording(30 * _HOURS_CUT_MS, name=number, cut=_HOURS_CUT_MS)
+        case Kind.SILENT | Kind.SHORT:
+            return recording(200, name=number, silent=1) if kind is Kind.SILENT else recording(10, name=number)
         case Kind.UNDECODABLE:
             return recording(fail=Reason.DECODE_FAILED, name=number)
         case _:

@@ -57,9 +57,10 @@ def chunks(body: bytes) -> Sequence[Chunk]:
     spec = json.loads(body)
     if spec.get("silent") or spec["ms"] < _SHORTEST_MS:
         return ()
-    starts = range(0, spec["ms"], _SLOT_MS)
+    cut_ms = spec.get("cut", _SLOT_MS)
+    starts = range(0, spec["ms"], cut_ms)
     return tuple(
-        Chunk(start, min(start + _SLOT_MS, spec["ms"]), _scores(body, number)) for number, start in enumerate(starts)
+        Chunk(start, min(start + cut_ms, spec["ms"]), _scores(body, number)) for number, start in enumerate(starts)
     )
 
 
@@ -101,6 +102,7 @@ def result_row(topic: str, origin: Origin, one: Announced) -> Row:
         "status": str(one.expected),
         "margin": ranked[0] - ranked[1] if ranked else None,
         "scores_json": None,
+        "channels_json": None,
         "bucket": one.fields.get("bucket", "recordings"),
         "object_key": one.object_key,
         "content_sha256": hashlib.sha256(body).hexdigest(),
@@ -112,10 +114,38 @@ def result_row(topic: str, origin: Origin, one: Announced) -> Row:
         "segment_count": len(parts),
         "attributes_json": None if attributes is None else _clean(attributes),
         "embedding_uri": None,
-        "timeline_uri": None,
+        "timeline_uri": f"s3://recordings/{timeline_path(one)}" if "timeline" in one.asked else None,
         "input_topic": topic,
         "input_partition": origin.partition,
         "input_offset": origin.offset,
+    }
+
+
+def timeline_path(one: Announced) -> str:
+    """Where its timeline is: workers share what they compute with all tenants."""
+    content, everybody = hashlib.sha256(one.body or b"").hexdigest(), hashlib.sha256(b"global").hexdigest()[:16]
+    return f"analyses/{content}/{FINGERPRINT}/{everybody}/timeline.json"
+
+
+def timeline_rows(one: Announced) -> Sequence[Row]:
+    """What its timeline says: first of the whole, then of each segment."""
+    parts = chunks(one.body or b"")
+    whole: Row = {"version": 1, "duration_ms": json.loads(one.body or b"")["ms"], "labels": list(IDENTITY.labels)}
+    return [whole, *(_timeline_row(index, part) for index, part in enumerate(parts))]
+
+
+def _timeline_row(index: int, part: Chunk) -> Row:
+    told = _labelled(part.scores)
+    return {
+        "index": index,
+        "channel": -1,
+        "start_ms": part.start_ms,
+        "end_ms": part.end_ms,
+        "speech_ms": part.end_ms - part.start_ms,
+        "level_dbfs": _LEVEL_DBFS,
+        "label": told["label"],
+        "confidence": told["confidence"],
+        **part.scores,
     }
 
 

@@ -55,6 +55,7 @@ def _lines(run: Run) -> Iterator[str]:
         f"| partitions of dead workers that others went on with, with nothing else wrong | {found['takeovers']:,} |",
         f"| longest a dead worker's partition waited, with nothing else wrong | {found['longest_takeover_s']:g} s |",
         f"| longest a worker held a revoke up | {found['longest_revoke_s']:g} s |",
+        f"| finished segments that a next owner went on from | {found['resumed']:,} |",
         f"| time | {run.seconds:,.0f} s, {rate:,.0f} seeds a second |",
         "",
     )

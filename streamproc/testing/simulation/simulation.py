@@ -24,7 +24,7 @@ from streamproc.testing.simulation.world import World
 from streamproc.worker.core import canary
 from streamproc.worker.stages import commit
 from streamproc.worker.stages.admit import REGISTRY_WAIT_S
-from streamproc.worker.stages.oversized import PUT_WAIT_S
+from streamproc.worker.stages.objects import PUT_WAIT_S
 
 BROKEN = "the simulator itself"
 """What the violation of a seed begins with that found nothing out, because the simulator failed."""
@@ -55,6 +55,8 @@ class Found:
     """The longest that a partition of a worker that died waited for the next one, with nothing else wrong."""
     revoke_s: float
     """The longest that a worker held a revoke up."""
+    resumed: int
+    """Finished segments of a former owner that a next one found."""
     virtual_s: float
     digest: str
     """Of the whole schedule: equal for equal runs."""
@@ -97,6 +99,7 @@ def play(plan: Plan, tell: Callable[[float, str], None] | None = None) -> Found:
         takeovers=world.takeovers.seen,
         takeover_s=world.takeovers.longest_s,
         revoke_s=world.longest_revoke_s,
+        resumed=world.resumed_segments,
         virtual_s=world.fibers.now,
         digest=_digest(world),
     )
@@ -116,6 +119,7 @@ def _broken(seed: int, error: Exception) -> Found:
         takeovers=0,
         takeover_s=0.0,
         revoke_s=0.0,
+        resumed=0,
         virtual_s=0.0,
         digest="",
     )

@@ -25,6 +25,8 @@ class Tally:
     takeovers: int = 0
     longest_takeover_s: float = 0.0
     longest_revoke_s: float = 0.0
+    resumed: int = 0
+    """Finished segments of a former owner that a next one found."""
     failed: int = 0
     failures: list[tuple[int, str]] = field(default_factory=list)
     """The first of those that failed: seed and violation."""
@@ -45,6 +47,7 @@ class Tally:
             takeovers=found.takeovers,
             longest_takeover_s=found.takeover_s,
             longest_revoke_s=found.revoke_s,
+            resumed=found.resumed,
             failed=len(failures),
             failures=failures,
             struck=Counter(found.struck),
@@ -63,6 +66,7 @@ class Tally:
         self.takeovers += other.takeovers
         self.longest_takeover_s = max(self.longest_takeover_s, other.longest_takeover_s)
         self.longest_revoke_s = max(self.longest_revoke_s, other.longest_revoke_s)
+        self.resumed += other.resumed
         self.struck.update(other.struck)
         self.felt.update(other.felt)
         self.failed += other.failed
@@ -92,6 +96,7 @@ class Tally:
             "takeovers": self.takeovers,
             "longest_takeover_s": round(self.longest_takeover_s, 3),
             "longest_revoke_s": round(self.longest_revoke_s, 3),
+            "resumed": self.resumed,
         }
 
 

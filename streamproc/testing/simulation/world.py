@@ -61,6 +61,8 @@ class World:
         """When what struck whom."""
         self.takeovers = Takeovers(self.settings, self.servers.broker, self.past, self.clock.monotonic)
         self.servers.broker.observers.append(self.takeovers)
+        self.resumed_segments = 0
+        """Finished segments of a former owner that others found."""
         self.longest_revoke_s = 0.0
         """The longest that a worker held a revoke up, as the checks have seen it."""
         self.felt: set[Fault] = set()
@@ -155,6 +157,12 @@ class World:
             self._tell(self.fibers.now, what)
 
     # --- for the processes -------------------------------------------------------------------------------------------
+
+    def resumed(self, process: WorkerProcess, segments: int) -> None:
+        """Note how many finished segments of a former owner were found."""
+        self.resumed_segments += segments
+        if segments:
+            self.tell(f"{process.name} finds {segments} finished segments")
 
     def takes(self) -> float:
         """Mostly a few milliseconds (s)."""

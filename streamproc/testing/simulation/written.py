@@ -12,7 +12,15 @@ from streamproc.records.record import Record
 from streamproc.records.topics import MAX_FORWARDED_BYTES
 from streamproc.testing.simulation.reading import End, Origin, row_of
 from streamproc.testing.simulation.recordings import Announced, Kind
-from streamproc.testing.simulation.reference import differences, kept_whole, result_id, result_row, segment_rows
+from streamproc.testing.simulation.reference import (
+    differences,
+    kept_whole,
+    result_id,
+    result_row,
+    segment_rows,
+    timeline_path,
+    timeline_rows,
+)
 from streamproc.testing.simulation.violation import Violation
 from streamproc.testing.simulation.world import EPOCH_MS, World
 
@@ -142,6 +150,23 @@ def _check_kept(world: World, announced: Announced, origin: Origin, pointer: byt
     kept = json.loads(world.servers.store.get(bucket, path, None, _MOST_KEPT_BYTES).body)
     if odd := differences(kept, kept_whole(announced)):
         raise Violation("G1", f"the store has another original of record {announced.number}: {_text(odd):.200}")
+
+
+def check_timeline(world: World, one: Announced) -> None:
+    """Check that what its result points to is in the store, and says what it should."""
+    what = f"the timeline of record {one.number}"
+    found = world.servers.store.holds(world.settings.storage.bucket, timeline_path(one))
+    if found is None:
+        raise Violation("G2", f"{what} is not in the store")
+    said = json.loads(found)
+    labels = said["labels"]
+    segments = [{**dict(zip(labels, row.pop("scores"), strict=True)), **row} for row in said.pop("segments")]
+    expected = timeline_rows(one)
+    if len(segments) + 1 != len(expected):
+        raise Violation("G3", f"{what} has {len(segments)} segments, and should have {len(expected) - 1}")
+    for row, right in zip((said, *segments), expected, strict=True):
+        if odd := differences(row, right):
+            raise Violation("G3", f"{what} is not the reference's: {_text(odd)}")
 
 
 def check_segments(world: World, with_results: Iterable[Announced], written: Iterable[Record]) -> None:

@@ -11,6 +11,7 @@ from streamproc.records.outcome import Outcome, OutcomeKind
 from streamproc.records.record import OutputRecord
 from streamproc.records.result import Provenance, build_result
 from streamproc.records.segment import build_segments
+from streamproc.records.timeline import timeline
 from streamproc.records.topics import MAX_INPUT_BYTES
 from streamproc.settings import TopicSettings
 from streamproc.telemetry.log import get_log
@@ -21,7 +22,7 @@ from streamproc.worker.core.instant import Instant
 from streamproc.worker.core.retry import RetryPolicy
 from streamproc.worker.ports import RowCodec
 from streamproc.worker.stages.items import Analysed
-from streamproc.worker.stages.oversized import Oversized
+from streamproc.worker.stages.objects import Objects
 
 log = get_log(__name__)
 
@@ -35,7 +36,7 @@ class Assemble:
         retry: RetryPolicy,
         rows: RowCodec,
         model: str,
-        oversized: Oversized,
+        objects: Objects,
         batches: MicroBatches,
         credit: Credits,
         metrics: Metrics,
@@ -44,8 +45,8 @@ class Assemble:
         self._retry = retry
         self._rows = rows
         self._model = model
-        self._oversized = oversized
-        oversized.settle = self._settle
+        self._objects = objects
+        objects.settle, objects.fail = self._settle, self.fail
         self._batches = batches
         self._credit = credit
         self._metrics = metrics
@@ -53,14 +54,14 @@ class Assemble:
 
     def step(self, now: Instant) -> bool:
         """Give every analysed record its outcome."""
-        stored = self._oversized.step(now)
+        stored = self._objects.step(now)
         took = bool(self.inbox)
         while self.inbox:
             analysed = self.inbox.popleft()
             taken = analysed.admitted.taken
             if self._batches.wanted(taken):
                 try:
-                    self._settle(taken, self._result(analysed, now))
+                    self._succeed(analysed, now)
                 except PoisonError as error:
                     self.fail(taken, error)
                 self._metrics.stage_seconds[Stage.ASSEMBLE].observe(now.mono - analysed.at)
@@ -91,8 +92,8 @@ class Assemble:
             self._settle(taken, Outcome(OutcomeKind.DEAD_LETTER, (letter,), reason=error.reason))
         else:
             ours = failure_headers(attempt, error)
-            stored, pointer = store_whole(taken.record, letter, ours, self._oversized.bucket)
-            self._oversized.keep(taken, stored, Outcome(OutcomeKind.DEAD_LETTER, (pointer,), reason=error.reason))
+            stored, pointer = store_whole(taken.record, letter, ours, self._objects.bucket)
+            self._objects.keep(taken, stored, Outcome(OutcomeKind.DEAD_LETTER, (pointer,), reason=error.reason))
 
     def _settle(self, taken: Taken, outcome: Outcome) -> None:
         self._batches.settle(taken, outcome)
@@ -104,7 +105,16 @@ class Assemble:
         headers = (*original_headers(record, self._topics.lanes), *failure_headers(attempt, error))
         return OutputRecord(topic, record.key, record.value, headers)
 
-    def _result(self, analysed: Analysed, now: Instant) -> Outcome:
+    def _succeed(self, analysed: Analysed, now: Instant) -> None:
+        """Settle a record with its result, once what that points to is stored. Raises PoisonError."""
+        taken = analysed.admitted.taken
+        if "timeline" in analysed.admitted.event.outputs:
+            stored = timeline(analysed.key, analysed.analysis)
+            self._objects.keep(taken, stored, self._result(analysed, now, stored.uri(self._objects.bucket)))
+        else:
+            self._settle(taken, self._result(analysed, now))
+
+    def _result(self, analysed: Analysed, now: Instant, timeline_uri: str | None = None) -> Outcome:
         admitted, taken = analysed.admitted, analysed.admitted.taken
         attempt, event, key = taken.attempt, admitted.event, taken.record.key
         ident = result_id(event.event_id, admitted.fingerprint)
@@ -121,9 +131,8 @@ class Assemble:
             input_partition=attempt.partition,
             input_offset=attempt.offset,
         )
-        outputs = [
-            OutputRecord(self._topics.results, key, self._rows.encode(build_result(event, analysed.analysis, how)))
-        ]
+        result = build_result(event, analysed.analysis, how, timeline_uri)
+        outputs = [OutputRecord(self._topics.results, key, self._rows.encode(result))]
         if "segments" in event.outputs:
             outputs += [
                 OutputRecord(self._topics.segments, key, self._rows.encode(row))

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from streamproc.arena import Arena
+from streamproc.arena import SLOT_SAMPLES, Arena
 from streamproc.errors import Fatal, FatalError, PoisonError, Reason, RecordError, Stage
-from streamproc.records.analysis import Analysis, SegmentAnalysis, Status, aggregate, best
+from streamproc.records.analysis import Analysis, SegmentAnalysis, best, whole
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
 from streamproc.records.decoding import Decoded, SegmentReady
 from streamproc.records.identity import ModelIdentity
@@ -16,13 +16,14 @@ from streamproc.worker.core.instant import Instant
 from streamproc.worker.core.schedule import choose
 from streamproc.worker.ports import Device
 from streamproc.worker.stages.items import Fetched
+from streamproc.worker.stages.resume import Progress, Resume
 
 log = get_log(__name__)
 
 MOST_BATCHES = 2
 """One that runs and one that waits on the device, so that it never idles between two."""
-SHORTEST_MS = 25
-"""The receptive field of the network: less has no frame."""
+AHEAD = MOST_BATCHES + 1
+"""Full batches of one recording that may be in memory: those on the device, and the next one."""
 
 
 @dataclass(slots=True)
@@ -31,8 +32,13 @@ class _Recording:
 
     fetched: Fetched
     at: float
+    progress: Progress
     decoded: Decoded | None = None
     segments: list[SegmentAnalysis] = field(default_factory=list)
+    waiting: int = 0
+    """Samples of it that wait for the device, or are on it."""
+    resumed_ms: int = 0
+    """Of the segments that a former owner finished."""
     failed: bool = False
 
 
@@ -48,11 +54,18 @@ class Infer:
     """Gathers segments, runs them in compute batches, and puts the recordings together again."""
 
     def __init__(
-        self, arena: Arena, device: Device, identity: ModelIdentity, batches: MicroBatches, metrics: Metrics
+        self,
+        arena: Arena,
+        device: Device,
+        identity: ModelIdentity,
+        resume: Resume,
+        batches: MicroBatches,
+        metrics: Metrics,
     ) -> None:
         self._arena = arena
         self._device = device
         self._identity = identity
+        self._resume = resume
         self._batches = batches
         self._metrics = metrics
         self._recordings: dict[tuple[int, int], _Recording] = {}
@@ -72,9 +85,22 @@ class Infer:
             and all(pending.recording is not recording for pending in self._pending)
         )
 
+    def ahead(self, taken: Taken) -> bool:
+        """Whether so much of a recording waits for the device that more of it would only take memory."""
+        recording = self._recordings.get(taken.ident)
+        if recording is None:  # as it is for nearly all: they are one segment
+            return False
+        return recording.waiting >= AHEAD * SLOT_SAMPLES * self._device.most_items(SLOT_SAMPLES)
+
     def segment(self, fetched: Fetched, ready: SegmentReady, now: Instant) -> None:
         """Take a segment of a recording, which may be decoding still."""
-        self._pending.append(_Pending(self._recording(fetched, now), ready))
+        recording = self._recording(fetched, now)
+        scores = self._resume.decoded(fetched.taken.ident, recording.progress, ready, recording.segments)
+        if scores is None:
+            recording.waiting += ready.samples
+            self._pending.append(_Pending(recording, ready))
+        else:
+            self._take_up(recording, ready, scores)
 
     def decoded(self, fetched: Fetched, decoded: Decoded, now: Instant) -> None:
         """Note that the last segment of a recording was given."""
@@ -88,6 +114,7 @@ class Infer:
         if recording is None:
             return
         recording.failed = True
+        self._resume.keep(recording.progress)
         for pending in self._pending:
             if pending.recording is recording:
                 self._arena.release(pending.ready.lease)
@@ -98,6 +125,8 @@ class Infer:
         events = self._device.take(now.mono)
         for event in events:
             self._take(event, now)
+        for ident in self._resume.step(self._progress):
+            self._look_again(self._recordings[ident], now)
         for recording in [r for r in self._recordings.values() if not self._batches.wanted(r.fetched.taken)]:
             # While it decodes still, the stage before sees the same and says so.
             if recording.decoded is not None:
@@ -106,7 +135,33 @@ class Infer:
         return self._submit() or bool(events)
 
     def _recording(self, fetched: Fetched, now: Instant) -> _Recording:
-        return self._recordings.setdefault(fetched.taken.ident, _Recording(fetched, now.mono))
+        ident = fetched.taken.ident
+        if (recording := self._recordings.get(ident)) is None:
+            recording = self._recordings[ident] = _Recording(fetched, now.mono, Progress(fetched.key))
+        return recording
+
+    def _progress(self, ident: tuple[int, int]) -> Progress | None:
+        recording = self._recordings.get(ident)
+        return None if recording is None else recording.progress
+
+    def _look_again(self, recording: _Recording, now: Instant) -> None:
+        """Take out of what waits for the device those segments whose scores have come to be known."""
+        waiting = []
+        for pending in self._pending:
+            scores = self._resume.known(recording.progress, pending.ready) if pending.recording is recording else None
+            if scores is None:
+                waiting.append(pending)
+            else:
+                recording.waiting -= pending.ready.samples
+                self._take_up(recording, pending.ready, scores)
+        self._pending = waiting
+        self._finish(recording, now)
+
+    def _take_up(self, recording: _Recording, ready: SegmentReady, scores: tuple[float, ...]) -> None:
+        """Go on from what a former owner finished."""
+        self._arena.release(ready.lease)
+        recording.segments.append(self._analysed(ready, scores))
+        recording.resumed_ms += ready.end_ms - ready.start_ms
 
     def _submit(self) -> bool:
         submitted = False
@@ -151,6 +206,7 @@ class Infer:
 
     def _scored(self, pending: _Pending, item: tuple[float, ...] | ItemError, now: Instant) -> None:
         recording, ready = pending.recording, pending.ready
+        recording.waiting -= ready.samples
         if recording.failed:
             return
         if isinstance(item, ItemError):
@@ -158,38 +214,33 @@ class Infer:
             self.abandon(recording.fetched)
             self.failed(recording.fetched, PoisonError(Reason.MODEL_FAILED, Stage.INFER, message))
             return
-        label, confidence = best(self._identity.labels, item)
-        recording.segments.append(
-            SegmentAnalysis(
-                index=ready.index,
-                channel=ready.channel,
-                start_ms=ready.start_ms,
-                end_ms=ready.end_ms,
-                speech_ms=ready.speech_ms,
-                level_dbfs=ready.level_dbfs,
-                label=label,
-                confidence=confidence,
-                scores=item,
-            )
-        )
+        segment = self._analysed(ready, item)
+        recording.segments.append(segment)
+        self._resume.finished(recording.progress, segment)
         self._finish(recording, now)
+
+    def _analysed(self, ready: SegmentReady, scores: tuple[float, ...]) -> SegmentAnalysis:
+        label, confidence = best(self._identity.labels, scores)
+        return SegmentAnalysis(
+            index=ready.index,
+            channel=ready.channel,
+            start_ms=ready.start_ms,
+            end_ms=ready.end_ms,
+            speech_ms=ready.speech_ms,
+            level_dbfs=ready.level_dbfs,
+            label=label,
+            confidence=confidence,
+            scores=scores,
+        )
 
     def _finish(self, recording: _Recording, now: Instant) -> None:
         decoded = recording.decoded
         if decoded is None or len(recording.segments) < decoded.segments:
             return
         del self._recordings[recording.fetched.taken.ident]
-        segments = tuple(sorted(recording.segments, key=lambda s: s.index))
-        status = Status.OK
-        if not segments:
-            status = Status.TOO_SHORT if decoded.info.duration_ms < SHORTEST_MS else Status.NO_SPEECH
-        analysis = Analysis(
-            status=status,
-            labels=self._identity.labels,
-            scores=aggregate(segments) if segments else (),
-            speech_ms=decoded.speech_ms,
-            info=decoded.info,
-            segments=segments,
-        )
+        analysis = whole(self._identity.labels, decoded.info, decoded.speech_ms, recording.segments)
+        self._metrics.computed_audio_seconds.inc((decoded.info.duration_ms - recording.resumed_ms) / 1000)
+        if recording.resumed_ms:
+            self._metrics.resumed_audio_seconds.inc(recording.resumed_ms / 1000)
         self._metrics.stage_seconds[Stage.INFER].observe(now.mono - recording.at)
         self.computed(recording.fetched, analysis, now)

@@ -40,6 +40,8 @@ class Analysed:
 
     admitted: Admitted
     sha256: str
+    key: str
+    """The content key."""
     analysis: Analysis
     tier: Tier
     at: float

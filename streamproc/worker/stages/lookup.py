@@ -62,7 +62,6 @@ class Lookup:
         self._near.put(fetched.key, analysis)
         if self._shared is not None:
             self._to_write[fetched.key] = analysis
-        self._metrics.computed_audio_seconds.inc(analysis.info.duration_ms / 1000)
         self._resolve(fetched.key, analysis, Tier.COMPUTED, now)
 
     def failed(self, fetched: Fetched, error: RecordError) -> None:
@@ -173,7 +172,7 @@ class Lookup:
             self._metrics.stage_seconds[Stage.LOOKUP].observe(now.mono - fetched.at)
             self._metrics.saved_audio_seconds.inc(analysis.info.duration_ms / 1000)
         self._metrics.analyses[tier].inc()
-        self.known(Analysed(fetched.admitted, fetched.sha256, analysis, tier, now.mono))
+        self.known(Analysed(fetched.admitted, fetched.sha256, fetched.key, analysis, tier, now.mono))
 
     def _fetch_again(self, waiting: Fetched) -> None:
         if self._batches.wanted(waiting.taken):

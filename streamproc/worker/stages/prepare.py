@@ -7,7 +7,7 @@ from streamproc.arena import Arena, Lease
 from streamproc.errors import PoisonError, RecordError, Stage, TransientError
 from streamproc.records.decoding import Decoded, DecodeFailed, DecodeJob, DecoderEvent, SegmentReady, SlotWanted
 from streamproc.telemetry.metrics import Metrics
-from streamproc.worker.core.batch import MicroBatches
+from streamproc.worker.core.batch import MicroBatches, Taken
 from streamproc.worker.core.credits import Credits, Weight
 from streamproc.worker.core.instant import Instant
 from streamproc.worker.ports import Decoders
@@ -30,6 +30,7 @@ class Prepare:
         self._wanting: list[int] = []
         self._last_job = 0
         self.inbox: deque[Fetched] = deque()
+        self.ahead: Callable[[Taken], bool]
         self.segment: Callable[[Fetched, SegmentReady, Instant], None]
         self.decoded: Callable[[Fetched, Decoded, Instant], None]
         self.failed: Callable[[Fetched, RecordError], None]
@@ -77,10 +78,19 @@ class Prepare:
                 self.failed(fetched, kind(reason, Stage.PREPARE, message))
 
     def _grant(self) -> bool:
+        """Lease slots to who wants one; a recording that is far ahead of the device waits, however many are free.
+
+        Unless an older one waits for a decoder: then it goes on, so that its decoder is done sooner.
+        """
         self._wanting.sort()
         granted = False
-        while self._wanting and (lease := self._arena.lease()) is not None:
-            job = self._wanting.pop(0)
+        for job in list(self._wanting):
+            taken = self._jobs[job].taken
+            if self.ahead(taken) and not any(waiting.taken.ident < taken.ident for waiting in self.inbox):
+                continue
+            if (lease := self._arena.lease()) is None:
+                break
+            self._wanting.remove(job)
             self._granted[job] = lease
             self._decoders.grant(job, lease)
             granted = True

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soxr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -199,6 +200,27 @@ def test_more_segments_than_slots_pass_one_after_the_other(bench: Bench) -> None
     assert [s.index for s in outcome.segments] == list(range(12))
     assert outcome.end.speech_ms == sum(s.speech_ms for s in outcome.segments)
     assert [s.samples for s in outcome.segments] == [len(wave) for wave in outcome.waves]
+
+
+@pytest.mark.parametrize("channels", ["mix", "split"])
+def test_a_recording_is_cut_the_same_by_another_child_whatever_that_decoded_before(
+    bench: Bench, channels: Channels
+) -> None:
+    # What a former owner finished is taken up by where its segments lie.
+    left, right = talk([(6, 0.7), (17, 1)] * 2), talk([(3, 0.6), (20, 2)] * 2)
+    both = np.stack([wave[: min(len(left), len(right))] for wave in (left, right)], axis=1)
+    body = encoded(soxr.resample(both, 16_000, 44_100), 44_100, "FLAC")
+    bench.decode(encoded(talk([(18, 1)]), 16_000, "FLAC"))
+    first = bench.decode(body, channels)
+    other = make_bench()
+    second = other.decode(body, channels)
+    other.pool.close()
+    other.arena.close()
+    assert len(first.segments) > (2 if channels == "mix" else 4)
+    for one, again in zip(first.segments, second.segments, strict=True):
+        assert replace(one, job=0, lease=Lease(0, 0)) == replace(again, job=0, lease=Lease(0, 0))
+    for wave, same in zip(first.waves, second.waves, strict=True):
+        assert np.array_equal(wave, same)
 
 
 @pytest.mark.parametrize(("frames", "duration_ms"), [(0, 0), (160, 10), (399, 24), (16_000 * 3, 3000)])

@@ -16,12 +16,15 @@ from streamproc.dedupe.breaker import BreakerPolicy
 from streamproc.dedupe.redis import MOST_VALUE_BYTES, RedisTier, redis_key
 from streamproc.errors import TierError, UsageError
 from streamproc.records.analysis import Analysis, AudioInfo, Status
+from streamproc.records.finished import FinishedSegment, Stretch
+from streamproc.records.finished_codec import finished_to_bytes
 from streamproc.records.identity import content_key
 from streamproc.settings import RedisSettings
 from streamproc.telemetry.metrics import Metrics
 from streamproc.testing.clock import ManualClock
 
 SECRET = "sekrit"
+ONE = FinishedSegment(Stretch(-1, 0, 14_976), (0.25, 0.75))
 PATIENT = BreakerPolicy(failures=1000)
 
 
@@ -146,6 +149,25 @@ def test_each_refusal_of_a_read_is_a_tier_error(world: World, answer: bytes | No
 
 @pytest.mark.parametrize(
     "answer",
+    [a for a in REFUSALS if a != b"*1\r\n$1\r\nx\r\n"],
+    ids=lambda a: a.split()[0].decode() if a else repr(a),
+)
+def test_each_refusal_to_tell_what_is_finished_is_a_tier_error(world: World, answer: bytes | None) -> None:
+    world.server.answer = answer
+    with pytest.raises(TierError) as caught:
+        world.tier().get_finished("a")
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_groups_that_do_not_verify_are_unknown_and_counted(world: World) -> None:
+    good = finished_to_bytes([ONE])
+    world.server.answer = b"*4\r\n$%d\r\n%s\r\n$1\r\nx\r\n:7\r\n$-1\r\n" % (len(good), good)
+    assert world.tier().get_finished("a") == [ONE]
+    assert world.exposes('streamproc_tier_errors_total{fault="corrupt"} 3.0')
+
+
+@pytest.mark.parametrize(
+    "answer",
     [a for a in REFUSALS if a not in (b":7\r\n", b"+OK\r\n", b"*1\r\n$1\r\nx\r\n")],
     ids=lambda a: a.split()[0].decode() if a else repr(a),
 )
@@ -153,6 +175,9 @@ def test_each_refusal_of_a_write_is_a_tier_error(world: World, answer: bytes | N
     world.server.answer = answer
     with pytest.raises(TierError) as caught:
         world.tier().put_many({"a": analysis("pcm")})
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(TierError) as caught:
+        world.tier().keep_finished("a", [ONE])
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 

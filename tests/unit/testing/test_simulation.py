@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,23 @@ import structlog
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
+from streamproc.arena import ArenaMap
+from streamproc.records.compute import ItemError, SegmentHandle
 from streamproc.records.record import TopicPartition
+from streamproc.testing.device import score
 from streamproc.testing.simulation import __main__ as command
-from streamproc.testing.simulation.fault import PAIRS
+from streamproc.testing.simulation import parts
+from streamproc.testing.simulation.fault import PAIRS, Fault, FaultKind, Point
 from streamproc.testing.simulation.kept import keep
-from streamproc.testing.simulation.plan import make_plan
+from streamproc.testing.simulation.plan import Plan, make_plan
+from streamproc.testing.simulation.recordings import Kind, announce
 from streamproc.testing.simulation.report import Run, write_report
-from streamproc.testing.simulation.simulation import simulate
+from streamproc.testing.simulation.simulation import play, simulate
 from streamproc.testing.simulation.tally import Tally, tally
 from streamproc.testing.simulation.world import World
 from streamproc.worker.core.offsets import Offsets
 from streamproc.worker.poller import Poller
+from streamproc.worker.stages.resume import Progress, Resume
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +59,64 @@ def test_no_fault_of_a_plan_takes_the_place_of_another() -> None:
     for seed in range(2_000):
         faults = make_plan(seed).faults
         assert len({(fault.point, fault.visit) for fault in faults}) == len(faults)
+
+
+def lonely(*faults: Fault, shared_tier: bool = True) -> Plan:
+    """One worker and one recording of hours, and what strikes it."""
+    return replace(
+        make_plan(0),
+        workers=1,
+        partitions=1,
+        tight=False,
+        shared_tier=shared_tier,
+        announced=((0.0, announce(0, Kind.HOURS, 0, b"k", None)),),
+        gaps=(),
+        faults=faults,
+        alone=False,
+        retention_at=None,
+    )
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What the devices computed, segment by segment."""
+    found: list[object] = []
+
+    def counted(arena: ArenaMap, item: SegmentHandle) -> tuple[float, ...] | ItemError:
+        scores = score(arena, item)
+        found.append(scores)
+        return scores
+
+    monkeypatch.setattr(parts, "score", counted)
+    return found
+
+
+KILLED = Fault(FaultKind.CRASH, Point.INFER, visit=20)
+FRESH_RECORD = 1
+"""Is sent at the end, and has a segment too."""
+
+
+def test_a_recording_of_hours_that_lost_its_owner_is_gone_on_with(computed: list[object]) -> None:
+    found = play(lonely(KILLED))
+    assert (found.violation, found.killed) == (None, 1)
+    assert found.resumed == 18
+    assert len(computed) - FRESH_RECORD < 30 + 15
+
+
+def test_without_a_shared_tier_it_is_begun_again(computed: list[object]) -> None:
+    found = play(lonely(KILLED, shared_tier=False))
+    assert (found.violation, found.killed, found.resumed) == (None, 1, 0)
+    assert len(computed) - FRESH_RECORD >= 30 + 19
+
+
+def test_scores_that_are_taken_up_for_another_stretch_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def any_known(_self: Resume, progress: Progress, _ready: object) -> tuple[float, ...] | None:
+        return next(iter(progress.kept.values()), None)
+
+    monkeypatch.setattr(Resume, "known", any_known)
+    violation = play(lonely(KILLED)).violation
+    assert violation is not None
+    assert violation.startswith("G3")
 
 
 def past_what_is_done(offsets: Callable[..., int | None]) -> Callable[..., int | None]:

@@ -51,6 +51,7 @@ WRONG_COLUMNS: dict[str, Any] = {
     "score_sad": 0.1,
     "score_other": 0.0,
     "scores_json": "{}",
+    "channels_json": "[]",
     "bucket": "elsewhere",
     "object_key": "another.wav",
     "content_sha256": "0" * 64,

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from streamproc.errors import AbortedError, Cause, FatalError
 from streamproc.records.record import Record, TopicPartition
-from streamproc.settings import FlowSettings, Settings
+from streamproc.settings import DedupeSettings, FlowSettings, Settings, StorageSettings
 from streamproc.testing.codec import encode_event
 from streamproc.testing.decoders import recording
 from streamproc.testing.harness import WorkerHarness
@@ -151,6 +151,39 @@ def test_silence_and_blips_are_results_without_a_label(worker: WorkerHarness) ->
         ("too_short", None, 0),
     ]
     assert worker.device.batches == []
+
+
+def test_a_recording_is_decoded_three_batches_ahead_of_the_device_and_no_further() -> None:
+    worker = WorkerHarness(arena_slots=100)
+    worker.assign(0)
+    worker.device.held = True
+    worker.poll(worker.record(put(worker, "hours.wav", recording(15_000 * 90))))
+    worker.settle()
+    assert worker.arena.slots - worker.arena.free == 3 * worker.device.most_items(15 * 16_000)
+    worker.device.held = False
+    worker.settle()
+    assert worker.results()[0]["segment_count"] == 90
+    assert worker.arena.free == worker.arena.slots
+
+
+def test_an_older_recording_that_waits_for_a_decoder_lets_younger_ones_be_decoded_to_their_end() -> None:
+    worker = WorkerHarness(arena_slots=100)
+    worker.assign(0)
+    worker.device.held, worker.fetches.at_once = True, False
+    long = [put(worker, name, recording(15_000 * 20, name=name)) for name in ("b", "c")]
+    worker.poll(*map(worker.record, (put(worker, "a"), *long)))
+    worker.settle()
+    worker.fetches.run(1)
+    worker.fetches.run(1)
+    worker.settle()
+    ahead = 3 * worker.device.most_items(15 * 16_000)
+    assert worker.arena.slots - worker.arena.free == 2 * ahead
+    worker.fetches.run()
+    worker.settle()
+    assert worker.arena.slots - worker.arena.free == 20 + 20 + 1
+    worker.device.held = False
+    worker.settle()
+    assert [row["event_id"] for row in worker.results()] == ["a", "b", "c"]
 
 
 def test_long_audio_is_cut_and_aggregated_by_speech(worker: WorkerHarness) -> None:
@@ -356,6 +389,101 @@ def test_a_partition_that_came_back_is_not_committed_under_its_old_epoch(worker:
     worker.settle()
     assert worker.position(0) == 1
     assert len(worker.results()) == 1
+
+
+def timelines(worker: WorkerHarness) -> list[bytes | None]:
+    bucket = worker.settings.storage.bucket
+    uris = [str(row["timeline_uri"]) for row in worker.results()]
+    assert all(uri.startswith(f"s3://{bucket}/analyses/") for uri in uris)
+    return [worker.store.holds(bucket, uri.removeprefix(f"s3://{bucket}/")) for uri in uris]
+
+
+def test_a_timeline_is_stored_before_its_result_is_committed(worker: WorkerHarness) -> None:
+    worker.puts.at_once = False
+    worker.poll(worker.record(put(worker, "long.wav", recording(40_000), outputs=["timeline"])))
+    worker.settle()
+    assert worker.results() == []
+    worker.puts.run()
+    worker.settle()
+    [stored] = timelines(worker)
+    assert stored is not None
+    said = json.loads(stored)
+    assert (said["version"], said["duration_ms"]) == (1, 40_000)
+    assert [(s["start_ms"], s["end_ms"], len(s["scores"])) for s in said["segments"]] == [
+        (0, 15_000, 4),
+        (15_000, 30_000, 4),
+        (30_000, 40_000, 4),
+    ]
+    assert not worker.sink.values("emotion.segments")
+    assert worker.position() == 1
+
+
+def test_a_timeline_that_is_gone_is_stored_again_for_who_asks_again(worker: WorkerHarness) -> None:
+    body = recording(2000, name="same")
+    worker.poll(worker.record(put(worker, "a.wav", body, outputs=["timeline"])))
+    worker.settle()
+    [first] = timelines(worker)
+    [row] = worker.results()
+    worker.store.remove("recordings", str(row["timeline_uri"]).removeprefix("s3://recordings/"))
+    worker.poll(worker.record(put(worker, "b.wav", body, outputs=["timeline"])))
+    worker.settle()
+    assert [row["tier"] for row in worker.results()] == ["computed", "memory"]
+    assert timelines(worker) == [first, first]
+    assert first is not None
+
+
+def test_who_asks_for_no_timeline_has_none(worker: WorkerHarness) -> None:
+    worker.poll(worker.record(put(worker, "a.wav")))
+    worker.settle()
+    assert worker.results()[0]["timeline_uri"] is None
+
+
+def test_tenants_do_not_share_a_timeline_where_they_share_nothing() -> None:
+    worker = WorkerHarness(Settings.model_construct(dedupe=DedupeSettings(scope="tenant")))
+    worker.assign(0)
+    body = recording(2000, name="same")
+    worker.poll(*[worker.record(put(worker, n, body, outputs=["timeline"], tenant=f"t:{n}")) for n in "ab"])
+    worker.settle()
+    assert len({row["timeline_uri"] for row in worker.results()}) == 2
+    assert None not in timelines(worker)
+
+
+def test_without_a_store_a_timeline_waits_and_spends_no_attempt(worker: WorkerHarness) -> None:
+    worker.device.held = True
+    worker.poll(worker.record(put(worker, "a.wav", outputs=["timeline"])))
+    worker.settle()
+    worker.store.down = Cause.DENIED
+    worker.device.held = False
+    with capture_logs() as said:
+        worker.settle(5)
+    assert {line["event"] for line in said} == {"an object waits for the store"}
+    assert worker.results() == []
+    worker.store.down = None
+    worker.settle(5)
+    assert worker.results()[0]["attempts"] == 1
+    assert None not in timelines(worker)
+
+
+def test_a_timeline_that_a_working_store_refuses_is_a_dead_letter() -> None:
+    storage = StorageSettings(bucket="read-only", allowed_buckets=("recordings",))
+    worker = WorkerHarness(Settings.model_construct(storage=storage))
+    worker.assign(0)
+    worker.poll(worker.record(put(worker, "a.wav", outputs=["timeline"])), worker.record(put(worker, "b.wav")))
+    worker.settle()
+    (dead,) = worker.sink.values(DEAD)
+    assert (header(dead.headers, "sp-reason"), header(dead.headers, "sp-stage")) == (b"access_denied", b"assemble")
+    assert [row["event_id"] for row in worker.results()] == ["b.wav"]
+
+
+def test_a_timeline_that_comes_after_its_record_was_lost_settles_nothing(worker: WorkerHarness) -> None:
+    worker.puts.at_once = False
+    worker.poll(worker.record(put(worker, "a.wav", outputs=["timeline"])))
+    worker.settle()
+    worker.pipeline.lose([TopicPartition(IN, 0)])
+    worker.puts.run()
+    worker.settle()
+    assert worker.results() == []
+    assert worker.pipeline.idle
 
 
 def test_a_revoke_keeps_what_is_on_the_device_and_leaves_out_the_rest(worker: WorkerHarness) -> None:
