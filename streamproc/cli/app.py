@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from streamproc import __version__
+from streamproc.cli.audit import audit
 from streamproc.cli.bench import bench
 from streamproc.cli.demo import demo
 from streamproc.cli.down import down
@@ -115,7 +116,7 @@ def root(
         ctx.call_on_close(lambda: settings.removeHandler(warnings))
 
 
-for _command in (up, down, status, demo, worker, publish, results):
+for _command in (up, down, status, demo, worker, publish, results, audit):
     app.command()(_command)
 app.add_typer(model)
 app.add_typer(bench)

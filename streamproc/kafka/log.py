@@ -21,7 +21,8 @@ from streamproc.settings import Settings
 T = TypeVar("T")
 
 _MOST_RECORDS = 10_000
-_STEP_S = 0.5
+_STEP_S = 0.05
+"""How long the client gathers when less than so many are there."""
 _WAIT_S = 0.05
 _CALL_S = 10.0
 _PREFETCH_KIB = 64 * 1024
