@@ -29,6 +29,9 @@ _PREFETCH_KIB = 64 * 1024
 """What the client may hold: the bound of a reader's memory, however long the stretches."""
 _FETCH_BACKOFF_MS = 10
 """How soon a full prefetch is looked at again; librdkafka's second would set the pace of a reader that is fast."""
+_FETCH_WAIT_MS = 5
+"""How long a broker waits for records to come: what a reader of the past wants is there, or never will be. Other requests
+wait behind a fetch."""
 
 
 class GoneError(StreamprocError):
@@ -52,6 +55,7 @@ class Log:
             "enable.partition.eof": True,
             "queued.max.messages.kbytes": _PREFETCH_KIB,
             "fetch.queue.backoff.ms": _FETCH_BACKOFF_MS,
+            "fetch.wait.max.ms": _FETCH_WAIT_MS,
         }
         self._consumer = build(Consumer, config)
         self._admin = build(AdminClient, client_config(settings))
