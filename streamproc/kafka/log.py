@@ -30,8 +30,8 @@ _PREFETCH_KIB = 64 * 1024
 _FETCH_BACKOFF_MS = 10
 """How soon a full prefetch is looked at again; librdkafka's second would set the pace of a reader that is fast."""
 _FETCH_WAIT_MS = 5
-"""How long a broker waits for records to come: what a reader of the past wants is there, or never will be. Other requests
-wait behind a fetch."""
+"""How long a broker waits for records to come: what a reader of the past wants is there, or never will be. Other
+requests wait behind a fetch."""
 
 
 class GoneError(StreamprocError):

@@ -30,9 +30,9 @@ ORIGINAL = OutputRecord("", b"k", b"event")
 """What a record on a lane or a dead letter began as."""
 
 
-def own_topics(servers: Settings, partitions: int = 2) -> Settings:
+def own_topics(servers: Settings, partitions: int = 2, name: str = "") -> Settings:
     """Settings with topics and a group of one test's own."""
-    name = uuid.uuid4().hex
+    name = name or uuid.uuid4().hex
     own = {kind: f"{kind}.{name}" for kind in ("recordings", "results", "segments", "ledger")}
     topics = servers.topics.model_copy(update={"partitions": partitions, "lane_partitions": 1, **own})
     kafka = servers.kafka.model_copy(update={"group": f"group.{name}"})
