@@ -13,6 +13,7 @@ from streamproc import __version__
 from streamproc.cli.audit import audit
 from streamproc.cli.bench import bench
 from streamproc.cli.demo import demo
+from streamproc.cli.dlq import dlq
 from streamproc.cli.down import down
 from streamproc.cli.model import model
 from streamproc.cli.publish import publish
@@ -120,6 +121,7 @@ for _command in (up, down, status, demo, worker, publish, results, audit):
     app.command()(_command)
 app.add_typer(model)
 app.add_typer(bench)
+app.add_typer(dlq)
 
 
 def main() -> None:
