@@ -21,6 +21,7 @@ from streamproc.cli.results import results
 from streamproc.cli.speak import Warnings, say, with_program
 from streamproc.cli.status import status
 from streamproc.cli.up import up
+from streamproc.cli.why import why
 from streamproc.cli.worker import worker
 from streamproc.errors import DependencyDownError, ExitCode, FatalError, NoRestartError, StreamprocError
 
@@ -117,7 +118,7 @@ def root(
         ctx.call_on_close(lambda: settings.removeHandler(warnings))
 
 
-for _command in (up, down, status, demo, worker, publish, results, audit):
+for _command in (up, down, status, demo, worker, publish, results, audit, why):
     app.command()(_command)
 app.add_typer(model)
 app.add_typer(bench)

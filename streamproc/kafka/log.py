@@ -26,6 +26,10 @@ _STEP_S = 0.05
 """How long the client gathers when less than so many are there."""
 _WAIT_S = 0.05
 _CALL_S = 10.0
+_GLANCE_RECORDS = 500
+_GLANCE_STEP_S = 0.005
+_GLANCE_BYTES = 256 * 1024
+"""Of one partition: a thousand rows of ours or more."""
 _PREFETCH_KIB = 64 * 1024
 """What the client may hold: the bound of a reader's memory, however long the stretches."""
 _FETCH_BACKOFF_MS = 10
@@ -42,10 +46,12 @@ class GoneError(StreamprocError):
 class Log:
     """Topics as they lie there. Commits nothing and joins no group; used by one thread.
 
-    ``group`` is whose committed offsets are asked for. Every method raises DependencyDownError.
+    ``group`` is whose committed offsets are asked for. ``glance`` is for whoever looks at a few records in many places:
+    little is fetched ahead of them. Every method raises DependencyDownError.
     """
 
-    def __init__(self, settings: Settings, group: str) -> None:
+    def __init__(self, settings: Settings, group: str, *, glance: bool = False) -> None:
+        self._most, self._step_s = (_GLANCE_RECORDS, _GLANCE_STEP_S) if glance else (_MOST_RECORDS, _STEP_S)
         config = client_config(settings)
         config |= {
             "group.id": group,
@@ -58,6 +64,8 @@ class Log:
             "fetch.queue.backoff.ms": _FETCH_BACKOFF_MS,
             "fetch.wait.max.ms": _FETCH_WAIT_MS,
         }
+        if glance:
+            config |= {"fetch.message.max.bytes": _GLANCE_BYTES, "queued.max.messages.kbytes": _GLANCE_BYTES // 1024}
         self._consumer = build(Consumer, config)
         self._admin = build(AdminClient, client_config(settings))
         self._lookup = Lookup(self._consumer, settings.kafka.bootstrap_servers)
@@ -146,7 +154,7 @@ class Log:
     def _some(self, left: dict[TopicPartition, int], take: "Callable[[Message[bytes, bytes]], T]") -> list[T]:
         """Records that arrived in a moment; takes partitions out of ``left`` that are done."""
         taken = []
-        for message in self._consumer.consume(_MOST_RECORDS, _STEP_S):
+        for message in self._consumer.consume(self._most, self._step_s):
             error = message.error()
             if error is not None:
                 self._ended(message, left)

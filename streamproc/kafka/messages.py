@@ -47,6 +47,11 @@ def bare(message: "Message[bytes, bytes]") -> tuple[int, int, bytes | None]:
     return message.partition() or 0, message.offset() or 0, message.value()
 
 
+def keyed(message: "Message[bytes, bytes]") -> tuple[int, bytes | None, bytes | None]:
+    """Offset, key and value of a record of a partition that is known."""
+    return message.offset() or 0, message.key(), message.value()
+
+
 def _headers(message: "Message[bytes, bytes]", origin: TopicPartition, offset: int) -> Headers:
     try:
         headers = _headers_of(message)

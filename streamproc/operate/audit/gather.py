@@ -114,7 +114,7 @@ class Gathered:
     def _attempt(self, record: Record) -> Attempt | None:
         try:
             return read_attempt(record, (record.topic,))  # dead letters have the same headers as lane records
-        except (PoisonError, UnicodeDecodeError) as error:
+        except PoisonError as error:
             self._unreadable(record.source, record.offset, str(error))
             return None
 
