@@ -2,7 +2,6 @@
 
 import json
 import time
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -37,7 +36,7 @@ def audit(
     """
     from rich.console import Console
 
-    from streamproc.cli.audit_table import show_audit
+    from streamproc.cli.audit_table import audit_json, show_audit
     from streamproc.operate.audit.read import audit as run_audit
     from streamproc.operate.audit.window import Selection, parse_bound
     from streamproc.operate.progress import LiveProgress
@@ -51,7 +50,7 @@ def audit(
     with LiveProgress() as progress:
         report = run_audit(settings, Selection(partition, *bounds), progress.count)
     if as_json:
-        typer.echo(json.dumps({"proved": report.proved, **asdict(report)}))
+        typer.echo(json.dumps(audit_json(report)))
     else:
         show_audit(report, Console())
     if not report.proved:

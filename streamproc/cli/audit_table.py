@@ -1,13 +1,27 @@
 """How an audit is shown."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from streamproc.operate.audit.finding import AuditReport
+from streamproc.operate.audit.finding import AuditReport, Finding, Unseen, Window
 
 SHOWN = 50
 """Faults on a screen; ``--json`` has more."""
+
+
+def audit_json(report: AuditReport) -> Mapping[str, Any]:
+    """The same for programs."""
+    places = {name: [_flat(one) for one in getattr(report, name)] for name in ("windows", "findings", "unseen")}
+    return {"proved": report.proved, **asdict(report), **places}
+
+
+def _flat(one: Finding | Unseen | Window) -> Mapping[str, Any]:
+    return {**asdict(one), "topic": one.partition.topic, "partition": one.partition.partition}
 
 
 def show_audit(report: AuditReport, console: Console) -> None:
@@ -41,7 +55,9 @@ def show_audit(report: AuditReport, console: Console) -> None:
 
 
 def _places(title: str, rows: list[tuple[str, object, int, int, str]]) -> Table:
-    table = Table(title, "offsets", "what", box=None, padding=(0, 2, 0, 0))
+    table = Table(title, box=None, padding=(0, 2, 0, 0))
+    table.add_column("offsets", overflow="fold")  # a place that is cut is none
+    table.add_column("what", overflow="fold")
     for name, partition, first, last, detail in rows[:SHOWN]:
         place = f"{partition}/{first}" if first == last else f"{partition}/{first} to {last}"
         table.add_row(f"[red]{name}[/]", escape(place), escape(detail))

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import typer
 from rich.console import Console
@@ -23,6 +23,16 @@ from streamproc.operate.lines import moment, tail
 HEADER = (
     f"{'given up (UTC)':<19}  {'dead letter':<34}  {'origin':<34}  {'reason':<18}  {'stage':<8} {'replays':>7}  key"
 )
+
+_TO_THE_MINUTE = 16
+_COLUMNS: Mapping[str, Literal["left", "right"]] = {
+    "reason": "left",
+    "stage": "left",
+    "letters": "right",
+    "again": "right",
+    "first (UTC)": "left",
+    "last (UTC)": "left",
+}
 
 
 def show_letters(letters: Iterable[Letter], *, as_json: bool) -> int:
@@ -75,9 +85,11 @@ def show_letter(letter: Letter, console: Console, *, put_back: bool) -> None:
     if letter.uri is not None:
         rows.append(("original", letter.uri))
     if letter.event is not None:
-        rows += [(f"event.{name}", value) for name, value in asdict(letter.event).items() if value]
+        told_event = {**asdict(letter.event), "outputs": ", ".join(sorted(letter.event.outputs))}
+        rows += [(f"event.{name}", value) for name, value in told_event.items() if value]
     rows += [(f"header {name}", _text(value)) for name, value in letter.headers]
-    table = Table("name", "value", box=None, padding=(0, 2, 0, 0), show_header=False)
+    table = Table("name", box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column("value", overflow="fold")  # a place or an id that is cut is none
     for name, value in rows:
         table.add_row(f"[dim]{escape(name)}[/]", escape(_printable(str(value))))
     console.print(table)
@@ -89,18 +101,17 @@ def stats_json(counts: Sequence[Count]) -> Mapping[str, Any]:
 
 
 def show_stats(counts: Sequence[Count], console: Console) -> None:
-    """One row for each reason and stage."""
-    table = Table("reason", "stage", box=None, padding=(0, 2, 0, 0))
-    table.add_column("letters", justify="right")
-    table.add_column("again", justify="right")
-    for name in ("first (UTC)", "last (UTC)", "to do"):
-        table.add_column(name)
+    """One row for each reason and stage, then what to do about each reason."""
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for name, justify in _COLUMNS.items():
+        table.add_column(name, justify=justify, no_wrap=True)
     for one in counts:
         numbers = (f"{one.letters:,}", f"{one.replayed:,}")
-        table.add_row(
-            escape(one.reason), escape(one.stage), *numbers, moment(one.first_ms), moment(one.last_ms), one.advice
-        )
+        times = (moment(at_ms)[:_TO_THE_MINUTE] for at_ms in (one.first_ms, one.last_ms))
+        table.add_row(escape(one.reason), escape(one.stage), *numbers, *times)
     console.print(table)
+    for reason, advice in {one.reason: one.advice for one in counts}.items():
+        console.print(f"[red]{escape(reason)}[/]: {escape(advice)}", soft_wrap=True)
     console.print(f"{sum(one.letters for one in counts):,} dead letters")
 
 

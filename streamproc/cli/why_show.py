@@ -39,7 +39,10 @@ def life_json(life: Life) -> Mapping[str, Any]:
 def show_life(life: Life, console: Console) -> None:
     """In the order of time, with how long after the line before."""
     console.print(f"[bold]{escape(str(life.origin))}[/]")
-    table = Table("when (UTC)", box=None, padding=(0, 2, 0, 0), show_header=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for name in ("when (UTC)", "after", "what"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("more", overflow="fold")  # a place or an id that is cut is none
     before: int | None = None
     for at_ms, what, more in _lines(life):
         since = "" if at_ms is None or before is None else f"+{(at_ms - before) / 1000:.3f} s"
