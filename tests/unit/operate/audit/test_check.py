@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamproc.operate.audit.chain import End, Move
+from streamproc.operate.audit.chain import Chain, End, Move
 from streamproc.operate.audit.check import Evidence, LaneRecord, check
 from streamproc.operate.audit.finding import Fault, Finding, Unseen
 from streamproc.operate.audit.ledger import LedgerRow, cover
@@ -195,6 +195,13 @@ def test_what_retention_took_is_no_fault_and_no_proof(changes: dict[str, object]
         made.ends = [(offset, End(OutcomeKind.DEAD_LETTER, "", 1)) for offset in (0, 1)]
     evidence = replace(made.evidence(), **changes)  # type: ignore[arg-type]  # fields by name
     assert list(check(evidence)) == [Unseen(INPUT, 0, 1, why)]
+
+
+@pytest.mark.parametrize(("attempts", "double"), [(1, True), (2, False), (0, False)])
+def test_an_end_of_the_try_that_was_retried_is_a_double(*, attempts: int, double: bool) -> None:
+    chain = Chain([Move(1, LANE, 0)], [End(OutcomeKind.RESULT, ident(1), attempts)])
+    assert any(chain.doubles()) == double
+    assert (chain.outcome_after(0) == "retry:") != double
 
 
 def test_something_that_came_of_a_record_that_still_waits_is_a_double() -> None:
