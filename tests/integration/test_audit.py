@@ -12,6 +12,7 @@ from streamproc.operate.audit.window import Selection
 from streamproc.records.ledger import build_entry
 from streamproc.records.record import TopicPartition as Place
 from streamproc.settings import Settings
+from tests.beside import beside
 from tests.integration.planted import ANSWER_S, World, now_ms, own_topics, plant
 
 
@@ -161,3 +162,26 @@ def test_a_part_of_a_transaction_is_proved_by_the_whole_of_it(world: World) -> N
     right = [(offset, world.result(0, offset)) for offset in offsets]
     world.commit(Place(world.input, 0), right, written=[*right[:5], (5, world.dead(0, 5))])
     assert faults(prove(world, Selection(partition=0, first=1, end=3))) == [(Fault.WRONG_DIGEST, 0, 5)]
+
+
+def test_workers_that_go_on_meanwhile_are_no_fault(world: World) -> None:
+    source, lane = Place(world.input, 0), Place(world.settings.topics.lanes[0], 0)
+
+    def work() -> None:
+        for _ in range(40):
+            one, two, three = world.announce(3)
+            moved = world.commit(
+                source, [(one, world.result(0, one)), (two, world.retry(0, two)), (three, world.dead(0, three))]
+            )
+            ((_, at),) = moved[lane.topic]
+            world.commit(lane, [(at, world.result(0, two, 2))])
+
+    working, reports = beside(work), []
+    while not working.done():
+        reports.append(prove(world))
+    working.result(ANSWER_S)
+    assert len(reports) > 2
+    assert [finding for report in reports for finding in report.findings] == []
+    assert any(report.records for report in reports)
+    last = prove(world)
+    assert (last.proved, last.records, last.retried) == (True, 120, 40)

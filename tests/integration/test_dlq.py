@@ -8,11 +8,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 
-from streamproc.errors import Reason, UsageError
+from streamproc.errors import ExitCode, Reason, UsageError
 from streamproc.kafka.log import Log
 from streamproc.kafka.messages import whole
 from streamproc.operate.audit.read import audit
@@ -172,9 +172,9 @@ def letters_topic(world: World) -> str:
     return world.settings.topics.dead_letters
 
 
-def test_a_replay_that_is_killed_goes_on_where_it_was_committed(world: World) -> None:
-    world.announce(60)
-    die(world, *((offset, MISSING) for offset in range(60)))
+@contextmanager
+def slow(world: World) -> Iterator["subprocess.Popen[bytes]"]:
+    """The command, ten letters a second, when it has put back its first ones."""
     settings = world.settings
     names = {
         "KAFKA__BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
@@ -184,17 +184,38 @@ def test_a_replay_that_is_killed_goes_on_where_it_was_committed(world: World) ->
     }
     environment = os.environ | {f"STREAMPROC_{name}": value for name, value in names.items()}
     command = [sys.executable, "-m", "streamproc", "dlq", "replay", "--rate", "10"]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as killed:
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + ANSWER_S
-        while not (before := len(back(world, 60))):
-            assert killed.poll() is None
+        while not back(world, 60):
+            assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        killed.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_replay_that_is_killed_goes_on_where_it_was_committed(world: World) -> None:
+    world.announce(60)
+    die(world, *((offset, MISSING) for offset in range(60)))
+    with slow(world) as process:
+        process.kill()
+        process.wait(ANSWER_S)
     before = len(back(world, 60))
     assert 0 < before < 60
     done = again(world)
     assert (done.put.total(), done.done_before) == (60 - before, 0)
+    assert values(back(world, 60)) == sorted(b"%d" % offset for offset in range(60))
+
+
+def test_of_two_replays_the_later_one_goes_on_and_each_letter_goes_back_once(world: World) -> None:
+    world.announce(60)
+    die(world, *((offset, MISSING) for offset in range(60)))
+    with slow(world) as earlier:
+        later = again(world)
+        assert earlier.wait(ANSWER_S) == ExitCode.FATAL
+    assert 0 < later.put.total() < 60
     assert values(back(world, 60)) == sorted(b"%d" % offset for offset in range(60))
 
 
