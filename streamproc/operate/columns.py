@@ -5,17 +5,16 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import fastavro
-from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from streamproc.errors import PoisonError, Reason, Stage
-from streamproc.kafka.registry import UnknownSchemaError, ask
+from streamproc.kafka.registry import Registry, UnknownSchemaError, ask
 from streamproc.records.avro import Row, Schema, WriterSchema, decode, parse_writer, schema_of, unframe
 
 
 class Columns:
     """Rows of one type by the schemas that they name. Used by one thread."""
 
-    def __init__(self, registry: SchemaRegistryClient, kind: type[Row], names: Collection[str]) -> None:
+    def __init__(self, registry: Registry, kind: type[Row], names: Collection[str]) -> None:
         self._registry = registry
         self._reader = _part(schema_of(kind), names)
         self._writers: dict[int, WriterSchema] = {}
@@ -29,7 +28,7 @@ class Columns:
 
     def _ask(self, schema_id: int) -> WriterSchema:
         try:
-            schema = ask(lambda: self._registry.get_schema(schema_id))
+            schema = ask(self._registry, lambda: self._registry.get_schema(schema_id))
         except UnknownSchemaError as error:
             raise PoisonError(Reason.SCHEMA_UNKNOWN, Stage.ADMIT, str(error)) from None
         return parse_writer(str(schema.schema_str), self._reader)

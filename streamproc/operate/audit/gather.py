@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from confluent_kafka.schema_registry import SchemaRegistryClient
-
 from streamproc.errors import PoisonError, UsageError
+from streamproc.kafka.registry import Registry
 from streamproc.operate.audit.chain import End, Move
 from streamproc.operate.audit.check import LaneRecord
 from streamproc.operate.audit.finding import Fault, Finding
@@ -30,9 +29,7 @@ _LEDGER = tuple(name for name in LedgerEntry.__dataclass_fields__ if name != "sl
 class Gathered:
     """What was read so far. ``ends`` is behind the last record of each input partition: no outcome can name more."""
 
-    def __init__(
-        self, topics: TopicSettings, registry: SchemaRegistryClient, ends: Mapping[TopicPartition, int]
-    ) -> None:
+    def __init__(self, topics: TopicSettings, registry: Registry, ends: Mapping[TopicPartition, int]) -> None:
         self._topics = topics
         self._ends = ends
         self._results = Columns(registry, EmotionResult, _RESULT)

@@ -6,12 +6,11 @@ from contextlib import closing
 from typing import TypeVar
 
 from confluent_kafka import Message
-from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from streamproc.errors import UsageError
 from streamproc.kafka.log import Log
 from streamproc.kafka.messages import bare, offset_of, whole
-from streamproc.kafka.registry import connect
+from streamproc.kafka.registry import Registry, connect
 from streamproc.operate.audit.check import NO_ROWS, Evidence, check
 from streamproc.operate.audit.finding import AuditReport, Finding, Unseen, Window
 from streamproc.operate.audit.gather import Gathered
@@ -48,7 +47,7 @@ def audit(settings: Settings, selection: Selection, tell: Tell) -> AuditReport:
 class Auditor:
     """One audit. Everything is asked in an order that makes what was promised visible before it is looked for."""
 
-    def __init__(self, settings: Settings, log: Log, registry: SchemaRegistryClient, tell: Tell) -> None:
+    def __init__(self, settings: Settings, log: Log, registry: Registry, tell: Tell) -> None:
         self._settings = settings
         self._log = log
         self._registry = registry

@@ -4,12 +4,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 
-from confluent_kafka.schema_registry import SchemaRegistryClient
-
 from streamproc.errors import UsageError
 from streamproc.kafka.log import Log
 from streamproc.kafka.messages import whole
-from streamproc.kafka.registry import connect
+from streamproc.kafka.registry import Registry, connect
 from streamproc.operate.dlq.choice import Choice
 from streamproc.operate.dlq.letter import Letter, read_letter
 from streamproc.operate.originals import Originals
@@ -26,7 +24,7 @@ def replay_group(settings: Settings) -> str:
 class Letters:
     """The dead letters of one input topic, up to what is there when they are asked for. Used by one thread."""
 
-    def __init__(self, settings: Settings, log: Log, registry: SchemaRegistryClient) -> None:
+    def __init__(self, settings: Settings, log: Log, registry: Registry) -> None:
         self._topics = settings.topics
         self.log = log
         self._originals = Originals(registry, settings.topics.recordings, time.monotonic)

@@ -4,12 +4,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 
-from confluent_kafka.schema_registry import SchemaRegistryClient
-
 from streamproc.errors import PoisonError, UsageError
 from streamproc.kafka.log import Log
 from streamproc.kafka.messages import whole
-from streamproc.kafka.registry import connect
+from streamproc.kafka.registry import Registry, connect
 from streamproc.operate.columns import Columns
 from streamproc.operate.dead_letter import read_dead_letter
 from streamproc.operate.originals import Originals
@@ -49,7 +47,7 @@ def find_event(settings: Settings, event_id: str, around_ms: int) -> tuple[Place
 
 
 class _Search:
-    def __init__(self, settings: Settings, log: Log, registry: SchemaRegistryClient, event_id: str) -> None:
+    def __init__(self, settings: Settings, log: Log, registry: Registry, event_id: str) -> None:
         topics = settings.topics
         self._log = log
         self._topics = topics

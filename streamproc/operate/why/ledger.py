@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 
-from confluent_kafka.schema_registry import SchemaRegistryClient
-
 from streamproc.errors import PoisonError
 from streamproc.kafka.log import Log
 from streamproc.kafka.messages import keyed
 from streamproc.kafka.partitioner import partition_of
+from streamproc.kafka.registry import Registry
 from streamproc.operate.columns import Columns
 from streamproc.operate.place import Place
 from streamproc.operate.why.life import Committed
@@ -21,7 +20,7 @@ _SCANNED = 1_000
 class LedgerSearch:
     """Used by one thread."""
 
-    def __init__(self, log: Log, registry: SchemaRegistryClient, topic: str) -> None:
+    def __init__(self, log: Log, registry: Registry, topic: str) -> None:
         self._log = log
         self._columns = Columns(registry, LedgerEntry, tuple(LedgerEntry.__dataclass_fields__))
         self._topic = topic

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka.schema_registry import SchemaRegistryClient
-
 from streamproc.errors import PoisonError
 from streamproc.kafka.log import Log
 from streamproc.kafka.messages import whole
 from streamproc.kafka.partitioner import partition_of
+from streamproc.kafka.registry import Registry
 from streamproc.operate.columns import Columns
 from streamproc.operate.dead_letter import DeadLetter, read_dead_letter
 from streamproc.operate.place import Place
@@ -26,7 +25,7 @@ _RESULT = ("attempts", "input_topic", "input_partition", "input_offset")
 class OutputSearch:
     """Used by one thread."""
 
-    def __init__(self, settings: Settings, log: Log, registry: SchemaRegistryClient) -> None:
+    def __init__(self, settings: Settings, log: Log, registry: Registry) -> None:
         self._log = log
         self._topics = settings.topics
         self._span_ms = round(1000 * (settings.kafka.transaction_timeout_s + OVERDUE_S))

@@ -5,12 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from confluent_kafka.schema_registry import SchemaRegistryClient
-
 from streamproc.errors import PoisonError
 from streamproc.kafka.log import Log
 from streamproc.kafka.messages import whole
-from streamproc.kafka.registry import connect
+from streamproc.kafka.registry import Registry, connect
 from streamproc.operate.dlq.letter import replays_of
 from streamproc.operate.originals import Originals
 from streamproc.operate.place import Place
@@ -35,9 +33,7 @@ class Absent:
 class Tracer:
     """Used by one thread. Every method raises DependencyDownError; UsageError for a topic that is not there."""
 
-    def __init__(
-        self, settings: Settings, log: Log, registry: SchemaRegistryClient, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, settings: Settings, log: Log, registry: Registry, clock: Callable[[], float]) -> None:
         self._topics = settings.topics
         self._log = log
         self._originals = Originals(registry, settings.topics.recordings, clock)
