@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import confluent_kafka
 from confluent_kafka import Consumer, KafkaError, KafkaException
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from streamproc.errors import DependencyDownError, UsageError
-from streamproc.kafka.errors import Decision, away, decide, describe
+from streamproc.kafka.errors import Decision, away, decide, describe, passes
 from streamproc.records.record import TopicPartition
 
 LATEST = -1
@@ -14,6 +15,8 @@ LATEST = -1
 EARLIEST = -2
 """The same for the first offset that is kept."""
 _CALL_S = 10.0
+_WAIT_S = 0.1
+"""Between calls that fail at once."""
 
 
 class Lookup:
@@ -36,6 +39,13 @@ class Lookup:
         One request for all: each would wait its turn behind a fetch that waits for records. Raises KafkaException.
         """
         asked = [confluent_kafka.TopicPartition(p.topic, p.partition, at) for p in partitions]
+        # Again while leaders change, as those of a topic do that was just made.
+        again = Retrying(
+            retry=retry_if_exception(passes), stop=stop_after_delay(_CALL_S), wait=wait_fixed(_WAIT_S), reraise=True
+        )
+        return again(self._ask, asked)
+
+    def _ask(self, asked: list[confluent_kafka.TopicPartition]) -> Mapping[TopicPartition, int]:
         positions = self._consumer.offsets_for_times(asked, timeout=_CALL_S) if asked else []
         for position in positions:
             if position.error is not None:
