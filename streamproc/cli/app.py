@@ -10,8 +10,10 @@ import typer
 from typer.core import TyperGroup
 
 from streamproc import __version__
+from streamproc.cli.audit import audit
 from streamproc.cli.bench import bench
 from streamproc.cli.demo import demo
+from streamproc.cli.dlq import dlq
 from streamproc.cli.down import down
 from streamproc.cli.model import model
 from streamproc.cli.publish import publish
@@ -19,6 +21,7 @@ from streamproc.cli.results import results
 from streamproc.cli.speak import Warnings, say, with_program
 from streamproc.cli.status import status
 from streamproc.cli.up import up
+from streamproc.cli.why import why
 from streamproc.cli.worker import worker
 from streamproc.errors import DependencyDownError, ExitCode, FatalError, NoRestartError, StreamprocError
 
@@ -115,10 +118,11 @@ def root(
         ctx.call_on_close(lambda: settings.removeHandler(warnings))
 
 
-for _command in (up, down, status, demo, worker, publish, results):
+for _command in (up, down, status, demo, worker, publish, results, audit, why):
     app.command()(_command)
 app.add_typer(model)
 app.add_typer(bench)
+app.add_typer(dlq)
 
 
 def main() -> None:

@@ -108,8 +108,8 @@ def producer_config(settings: Settings) -> ClientConfig:
     return config
 
 
-def transactional_config(settings: Settings, slot: int) -> ClientConfig:
-    """The producer of one worker slot; whoever comes after it under the same slot fences it."""
+def transactional_config(settings: Settings, slot: int | str) -> ClientConfig:
+    """The producer of one worker slot, or of another writer by name; whoever comes after it under it fences it."""
     config = producer_config(settings)
     config |= {
         "transactional.id": f"{settings.kafka.transactional_prefix}-{slot}",

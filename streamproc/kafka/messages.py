@@ -32,6 +32,26 @@ def to_record(message: "Message[bytes, bytes]", origin: TopicPartition) -> Recor
     )
 
 
+def whole(message: "Message[bytes, bytes]") -> Record:
+    """A message as plain values, by itself."""
+    return to_record(message, origin_of(message))
+
+
+def offset_of(message: "Message[bytes, bytes]") -> tuple[int, int]:
+    """Only where a record stands: its partition and offset."""
+    return message.partition() or 0, message.offset() or 0
+
+
+def bare(message: "Message[bytes, bytes]") -> tuple[int, int, bytes | None]:
+    """Partition, offset and value: a fifth of the time of a whole record, whose headers are taken apart."""
+    return message.partition() or 0, message.offset() or 0, message.value()
+
+
+def keyed(message: "Message[bytes, bytes]") -> tuple[int, bytes | None, bytes | None]:
+    """Offset, key and value of a record of a partition that is known."""
+    return message.offset() or 0, message.key(), message.value()
+
+
 def _headers(message: "Message[bytes, bytes]", origin: TopicPartition, offset: int) -> Headers:
     try:
         headers = _headers_of(message)

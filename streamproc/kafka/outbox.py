@@ -7,6 +7,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from streamproc.kafka.errors import TIMED_OUT
 from streamproc.records.record import OutputRecord
 
+_BY_KEY = -1
 _POLL_S = 0.1
 """How long a full queue is given to drain before the next try."""
 
@@ -73,7 +74,12 @@ def _produce(
     while True:
         try:
             producer.produce(
-                output.topic, output.value, output.key, headers=list(output.headers), on_delivery=delivered
+                output.topic,
+                output.value,
+                output.key,
+                partition=_BY_KEY if output.partition is None else output.partition,
+                headers=list(output.headers),
+                on_delivery=delivered,
             )
         except BufferError:
             if not deadline.left():

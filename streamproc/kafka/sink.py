@@ -33,7 +33,7 @@ _PASSING = frozenset({Decision.AGAIN, Decision.DOWN})
 class TransactionalSink:
     """Outputs and offsets become visible together, or not at all. Only the commit thread calls it."""
 
-    def __init__(self, settings: Settings, slot: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: Settings, slot: int | str, clock: Callable[[], float] = time.monotonic) -> None:
         self._servers = settings.kafka.bootstrap_servers
         self._timeout_s = settings.kafka.transaction_timeout_s
         self._clock = clock

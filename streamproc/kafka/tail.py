@@ -3,19 +3,16 @@
 from collections.abc import Mapping, Sequence
 
 import confluent_kafka
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaException
 
-from streamproc.errors import DependencyDownError, UsageError
 from streamproc.kafka.config import build, client_config
-from streamproc.kafka.errors import END_OF_PARTITION, Decision, away, decide, describe
+from streamproc.kafka.errors import END_OF_PARTITION
+from streamproc.kafka.lookup import LATEST, Lookup
 from streamproc.kafka.messages import origin_of, to_record
 from streamproc.records.record import Record, TopicPartition
 from streamproc.settings import Settings
 
-_CALL_S = 10.0
 _MOST_RECORDS = 512
-_LATEST = -1
-"""In the place of a time, the protocol's word for the end: of what is committed, with ``read_committed``."""
 
 
 class Tail:
@@ -35,18 +32,18 @@ class Tail:
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
         }
-        self._address = settings.kafka.bootstrap_servers
         self._consumer = build(Consumer, config)
+        self._lookup = Lookup(self._consumer, settings.kafka.bootstrap_servers)
         self._reached: dict[TopicPartition, int] = {}
         try:
-            partitions = [partition for topic in topics for partition in self._partitions(topic)]
+            partitions = [partition for topic in topics for partition in self._lookup.partitions(topic)]
             self._reached = dict(self._starts(partitions, since_ms))
             self._consumer.assign(
                 [confluent_kafka.TopicPartition(p.topic, p.partition, at) for p, at in self._reached.items()]
             )
         except KafkaException as raised:
             self._consumer.close()
-            raise self._down(raised) from raised
+            raise self._lookup.down(raised) from raised
         except BaseException:
             self._consumer.close()
             raise
@@ -54,9 +51,9 @@ class Tail:
     def ends(self) -> Mapping[TopicPartition, int]:
         """The offset behind the last committed record of each partition, as of now. Raises DependencyDownError."""
         try:
-            return self._look_up(list(self._reached), _LATEST)
+            return self._lookup.offsets(self._reached, LATEST)
         except KafkaException as raised:
-            raise self._down(raised) from raised
+            raise self._lookup.down(raised) from raised
 
     def reached(self, ends: Mapping[TopicPartition, int]) -> bool:
         """Whether everything before these offsets was given out."""
@@ -76,46 +73,16 @@ class Tail:
                 # Behind the last record may stand what readers never see: the end marks of transactions.
                 self._reached[origin] = message.offset() or 0
             else:
-                self._judge(error)
+                self._lookup.judge(error)
         return records
 
     def close(self) -> None:
         """Drop the connection."""
         self._consumer.close()
 
-    def _judge(self, error: KafkaError) -> None:
-        """Tell a lost connection, which the client mends by itself, from a broker that is away."""
-        if error.fatal() or decide(error) not in {Decision.DOWN, Decision.AGAIN}:
-            raise self._down(KafkaException(error))
-        try:
-            self._consumer.list_topics(timeout=_CALL_S)
-        except KafkaException as raised:
-            raise self._down(raised) from raised
-
-    def _down(self, raised: KafkaException) -> DependencyDownError:
-        return away(self._address, describe(raised.args[0]))
-
-    def _partitions(self, topic: str) -> Sequence[TopicPartition]:
-        found = self._consumer.list_topics(topic, timeout=_CALL_S).topics[topic]
-        if not found.partitions:
-            raise UsageError(f"there is no topic {topic} at {self._address}: `streamproc up` makes it on local servers")
-        return [TopicPartition(topic, number) for number in sorted(found.partitions)]
-
     def _starts(self, partitions: Sequence[TopicPartition], since_ms: int | None) -> Mapping[TopicPartition, int]:
-        ends = self._look_up(partitions, _LATEST)
+        ends = self._lookup.offsets(partitions, LATEST)
         if since_ms is None:
             return ends
-        found = self._look_up(partitions, since_ms)
+        found = self._lookup.offsets(partitions, since_ms)
         return {partition: offset if offset >= 0 else ends[partition] for partition, offset in found.items()}
-
-    def _look_up(self, partitions: Sequence[TopicPartition], at: int) -> Mapping[TopicPartition, int]:
-        """The first offset at or after a moment, -1 where there is none; for ``_LATEST`` the one behind the last.
-
-        One request for all: each would wait its turn behind a fetch that waits for records.
-        """
-        asked = [confluent_kafka.TopicPartition(p.topic, p.partition, at) for p in partitions]
-        positions = self._consumer.offsets_for_times(asked, timeout=_CALL_S)
-        for position in positions:
-            if position.error is not None:
-                raise KafkaException(position.error)
-        return {TopicPartition(position.topic, position.partition): position.offset for position in positions}

@@ -50,6 +50,8 @@ class OutputRecord:
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+    partition: int | None = None
+    """Where it has to stand; None lets the key decide."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,12 @@ from streamproc.errors import (
     UsageError,
 )
 
-GROUPS = {"model": ("pull", "info", "verify"), "bench": ("engine", "gpu", "cost", "pipeline", "delivery", "groups")}
-COMMANDS = ("up", "down", "status", "demo", "worker", "publish", "results")
+GROUPS = {
+    "model": ("pull", "info", "verify"),
+    "bench": ("engine", "gpu", "cost", "pipeline", "delivery", "groups"),
+    "dlq": ("ls", "stats", "show", "replay"),
+}
+COMMANDS = ("up", "down", "status", "demo", "worker", "publish", "results", "audit", "why")
 HEAVY = ("torch", "av", "confluent_kafka", "onnxruntime", "soundfile", "minio", "redis", "numpy", "httpx2")
 
 run = CliRunner()
@@ -82,6 +86,19 @@ WRONG = (
     "bench pipeline --events 50001",
     "bench delivery --rounds 0",
     "bench groups --changes 51",
+    "audit --partition -1",
+    "audit --from yesterday",
+    "dlq",
+    "dlq show",
+    "dlq show here",
+    "dlq ls --origin here",
+    "dlq replay --max 0",
+    "dlq replay --rate 0",
+    "dlq replay --since tomorrow",
+    "why",
+    "why 7f0c5a52-9a3e",
+    "why audio.recordings/1",
+    "why 7f0c5a52-9a3e --around soon",
 )
 
 

@@ -7,6 +7,7 @@ from confluent_kafka import Producer
 from streamproc.cli.app import app
 from streamproc.errors import ExitCode
 from streamproc.kafka.config import transactional_config
+from streamproc.operate.audit.finding import Fault
 from streamproc.operate.dead_letter import ADVICE
 from streamproc.records.recording import RecordingEvent
 from streamproc.settings import Settings, handover_s, load_settings, takeover_s
@@ -36,6 +37,7 @@ def test_the_pages_are_there() -> None:
         "docs/guarantees.md",
         "docs/operations.md",
         "docs/producers.md",
+        "docs/runbook.md",
     }
 
 
@@ -91,6 +93,14 @@ def test_the_pages_say_how_long_takeovers_and_handovers_last(name: str) -> None:
 def test_the_table_of_dead_letters_is_what_the_command_says() -> None:
     rows = between("operations.md", "advice").splitlines()[2:]
     assert rows == [f"| `{reason}` | {advice} |" for reason, advice in ADVICE.items()]
+
+
+def test_the_runbook_has_each_reason_and_each_fault() -> None:
+    page = (ROOT / "docs" / "runbook.md").read_text("utf-8")
+    told = [
+        name for cell in re.findall(r"^\| (`[^|]*) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", cell)
+    ]
+    assert sorted(told) == sorted([*ADVICE, *Fault])
 
 
 def test_the_table_of_exit_codes_has_each() -> None:

@@ -1,0 +1,69 @@
+"""How an audit is shown."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from streamproc.operate.audit.finding import AuditReport, Finding, Unseen, Window
+
+SHOWN = 50
+"""Faults on a screen; ``--json`` has more."""
+
+
+def audit_json(report: AuditReport) -> Mapping[str, Any]:
+    """The same for programs."""
+    places = {name: [_flat(one) for one in getattr(report, name)] for name in ("windows", "findings", "unseen")}
+    return {"proved": report.proved, **asdict(report), **places}
+
+
+def _flat(one: Finding | Unseen | Window) -> Mapping[str, Any]:
+    return {**asdict(one), "topic": one.partition.topic, "partition": one.partition.partition}
+
+
+def show_audit(report: AuditReport, console: Console) -> None:
+    """What was audited, what is wrong, what was not seen, and the verdict."""
+    windows = Table("partition", box=None, padding=(0, 2, 0, 0))
+    for name in ("from", "to", "records", "no record"):
+        windows.add_column(name, justify="right")
+    for window in report.windows:
+        windows.add_row(
+            str(window.partition), f"{window.first:,}", f"{window.end:,}", f"{window.records:,}", f"{window.holes:,}"
+        )
+    console.print(windows)
+    console.print(
+        f"{report.results:,} results, {report.dead_letters:,} dead letters, {report.retried:,} went over lanes, "
+        f"{report.ledger_rows:,} ledger rows, read in {report.seconds:.1f} s"
+    )
+    if report.findings:
+        console.print(_places("fault", [(f.fault, f.partition, f.first, f.last, f.detail) for f in report.findings]))
+        _more(console, report.finding_count)
+    if report.unseen:
+        console.print(_places("not seen", [("", u.partition, u.first, u.last, u.why) for u in report.unseen]))
+        _more(console, report.unseen_count)
+    if report.advisory and report.finding_count:
+        console.print("kafka.delivery is at_least_once: after a crash outcomes can be there twice.")
+    if report.proved:
+        console.print(f"[green]proved[/]: each of {report.records:,} records has exactly one end")
+    elif report.finding_count:
+        console.print(f"[red]not proved[/]: {report.finding_count:,} faults; docs/runbook.md says what to do")
+    else:
+        console.print("[yellow]not proved[/]: no fault in what was seen, but not all of it was")
+
+
+def _places(title: str, rows: list[tuple[str, object, int, int, str]]) -> Table:
+    table = Table(title, box=None, padding=(0, 2, 0, 0))
+    table.add_column("offsets", overflow="fold")  # a place that is cut is none
+    table.add_column("what", overflow="fold")
+    for name, partition, first, last, detail in rows[:SHOWN]:
+        place = f"{partition}/{first}" if first == last else f"{partition}/{first} to {last}"
+        table.add_row(f"[red]{name}[/]", escape(place), escape(detail))
+    return table
+
+
+def _more(console: Console, count: int) -> None:
+    if count > SHOWN:
+        console.print(f"and {count - SHOWN:,} more")

@@ -1,0 +1,151 @@
+"""``streamproc dlq``."""
+
+import json
+import time
+from typing import Annotated, Any
+
+import typer
+
+from streamproc.settings import load_settings
+
+Since = Annotated[str | None, typer.Option(help="Given up since 15m, 2h, 7d ago or a date. Default: all that is kept.")]
+Reason = Annotated[str | None, typer.Option(help="Only of this reason, as in object_missing.")]
+Stage = Annotated[str | None, typer.Option(help="Only of this stage, as in fetch.")]
+Key = Annotated[str | None, typer.Option(help="Only with this key.")]
+Origin = Annotated[str | None, typer.Option(help="Only what began at this TOPIC/PARTITION/OFFSET.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON instead of tables.")]
+
+dlq = typer.Typer(
+    name="dlq",
+    help="Dead letters: which there are, what each says, what to do, and putting them back exactly once.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+
+
+@dlq.command("ls")
+def ls(  # one parameter for each way to choose
+    *,
+    since: Since = None,
+    reason: Reason = None,
+    stage: Stage = None,
+    key: Key = None,
+    origin: Origin = None,
+    as_json: Json = False,
+) -> None:
+    """List dead letters, those of one partition in their order; with --json one object a line.
+
+    `replays` is how often a record had been put back before it came here again.
+
+    Example: `streamproc dlq ls --since 2h --reason object_missing`
+    """
+    from streamproc.cli.dlq_show import show_letters
+    from streamproc.operate.dlq.letters import open_letters
+
+    settings = load_settings()
+    choice = _choice(since, reason, stage, key, origin)
+    with open_letters(settings) as letters:
+        if not show_letters(letters.chosen(choice), as_json=as_json) and not as_json:
+            typer.echo(f"No dead letter of these in {settings.topics.dead_letters}.", err=True)
+
+
+@dlq.command()
+def stats(
+    *,
+    since: Since = None,
+    reason: Reason = None,
+    stage: Stage = None,
+    as_json: Json = False,
+) -> None:
+    """Count dead letters by reason and stage, with the first and the last time, and what to do.
+
+    Example: `streamproc dlq stats --since 1d`
+    """
+    from rich.console import Console
+
+    from streamproc.cli.dlq_show import show_stats, stats_json
+    from streamproc.operate.dlq.letters import open_letters
+    from streamproc.operate.dlq.stats import count
+
+    with open_letters(load_settings()) as letters:
+        counted = count(letters.chosen(_choice(since, reason, stage, None, None)))
+    if as_json:
+        typer.echo(json.dumps(stats_json(counted)))
+    else:
+        show_stats(counted, Console())
+
+
+@dlq.command()
+def show(
+    place: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="Of the letter, or of its origin.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Show one dead letter: its event, its headers, why it ended, what to do, and whether it was put back.
+
+    Example: `streamproc dlq show audio.recordings/3/1742`
+    """
+    from rich.console import Console
+
+    from streamproc.cli.dlq_show import letter_json, show_letter
+    from streamproc.operate.dlq.done import parse
+    from streamproc.operate.dlq.letters import open_letters
+    from streamproc.operate.place import parse_place
+
+    with open_letters(load_settings()) as letters:
+        letter = letters.one(parse_place(place))
+        notes = letters.log.progress([letter.record.source])
+    done = parse(notes[0].metadata) if notes else parse("")
+    again = done.covers(letter.record.offset, letter.told.reason, letter.replays)
+    if as_json:
+        typer.echo(json.dumps({**letter_json(letter), "put_back": again}, ensure_ascii=False))
+    else:
+        show_letter(letter, Console(soft_wrap=True), put_back=again)
+
+
+@dlq.command()
+def replay(  # one parameter for each way to choose
+    *,
+    since: Since = None,
+    reason: Reason = None,
+    most: Annotated[int | None, typer.Option("--max", min=1, help="Stop after so many records.")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Records a second. Default: as fast as it goes.")] = None,
+    max_replays: Annotated[
+        int, typer.Option(min=1, help="Leave alone what was put back so often before: it would only come here again.")
+    ] = 3,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, say what would be put back.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Put the originals of dead letters back on the input topic, exactly once.
+
+    Heal the cause first. Key, value and headers are those of the original, byte for byte, with one header more,
+    sp-replays, which counts. Originals and progress are one transaction: what was put back is not put back again, also
+    after a kill. The same command goes on where it ended; another --reason or --since finds what it passed over. An
+    event keeps its event_id, so its result has the same result_id: readers that upsert see one.
+
+    Example: `streamproc dlq replay --reason object_missing --since 2h --rate 50 --dry-run`
+    """
+    from rich.console import Console
+
+    from streamproc.cli.dlq_show import replay_json, show_replay
+    from streamproc.operate.dlq.replay import Order
+    from streamproc.operate.dlq.replay import replay as run_replay
+    from streamproc.operate.progress import LiveProgress
+
+    settings = load_settings()
+    order = Order(_choice(since, reason, None, None, None).since_ms, reason, most, rate, max_replays, dry_run)
+    with LiveProgress() as progress:
+        replayed = run_replay(settings, order, progress.count)
+    if as_json:
+        typer.echo(json.dumps(replay_json(replayed, dry_run=dry_run)))
+    else:
+        show_replay(replayed, Console(), dry_run=dry_run)
+
+
+def _choice(since: str | None, reason: str | None, stage: str | None, key: str | None, origin: str | None) -> Any:
+    from streamproc.operate.dlq.choice import Choice
+    from streamproc.operate.place import parse_place
+    from streamproc.operate.since import parse_since
+
+    since_ms = 0 if since is None else parse_since(since, time.time_ns() // 1_000_000)
+    return Choice(since_ms, reason, stage, key, None if origin is None else parse_place(origin))

@@ -1,0 +1,133 @@
+"""How one record's life is shown."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from streamproc.operate.dead_letter import DeadLetter
+from streamproc.operate.why.life import Announced, Life, Try, Written
+from streamproc.records.lane import Attempt
+from streamproc.records.ledger import LedgerEntry
+from streamproc.records.result import EmotionResult
+
+Line = tuple[int | None, str, str]
+"""When (ms since the epoch), what, and more of it."""
+
+
+def life_json(life: Life) -> Mapping[str, Any]:
+    """Everything that was found."""
+    announced = None
+    if life.announced is not None:
+        event = life.announced.event
+        told = None if event is None else {**asdict(event), "outputs": sorted(event.outputs)}
+        announced = {**asdict(life.announced), "event": told}
+    return {
+        "origin": str(life.origin),
+        "ended": life.ended,
+        "announced": announced,
+        "tries": [_try_json(one) for one in life.tries],
+        "segments": [str(place) for place in life.segments],
+        "remarks": list(life.remarks),
+    }
+
+
+def show_life(life: Life, console: Console) -> None:
+    """In the order of time, with how long after the line before."""
+    console.print(f"[bold]{escape(str(life.origin))}[/]")
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for name in ("when (UTC)", "after", "what"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("more", overflow="fold")  # a place or an id that is cut is none
+    before: int | None = None
+    for at_ms, what, more in _lines(life):
+        since = "" if at_ms is None or before is None else f"+{(at_ms - before) / 1000:.3f} s"
+        table.add_row(_moment(at_ms), since, escape(what), escape(_printable(more)))
+        before = before if at_ms is None else at_ms
+    console.print(table)
+    for remark in life.remarks:
+        console.print(f"[yellow]{escape(remark)}[/]")
+
+
+def _lines(life: Life) -> Iterator[Line]:
+    if life.announced is not None:
+        yield from _announced(life.announced)
+    for number, one in enumerate(life.tries, 1):
+        yield from _try(number, one)
+    if life.segments:
+        shown = ", ".join(str(place) for place in life.segments[:8])
+        more = f" and {len(life.segments) - 8} more" if len(life.segments) > 8 else ""  # noqa: PLR2004  # as above
+        yield None, "segments", shown + more
+
+
+def _announced(announced: Announced) -> Iterator[Line]:
+    event = announced.event
+    if event is not None:
+        yield event.recorded_at, "recorded", f"s3://{event.bucket}/{event.object_key}"
+    size = "a tombstone" if announced.size is None else f"{announced.size} bytes"
+    again = f", put back {announced.replays} times" if announced.replays else ""
+    named = "an event that cannot be read" if event is None else f"event {event.event_id}"
+    yield announced.at_ms, "announced", f"{named}, key {announced.key}, {size}{again}"
+
+
+def _try(number: int, one: Try) -> Iterator[Line]:
+    what = None if one.outcome is None else one.outcome.what
+    if isinstance(what, EmotionResult):
+        yield what.produced_at - what.processing_ms, f"try {number}", f"taken from {one.taken_from}"
+        told = f"{what.status} {what.label or ''} {'' if what.confidence is None else format(what.confidence, '.2f')}"
+        yield what.produced_at, "analysed", f"{told}, tier {what.tier}, {what.segment_count} segments, {what.codec}"
+    else:
+        yield None, f"try {number}", f"taken from {one.taken_from}"
+    if one.committed is not None:
+        row = one.committed.row
+        yield row.committed_at, "committed", f"{_share(row)}; ledger {one.committed.row_at}"
+    if one.outcome is not None:
+        yield _outcome(one.outcome)
+
+
+def _share(row: LedgerEntry) -> str:
+    count = row.results + row.retries + row.dead_letters
+    return (
+        f"by slot {row.slot} with {count} records of this partition, offsets {row.first_offset} to {row.last_offset} "
+        f"({row.results} results, {row.retries} retries, {row.dead_letters} dead letters)"
+    )
+
+
+def _outcome(outcome: Written) -> Line:
+    match outcome.what:
+        case EmotionResult() as row:
+            return outcome.at_ms, "result", f"{outcome.at}, result_id {row.result_id}, attempt {row.attempts}"
+        case DeadLetter() as letter:
+            return outcome.at_ms, "dead letter", f"{outcome.at}, {letter.stage}: {letter.reason}: {letter.message}"
+        case Attempt() as attempt:
+            return outcome.at_ms, "retry", f"{outcome.at}, after attempt {attempt.attempts}"
+
+
+def _try_json(one: Try) -> Mapping[str, Any]:
+    committed, outcome = one.committed, None
+    if one.outcome is not None:
+        what = one.outcome.what
+        outcome = {"at": str(one.outcome.at), "at_ms": one.outcome.at_ms, "kind": _KINDS[type(what)], **asdict(what)}
+    return {
+        "taken_from": str(one.taken_from),
+        "committed": None if committed is None else {"at": str(committed.row_at), **asdict(committed.row)},
+        "outcome": outcome,
+    }
+
+
+_KINDS: Mapping[type[object], str] = {EmotionResult: "result", DeadLetter: "dead_letter", Attempt: "retry"}
+
+
+def _moment(at_ms: int | None) -> str:
+    if at_ms is None:
+        return ""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def _printable(text: str) -> str:
+    """A producer's text may hold what would move the cursor."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

@@ -1,0 +1,169 @@
+"""The proof itself: what was read of the logs against what has to hold. Pure."""
+
+import hashlib
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from streamproc.operate.audit.chain import Chain, Move
+from streamproc.operate.audit.finding import Fault, Finding, Unseen
+from streamproc.operate.audit.ledger import Coverage, LedgerRow
+from streamproc.operate.audit.outcomes import Outcomes
+from streamproc.records.record import TopicPartition
+
+NO_ROWS = Coverage((), ())
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRecord:
+    """What a lane holds at one offset: which record it is, and after how many tries."""
+
+    partition: TopicPartition
+    """Of the origin."""
+    offset: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was read. All of it is of one input topic and its lanes."""
+
+    windows: Mapping[TopicPartition, range]
+    outcomes: Mapping[TopicPartition, Outcomes]
+    """Of each window and of the ledger's rows that reach into it."""
+    coverage: Mapping[TopicPartition, Coverage]
+    """Of input and lane partitions."""
+    lanes: Mapping[TopicPartition, Mapping[int, LaneRecord]]
+    """What each lane partition still holds, by offset."""
+    lanes_done: Mapping[TopicPartition, int]
+    """Per lane partition, the offset that came next before anything was read: what became of those below was seen."""
+    lanes_taken: Mapping[TopicPartition, int]
+    """The same after all was read: nothing can have come yet of those from there on."""
+    outputs_since_ms: int
+    """Outputs of transactions before this (ms since the epoch) may have been taken by retention; 0 when none was."""
+    ledger_cut: bool
+    """Whether retention has taken rows of the ledger."""
+
+
+def check(evidence: Evidence) -> Iterator[Finding | Unseen]:
+    """Everything that keeps the windows from being proved, partition by partition."""
+    for partition, window in evidence.windows.items():
+        outcomes = evidence.outcomes[partition]
+        coverage = evidence.coverage.get(partition, NO_ROWS)
+        yield from _missing(evidence, partition, window)
+        yield from _without_record(partition, window, outcomes)
+        for offset, chain in sorted(outcomes.chains.items()):
+            if offset in window:
+                yield from _chain(evidence, partition, offset, chain)
+        yield from _uncovered(evidence, partition, window)
+        for twice in coverage.overlaps(window):
+            detail = "the ledger has them in two transactions"
+            yield Finding(Fault.TWICE_IN_LEDGER, partition, twice.start, twice.stop - 1, detail)
+        for row in coverage.over(window):
+            if (lines := _lines(outcomes, row)) is not None:
+                yield from _row(evidence, partition, row, lines)
+    yield from _lane_rows(evidence)
+
+
+def _missing(evidence: Evidence, partition: TopicPartition, window: range) -> Iterator[Finding | Unseen]:
+    coverage = evidence.coverage.get(partition, NO_ROWS)
+    for lost in evidence.outcomes[partition].open(window):
+        rows = list(coverage.over(lost))
+        if rows and rows[-1].committed_at <= evidence.outputs_since_ms:
+            yield Unseen(partition, lost.start, lost.stop - 1, "retention has passed their outputs")
+        else:
+            detail = "committed, and neither a result, a retry nor a dead letter is there"
+            yield Finding(Fault.MISSING, partition, lost.start, lost.stop - 1, detail)
+
+
+def _without_record(partition: TopicPartition, window: range, outcomes: Outcomes) -> Iterator[Finding]:
+    for offset, what in sorted(outcomes.without_record.items()):
+        if offset in window:
+            yield Finding(Fault.NO_RECORD, partition, offset, offset, f"{what} names this offset, which has no record")
+
+
+def _uncovered(evidence: Evidence, partition: TopicPartition, window: range) -> Iterator[Finding | Unseen]:
+    coverage, outcomes = evidence.coverage.get(partition, NO_ROWS), evidence.outcomes[partition]
+    for gap in coverage.gaps(window):
+        if not outcomes.count(gap):
+            continue
+        held = [offset for offset in gap if outcomes.has_record(offset)]
+        if evidence.ledger_cut and gap.start == window.start:
+            yield Unseen(partition, held[0], held[-1], "retention has passed their ledger rows")
+        else:
+            detail = f"{len(held)} committed records in no ledger row"
+            yield Finding(Fault.NOT_IN_LEDGER, partition, held[0], held[-1], detail)
+
+
+def _chain(evidence: Evidence, partition: TopicPartition, offset: int, chain: Chain) -> Iterator[Finding | Unseen]:
+    doubles = list(chain.doubles())
+    for double in doubles:
+        yield Finding(Fault.DOUBLE, partition, offset, offset, double)
+    last = chain.last_move()
+    for move in chain.moves:
+        followed = move != last or bool(chain.ends)
+        if move.offset < evidence.lanes_done.get(move.lane, 0):
+            yield from _lane_cover(evidence, partition, offset, move)
+            if not followed:
+                detail = f"taken from {move.lane}/{move.offset} after attempt {move.attempts}, and nothing came of it"
+                yield Finding(Fault.NO_END, partition, offset, offset, detail)
+        elif not followed:
+            yield Unseen(partition, offset, offset, f"it waits on {move.lane}/{move.offset}")
+        elif move.offset >= evidence.lanes_taken.get(move.lane, 0) and not doubles:
+            detail = f"something came of it while it waits on {move.lane}/{move.offset}"
+            yield Finding(Fault.DOUBLE, partition, offset, offset, detail)
+
+
+def _lane_cover(evidence: Evidence, partition: TopicPartition, offset: int, move: Move) -> Iterator[Finding | Unseen]:
+    place = range(move.offset, move.offset + 1)
+    rows = len(list(evidence.coverage.get(move.lane, NO_ROWS).over(place)))
+    if not rows:
+        detail = f"no ledger row covers its retry on {move.lane}/{move.offset}"
+        yield Finding(Fault.NOT_IN_LEDGER, partition, offset, offset, detail)
+    elif rows > 1:
+        detail = f"{rows} ledger rows cover its retry on {move.lane}/{move.offset}"
+        yield Finding(Fault.TWICE_IN_LEDGER, partition, offset, offset, detail)
+
+
+def _lines(outcomes: Outcomes, row: LedgerRow) -> list[str] | None:
+    """What the row was made of; None when it reaches beyond what was read, or an offset has no one outcome.
+
+    The second is a fault, or not decided yet, which is told as that.
+    """
+    if row.first < outcomes.stretch.start or row.last >= outcomes.stretch.stop:
+        return None
+    lines = [outcomes.line(offset) for offset in range(row.first, row.last + 1)]
+    whole = [line for line in lines if line is not None]
+    return whole if len(whole) == len(lines) else None
+
+
+def _row(evidence: Evidence, partition: TopicPartition, row: LedgerRow, lines: list[str]) -> Iterator[Finding | Unseen]:
+    if hashlib.sha256("".join(lines).encode()).hexdigest() == row.digest:
+        return
+    if row.committed_at <= evidence.outputs_since_ms:
+        yield Unseen(partition, row.first, row.last, "retention has passed their outputs")
+    else:
+        detail = f"the ledger sums up {row.counts} there; the outputs give another digest"
+        yield Finding(Fault.WRONG_DIGEST, partition, row.first, row.last, detail)
+
+
+def _lane_rows(evidence: Evidence) -> Iterator[Finding | Unseen]:
+    """Digests of the lanes' rows, of those whose records all began in the windows."""
+    for lane, held in evidence.lanes.items():
+        offsets = sorted(held)
+        for row in evidence.coverage.get(lane, NO_ROWS).rows:
+            inside = offsets[bisect_left(offsets, row.first) : bisect_right(offsets, row.last)]
+            lines = [_lane_line(evidence, offset, held[offset]) for offset in inside]
+            whole = [line for line in lines if line is not None]
+            if inside and len(whole) == len(lines) and row.first in held and row.last in held:
+                yield from _row(evidence, lane, row, whole)
+
+
+def _lane_line(evidence: Evidence, offset: int, record: LaneRecord) -> str | None:
+    """Its line in the lane's digest: what the try from there became."""
+    outcomes = evidence.outcomes.get(record.partition)
+    if outcomes is None or record.offset not in outcomes.stretch:
+        return None
+    chain = outcomes.chains.get(record.offset)
+    outcome = chain.outcome_after(record.attempts) if chain else None
+    return None if outcome is None else f"{offset}:{outcome}\n"

@@ -1,0 +1,126 @@
+"""Records of the logs, one by one, as they add up to the evidence of an audit."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from streamproc.errors import PoisonError, UsageError
+from streamproc.kafka.registry import Registry
+from streamproc.operate.audit.chain import End, Move
+from streamproc.operate.audit.check import LaneRecord
+from streamproc.operate.audit.finding import Fault, Finding
+from streamproc.operate.audit.ledger import Coverage, LedgerRow, cover
+from streamproc.operate.audit.outcomes import ID_BYTES, Outcomes
+from streamproc.operate.columns import Columns
+from streamproc.records.lane import Attempt, read_attempt
+from streamproc.records.ledger import LedgerEntry
+from streamproc.records.outcome import OutcomeKind
+from streamproc.records.record import Record, TopicPartition
+from streamproc.records.result import EmotionResult
+from streamproc.settings import TopicSettings
+
+Bare = tuple[int, int, bytes | None]
+"""Partition, offset, value."""
+MOST_RETRIED = 1_000_000
+"""Records on lanes: about 0.5 GB of them."""
+_RESULT = ("result_id", "attempts", "input_topic", "input_partition", "input_offset")
+_LEDGER = tuple(name for name in LedgerEntry.__dataclass_fields__ if name != "slot")
+
+
+class Gathered:
+    """What was read so far. ``ends`` is behind the last record of each input partition: no outcome can name more."""
+
+    def __init__(self, topics: TopicSettings, registry: Registry, ends: Mapping[TopicPartition, int]) -> None:
+        self._topics = topics
+        self._ends = ends
+        self._results = Columns(registry, EmotionResult, _RESULT)
+        self._ledger = Columns(registry, LedgerEntry, _LEDGER)
+        self._rows: dict[TopicPartition, list[LedgerRow]] = {}
+        self._outcomes: dict[int, Outcomes] = {}
+        self._moves = 0
+        self.lanes: dict[TopicPartition, dict[int, LaneRecord]] = {}
+        self.findings: list[Finding] = []
+
+    def coverage(self) -> Mapping[TopicPartition, Coverage]:
+        """The ledger's rows so far, per partition of the input and its lanes."""
+        return {partition: cover(rows) for partition, rows in self._rows.items()}
+
+    def expect(self, outcomes: Mapping[TopicPartition, Outcomes]) -> None:
+        """Fill these from now on."""
+        self._outcomes = {partition.partition: held for partition, held in outcomes.items()}
+
+    def ledger_row(self, bare: Bare) -> None:
+        """Take a record of the ledger."""
+        if (row := self._read(self._ledger, self._topics.ledger, bare)) is not None:
+            counts = f"{row['results']} results, {row['retries']} retries, {row['dead_letters']} dead letters"
+            source = TopicPartition(row["input_topic"], row["input_partition"])
+            self._rows.setdefault(source, []).append(
+                LedgerRow(row["first_offset"], row["last_offset"], row["digest"], row["committed_at"], counts)
+            )
+
+    def input(self, place: tuple[int, int]) -> None:
+        """Take a record of the input: partition and offset."""
+        self._outcomes[place[0]].record(place[1])
+
+    def lane_record(self, record: Record) -> None:
+        """Take a record of a lane. Raises UsageError for more than memory should hold."""
+        if (attempt := self._attempt(record)) is None or attempt.topic != self._topics.recordings:
+            return
+        self._moves += 1
+        if self._moves > MOST_RETRIED:
+            raise UsageError(f"over {MOST_RETRIED} retries are on the lanes: choose a smaller window")
+        origin = TopicPartition(attempt.topic, attempt.partition)
+        held = self.lanes.setdefault(record.source, {})
+        held[record.offset] = LaneRecord(origin, attempt.offset, attempt.attempts)
+        what = f"a retry on {record.source}/{record.offset}"
+        if (outcomes := self._of(origin, attempt.offset, what)) is not None:
+            outcomes.move(attempt.offset, Move(attempt.attempts, record.source, record.offset))
+
+    def dead_letter(self, record: Record) -> None:
+        """Take a record of the dead letters."""
+        if (attempt := self._attempt(record)) is None or attempt.topic != self._topics.recordings:
+            return
+        what = f"a dead letter on {record.source}/{record.offset}"
+        if (outcomes := self._of(TopicPartition(attempt.topic, attempt.partition), attempt.offset, what)) is not None:
+            outcomes.end(attempt.offset, End(OutcomeKind.DEAD_LETTER, "", attempt.attempts))
+
+    def result(self, bare: Bare) -> None:
+        """Take a record of the results."""
+        row = self._read(self._results, self._topics.results, bare)
+        if row is None or row["input_topic"] != self._topics.recordings:
+            return
+        offset, ident = row["input_offset"], row["result_id"]
+        if len(ident) != ID_BYTES or not ident.isascii():
+            self._unreadable(TopicPartition(self._topics.results, bare[0]), bare[1], f"result_id {ident[:64]!r}")
+            return
+        outcomes = self._outcomes.get(row["input_partition"])
+        if outcomes is None or offset not in outcomes.stretch:
+            what = f"a result on {self._topics.results}/{bare[0]}/{bare[1]}"
+            self._of(TopicPartition(row["input_topic"], row["input_partition"]), offset, what)
+        else:
+            outcomes.end(offset, End(OutcomeKind.RESULT, ident, row["attempts"] or 0))
+
+    def _of(self, origin: TopicPartition, offset: int, what: str) -> Outcomes | None:
+        """Where an outcome of this offset is kept; None when it is outside of what is asked for."""
+        if not 0 <= offset < self._ends.get(origin, 0):
+            detail = f"{what} names this offset, which the topic does not have"
+            self.findings.append(Finding(Fault.NO_RECORD, origin, offset, offset, detail))
+            return None
+        outcomes = self._outcomes.get(origin.partition)
+        return outcomes if outcomes is not None and offset in outcomes.stretch else None
+
+    def _attempt(self, record: Record) -> Attempt | None:
+        try:
+            return read_attempt(record, (record.topic,))  # dead letters have the same headers as lane records
+        except PoisonError as error:
+            self._unreadable(record.source, record.offset, str(error))
+            return None
+
+    def _read(self, columns: Columns, topic: str, bare: Bare) -> Mapping[str, Any] | None:
+        try:
+            return columns.read(bare[2])
+        except PoisonError as error:
+            self._unreadable(TopicPartition(topic, bare[0]), bare[1], error.message)
+            return None
+
+    def _unreadable(self, partition: TopicPartition, offset: int, detail: str) -> None:
+        self.findings.append(Finding(Fault.UNREADABLE, partition, offset, offset, detail))

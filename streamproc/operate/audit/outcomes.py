@@ -1,0 +1,108 @@
+"""What the outputs say became of each offset of one partition."""
+
+from collections.abc import Iterator
+
+from streamproc.operate.audit.chain import Chain, End, Move
+from streamproc.records.outcome import OutcomeKind
+
+_HOLE, _OPEN, _RESULT, _DEAD_LETTER, _CHAIN = range(5)
+_ENDS = {OutcomeKind.RESULT: _RESULT, OutcomeKind.DEAD_LETTER: _DEAD_LETTER}
+_KINDS = {number: kind for kind, number in _ENDS.items()}
+ID_BYTES = 36
+"""Of a UUID as text: what a result has, and room for it."""
+BYTES_PER_OFFSET = 1 + ID_BYTES
+
+
+class Outcomes:
+    """One place for each offset of a stretch; ``BYTES_PER_OFFSET`` of memory each, whatever the records hold.
+
+    Told first which offsets have a record, then what became of them, in any order.
+    """
+
+    def __init__(self, stretch: range) -> None:
+        self.stretch = stretch
+        self.chains: dict[int, Chain] = {}
+        """Of offsets with a retry, or with more than one end."""
+        self.without_record: dict[int, str] = {}
+        """Offsets that an outcome names although they have no record, and that outcome."""
+        self._kinds = bytearray(len(stretch))
+        self._ids = bytearray(ID_BYTES * len(stretch))
+
+    def record(self, offset: int) -> None:
+        """Note that an offset has a record."""
+        self._kinds[offset - self.stretch.start] = _OPEN
+
+    def move(self, offset: int, move: Move) -> None:
+        """Note a retry of the record at ``offset``, which is inside the stretch."""
+        if (chain := self._chain(offset, f"a retry on {move.lane}/{move.offset}")) is not None:
+            chain.moves.append(move)
+
+    def end(self, offset: int, end: End) -> None:
+        """Note a result or a dead letter of the record at ``offset``, which is inside the stretch."""
+        place = offset - self.stretch.start
+        if self._kinds[place] == _OPEN:
+            self._kinds[place] = _ENDS[end.kind]
+            self._ids[place * ID_BYTES : (place + 1) * ID_BYTES] = end.result_id.encode().ljust(ID_BYTES)
+        elif (chain := self._chain(offset, f"a {end.kind.replace('_', ' ')}")) is not None:
+            chain.ends.append(end)
+
+    def has_record(self, offset: int) -> bool:
+        """Whether an offset of the stretch has one."""
+        return self._kinds[offset - self.stretch.start] != _HOLE
+
+    def count(self, window: range) -> int:
+        """Records in a part of the stretch."""
+        start, stop = window.start - self.stretch.start, window.stop - self.stretch.start
+        return len(window) - self._kinds.count(_HOLE, start, stop)
+
+    def ends(self, window: range, kind: OutcomeKind) -> int:
+        """Records in a part of the stretch that have an end of this kind."""
+        start, stop = window.start - self.stretch.start, window.stop - self.stretch.start
+        chained = (chain for offset, chain in self.chains.items() if offset in window)
+        return self._kinds.count(_ENDS[kind], start, stop) + sum(
+            any(end.kind is kind for end in chain.ends) for chain in chained
+        )
+
+    def open(self, window: range) -> Iterator[range]:
+        """Offsets in a part of the stretch that have a record and nothing else, as stretches."""
+        base = self.stretch.start
+        found = self._kinds.find(_OPEN, window.start - base, window.stop - base)
+        while found >= 0:
+            end = found + 1
+            while end < window.stop - base and self._kinds[end] == _OPEN:
+                end += 1
+            yield range(base + found, base + end)
+            found = self._kinds.find(_OPEN, end, window.stop - base)
+
+    def line(self, offset: int) -> str | None:
+        """The offset's line in the ledger's digest: empty for a hole, None when the outputs do not say one thing."""
+        place = offset - self.stretch.start
+        kind = self._kinds[place]
+        if kind == _HOLE:
+            return ""
+        if kind == _OPEN:
+            return None
+        if kind == _CHAIN:
+            outcome = self.chains[offset].outcome_after(0)
+            return None if outcome is None else f"{offset}:{outcome}\n"
+        if kind == _DEAD_LETTER:
+            return f"{offset}:{OutcomeKind.DEAD_LETTER}:\n"
+        return f"{offset}:{OutcomeKind.RESULT}:{self._id(place)}\n"
+
+    def _chain(self, offset: int, what: str) -> Chain | None:
+        """The chain of an offset, which begins with the end that it may have already."""
+        place = offset - self.stretch.start
+        kind = self._kinds[place]
+        if kind == _HOLE:
+            self.without_record[offset] = what
+            return None
+        if kind == _CHAIN:
+            return self.chains[offset]
+        chain = self.chains[offset] = Chain()
+        if kind != _OPEN:
+            chain.ends.append(End(_KINDS[kind], self._id(place), 0))
+        self._kinds[place] = _CHAIN
+        return chain
+
+    def _id(self, place: int) -> str:
+        return self._ids[place * ID_BYTES : (place + 1) * ID_BYTES].decode().rstrip()

@@ -1,0 +1,86 @@
+"""Which offsets an audit is about: bounds as people write them, and what is there of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from streamproc.errors import UsageError
+from streamproc.kafka.log import Log
+from streamproc.operate.audit.finding import Unseen
+from streamproc.operate.since import parse_since
+from streamproc.records.record import TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time as a bound, in ms since the epoch."""
+
+    at_ms: int
+
+
+Bound = int | Moment
+"""An offset, or a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is asked for. Without a bound: from the first record that is kept, up to what the group has committed."""
+
+    partition: int | None = None
+    first: Bound | None = None
+    end: Bound | None = None
+    """Outside of the window."""
+
+
+def parse_bound(text: str, now_ms: int) -> Bound:
+    """An offset, or a time as ``parse_since`` takes it. Raises UsageError."""
+    return int(text) if text.isdecimal() else Moment(parse_since(text, now_ms))
+
+
+def select(partitions: Sequence[TopicPartition], selection: Selection) -> Sequence[TopicPartition]:
+    """The partitions that are asked for. Raises UsageError for one that is not there, or an offset of nobody's."""
+    if selection.partition is None:
+        if len(partitions) > 1 and any(isinstance(bound, int) for bound in (selection.first, selection.end)):
+            raise UsageError("an offset is one partition's: say which with --partition, or give times")
+        return partitions
+    chosen = [partition for partition in partitions if partition.partition == selection.partition]
+    if not chosen:
+        raise UsageError(f"{partitions[0].topic} has partitions 0 to {len(partitions) - 1}, not {selection.partition}")
+    return chosen
+
+
+def windows(
+    log: Log, kept: Mapping[TopicPartition, range], committed: Mapping[TopicPartition, int], selection: Selection
+) -> Mapping[TopicPartition, range]:
+    """Per partition, what is asked for, whether it can be seen or not."""
+    firsts, ends = _bounds(log, kept, selection.first), _bounds(log, kept, selection.end)
+    found = {}
+    for partition, stretch in kept.items():
+        done = max(committed.get(partition, stretch.start), stretch.start)
+        first, end = firsts.get(partition, stretch.start), ends.get(partition, done)
+        if isinstance(selection.first, Moment) and first == stretch.start:
+            first = 0  # what retention has passed may have been of that time as well
+        found[partition] = range(first, max(first, end))
+    return found
+
+
+def visible(window: range, kept: range, done: int) -> range:
+    """The part of a window that has its records, and whose offsets are committed."""
+    first = max(window.start, kept.start)
+    return range(first, max(first, min(window.stop, done)))
+
+
+def unseen(partition: TopicPartition, window: range, kept: range, done: int) -> Iterator[Unseen]:
+    """The parts of a window that are not visible."""
+    gone, waiting = range(window.start, min(window.stop, kept.start)), range(max(window.start, done), window.stop)
+    if gone:
+        yield Unseen(partition, gone.start, gone.stop - 1, "retention has passed these offsets")
+    if waiting:
+        yield Unseen(partition, waiting.start, waiting.stop - 1, "not committed yet")
+
+
+def _bounds(log: Log, kept: Mapping[TopicPartition, range], bound: Bound | None) -> Mapping[TopicPartition, int]:
+    if bound is None:
+        return {}
+    if isinstance(bound, int):
+        return dict.fromkeys(kept, bound)
+    return log.at(kept, bound.at_ms)

@@ -1,0 +1,69 @@
+"""Reading dead letters."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+
+from streamproc.errors import UsageError
+from streamproc.kafka.log import Log
+from streamproc.kafka.messages import whole
+from streamproc.kafka.registry import Registry, connect
+from streamproc.operate.dlq.choice import Choice
+from streamproc.operate.dlq.letter import Letter, read_letter
+from streamproc.operate.originals import Originals
+from streamproc.operate.place import Place
+from streamproc.records.record import TopicPartition
+from streamproc.settings import Settings
+
+
+def replay_group(settings: Settings) -> str:
+    """The group whose committed offsets say what was put back."""
+    return f"{settings.kafka.group}-replay"
+
+
+class Letters:
+    """The dead letters of one input topic, up to what is there when they are asked for. Used by one thread."""
+
+    def __init__(self, settings: Settings, log: Log, registry: Registry) -> None:
+        self._topics = settings.topics
+        self.log = log
+        self._originals = Originals(registry, settings.topics.recordings, time.monotonic)
+
+    def stretches(self, since_ms: int) -> Mapping[TopicPartition, range]:
+        """From the first letter at or after a moment (ms since the epoch) to the end of now, per partition."""
+        kept = self.log.bounds(self.log.partitions(self._topics.dead_letters))
+        starts = self.log.at(kept, since_ms) if since_ms else {}
+        return {p: range(max(starts.get(p, 0), stretch.start), stretch.stop) for p, stretch in kept.items()}
+
+    def read(self, stretches: Mapping[TopicPartition, range]) -> Iterator[list[Letter]]:
+        """Letters as they arrive, those of one partition in order. Records that are none are left out."""
+        for some in self.log.read(stretches, whole):
+            read = (read_letter(record, self._originals) for record in some)
+            yield [letter for letter in read if letter is not None]
+
+    def chosen(self, choice: Choice) -> Iterator[Letter]:
+        """The letters that are meant."""
+        for some in self.read(self.stretches(choice.since_ms)):
+            yield from (letter for letter in some if choice.takes(letter))
+
+    def one(self, place: Place) -> Letter:
+        """The letter at a place, or the last one that began there. Raises UsageError when there is none."""
+        if place.partition.topic == self._topics.dead_letters:
+            kept = self.stretches(0).get(place.partition, range(0))
+            stretch = range(place.offset, place.offset + 1) if place.offset in kept else range(0)
+            found = [letter for some in self.read({place.partition: stretch}) for letter in some]
+        else:
+            found = list(self.chosen(Choice(origin=place)))
+        if not found:
+            raise UsageError(
+                f"no dead letter stands at {place} or began there, as far as {self._topics.dead_letters} is kept: "
+                f"`streamproc why {place}` tells what became of that record"
+            )
+        return found[-1]
+
+
+@contextmanager
+def open_letters(settings: Settings) -> Iterator[Letters]:
+    """Read dead letters; ``log`` asks for the progress of replays. Raises UsageError, DependencyDownError."""
+    with connect(settings.registry) as registry, closing(Log(settings, replay_group(settings))) as log:
+        yield Letters(settings, log, registry)

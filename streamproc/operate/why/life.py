@@ -1,0 +1,68 @@
+"""What became of one record, try by try. Times in ms since the epoch."""
+
+from dataclasses import dataclass
+
+from streamproc.operate.dead_letter import DeadLetter
+from streamproc.operate.place import Place
+from streamproc.records.lane import Attempt
+from streamproc.records.ledger import LedgerEntry
+from streamproc.records.recording import RecordingEvent
+from streamproc.records.result import EmotionResult
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """The record on the input topic. ``event`` is None where it cannot be read."""
+
+    at_ms: int
+    key: str | None
+    size: int | None
+    """Bytes of the value; None for a tombstone."""
+    replays: int
+    event: RecordingEvent | None
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The transaction that took one try in, as its ledger row tells. The row is of one partition of a micro-batch."""
+
+    row_at: Place
+    row: LedgerEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One output and where it stands."""
+
+    at: Place
+    at_ms: int
+    what: EmotionResult | DeadLetter | Attempt
+    """An attempt is a retry: what its headers say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """From taking a record, off the input or off a lane, to what it became; None for what was not found."""
+
+    taken_from: Place
+    committed: Committed | None
+    outcome: Written | None
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Everything that was found."""
+
+    origin: Place
+    announced: Announced | None
+    tries: tuple[Try, ...]
+    segments: tuple[Place, ...]
+    """Where the result's segment rows stand."""
+    remarks: tuple[str, ...]
+    """What was looked for in vain, where, and what that means."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether a result or a dead letter was found."""
+        outcome = self.tries[-1].outcome if self.tries else None
+        return outcome is not None and not isinstance(outcome.what, Attempt)

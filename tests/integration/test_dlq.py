@@ -1,0 +1,241 @@
+"""Dead letters on real servers: read, and put back exactly once."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+
+import pytest
+
+from streamproc.errors import ExitCode, Reason, UsageError
+from streamproc.kafka.log import Log
+from streamproc.kafka.messages import whole
+from streamproc.operate.audit.read import audit
+from streamproc.operate.audit.window import Selection
+from streamproc.operate.dlq.choice import Choice
+from streamproc.operate.dlq.letters import open_letters
+from streamproc.operate.dlq.replay import Order, Replayed, replay
+from streamproc.operate.place import Place as At
+from streamproc.records.record import OutputRecord, Record
+from streamproc.records.record import TopicPartition as Place
+from streamproc.settings import Settings
+from streamproc.storage.s3 import S3Store
+from streamproc.telemetry.clock import SystemClock
+from tests.integration.planted import ANSWER_S, World, own_topics, plant
+
+
+@pytest.fixture
+def world(patient: Settings) -> Iterator[World]:
+    with plant(own_topics(patient)) as world:
+        yield world
+
+
+def unheard(_name: str, _text: str, _done: int, _total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def again(world: World, order: Order | None = None) -> Replayed:
+    return replay(world.settings, order or Order(), unheard)
+
+
+def back(world: World, after: int = 0) -> list[Record]:
+    """What stands on the input, committed, from offset ``after`` of each partition on."""
+    with closing(Log(world.settings, "reader")) as log:
+        bounds = log.decided(log.partitions(world.input), ANSWER_S)
+        stretches = {p: range(max(after, one.start), one.stop) for p, one in bounds.items()}
+        return [record for some in log.read(stretches, whole) for record in some]
+
+
+def die(world: World, *letters: tuple[int, Reason]) -> None:
+    """Dead letters of these offsets of partition 0, whose values say their offsets."""
+    outcomes = [
+        (offset, world.dead(0, offset, reason=reason, original=OutputRecord("", b"k", b"%d" % offset)))
+        for offset, reason in letters
+    ]
+    world.commit(Place(world.input, 0), outcomes)
+
+
+def values(records: Sequence[Record]) -> list[bytes]:
+    return sorted(record.value for record in records if record.value is not None)
+
+
+MISSING, DENIED = Reason.OBJECT_MISSING, Reason.ACCESS_DENIED
+
+
+def test_an_original_goes_back_byte_for_byte_and_once(world: World) -> None:
+    world.announce(1, partition=1)
+    world.announce(3)
+    odd = (("sp-own", b"\xff"), ("x", None), ("x", b""), ("sp-replays", b"1"))
+    originals = [
+        OutputRecord("", b"\xffkey", b"\x00\x01", odd),
+        OutputRecord("", None, None, ()),
+        OutputRecord("", b"", b"", ()),
+    ]
+    letters = [(offset, world.dead(0, offset, original=one)) for offset, one in enumerate(originals[:2])]
+    world.commit(Place(world.input, 0), [*letters, (2, world.result(0, 2))])
+    world.commit(Place(world.input, 1), [(0, world.dead(1, 0, original=originals[2]))])
+    done = again(world)
+    assert (done.put, done.left) == (Counter({"object_missing": 3}), [])
+    zero, one = ([r for r in back(world, 3 if p == 0 else 1) if r.partition == p] for p in (0, 1))
+    assert [(r.key, r.value, r.headers) for r in zero] == [
+        (b"\xffkey", b"\x00\x01", (*odd[:3], ("sp-replays", b"2"))),
+        (None, None, (("sp-replays", b"1"),)),
+    ]
+    assert [(r.key, r.value, r.headers) for r in one] == [(b"", b"", (("sp-replays", b"1"),))]
+    assert again(world).put == Counter()
+    assert len(back(world)) == 7
+    report = audit(world.settings, Selection(), unheard)
+    assert (report.proved, report.records) == (True, 4)  # what went back is new, and not committed yet
+
+
+def test_choices_do_not_lose_what_others_passed_over(world: World) -> None:
+    world.announce(6)
+    die(world, (0, MISSING), (1, DENIED), (2, MISSING), (3, DENIED), (4, MISSING), (5, MISSING))
+    assert again(world, Order(reason="object_missing", most=2)).stopped_at_most
+    assert values(back(world, 6)) == [b"0", b"2"]
+    assert again(world, Order(reason="access_denied")).put == Counter({"access_denied": 2})
+    assert again(world, Order(reason="access_denied")).put == Counter()
+    rest = again(world)
+    assert (rest.put, rest.done_before) == (Counter({"object_missing": 2}), 4)
+    assert values(back(world, 6)) == [b"0", b"1", b"2", b"3", b"4", b"5"]
+
+
+def test_since_leaves_what_came_before_for_later(world: World) -> None:
+    world.announce(4)
+    die(world, (0, MISSING), (1, MISSING))
+    time.sleep(0.01)
+    since_ms = time.time_ns() // 1_000_000
+    time.sleep(0.01)
+    die(world, (2, MISSING), (3, MISSING))
+    assert again(world, Order(since_ms=since_ms)).put.total() == 2
+    assert values(back(world, 4)) == [b"2", b"3"]
+    assert again(world).put.total() == 2
+    assert values(back(world, 4)) == [b"0", b"1", b"2", b"3"]
+
+
+def test_a_dry_run_says_what_would_happen_and_does_nothing(world: World) -> None:
+    world.announce(2)
+    die(world, (0, MISSING), (1, DENIED))
+    for _ in range(2):
+        assert again(world, Order(dry_run=True)).put == Counter({"object_missing": 1, "access_denied": 1})
+    assert len(back(world)) == 2
+    assert again(world).put.total() == 2
+
+
+def test_what_comes_again_and_again_stays(world: World) -> None:
+    world.announce(2)
+    tired = OutputRecord("", b"k", b"tired", (("sp-replays", b"3"),))
+    world.commit(Place(world.input, 0), [(0, world.dead(0, 0, original=tired)), (1, world.dead(0, 1))])
+    first = again(world)
+    assert (first.put.total(), first.over_limit) == (1, 1)
+    assert again(world).over_limit == 0  # looked at already, with this limit
+    raised = again(world, Order(limit=4))
+    assert (raised.put.total(), raised.over_limit) == (1, 0)
+    assert [r.headers for r in back(world) if r.value == b"tired"] == [(("sp-replays", b"4"),)]
+
+
+def test_an_original_in_the_store_is_fetched_and_one_that_is_gone_waits(world: World) -> None:
+    world.announce(2)
+    bucket = world.settings.storage.bucket
+    letters = []
+    for offset in (0, 1):
+        path = f"dead-letters/{world.input}/0/{offset}.json"
+        outcome = world.dead(0, offset, original=OutputRecord("", b"k", None))
+        (letter,) = outcome.outputs
+        uri = ("sp-record-uri", f"s3://{bucket}/{path}".encode())
+        pointer = OutputRecord(letter.topic, letter.key, None, (*letter.headers, uri))
+        letters.append((offset, type(outcome)(outcome.kind, (pointer,))))
+    world.commit(Place(world.input, 0), letters)
+    store = S3Store(world.settings.storage, 1, SystemClock())
+
+    def put(offset: int) -> None:
+        text = base64.b64encode(b"body %d" % offset).decode()
+        body = json.dumps({"key": None, "value": text, "headers": [["h", None], ["g", text]]})
+        store.put(bucket, f"dead-letters/{world.input}/0/{offset}.json", body.encode(), "application/json")
+
+    put(1)
+    done = again(world)
+    assert (done.put.total(), [str(place) for place, _ in done.left]) == (1, [f"{letters_topic(world)}/0/0"])
+    (got,) = back(world, 2)
+    assert (got.key, got.value, got.headers[:2]) == (None, b"body 1", (("h", None), ("g", b"body 1")))
+    put(0)
+    assert again(world).put.total() == 1
+    assert values(back(world, 2)) == [b"body 0", b"body 1"]
+
+
+def letters_topic(world: World) -> str:
+    return world.settings.topics.dead_letters
+
+
+@contextmanager
+def slow(world: World) -> Iterator["subprocess.Popen[bytes]"]:
+    """The command, ten letters a second, when it has put back its first ones."""
+    settings = world.settings
+    names = {
+        "KAFKA__BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
+        "KAFKA__GROUP": settings.kafka.group,
+        "REGISTRY__URL": settings.registry.url,
+        "TOPICS__RECORDINGS": world.input,
+    }
+    environment = os.environ | {f"STREAMPROC_{name}": value for name, value in names.items()}
+    command = [sys.executable, "-m", "streamproc", "dlq", "replay", "--rate", "10"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + ANSWER_S
+        while not back(world, 60):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_replay_that_is_killed_goes_on_where_it_was_committed(world: World) -> None:
+    world.announce(60)
+    die(world, *((offset, MISSING) for offset in range(60)))
+    with slow(world) as process:
+        process.kill()
+        process.wait(ANSWER_S)
+    before = len(back(world, 60))
+    assert 0 < before < 60
+    done = again(world)
+    assert (done.put.total(), done.done_before) == (60 - before, 0)
+    assert values(back(world, 60)) == sorted(b"%d" % offset for offset in range(60))
+
+
+def test_of_two_replays_the_later_one_goes_on_and_each_letter_goes_back_once(world: World) -> None:
+    world.announce(60)
+    die(world, *((offset, MISSING) for offset in range(60)))
+    with slow(world) as earlier:
+        later = again(world)
+        assert earlier.wait(ANSWER_S) == ExitCode.FATAL
+    assert 0 < later.put.total() < 60
+    assert values(back(world, 60)) == sorted(b"%d" % offset for offset in range(60))
+
+
+def test_the_rate_is_kept(world: World) -> None:
+    world.announce(6)
+    die(world, *((offset, MISSING) for offset in range(6)))
+    began = time.monotonic()
+    assert again(world, Order(rate=4)).put.total() == 6
+    assert time.monotonic() - began >= 1.5
+
+
+def test_letters_are_chosen_and_found_by_either_place(world: World) -> None:
+    world.announce(3)
+    die(world, (0, MISSING), (1, DENIED))
+    with open_letters(world.settings) as letters:
+        assert [one.told.offset for one in letters.chosen(Choice())] == [0, 1]
+        assert [one.told.offset for one in letters.chosen(Choice(reason="access_denied", stage="fetch"))] == [1]
+        assert list(letters.chosen(Choice(stage="admit"))) == []
+        assert [one.told.offset for one in letters.chosen(Choice(key="k"))] == [0, 1]
+        by_origin = letters.one(At(Place(world.input, 0), 1))
+        assert letters.one(by_origin.place) == by_origin
+        with pytest.raises(UsageError, match="no dead letter stands at"):
+            letters.one(At(Place(world.input, 0), 2))

@@ -1,0 +1,143 @@
+"""One record's life, told from real topics."""
+
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from streamproc.errors import UsageError
+from streamproc.operate.dead_letter import DeadLetter
+from streamproc.operate.place import Place as At
+from streamproc.operate.place import parse_place
+from streamproc.operate.why.event import find_event
+from streamproc.operate.why.life import Life
+from streamproc.operate.why.trace import open_tracer
+from streamproc.records.lane import Attempt
+from streamproc.records.record import OutputRecord
+from streamproc.records.record import TopicPartition as Place
+from streamproc.records.result import EmotionResult
+from streamproc.settings import Settings
+from tests.integration.planted import ANSWER_S, World, now_ms, own_topics, plant
+
+
+@pytest.fixture
+def world(patient: Settings) -> Iterator[World]:
+    with plant(own_topics(patient)) as world:
+        yield world
+
+
+def life(world: World, offset: int, topic: str = "", partition: int = 0) -> Life:
+    with open_tracer(world.settings) as tracer:
+        return tracer.trace(At(Place(topic or world.input, partition), offset))
+
+
+def test_a_result_is_found_with_its_transaction(world: World) -> None:
+    world.announce(5)
+    source = Place(world.input, 0)
+    world.commit(source, [(0, world.result(0, 0)), (1, world.dead(0, 1))])
+    placed = world.commit(source, [(offset, world.result(0, offset)) for offset in (2, 3, 4)])
+    found = life(world, 3)
+    assert (found.ended, found.remarks) == (True, ())
+    assert found.announced is not None
+    assert found.announced.event is not None
+    assert (found.announced.event.event_id, found.announced.key) == ("e-0-3", "k3")
+    (only,) = found.tries
+    assert only.committed is not None
+    assert (only.committed.row.first_offset, only.committed.row.last_offset, only.committed.row.results) == (2, 4, 3)
+    assert only.outcome is not None
+    assert isinstance(only.outcome.what, EmotionResult)
+    assert only.outcome.what.event_id == "e-0-3"
+    results = world.settings.topics.results
+    assert str(only.outcome.at) in {f"{results}/{p}/{o}" for p, o in placed[results]}
+    first = life(world, 1).tries[0].outcome
+    assert first is not None
+    assert isinstance(first.what, DeadLetter)
+
+
+def test_a_way_over_the_lanes_is_told_try_by_try_from_either_end(world: World) -> None:
+    world.announce(3)
+    one, five = (Place(lane, 0) for lane in world.settings.topics.lanes)
+    world.commit(Place(world.input, 0), [(0, world.result(0, 0)), (1, world.retry(0, 1)), (2, world.retry(0, 2))])
+    world.commit(one, [(0, world.retry(0, 1, 2, lane=1))])
+    assert [type(t.outcome.what) if t.outcome else None for t in life(world, 1).tries] == [Attempt, Attempt, None]
+    world.commit(five, [(0, world.dead(0, 1, 3))])
+    found = life(world, 1)
+    assert [str(t.taken_from) for t in found.tries] == [f"{world.input}/0/1", f"{one}/0", f"{five}/0"]
+    assert [type(t.outcome.what) if t.outcome else None for t in found.tries] == [Attempt, Attempt, DeadLetter]
+    assert found.ended
+    assert life(world, 0, five.topic) == found
+    waits = life(world, 2)
+    assert not waits.ended
+    assert waits.remarks == (f"{one}/1 is not committed yet: the group has come to offset 1 of {one}",)
+
+
+def test_each_way_of_not_being_there_is_told(world: World) -> None:
+    world.announce(4)
+    world.commit(Place(world.input, 0), [(offset, world.result(0, offset)) for offset in range(3)])
+    (not_yet,) = life(world, 3).remarks
+    assert "is not committed yet: the group has come to offset 3" in not_yet
+    assert "marks the end of a transaction" in life(world, 4).remarks[0]
+    assert "nothing was announced there" in life(world, 99).remarks[0]
+    assert "has no partition 7" in life(world, 0, partition=7).remarks[0]
+    admin = AdminClient({"bootstrap.servers": world.settings.kafka.bootstrap_servers})
+    for future in admin.delete_records([TopicPartition(world.input, 0, 2)]).values():
+        future.result(ANSWER_S)
+    gone = life(world, 1)
+    assert "retention has passed" in gone.remarks[0]
+    assert (gone.announced, gone.ended) == (None, True)  # the ledger and the result still tell
+
+
+def test_what_is_lost_and_what_the_ledger_lacks_is_told(world: World) -> None:
+    world.announce(2)
+    source = Place(world.input, 0)
+    world.commit(source, [(0, world.result(0, 0))], written=[])
+    assert "no output of it was found" in life(world, 0).remarks[0]
+    world.commit(source, [(1, world.result(0, 1))], ledger=False)
+    assert "that is a fault" in life(world, 1).remarks[0]
+
+
+def test_an_event_is_found_by_its_id_and_a_time_also_when_it_was_sent_twice(world: World) -> None:
+    world.announce(3)
+    world.announce(3, partition=1)
+    again = world.announce(1)  # e-0-0 once more
+    places = find_event(world.settings, "e-0-0", now_ms())
+    assert places == (At(Place(world.input, 0), 0), At(Place(world.input, 0), again[0]))
+    assert find_event(world.settings, "e-1-2", now_ms() - 600_000) == (At(Place(world.input, 1), 2),)
+    with pytest.raises(UsageError, match="within 15 minutes of that time"):
+        find_event(world.settings, "e-1-2", now_ms() - 3_600_000)
+
+
+def test_an_event_whose_announcement_is_gone_is_found_by_what_became_of_it(world: World) -> None:
+    world.announce(3)
+    event = world.event(0, 1)
+    letter = world.dead(0, 1, original=OutputRecord("", b"k", event))
+    world.commit(Place(world.input, 0), [(0, world.result(0, 0)), (1, letter)])
+    admin = AdminClient({"bootstrap.servers": world.settings.kafka.bootstrap_servers})
+    for future in admin.delete_records([TopicPartition(world.input, 0, 3)]).values():
+        future.result(ANSWER_S)
+    for number in (0, 1):
+        assert find_event(world.settings, f"e-0-{number}", now_ms()) == (At(Place(world.input, 0), number),)
+
+
+def test_rows_are_found_by_halves_among_many(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamproc.operate.why.ledger._SCANNED", 3)
+    world.announce(40)
+    world.announce(40, partition=1)
+    for offset in range(40):
+        world.commit(Place(world.input, 0), [(offset, world.result(0, offset))])
+        if offset % 7 == 0:
+            world.commit(Place(world.input, 1), [(offset // 7, world.result(1, offset // 7))])
+    with open_tracer(world.settings) as tracer:
+        for partition, offset in [*((0, offset) for offset in range(0, 40, 5)), *((1, offset) for offset in range(6))]:
+            (only,) = tracer.trace(At(Place(world.input, partition), offset)).tries
+            assert only.committed is not None
+            assert (only.committed.row.first_offset, only.committed.row.input_partition) == (offset, partition)
+            assert only.outcome is not None
+
+
+def test_a_place_is_a_topic_a_partition_and_an_offset() -> None:
+    assert parse_place("audio.recordings/3/17") == At(Place("audio.recordings", 3), 17)
+    for text in ("audio.recordings/3", "a/b/c", "a/1/-1", "a b/1/1", "a/1/" + "9" * 30):
+        with pytest.raises(UsageError, match="is no place"):
+            parse_place(text)

@@ -1,0 +1,132 @@
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from typer.testing import CliRunner
+
+from streamproc.cli.app import app
+from streamproc.errors import PoisonError, Reason, Stage
+from streamproc.operate.dead_letter import ADVICE, read_dead_letter
+from streamproc.operate.dlq.choice import Choice
+from streamproc.operate.dlq.letter import Letter
+from streamproc.operate.dlq.replay import Order, Replayed
+from streamproc.operate.place import Place
+from streamproc.records.lane import Attempt, failure_headers
+from streamproc.records.record import CommitOffset, Record, TopicPartition
+from streamproc.records.recording import RecordingEvent
+
+run = CliRunner()
+DLQ = TopicPartition("audio.recordings.dlq", 0)
+EVENT = RecordingEvent("e-1", 0, "recordings", "calls/1.wav", outputs=frozenset({"segments", "scores"}))
+
+
+def letter(offset: int, reason: Reason = Reason.OBJECT_MISSING) -> Letter:
+    ours = failure_headers(
+        Attempt("audio.recordings", 3, offset, 1, 1_000), PoisonError(reason, Stage.FETCH, "no \x1b[2J")
+    )
+    record = Record(*DLQ, offset, 2_000 + offset, b"k", b"v", (("x", b"\xff"), ("sp-replays", b"2"), *ours))
+    told = read_dead_letter(record, EVENT)
+    assert told is not None
+    return Letter(record, told, EVENT)
+
+
+class FakeLetters:
+    """Two letters; of the first it is noted that it was put back."""
+
+    def __init__(self) -> None:
+        self.log = self
+        self.chosen_by: list[Choice] = []
+
+    def chosen(self, choice: Choice) -> Iterator[Letter]:
+        self.chosen_by.append(choice)
+        yield from (one for one in (letter(1), letter(2, Reason.ACCESS_DENIED)) if choice.takes(one))
+
+    def one(self, place: Place) -> Letter:
+        return letter(place.offset)
+
+    def progress(self, _partitions: object) -> list[CommitOffset]:
+        return [CommitOffset(*DLQ, 2, "* 3 0-2")]
+
+
+@pytest.fixture
+def letters(monkeypatch: pytest.MonkeyPatch) -> FakeLetters:
+    fake = FakeLetters()
+
+    @contextmanager
+    def open_letters(_settings: object) -> Iterator[FakeLetters]:
+        yield fake
+
+    monkeypatch.setattr("streamproc.operate.dlq.letters.open_letters", open_letters)
+    return fake
+
+
+def test_letters_are_listed_by_choice(letters: FakeLetters) -> None:
+    words = "--since 1970-01-01T00:00:02 --stage fetch --key k --origin audio.recordings/3/2 --reason access_denied"
+    done = run.invoke(app, ["dlq", "ls", *words.split()])
+    assert done.exit_code == 0, done.output
+    origin = Place(TopicPartition("audio.recordings", 3), 2)
+    assert letters.chosen_by == [Choice(2000, "access_denied", "fetch", "k", origin)]
+    head, line = done.stdout.splitlines()
+    assert head.startswith("given up (UTC)")
+    assert "audio.recordings.dlq/0/2" in line
+    assert "access_denied" in line
+
+
+@pytest.mark.usefixtures("letters")
+def test_json_lines_have_place_reason_and_replays() -> None:
+    first, _ = (json.loads(line) for line in run.invoke(app, ["dlq", "ls", "--json"]).stdout.splitlines())
+    assert (first["dlq_offset"], first["offset"], first["reason"], first["replays"]) == (1, 1, "object_missing", 2)
+
+
+@pytest.mark.usefixtures("letters")
+def test_none_of_these_is_said() -> None:
+    done = run.invoke(app, ["dlq", "ls", "--reason", "decode_failed"])
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == "No dead letter of these in audio.recordings.dlq.\n"
+
+
+@pytest.mark.usefixtures("letters")
+def test_they_are_counted_by_reason_with_what_to_do() -> None:
+    shown = run.invoke(app, ["dlq", "stats"]).stdout
+    assert ADVICE[Reason.ACCESS_DENIED] in shown
+    told = json.loads(run.invoke(app, ["dlq", "stats", "--json"]).stdout)
+    assert told["letters"] == 2
+    assert {one["reason"]: (one["letters"], one["replayed"]) for one in told["by_reason"]} == {
+        "access_denied": (1, 1),
+        "object_missing": (1, 1),
+    }
+
+
+@pytest.mark.usefixtures("letters")
+def test_one_is_shown_whole_and_harmless() -> None:
+    shown = run.invoke(app, ["dlq", "show", "audio.recordings/3/1"]).stdout
+    for text in ("audio.recordings.dlq/0/1", "calls/1.wav", "scores, segments", "\\xff", "no \ufffd[2J"):
+        assert text in shown
+    assert "\x1b[2J" not in shown
+    told = [json.loads(run.invoke(app, ["dlq", "show", f"in/3/{n}", "--json"]).stdout) for n in (1, 2)]
+    assert [one["put_back"] for one in told] == [True, False]
+    assert told[0]["headers"] == [["x", "\\xff"], ["sp-replays", "2"]]
+    assert told[0]["event"]["outputs"] == ["scores", "segments"]
+
+
+def test_a_replay_is_summed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders: list[Order] = []
+
+    def replay(_settings: object, order: Order, _tell: object) -> Replayed:
+        orders.append(order)
+        return Replayed(
+            Counter({"object_missing": 5}), 2, 1, [(Place(DLQ, 7), "it is [gone]")], 3, stopped_at_most=True
+        )
+
+    monkeypatch.setattr("streamproc.operate.dlq.replay.replay", replay)
+    words = "--reason object_missing --max 5 --rate 2.5 --max-replays 4 --since 1970-01-01T00:00:02"
+    shown = run.invoke(app, ["dlq", "replay", *words.split()]).stdout
+    assert orders == [Order(2000, "object_missing", 5, 2.5, 4)]
+    for text in ("5 put back", "2 were put back by an earlier", "1 were put back too often", "it is [gone]", "2 more"):
+        assert text in shown
+    told = json.loads(run.invoke(app, ["dlq", "replay", "--dry-run", "--json"]).stdout)
+    assert (told["dry_run"], told["put"]) == (True, {"object_missing": 5})
+    assert told["left"] == [{"place": "audio.recordings.dlq/0/7", "why": "it is [gone]"}]
+    assert orders[1].dry_run

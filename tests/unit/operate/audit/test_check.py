@@ -1,0 +1,213 @@
+"""The pure proof: whatever right workers leave is proved, and no single thing can be changed unnoticed."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamproc.operate.audit.chain import Chain, End, Move
+from streamproc.operate.audit.check import Evidence, LaneRecord, check
+from streamproc.operate.audit.finding import Fault, Finding, Unseen
+from streamproc.operate.audit.ledger import LedgerRow, cover
+from streamproc.operate.audit.outcomes import Outcomes
+from streamproc.records.ledger import build_entry
+from streamproc.records.outcome import Outcome, OutcomeKind
+from streamproc.records.record import TopicPartition
+
+INPUT = TopicPartition("in", 0)
+LANE = TopicPartition("in.retry", 0)
+
+
+@dataclass
+class Written:
+    """What right workers leave behind of some input offsets, as plain lists that a test can spoil."""
+
+    stretch: range
+    records: list[int]
+    moves: list[tuple[int, Move]] = field(default_factory=list)
+    ends: list[tuple[int, End]] = field(default_factory=list)
+    rows: list[LedgerRow] = field(default_factory=list)
+    lane_rows: list[LedgerRow] = field(default_factory=list)
+    lanes_done: int = 0
+
+    def evidence(self) -> Evidence:
+        outcomes = Outcomes(self.stretch)
+        for offset in self.records:
+            outcomes.record(offset)
+        for offset, move in self.moves:
+            outcomes.move(offset, move)
+        for offset, end in self.ends:
+            outcomes.end(offset, end)
+        lanes = {LANE: {move.offset: LaneRecord(INPUT, offset, move.attempts) for offset, move in self.moves}}
+        return Evidence(
+            windows={INPUT: self.stretch},
+            outcomes={INPUT: outcomes},
+            coverage={INPUT: cover(self.rows), LANE: cover(self.lane_rows)},
+            lanes=lanes,
+            lanes_done={LANE: self.lanes_done},
+            lanes_taken={LANE: self.lanes_done},
+            outputs_since_ms=0,
+            ledger_cut=False,
+        )
+
+    def said(self) -> list[Finding | Unseen]:
+        return list(check(self.evidence()))
+
+    def faults(self) -> set[tuple[Fault, int]]:
+        return {(one.fault, one.first) for one in self.said() if isinstance(one, Finding)}
+
+
+def row(place: TopicPartition, outcomes: Sequence[tuple[int, Outcome]]) -> LedgerRow:
+    """As a worker writes it, by the worker's own digest."""
+    entry = build_entry("0", place, outcomes, 1)
+    return LedgerRow(entry.first_offset, entry.last_offset, entry.digest, 1, "")
+
+
+def ident(number: int) -> str:
+    return str(uuid.UUID(int=number))
+
+
+@st.composite
+def written(draw: st.DrawFn) -> Written:
+    stretch = range(first := draw(st.integers(0, 50)), first + draw(st.integers(1, 40)))
+    records = [offset for offset in stretch if draw(st.booleans())]
+    made = Written(stretch, records)
+    at_lane = draw(st.integers(0, 5))
+    batch: list[tuple[int, Outcome]] = []
+    for offset in records:
+        tries = draw(st.sampled_from([0, 0, 0, 1, 2, 3]))
+        kind = draw(st.sampled_from([OutcomeKind.RESULT, OutcomeKind.DEAD_LETTER]))
+        end = End(kind, ident(offset) if kind is OutcomeKind.RESULT else "", tries + 1)
+        outcomes = [Outcome(OutcomeKind.RETRY, ())] * tries + [Outcome(kind, (), end.result_id)]
+        batch.append((offset, outcomes[0]))
+        for attempts in range(1, tries + 1):
+            made.moves.append((offset, Move(attempts, LANE, at_lane)))
+            made.lane_rows.append(row(LANE, [(at_lane, outcomes[attempts])]))
+            at_lane += draw(st.integers(1, 2))
+        made.ends.append((offset, end))
+        if draw(st.booleans()):
+            made.rows.append(row(INPUT, batch))
+            batch = []
+    if batch:
+        made.rows.append(row(INPUT, batch))
+    made.lanes_done = at_lane
+    return made
+
+
+@given(written())
+def test_what_right_workers_leave_is_proved(made: Written) -> None:
+    assert made.said() == []
+
+
+@given(written(), st.data())
+def test_an_end_that_is_gone_is_noticed_at_its_offset(made: Written, data: st.DataObject) -> None:
+    if made.ends:
+        offset, _ = gone = data.draw(st.sampled_from(made.ends))
+        made.ends.remove(gone)
+        retried = any(origin == offset for origin, _ in made.moves)
+        assert made.faults() == {(Fault.NO_END if retried else Fault.MISSING, offset)}
+
+
+@given(written(), st.data())
+def test_an_end_that_is_there_twice_is_noticed_at_its_offset(made: Written, data: st.DataObject) -> None:
+    if made.ends:
+        offset, end = data.draw(st.sampled_from(made.ends))
+        made.ends.append((offset, data.draw(st.sampled_from([end, replace(end, kind=OutcomeKind.DEAD_LETTER)]))))
+        assert made.faults() == {(Fault.DOUBLE, offset)}
+
+
+@given(written(), st.data())
+def test_a_retry_beside_an_end_is_noticed_at_its_offset(made: Written, data: st.DataObject) -> None:
+    if made.ends:
+        offset, end = data.draw(st.sampled_from(made.ends))
+        made.moves.append((offset, Move(end.attempts, LANE, made.lanes_done + 7)))
+        assert (Fault.DOUBLE, offset) in made.faults()
+
+
+@given(written(), st.data())
+def test_an_end_of_another_kind_or_name_is_a_wrong_digest(made: Written, data: st.DataObject) -> None:
+    if made.ends:
+        place = data.draw(st.integers(0, len(made.ends) - 1))
+        offset, end = made.ends[place]
+        made.ends[place] = (offset, replace(end, kind=OutcomeKind.RESULT, result_id=ident(offset + 1)))
+        found = made.said()
+        assert [type(one) for one in found] == [Finding]
+        assert isinstance(found[0], Finding)
+        assert found[0].fault is Fault.WRONG_DIGEST
+        retried = any(origin == offset for origin, _ in made.moves)
+        assert found[0].partition == (LANE if retried else INPUT)
+
+
+@given(written(), st.data())
+def test_an_outcome_of_a_hole_is_noticed(made: Written, data: st.DataObject) -> None:
+    if holes := [offset for offset in made.stretch if offset not in made.records]:
+        offset = data.draw(st.sampled_from(holes))
+        made.ends.append((offset, End(OutcomeKind.RESULT, ident(1), 1)))
+        assert made.faults() == {(Fault.NO_RECORD, offset)}
+
+
+@given(written(), st.data())
+def test_a_ledger_row_that_is_gone_or_there_twice_is_noticed(made: Written, data: st.DataObject) -> None:
+    if made.rows:
+        chosen = data.draw(st.sampled_from(made.rows))
+        if data.draw(st.booleans()):
+            made.rows.append(chosen)
+            assert made.faults() == {(Fault.TWICE_IN_LEDGER, chosen.first)}
+        else:
+            made.rows.remove(chosen)
+            assert made.faults() == {(Fault.NOT_IN_LEDGER, chosen.first)}
+
+
+@given(written(), st.data())
+def test_a_row_of_a_lane_that_is_gone_is_noticed_at_the_origin(made: Written, data: st.DataObject) -> None:
+    if made.lane_rows:
+        chosen = data.draw(st.sampled_from(made.lane_rows))
+        made.lane_rows.remove(chosen)
+        origins = {origin for origin, move in made.moves if move.offset == chosen.first}
+        assert made.faults() == {(Fault.NOT_IN_LEDGER, origin) for origin in origins}
+
+
+@given(written())
+def test_what_waits_on_a_lane_is_no_fault_and_no_proof(made: Written) -> None:
+    retried = {offset for offset, _ in made.moves}
+    if retried:
+        made.ends = [(offset, end) for offset, end in made.ends if offset not in retried]
+        made.moves = [(offset, move) for offset, move in made.moves if move.attempts == 1]
+        made.lane_rows, made.lanes_done = [], 0
+        assert {one.first for one in made.said() if isinstance(one, Unseen)} == retried
+        assert made.faults() == set()
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"outputs_since_ms": 5}, "retention has passed their outputs"),
+        ({"ledger_cut": True}, "retention has passed their ledger rows"),
+    ],
+)
+def test_what_retention_took_is_no_fault_and_no_proof(changes: dict[str, object], why: str) -> None:
+    made = Written(range(2), [0, 1], rows=[LedgerRow(0, 1, "d", 5, "")])
+    if "ledger_cut" in changes:
+        made.rows = []
+        made.ends = [(offset, End(OutcomeKind.DEAD_LETTER, "", 1)) for offset in (0, 1)]
+    evidence = replace(made.evidence(), **changes)  # type: ignore[arg-type]  # fields by name
+    assert list(check(evidence)) == [Unseen(INPUT, 0, 1, why)]
+
+
+@pytest.mark.parametrize(("attempts", "double"), [(1, True), (2, False), (0, False)])
+def test_an_end_of_the_try_that_was_retried_is_a_double(*, attempts: int, double: bool) -> None:
+    chain = Chain([Move(1, LANE, 0)], [End(OutcomeKind.RESULT, ident(1), attempts)])
+    assert any(chain.doubles()) == double
+    assert (chain.outcome_after(0) == "retry:") != double
+
+
+def test_something_that_came_of_a_record_that_still_waits_is_a_double() -> None:
+    end = End(OutcomeKind.RESULT, ident(1), 2)
+    made = Written(range(1), [0], moves=[(0, Move(1, LANE, 0))], ends=[(0, end)])
+    made.rows = [row(INPUT, [(0, Outcome(OutcomeKind.RETRY, ()))])]
+    assert made.faults() == {(Fault.DOUBLE, 0)}
+    busy = replace(made.evidence(), lanes_taken={LANE: 1})  # taken while the logs were read: nothing is said of it
+    assert list(check(busy)) == []
