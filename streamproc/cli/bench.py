@@ -120,6 +120,41 @@ def cost(
 
 
 @bench.command()
+def cold(
+    *,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="plus_large or plus_base: that shape with random weights and an optimizer's state, as published files "
+            "have. Else a model by name, as demo, or a directory in FunASR's layout."
+        ),
+    ] = "plus_large",
+    rounds: Annotated[int, typer.Option(min=1, max=50, help="Starts of each kind, after one that does not count.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Start new processes: from nothing to the first result of a clip of 2 s, ours, FunASR's, and torch's bare import.
+
+    Then the device process, from its start until it is ready, and the memory of one, two and four of them on one
+    checkpoint. Threads: setting model.threads, else all cores.
+
+    Example: `streamproc bench cold --rounds 3`
+    """
+    from rich.console import Console
+
+    from streamproc.bench.cold import run_cold
+    from streamproc.bench.cold_show import cold_json, show_cold
+    from streamproc.operate.progress import LiveProgress
+
+    settings = load_settings()
+    with LiveProgress() as progress:
+        report = run_cold(model, settings.model.threads, rounds, progress.count)
+    if as_json:
+        typer.echo(json.dumps(cold_json(report)))
+    else:
+        show_cold(report, Console())
+
+
+@bench.command()
 def pipeline(
     *,
     events: Annotated[int, typer.Option(min=2_000, max=50_000, help="Events to measure, after a warm-up.")] = 5_000,

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from streamproc.emotion.linears import Kind
-from streamproc.emotion.packed import ROWS
 from streamproc.telemetry.log import get_log
 
 log = get_log(__name__)
 
 TRIALS = 5
+ROWS = 64
+"""Tokens of a clip of 1 s: kinds differ by much or not at all, and each start waits for the trial."""
 GAIN = 0.9
 """Another kind is another copy of the weights in memory, so a tie goes to the first one."""
 

@@ -108,6 +108,9 @@ def fit(network: Network, kinds: Mapping[str, Kind]) -> None:
     network.positions = nn.ModuleList(map(PackedConvolution, convolutions))
     for block in blocks:
         block.attention = attention
+    # What is left of the weights file, norms and biases, would keep all of it mapped: let it go.
+    for parameter in network.parameters():
+        parameter.data = parameter.data.clone()
 
 
 def _replace(module: nn.Module, names: Sequence[str], kind: Kind) -> None:

@@ -14,7 +14,10 @@ from streamproc.errors import (
     UsageError,
 )
 
-GROUPS = {"model": ("pull", "info", "verify"), "bench": ("engine", "gpu", "cost", "pipeline", "delivery", "groups")}
+GROUPS = {
+    "model": ("pull", "info", "verify"),
+    "bench": ("engine", "gpu", "cost", "cold", "pipeline", "delivery", "groups"),
+}
 COMMANDS = ("up", "down", "status", "demo", "worker", "publish", "results")
 HEAVY = ("torch", "av", "confluent_kafka", "onnxruntime", "soundfile", "minio", "redis", "numpy", "httpx2")
 
