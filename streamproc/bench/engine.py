@@ -1,22 +1,26 @@
-"""The engine against FunASR's own loop, clip by clip in one process, on the same clips and threads."""
+"""The engine against its peers, clip by clip in one process: the same clips, threads and settings of memory for all."""
 
 import os
-import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import ParamSpec
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import mean
 
 import torch
 
-from streamproc.bench.gemm import gemm_gflops, gflop_per_second
+from streamproc.bench.gemm import Product, gflop
+from streamproc.bench.graph import exported
 from streamproc.bench.machine import Machine, look
-from streamproc.bench.peer import Peer, open_peer
+from streamproc.bench.peer import open_peer
+from streamproc.bench.random import SHAPES, random_model
+from streamproc.bench.runtimes import GraphPeer, Logits, onnx_runtime, openvino
 from streamproc.bench.spread import Spread, ratios, spread
+from streamproc.bench.turns import Run, Told, Turns, largest_difference, take_turns
 from streamproc.bench.waves import Wave, make_waves, seconds_of
 from streamproc.emotion import checkpoint
 from streamproc.emotion.directory import find_directory
-from streamproc.emotion.engines import funasr_installed
 from streamproc.emotion.model import EmotionModel, load_model
 from streamproc.errors import StreamprocError
 from streamproc.records.compute import ItemError
@@ -24,23 +28,34 @@ from streamproc.settings import cache_root
 
 CLIPS = 12
 SEED = 7
-SHORTEST_S, LONGEST_S = 0.5, 14.0
-"""Up to 15 s a recording is one segment."""
-PACKAGES = ("torch", "numpy", "funasr")
-
-P = ParamSpec("P")
-Scores = Sequence[tuple[float, ...]]
-Told = Callable[[str, str, int, int], None]
+SHORTEST_S, LONGEST_S = 1.0, 10.0
+BOUND = 1e-4
+"""An engine whose scores are further from ours computes something else."""
+PACKAGES = ("torch", "numpy", "funasr", "onnxruntime", "openvino")
+OURS = "streamproc"
+FUNASR, ONNX_RUNTIME, OPENVINO = "FunASR, clip by clip", "ONNX Runtime", "OpenVINO"
+NEEDED: Mapping[str, Sequence[str]] = {
+    FUNASR: ("funasr",),
+    ONNX_RUNTIME: ("onnxruntime", "onnx", "onnxscript"),
+    OPENVINO: ("openvino", "onnx", "onnxscript"),
+}
+"""Packages of each peer; the graph that two of them run is written by the last two."""
+RUNTIMES: Mapping[str, Callable[[Path, int], Logits]] = {ONNX_RUNTIME: onnx_runtime, OPENVINO: openvino}
 
 
 class NoScoresError(StreamprocError):
     """Raised when the model has no scores for a clip: then there is nothing to compare."""
 
 
+class OtherNumbersError(StreamprocError):
+    """Raised when an engine's scores are not ours: then its speed says nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class PeerFigures:
-    """FunASR beside us."""
+    """An engine beside us."""
 
+    name: str
     audio_seconds_per_s: Spread
     ratio: Spread
     """Our speed over its own, turn by turn."""
@@ -59,103 +74,104 @@ class EngineReport:
     clip_seconds: float
     repeats: int
     audio_seconds_per_s: Spread
-    gemm_gflops: float
     gflop_per_audio_second: float
-    floor_audio_seconds_per_s: float
-    """If the network were nothing but products at the machine's own rate."""
-    peer: PeerFigures | None
-    """None where FunASR is not installed."""
+    gemm_gflops: Spread
+    """The machine's own rate of fp32 products, of single trials between the clips."""
+    of_gemm: Spread
+    """Our rate over the mean of those trials, turn by turn."""
+    peers: Sequence[PeerFigures]
+    missing: Mapping[str, Sequence[str]]
+    """Peers that are not installed, and what they take."""
 
     @property
-    def of_floor(self) -> float:
-        """The share of the floor's speed that was reached."""
-        return self.audio_seconds_per_s.middle / self.floor_audio_seconds_per_s
+    def of_best_gemm(self) -> float:
+        """Our median rate over the best of all trials."""
+        return self.audio_seconds_per_s.middle * self.gflop_per_audio_second / self.gemm_gflops.most
 
 
 def run_engine(model: str, threads: int, repeats: int, told: Told) -> EngineReport:
-    """Measure. ``threads`` 0 takes all cores. Raises CheckpointError, NoScoresError."""
+    """Measure a shape with random weights, a model by name or a directory; ``threads`` 0 takes all cores.
+
+    Raises CheckpointError, NoScoresError, OtherNumbersError.
+    """
     machine = look(PACKAGES)
     before = torch.get_num_threads()
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     try:
-        return _measure(machine, model, repeats, told)
+        with _subject(model, told) as directory:
+            return _measure(machine, directory, repeats, told)
     finally:
         torch.set_num_threads(before)
 
 
-def _measure(machine: Machine, model: str, repeats: int, told: Told) -> EngineReport:
-    directory, threads = find_directory(model, cache_root(None, os.environ)), torch.get_num_threads()
-    rate, operations = gemm_gflops(), gflop_per_second(checkpoint.load(directory).network)
-    ours = load_model(model, device="cpu")
+@contextmanager
+def _subject(model: str, told: Told) -> Iterator[Path]:
+    if model not in SHAPES:
+        yield find_directory(model, cache_root(None, os.environ))
+        return
+    told("model", "random weights", 0, 1)
+    with random_model(model, SHAPES[model], SEED) as directory:
+        told("model", "random weights", 1, 1)
+        yield directory
+
+
+def _measure(machine: Machine, directory: Path, repeats: int, told: Told) -> EngineReport:
     waves = make_waves(CLIPS, SEED, SHORTEST_S, LONGEST_S)
+    missing = {name: absent for name, needed in NEEDED.items() if (absent := [n for n in needed if not find_spec(n)])}
+    ours = load_model(directory, device="cpu")
     with ExitStack() as stack:
-        peer = stack.enter_context(open_peer(directory, threads)) if funasr_installed() else None
-        turns = take_turns(ours, peer, waves, repeats, told)
+        operations, peers = _open(stack, directory, waves, [name for name in NEEDED if name not in missing], told)
+        turns = take_turns({OURS: _scores_of(ours), **peers}, Product().gflops, waves, repeats, told)
     seconds = seconds_of(waves)
-    speeds = [seconds / turn for turn in turns.ours]
+    rates = [rate for turn in turns.gflops for rate in turn]
     return EngineReport(
         machine=machine,
         model=ours.identity.name,
-        threads=threads,
+        threads=torch.get_num_threads(),
         clips=len(waves),
         clip_seconds=round(seconds, 3),
         repeats=repeats,
-        audio_seconds_per_s=spread(speeds),
-        gemm_gflops=rate,
-        gflop_per_audio_second=operations,
-        floor_audio_seconds_per_s=rate / operations,
-        peer=_compare(turns, seconds) if peer is not None else None,
+        audio_seconds_per_s=spread([seconds / turn for turn in turns.seconds[OURS]]),
+        gflop_per_audio_second=operations / seconds,
+        gemm_gflops=spread(rates),
+        of_gemm=ratios([operations / turn for turn in turns.seconds[OURS]], list(map(mean, turns.gflops))),
+        peers=[compare(name, turns, seconds) for name in peers],
+        missing=missing,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Turns:
-    """Seconds of each turn over all clips, and the scores of the last."""
-
-    ours: Sequence[float]
-    theirs: Sequence[float]
-    our_scores: Scores
-    their_scores: Scores
-
-
-def take_turns(ours: EmotionModel, peer: Peer | None, waves: Sequence[Wave], repeats: int, told: Told) -> Turns:
-    """Both over all clips, clip by clip in turn, after one round that does not count; who begins changes."""
-    mine, theirs = [0.0] * repeats, [0.0] * repeats
-    our_scores = [_ours(ours, wave) for wave in waves]
-    their_scores = [] if peer is None else [peer.scores(wave) for wave in waves]
-    for turn in range(repeats):
-        for number, wave in enumerate(waves):
-            if peer is None or (turn + number) % 2:
-                mine[turn] += _seconds(_ours, ours, wave)
-            if peer is not None:
-                theirs[turn] += _seconds(peer.scores, wave)
-                if (turn + number) % 2 == 0:
-                    mine[turn] += _seconds(_ours, ours, wave)
-        told("turns", "ours and FunASR's" if peer is not None else "ours", turn + 1, repeats)
-    return Turns(mine, theirs, our_scores, their_scores)
+def _open(
+    stack: ExitStack, directory: Path, waves: Sequence[Wave], names: Sequence[str], told: Told
+) -> tuple[float, Mapping[str, Run]]:
+    """10^9 operations of all clips, and the peers that are installed."""
+    loaded, threads = checkpoint.load(directory), torch.get_num_threads()
+    peers: dict[str, Run] = {}
+    if FUNASR in names:
+        peers[FUNASR] = stack.enter_context(open_peer(directory, threads)).scores
+    if runtimes := [name for name in RUNTIMES if name in names]:
+        told("graph", "for " + " and ".join(runtimes), 0, 1)
+        graph = stack.enter_context(exported(loaded.network))
+        for name in runtimes:
+            logits = RUNTIMES[name](graph, threads)
+            peers[name] = GraphPeer(logits, loaded.network.config.stem, loaded.live).scores
+        told("graph", "for " + " and ".join(runtimes), 1, 1)
+    return gflop(loaded.network, waves), peers
 
 
-def _seconds(work: Callable[P, object], *args: P.args, **named: P.kwargs) -> float:
-    start = time.perf_counter()
-    work(*args, **named)
-    return time.perf_counter() - start
+def _scores_of(model: EmotionModel) -> Run:
+    def scores(wave: Wave) -> tuple[float, ...]:
+        (value,) = model.run([wave])
+        if isinstance(value, ItemError):
+            raise NoScoresError(f"the model has no scores for a clip: {value.message}")
+        return value
+
+    return scores
 
 
-def _ours(model: EmotionModel, wave: Wave) -> tuple[float, ...]:
-    (value,) = model.run([wave])
-    if isinstance(value, ItemError):
-        raise NoScoresError(f"the model has no scores for a clip: {value.message}")
-    return value
-
-
-def _compare(turns: Turns, seconds: float) -> PeerFigures:
-    return PeerFigures(
-        audio_seconds_per_s=spread([seconds / turn for turn in turns.theirs]),
-        ratio=ratios(turns.theirs, turns.ours),
-        largest_difference=largest_difference(turns.our_scores, turns.their_scores),
-    )
-
-
-def largest_difference(ours: Scores, theirs: Scores) -> float:
-    """Of any score of any clip. Raises ValueError where the two have not the same clips or labels."""
-    return max(abs(a - b) for mine, other in zip(ours, theirs, strict=True) for a, b in zip(mine, other, strict=True))
+def compare(name: str, turns: Turns, seconds: float) -> PeerFigures:
+    """One engine beside us. Raises OtherNumbersError where it does not compute what we do."""
+    theirs, difference = turns.seconds[name], largest_difference(turns.scores[OURS], turns.scores[name])
+    if difference > BOUND:
+        raise OtherNumbersError(f"a score of {name} is {difference:.1e} from ours, more than {BOUND:g}")
+    speeds = [seconds / turn for turn in theirs]
+    return PeerFigures(name, spread(speeds), ratios(theirs, turns.seconds[OURS]), difference)

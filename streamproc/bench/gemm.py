@@ -1,43 +1,44 @@
 """The machine's own rate of fp32 matrix products: the unit that an engine's speed is told in."""
 
 import time
+from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from streamproc.arena import SAMPLE_RATE
-from streamproc.emotion.linears import PackedLinear
+from streamproc.bench.waves import Wave
+from streamproc.emotion.choice import made
+from streamproc.emotion.linears import FP32
 from streamproc.emotion.network import Network, collate
 
 ROWS, INPUTS, OUTPUTS = 760, 1024, 4096
 """A layer of emotion2vec+ large on a clip of 15 s."""
 TRIALS = 7
-CLIP_S = 5
 
 
-@torch.inference_mode()
-def gemm_gflops() -> float:
-    """10^9 floating-point operations a second, a product and a sum being two; the best of several trials.
+class Product:
+    """One fp32 product, by the fastest of the libraries that the engine may choose from."""
 
-    Asked of each library that the engine may choose from, on torch's present number of threads.
-    """
-    plain, rows = nn.Linear(INPUTS, OUTPUTS), torch.ones(ROWS, INPUTS)
-    layers: list[nn.Module] = [plain]
-    if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch left it without types
-        layers.append(PackedLinear(plain))
-    best = min(_seconds(layer, rows) for layer in layers for _ in range(TRIALS))
-    return 2 * ROWS * INPUTS * OUTPUTS / best / 1e9
+    @torch.inference_mode()
+    def __init__(self) -> None:
+        self._rows = torch.ones(ROWS, INPUTS)
+        linear = nn.Linear(INPUTS, OUTPUTS)
+        layers = [layer for kind in FP32.values() if (layer := made(kind, linear, self._rows)) is not None]
+        self._layer = min(layers, key=lambda layer: min(_seconds(layer, self._rows) for _ in range(TRIALS)))
+
+    @torch.inference_mode()
+    def gflops(self) -> float:
+        """10^9 floating-point operations a second of one trial on torch's threads; a product and a sum are two."""
+        return 2 * ROWS * INPUTS * OUTPUTS / _seconds(self._layer, self._rows) / 1e9
 
 
-def gflop_per_second(network: Network) -> float:
-    """10^9 operations for one second of audio in a clip of 5 s, as torch's own counter finds them in our graph."""
-    clip = torch.from_numpy(np.zeros(CLIP_S * SAMPLE_RATE, np.float32))
-    batch, frames = collate([clip], network.config.stem)
+def gflop(network: Network, waves: Sequence[Wave]) -> float:
+    """10^9 operations for each waveform alone, in sum, as torch's own counter finds them in our graph."""
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        network(batch, frames)
-    return float(counter.get_total_flops()) / CLIP_S / 1e9
+        for wave in waves:
+            network(*collate([torch.from_numpy(wave)], network.config.stem))
+    return float(counter.get_total_flops()) / 1e9
 
 
 def _seconds(layer: nn.Module, rows: Tensor) -> float:

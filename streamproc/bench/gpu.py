@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from streamproc.bench.gemm import gflop_per_second
+from streamproc.arena import SAMPLE_RATE
+from streamproc.bench.gemm import gflop
 from streamproc.bench.kernels import Launch, busy, shares
 from streamproc.bench.machine import Machine, look
 from streamproc.bench.peer import Peer, open_peer
@@ -95,7 +97,7 @@ def run_gpu(model: str, precision: str, turns: int, told: Told) -> GpuReport:
     machine = look(PACKAGES)
     directory = find_directory(model, cache_root(None, os.environ))
     loaded = checkpoint.load(directory)
-    operations = gflop_per_second(loaded.network)
+    operations = gflop(loaded.network, [np.zeros(int(CLIP_S * SAMPLE_RATE), np.float32)]) / CLIP_S
     engine = open_cuda(cast(loaded.network, bits), CLIPS * CLIP_S)
     waves = make_waves(2 * CLIPS, SEED, CLIP_S, CLIP_S)
     count = fitting(engine, waves[:CLIPS])

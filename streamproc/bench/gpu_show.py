@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streamproc.bench.gpu import GpuReport
-from streamproc.bench.show import NO_PEER, machine_line
+from streamproc.bench.show import machine_line
 from streamproc.bench.spread import Spread
 
 
@@ -27,6 +27,9 @@ class Goal:
     def met(self) -> bool:
         """Whether it is."""
         return (self.least is None or self.found >= self.least) and (self.most is None or self.found < self.most)
+
+
+NO_PEER = "FunASR is not installed, so there is no peer: it is a dependency of development (requirements/dev.lock)."
 
 
 def goals(report: GpuReport) -> Sequence[Goal]:

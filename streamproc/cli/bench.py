@@ -12,9 +12,9 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of t
 
 bench = typer.Typer(
     name="bench",
-    help="Measure this machine: the engine against FunASR, on the CPU or on a CUDA device, its cost model against the "
-    "clock, the pipeline against the floor of its libraries, exactly-once against at-least-once, one group protocol "
-    "against the other.",
+    help="Measure this machine: the engine against its peers, on the CPU or on a CUDA device, its cost model against "
+    "the clock, the pipeline against the floor of its libraries, exactly-once against at-least-once, one group "
+    "protocol against the other.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
@@ -23,19 +23,29 @@ bench = typer.Typer(
 @bench.command()
 def engine(
     *,
-    model: Annotated[str, typer.Option(help="A shipped model by name, or a directory in FunASR's layout.")] = "demo",
+    model: Annotated[
+        str,
+        typer.Option(
+            help="plus_large or plus_base: that shape with random weights. Else a model by name, as demo, or a "
+            "directory in FunASR's layout."
+        ),
+    ] = "plus_large",
     repeats: Annotated[int, typer.Option(min=1, max=50, help="Turns over all clips.")] = 7,
     as_json: Json = False,
 ) -> None:
-    """Run the engine on the CPU beside FunASR's own loop: same clips, same threads, turn by turn in one process.
+    """Run the engine on the CPU beside FunASR's own loop, ONNX Runtime and OpenVINO, all in fp32.
 
-    The speed is told beside the machine's own rate of fp32 products. Without FunASR there is no peer, and it says so.
-    Threads: setting model.threads, else all cores.
+    Same clips, threads and settings of memory, clip by clip in turn in one process; scores that differ by more than
+    1e-4 end it. The speed is told beside the machine's own rate of fp32 products. Threads: setting model.threads, else
+    all cores.
 
-    Example: `streamproc bench engine --repeats 3`
+    Example: `streamproc bench engine --model demo --repeats 3`
     """
     from rich.console import Console
 
+    from streamproc.bench.memory import as_in_a_device_process
+
+    as_in_a_device_process()
     from streamproc.bench.engine import run_engine
     from streamproc.bench.show import engine_json, show_engine
     from streamproc.operate.progress import LiveProgress
@@ -107,6 +117,41 @@ def cost(
         typer.echo(json.dumps(cost_json(report)))
     else:
         show_cost(report, Console())
+
+
+@bench.command()
+def cold(
+    *,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="plus_large or plus_base: that shape with random weights and an optimizer's state, as published files "
+            "have. Else a model by name, as demo, or a directory in FunASR's layout."
+        ),
+    ] = "plus_large",
+    rounds: Annotated[int, typer.Option(min=1, max=50, help="Starts of each kind, after one that does not count.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Start new processes: from nothing to the first result of a clip of 2 s, ours, FunASR's, and torch's bare import.
+
+    Then the device process, from its start until it is ready, and the memory of one, two and four of them on one
+    checkpoint. Threads: setting model.threads, else all cores.
+
+    Example: `streamproc bench cold --rounds 3`
+    """
+    from rich.console import Console
+
+    from streamproc.bench.cold import run_cold
+    from streamproc.bench.cold_show import cold_json, show_cold
+    from streamproc.operate.progress import LiveProgress
+
+    settings = load_settings()
+    with LiveProgress() as progress:
+        report = run_cold(model, settings.model.threads, rounds, progress.count)
+    if as_json:
+        typer.echo(json.dumps(cold_json(report)))
+    else:
+        show_cold(report, Console())
 
 
 @bench.command()

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from streamproc.emotion.linears import ROWS, Kind
+from streamproc.emotion.linears import Kind
 from streamproc.telemetry.log import get_log
 
 log = get_log(__name__)
 
 TRIALS = 5
+ROWS = 64
+"""Tokens of a clip of 1 s: kinds differ by much or not at all, and each start waits for the trial."""
 GAIN = 0.9
 """Another kind is another copy of the weights in memory, so a tie goes to the first one."""
 
@@ -23,7 +25,7 @@ def choose(kinds: Mapping[str, Kind], linear: nn.Linear) -> Kind:
     Kinds that this build of torch lacks are left out. Raises ValueError where none is left.
     """
     rows = torch.ones(ROWS, linear.in_features)
-    layers = {name: layer for name, kind in kinds.items() if (layer := _made(kind, linear, rows)) is not None}
+    layers = {name: layer for name, kind in kinds.items() if (layer := made(kind, linear, rows)) is not None}
     if not layers:
         raise ValueError(f"this build of torch has none of the linear layers {', '.join(kinds)}")
     first = next(iter(layers))
@@ -36,7 +38,7 @@ def choose(kinds: Mapping[str, Kind], linear: nn.Linear) -> Kind:
     return kinds[chosen]
 
 
-def _made(kind: Kind, linear: nn.Linear, rows: Tensor) -> nn.Module | None:
+def made(kind: Kind, linear: nn.Linear, rows: Tensor) -> nn.Module | None:
     """The layer after a first run; None where it cannot be had."""
     try:
         layer = kind(linear)

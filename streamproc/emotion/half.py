@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from streamproc.emotion.linears import ROWS, Kind
+from streamproc.emotion.linears import Kind
 from streamproc.emotion.network import Network, StemLayer
+from streamproc.emotion.packed import ROWS
 from streamproc.emotion.precision import Precision
 
 HALVES: Mapping[Precision, torch.dtype] = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}

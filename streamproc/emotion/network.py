@@ -14,7 +14,7 @@ A padded batch equals its clips run alone because of five rules, marked where th
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -127,25 +127,53 @@ class StemLayer(nn.Module):
         self.shape = shape
         self.weight = nn.Parameter(torch.empty(shape.channels, shape.kernel * inputs))
         self.norm = nn.LayerNorm(shape.channels, eps=NORM_EPS)
+        # The first `stride` taps of all windows do not overlap: together they are a view of x, which costs nothing.
+        view = shape.stride if inputs > 1 and shape.kernel >= shape.stride else 0
+        self._view = view
+        self._cuts = [taps * inputs for taps in (view, shape.kernel - view) if taps]
+        self.products = nn.ModuleList()
+        """Faster equals of ``linears``; none: the weight itself."""
+
+    def linears(self) -> list[nn.Linear]:
+        """The layer's products, whose sum it is, as layers that share its weight."""
+        return [_linear(part) for part in torch.split(self.weight.detach(), self._cuts, 1)]
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, L, inputs] -> [B, (L - kernel) // stride + 1, channels]."""
         # Rule 2: no padding here, so what is computed past a clip's end stays past its end.
-        x = x.to(self.weight.dtype)
+        taps = self._taps(x.to(self.weight.dtype))
+        if self.products:
+            parts = [product(part) for product, part in zip(self.products, taps, strict=True)]
+        else:
+            parts = list(map(functional.linear, taps, torch.split(self.weight, self._cuts, 1)))
+        for part in parts[1:]:
+            parts[0].add_(part)
+        return _gelu(self.norm(parts[0].float()))
+
+    def _taps(self, x: Tensor) -> list[Tensor]:
+        """What each product is of: [B, L, inputs] -> [B, (L - kernel) // stride + 1, taps * inputs] each."""
         _, kernel, stride = self.shape
-        batch, length, inputs = x.shape
+        batch, length, _ = x.shape
         count = (length - kernel) // stride + 1
-        # The first `stride` taps of all windows do not overlap: together they are a view of x, which costs nothing.
-        view = stride if inputs > 1 and kernel >= stride else 0
-        cut = view * inputs
-        parts = []
-        if view:
-            taps = x[:, : stride * count].reshape(batch, count, cut)
-            parts.append(functional.linear(taps, self.weight[:, :cut]))
-        if kernel > view:
-            taps = x[:, view:].unfold(1, kernel - view, stride)[:, :count].transpose(2, 3).flatten(2)
-            parts.append(functional.linear(taps, self.weight[:, cut:]))
-        return functional.gelu(self.norm(sum(parts[1:], parts[0]).float()))
+        taps = [x[:, : stride * count].reshape(batch, count, self._cuts[0])] if self._view else []
+        if kernel > self._view:
+            windows = x[:, self._view :].unfold(1, kernel - self._view, stride)[:, :count]
+            taps.append(windows.transpose(2, 3).flatten(2))
+        return taps
+
+
+def _gelu(x: Tensor) -> Tensor:
+    """GELU of what nobody else needs: in its place, unless gradients need it."""
+    out: Tensor = functional.gelu(x) if torch.is_grad_enabled() else torch.ops.aten.gelu_(x)
+    return out
+
+
+def _linear(weight: Tensor) -> nn.Linear:
+    """A layer without bias around a weight that it shares."""
+    with torch.device("meta"):
+        linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+    linear.weight = nn.Parameter(weight, requires_grad=False)
+    return linear
 
 
 class Bias:
@@ -179,8 +207,12 @@ class Bias:
         return bias if self._ended is None else bias.masked_fill(self._ended, -math.inf)
 
 
+Attention = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""Query, key, value [B, heads, tokens, D], bias [B or 1, heads, tokens of the query, tokens] -> like the query."""
+
+
 class Block(nn.Module):
-    """A post-norm transformer block; ``qkv``, ``proj``, ``fc1`` and ``fc2`` may be replaced by faster equals."""
+    """A post-norm transformer block. Its linear layers and its ``attention`` may be replaced by faster equals."""
 
     def __init__(self, dim: int, heads: int, eps: float) -> None:
         super().__init__()
@@ -191,11 +223,12 @@ class Block(nn.Module):
         self.proj = nn.Linear(dim, dim)
         self.fc1 = nn.Linear(dim, 4 * dim)
         self.fc2 = nn.Linear(4 * dim, dim)
+        self.attention: Attention = functional.scaled_dot_product_attention
 
     def forward(self, x: Tensor, bias: Bias) -> Tensor:
         """[B, tokens, dim] -> the same."""
-        x = self.norm1(x + self.proj(self._attend(x, bias)))
-        out: Tensor = self.norm2(x + self.fc2(functional.gelu(self.fc1(x))))
+        x = self.norm1(self.proj(self._attend(x, bias)).add_(x))
+        out: Tensor = self.norm2(self.fc2(_gelu(self.fc1(x))).add_(x))
         return out
 
     def _attend(self, x: Tensor, bias: Bias) -> Tensor:
@@ -203,10 +236,7 @@ class Block(nn.Module):
         parts = self.qkv(x).view(batch, tokens, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
         query, key, value = parts.unbind(0)
         spans = (slice(start, min(start + bias.rows, tokens)) for start in range(0, tokens, bias.rows))
-        attended = [
-            functional.scaled_dot_product_attention(query[:, :, span], key, value, attn_mask=bias[span])
-            for span in spans
-        ]
+        attended = [self.attention(query[:, :, span], key, value, bias[span]) for span in spans]
         whole = attended[0] if len(attended) == 1 else torch.cat(attended, 2)
         return whole.transpose(1, 2).reshape(batch, tokens, dim)
 
@@ -218,6 +248,9 @@ class Network(nn.Module):
         super().__init__()
         self.config = config
         self.slopes: Tensor
+        self.stem_frames = STEM_FRAMES
+        self.tokens_of = 1
+        """Tokens are made up to a multiple of this by some that nobody sees."""
         self.factors = torch.float32
         """Type of what positional convolutions and attention multiply, and of the bias."""
         dim, channels = config.embed_dim, config.stem[-1].channels
@@ -248,12 +281,13 @@ class Network(nn.Module):
         keep = (torch.arange(longest, device=x.device) < frames[:, None].to(x.device))[:, :, None]
         x = x * keep
         x = x + self._positions(x, keep)
-        x = torch.cat([self.extra_tokens.expand(len(x), -1, -1), x], 1)
-        bias = self.bias(frames, longest)
+        bias, extra = self.bias(frames, longest), self.config.extra_tokens
+        spare = x.new_zeros(len(x), bias.tokens - extra - longest, x.shape[2])
+        x = torch.cat([self.extra_tokens.expand(len(x), -1, -1), x, spare], 1)
         x = self.norm(x)
         for block in self.blocks:
             x = block(x, bias)
-        encoded: Tensor = x[:, self.config.extra_tokens :] * keep
+        encoded: Tensor = x[:, extra : extra + longest] * keep
         return encoded
 
     def pool(self, encoded: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
@@ -271,18 +305,18 @@ class Network(nn.Module):
         return self.forward(waves, frames)[1]
 
     def bias(self, frames: Tensor, longest: int) -> Bias:
-        """What attention adds to its products, for clips of these counts of frames."""
-        scaled = self.slopes * self.alibi_scale.clamp_min(0).flatten()
-        return Bias(scaled, self.config.extra_tokens, frames, longest, self.factors)
+        """What attention adds to its products, for clips of these counts of frames; tokens are a full multiple."""
+        scaled, extra = self.slopes * self.alibi_scale.clamp_min(0).flatten(), self.config.extra_tokens
+        return Bias(scaled, extra, frames, longest + -(extra + longest) % self.tokens_of, self.factors)
 
     def _features(self, waves: Tensor) -> Tensor:
-        """[B, samples] -> [B, frames, embed_dim], a span of ``STEM_FRAMES`` at a time; exact, being unpadded."""
+        """[B, samples] -> [B, frames, embed_dim], a span of ``stem_frames`` at a time; exact, being unpadded."""
         stem = self.config.stem
         hop = math.prod(layer.stride for layer in stem)
         total = frames(waves.shape[1], stem)
         spans = []
-        for start in range(0, total, STEM_FRAMES):
-            count = min(STEM_FRAMES, total - start)
+        for start in range(0, total, self.stem_frames):
+            count = min(self.stem_frames, total - start)
             x = waves[:, start * hop : start * hop + field(count, stem), None]
             for layer in self.stem:
                 x = layer(x)
@@ -294,5 +328,5 @@ class Network(nn.Module):
             x = x.transpose(1, 2).to(self.factors)
             x = convolution(x).transpose(1, 2).float()
             # Rule 3: each of the convolutions leaks into the padding; the next one must find zeros there.
-            x = functional.gelu(functional.layer_norm(x, x.shape[-1:], eps=NORM_EPS)) * keep
+            x = _gelu(functional.layer_norm(x, x.shape[-1:], eps=NORM_EPS)) * keep
         return x

@@ -5,14 +5,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from torch import nn
 
 from streamproc.emotion.choice import choose
 from streamproc.emotion.engine import Passed, Wave
 from streamproc.emotion.half import BF16
 from streamproc.emotion.int8 import INT8
-from streamproc.emotion.linears import FP32, Kind
-from streamproc.emotion.network import Block, Network, collate, field
+from streamproc.emotion.linears import FP32, Kind, plain
+from streamproc.emotion.network import Block, Network, StemLayer, collate, field
 from streamproc.emotion.network import frames as frames_of
+from streamproc.emotion.packed import PackedConvolution, attention
 from streamproc.emotion.precision import Precision
 from streamproc.emotion.torch_errors import translated
 from streamproc.errors import UsageError
@@ -24,11 +26,16 @@ CPU_KINDS: Mapping[Precision, Mapping[str, Kind]] = {
 }
 """What the blocks' linear layers may be. The stem stays fp32 on a CPU, where it gains less than it would lose."""
 
+STEM_FRAMES = 100
+"""Spans of 2 s: what the stem's first layer makes of one, 13 MB, still lies in a cache when the next layer reads it."""
+TOKENS_OF = 4
+"""Some other counts, as the 259 of a clip of 5 s, cost oneDNN's products up to a fifth more."""
+
 
 class Runner:
     """Waveforms to embeddings, logits and frames, each alone. Not for several threads at once.
 
-    ``kinds`` are the linear layers that a CPU may choose from: equal numbers, within the bound of one precision.
+    ``kinds`` are what a CPU may choose from for the blocks' linear layers: equal numbers, within one precision's bound.
     """
 
     most_samples = 0
@@ -36,7 +43,8 @@ class Runner:
     def __init__(self, network: Network, kinds: Mapping[str, Kind] = FP32) -> None:
         self._network = network
         self.min_samples = field(1, network.config.stem)
-        fit_linears(network, kinds)
+        network.stem_frames, network.tokens_of = STEM_FRAMES, TOKENS_OF
+        fit(network, kinds)
 
     @torch.inference_mode()
     def run(self, waves: Sequence[Wave], *, frames: bool = False) -> Passed:
@@ -76,12 +84,35 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if name == "cuda" else "cpu")
 
 
-def fit_linears(network: Network, kinds: Mapping[str, Kind]) -> None:
-    """Make the blocks' linear layers of the kind that this machine runs fastest."""
+def fit(network: Network, kinds: Mapping[str, Kind]) -> None:
+    """Make the network's products of the kind that this machine runs fastest.
+
+    ``kinds`` are the blocks'. What is around them is fp32 always; where oneDNN is faster than the library that torch
+    asks for linear layers, it is for convolutions and attention, too.
+    """
     blocks = [block for block in network.blocks if isinstance(block, Block)]
     if not blocks:
         return
-    kind = choose(kinds, blocks[0].fc1)
+    sample = blocks[0].fc1
+    kind = choose(kinds, sample)
+    around = kind if kinds is FP32 else choose(FP32, sample)
     for block in blocks:
-        for name in ("qkv", "proj", "fc1", "fc2"):
-            setattr(block, name, kind(getattr(block, name)))
+        _replace(block, ("qkv", "proj", "fc1", "fc2"), kind)
+    if around is plain:
+        return
+    _replace(network, ("feature_proj",), around)
+    for layer in network.stem:
+        if isinstance(layer, StemLayer):
+            layer.products = nn.ModuleList(map(around, layer.linears()))
+    convolutions = [layer for layer in network.positions if isinstance(layer, nn.Conv1d)]
+    network.positions = nn.ModuleList(map(PackedConvolution, convolutions))
+    for block in blocks:
+        block.attention = attention
+    # What is left of the weights file, norms and biases, would keep all of it mapped: let it go.
+    for parameter in network.parameters():
+        parameter.data = parameter.data.clone()
+
+
+def _replace(module: nn.Module, names: Sequence[str], kind: Kind) -> None:
+    for name in names:
+        setattr(module, name, kind(getattr(module, name)))

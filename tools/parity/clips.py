@@ -8,7 +8,8 @@ import numpy as np
 from streamproc.arena import SAMPLE_RATE
 from streamproc.bench.waves import voice
 from streamproc.emotion.engine import Wave
-from streamproc.emotion.network import BIAS_ENTRIES, STEM_FRAMES, field
+from streamproc.emotion.network import BIAS_ENTRIES, field
+from streamproc.emotion.runner import STEM_FRAMES
 
 Make = Callable[[int, np.random.Generator], Wave]
 

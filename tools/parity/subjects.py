@@ -1,31 +1,15 @@
 """The models that are compared: the published shapes with random weights, and the checkpoint that ships."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import numpy as np
-import torch
-from torch import nn
-
-from streamproc.bench.waves import voice
-from streamproc.emotion import checkpoint
+from streamproc.bench.random import SHAPES, random_model
 from streamproc.emotion.directory import find_directory
-from streamproc.emotion.engine import Wave
-from streamproc.emotion.network import Network, NetworkConfig, collate
+from streamproc.emotion.network import NetworkConfig
 from streamproc.settings import cache_root
-
-TOKENS = (
-    *("生气/angry", "厌恶/disgusted", "恐惧/fearful", "开心/happy", "中立/neutral"),
-    *("其他/other", "难过/sad", "吃惊/surprised", "<unk>"),
-)
-SPREAD = 0.1
-"""How far norms, biases, tokens and scales are moved off the values that training starts from."""
-CALIBRATION = (4_000, 7_000, 11_000, 16_000, 23_000, 32_000, 45_000, 64_000)
-"""Samples of the clips that centre the head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +22,8 @@ class Subject:
 
 
 SUBJECTS = (
-    Subject("plus_large", NetworkConfig(1024, 16, 4, 8, 9), 162_140_185),
-    Subject("plus_base", NetworkConfig(768, 12, 4, 8, 9), 93_178_133),
+    Subject("plus_large", SHAPES["plus_large"], 162_140_185),
+    Subject("plus_base", SHAPES["plus_base"], 93_178_133),
     Subject("demo", None, 969_229),
 )
 
@@ -50,35 +34,5 @@ def directory(subject: Subject, seed: int) -> Iterator[Path]:
     if subject.config is None:
         yield find_directory(subject.name, cache_root(None, os.environ))
         return
-    with TemporaryDirectory(prefix="parity-") as folder:
-        path = Path(folder) / subject.name
-        network = Network(subject.config).eval()
-        randomise(network, seed, [voice(samples, np.random.default_rng((seed, samples))) for samples in CALIBRATION])
-        checkpoint.save(path, network, TOKENS)
-        del network
+    with random_model(subject.name, subject.config, seed) as path:
         yield path
-
-
-@torch.no_grad()
-def randomise(network: Network, seed: int, waves: Sequence[Wave]) -> None:
-    """Random weights in which an error cannot hide.
-
-    Nothing stands at the value that training starts from, where a forgotten norm or scale would change nothing; and the
-    head is centred and scaled over ``waves``, since a saturated softmax gives 1 and 0 for right and wrong alike.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    for name, parameter in network.named_parameters():
-        nn.init.normal_(parameter, 0, SPREAD, generator)
-        if "norm" in name and name.endswith("weight"):
-            parameter.add_(1)
-        elif name.startswith("stem") and name.endswith("weight"):
-            nn.init.kaiming_normal_(parameter, generator=generator)
-        elif name == "alibi_scale":
-            parameter.abs_().add_(0.5)
-        elif parameter.dim() > 1 and name.startswith("blocks"):
-            nn.init.normal_(parameter, 0, parameter.shape[1] ** -0.5, generator)
-    stem = network.config.stem
-    passes = [network(*collate([torch.from_numpy(wave)], stem)) for wave in waves]
-    embeddings, logits = (torch.cat(parts) for parts in zip(*passes, strict=True))
-    network.head.weight.div_(logits.std(0).mean())
-    network.head.bias.copy_(-(embeddings.mean(0) @ network.head.weight.T))

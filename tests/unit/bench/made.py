@@ -13,11 +13,25 @@ from streamproc.bench.workers import WorkersFigures
 from streamproc.records.profile import Profile
 
 MACHINE = Machine("Some CPU", 2, 0.5, "3.11.9", {"streamproc": "0.1.0"}, "abc1234-dirty")
-PEER = PeerFigures(Spread(80, 100, 120), Spread(1.5, 2.0, 2.5), 3e-7)
+PEER = PeerFigures("FunASR, clip by clip", Spread(80, 100, 120), Spread(1.5, 2.0, 2.5), 3e-7)
 
 
-def engine_report(peer: PeerFigures | None) -> EngineReport:
-    return EngineReport(MACHINE, "demo", 2, 12, 52.5, 3, Spread(150, 200, 250), 400, 0.5, 800, peer)
+def engine_report(*peers: PeerFigures) -> EngineReport:
+    missing = {} if peers else {"OpenVINO": ("openvino", "onnx")}
+    return EngineReport(
+        machine=MACHINE,
+        model="demo",
+        threads=2,
+        clips=12,
+        clip_seconds=52.5,
+        repeats=3,
+        audio_seconds_per_s=Spread(150, 200, 250),
+        gflop_per_audio_second=0.5,
+        gemm_gflops=Spread(100, 150, 400),
+        of_gemm=Spread(0.6, 0.75, 0.8),
+        peers=peers,
+        missing=missing,
+    )
 
 
 def cost_report() -> CostReport:

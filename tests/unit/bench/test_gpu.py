@@ -10,8 +10,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from streamproc.bench.gpu import BATCHES, GpuPeer, fitting, latency_ms, stream
-from streamproc.bench.gpu_show import goals, gpu_json, show_gpu
-from streamproc.bench.show import NO_PEER
+from streamproc.bench.gpu_show import NO_PEER, goals, gpu_json, show_gpu
 from streamproc.bench.spread import Spread
 from streamproc.bench.waves import Wave, make_waves
 from streamproc.cli.app import app

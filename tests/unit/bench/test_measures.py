@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamproc.bench.engine import largest_difference
+from streamproc.bench.engine import OURS, OtherNumbersError, compare
 from streamproc.bench.machine import commit, cpu_name, look
 from streamproc.bench.pipeline import Moment, UntrueRunError, figures
 from streamproc.bench.spread import Spread, ratios, spread
-from streamproc.bench.waves import make_waves, seconds_of, to_wav
+from streamproc.bench.turns import Run, Scores, Turns, largest_difference, take_turns
+from streamproc.bench.waves import Wave, make_waves, seconds_of, to_wav
 
 
 def test_a_spread_is_the_ends_and_the_median() -> None:
@@ -30,6 +31,34 @@ def test_the_largest_difference_is_of_any_score_of_any_clip() -> None:
     assert largest_difference([(0.5, 0.5), (1.0, 0.0)], [(0.5, 0.5), (0.75, 0.25)]) == 0.25
     with pytest.raises(ValueError, match="shorter"):
         largest_difference([(0.5, 0.5)], [(1.0,)])
+
+
+def test_who_begins_changes_and_the_first_round_does_not_count() -> None:
+    ran: list[str] = []
+
+    def engine(name: str) -> Run:
+        def run(_wave: Wave) -> Scores:
+            ran.append(name)
+            return (0.5,)
+
+        return run
+
+    engines = {name: engine(name) for name in "abc"}
+    turns = take_turns(engines, lambda: 7.0, make_waves(2, 1, 0.1, 0.2), 2, lambda *_: None)
+    assert "".join(ran) == "aabbcc" + "abc" + "bca" + "bca" + "cab"
+    assert turns.scores == {name: [(0.5,), (0.5,)] for name in "abc"}
+    assert turns.gflops == [[7.0, 7.0], [7.0, 7.0]]
+    assert all(len(seconds) == 2 and min(seconds) > 0 for seconds in turns.seconds.values())
+
+
+def test_an_engine_of_other_numbers_is_no_peer() -> None:
+    def turns(score: float) -> Turns:
+        return Turns({OURS: [2.0], "a": [4.0]}, {OURS: [(0.5,)], "a": [(score,)]}, [[1.0]])
+
+    found = compare("a", turns(0.50009), 8)
+    assert (found.audio_seconds_per_s, found.ratio) == (Spread(2, 2, 2), Spread(2, 2, 2))
+    with pytest.raises(OtherNumbersError, match=r"a is 1\.1e-04 from ours"):
+        compare("a", turns(0.50011), 8)
 
 
 def moment(batches: int, records: float, cpu_s: float) -> Moment:

@@ -16,7 +16,7 @@ from streamproc.errors import (
 
 GROUPS = {
     "model": ("pull", "info", "verify"),
-    "bench": ("engine", "gpu", "cost", "pipeline", "delivery", "groups"),
+    "bench": ("engine", "gpu", "cost", "cold", "pipeline", "delivery", "groups"),
     "dlq": ("ls", "stats", "show", "replay"),
 }
 COMMANDS = ("up", "down", "status", "demo", "worker", "publish", "results", "audit", "why")

@@ -11,9 +11,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from streamproc.bench.random import TOKENS, randomise
 from streamproc.emotion import checkpoint
 from streamproc.emotion.network import PUBLISHED_STEM, Network, NetworkConfig
-from tools.parity.subjects import TOKENS, randomise
 
 Wave = NDArray[np.float32]
 Reference = Callable[[Path], Any]

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from streamproc.emotion.choice import choose
-from streamproc.emotion.linears import FP32, Kind, PackedLinear, plain
-from streamproc.emotion.network import Network, NetworkConfig
-from streamproc.emotion.runner import fit_linears
+from streamproc.emotion.linears import FP32, Kind, plain
+from streamproc.emotion.network import Network, NetworkConfig, frames
+from streamproc.emotion.packed import FEW, PackedConvolution, PackedLinear, attention
+from streamproc.emotion.runner import fit
 
 packed_is_here = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")  # type: ignore[no-untyped-call]  # torch left it without types
 
@@ -34,15 +35,47 @@ def gone(_: nn.Linear) -> nn.Module:
 
 
 @packed_is_here
-def test_a_network_of_packed_layers_equals_the_plain_one(
-    shapes: dict[str, NetworkConfig], random_network: Callable[..., Network]
+@pytest.mark.parametrize("samples", [8_000, 100_000])
+def test_a_network_of_packed_products_equals_the_plain_one(
+    shapes: dict[str, NetworkConfig],
+    random_network: Callable[..., Network],
+    monkeypatch: pytest.MonkeyPatch,
+    samples: int,
 ) -> None:
     usual, packed = random_network(shapes["thin"]), random_network(shapes["thin"])
-    fit_linears(packed, {"packed": PackedLinear})
-    assert sum(isinstance(module, PackedLinear) for module in packed.modules()) == 16
-    waves, counts = torch.randn(2, 8000), torch.tensor([24, 11])
+    monkeypatch.setattr("streamproc.emotion.runner.choose", lambda _kinds, _sample: PackedLinear)
+    fit(packed, FP32)
+    stem = 2 * 4 + 3  # of the published stem: strides of 2 cut a kernel of 3 in two, all others stay whole
+    assert sum(isinstance(module, PackedLinear) for module in packed.modules()) == 4 * 4 + stem + 1
+    assert all(isinstance(module, PackedConvolution) for module in packed.positions)
+    waves, counts = torch.randn(2, samples), torch.tensor([frames(samples), 11])
     with torch.inference_mode():
         assert (packed.logits(waves, counts) - usual.logits(waves, counts)).abs().max() < 1e-5
+
+
+@packed_is_here
+@pytest.mark.parametrize("tokens", [FEW - 1, FEW, FEW + 3])
+@pytest.mark.parametrize("clips", [1, 2])
+def test_attention_head_by_head_equals_torchs(tokens: int, clips: int) -> None:
+    query, key, value = torch.randn(clips, tokens, 3, 4, 8).permute(2, 0, 3, 1, 4).unbind(0)
+    query = query[:, :, 5:50]
+    for biases in {1, clips}:
+        bias = torch.randn(biases, 4, 45, tokens)
+        bias[-1, :, :, -7:] = -torch.inf
+        with torch.inference_mode():
+            expected = nn.functional.scaled_dot_product_attention(query, key, value, bias)
+            assert (attention(query, key, value, bias) - expected).abs().max() < 1e-5
+
+
+@packed_is_here
+@pytest.mark.parametrize("shape", [(1, 1), (1, 19), (3, 30)])
+def test_a_packed_convolution_equals_the_plain_one(shape: tuple[int, int]) -> None:
+    convolution = nn.Conv1d(32, 32, 19, padding=9, groups=4)
+    rows = torch.randn(*shape, 32).transpose(1, 2)
+    with torch.inference_mode():
+        packed = PackedConvolution(convolution)
+        assert (packed(rows) - convolution(rows)).abs().max() < 1e-5
+        assert (packed(rows.contiguous()) - convolution(rows)).abs().max() < 1e-5
 
 
 @packed_is_here
@@ -76,3 +109,17 @@ def test_kinds_that_this_torch_lacks_are_left_out() -> None:
 def test_the_first_kind_of_fp32_is_the_layer_itself() -> None:
     linear = nn.Linear(8, 8)
     assert next(iter(FP32.values()))(linear) is linear
+
+
+def test_what_is_around_the_blocks_is_fp32_whatever_kinds_they_have(
+    shapes: dict[str, NetworkConfig], random_network: Callable[..., Network]
+) -> None:
+    network = random_network(shapes["tiny"])
+    made: list[tuple[int, int]] = []
+
+    def other(linear: nn.Linear) -> nn.Module:
+        made.append((linear.in_features, linear.out_features))
+        return linear
+
+    fit(network, {"other": other})
+    assert made[1:] == [(32, 96), (32, 32), (32, 128), (128, 32)] * 2  # the first one was timed

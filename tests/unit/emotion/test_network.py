@@ -143,7 +143,7 @@ def test_rule_5_a_mean_over_padding_is_noticed(thin: Case, monkeypatch: pytest.M
 
 
 def test_long_audio_in_spans_equals_long_audio_whole(thin: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "STEM_FRAMES", 7)
+    monkeypatch.setattr(thin.network, "stem_frames", 7)
     monkeypatch.setattr(network, "BIAS_ENTRIES", 1000)
     assert worst(encode(thin.network, thin.waves), thin.expected) < PARITY
 

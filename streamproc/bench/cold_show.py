@@ -1,0 +1,67 @@
+"""How cold starts are shown, to people and to programs."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from statistics import median
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from streamproc.bench.cold import FUNASR, OURS, TORCH, ColdReport
+from streamproc.bench.show import machine_line
+from streamproc.bench.spread import Spread
+
+PHASES = ("python", "imports", "load", "warm-up", "forward")
+NAMES = {TORCH: "torch", OURS: "streamproc", FUNASR: "FunASR"}
+
+
+def show_cold(report: ColdReport, console: Console) -> None:
+    """Print a report; fits 80 columns."""
+    table = Table("median s", box=box.SIMPLE)
+    for name in (*PHASES, "total", "MiB"):
+        table.add_column(name, justify="right")
+    for kind, starts in report.starts.items():
+        phases = [
+            f"{median(start.phases_s[phase] for start in starts):.2f}" if phase in starts[0].phases_s else ""
+            for phase in PHASES
+        ]
+        peak = median(max(start.peak_mib.values()) for start in starts)
+        table.add_row(NAMES[kind], *phases, f"{median(report.totals(kind)):.2f}", f"{peak:.0f}")
+    console.print(table)
+    for line in cold_lines(report):
+        console.print(line, highlight=False)
+    console.print(machine_line(report.machine), highlight=False)
+
+
+def cold_lines(report: ColdReport) -> Iterator[str]:
+    """What stands below the table."""
+    yield (
+        f"Model {report.model}, a checkpoint of {report.checkpoint_mib:.0f} MiB, {report.threads} threads, "
+        f"{len(report.ready_s)} rounds, files in the page cache, a clip of 2 s; torch: its import. MiB: at most."
+    )
+    for kind in report.starts:
+        if kind != OURS:
+            yield f"Ours over {NAMES[kind]}: {_text(report.over(kind))}."
+    loads = [start.peak_mib["load"] - start.peak_mib["imports"] for start in report.starts[OURS]]
+    yield f"Loading the weights adds {median(loads):.0f} MiB to what the imports took at most."
+    yield (
+        f"A device process is ready after {median(report.ready_s):.2f} s, {_text(report.ready_over_torch_s)} s more "
+        "than torch's import."
+    )
+    for crowd in report.crowds:
+        rss, pss, clean, dirty = crowd.mib.values()
+        yield (
+            f"{crowd.processes} device processes: {rss:.0f} MiB resident, {pss:.0f} MiB with what they share counted "
+            f"once, {clean + dirty:.0f} MiB of it nobody else's."
+        )
+
+
+def cold_json(report: ColdReport) -> Mapping[str, object]:
+    """The same for programs."""
+    over = {kind: asdict(report.over(kind)) for kind in report.starts if kind != OURS}
+    return {"bench": "cold", **asdict(report), "over": over, "ready_over_torch_s": asdict(report.ready_over_torch_s)}
+
+
+def _text(values: Spread) -> str:
+    return f"{values.middle:.2f} ({values.least:.2f}-{values.most:.2f})"
