@@ -87,3 +87,9 @@ def test_what_shares_a_pass_is_paid_for_as_long_as_the_longest() -> None:
     assert profile.cost([10, 10]) == pytest.approx(1 + 2 * (1 + 1))
     assert profile.cost([10, 100]) == pytest.approx((1 + 1 + 1) + (1 + 10 + 100))
     assert profile.cost([]) == 0
+
+
+def test_a_clip_past_the_knee_is_paid_for_by_what_is_past_it() -> None:
+    profile = Profile(0, 1.0, 0.0, 0.0, 0.5)
+    assert profile.cost([KNEE_SAMPLES]) == 1
+    assert profile.cost([KNEE_SAMPLES + 2]) == pytest.approx(1 + 0.5 * 2 * (KNEE_SAMPLES + 2))
