@@ -12,11 +12,12 @@ import numpy as np
 from streamproc.arena import SAMPLE_RATE
 from streamproc.emotion.engine import Engine, Wave
 from streamproc.emotion.passes import Passes
-from streamproc.records.profile import Profile, Trial, bend, fit, most_items
+from streamproc.records.profile import KNEE_SAMPLES, Profile, Trial, bends, fit, most_items
 
 SHORT_S, MIDDLE_S, LONG_S = 0.5, 3.0, 30.0
+KNEE_S = KNEE_SAMPLES / SAMPLE_RATE
 RUNS = 2
-ENOUGH_S = 0.03
+ENOUGH_S = 0.1
 """The best of so many runs counts, or of as many as this takes: whatever else the machine does only adds."""
 
 
@@ -25,11 +26,11 @@ def measure(engine: Engine, passes: Passes) -> Profile:
     passes.run([_noise(SHORT_S)])
     timed = [_pass(passes, 1, SHORT_S), _full(passes, MIDDLE_S)]
     if passes.most_samples:
-        middle, long = timed[-1], _full(passes, LONG_S)
-        timed.append(long)
+        curve = [timed[-1], _full(passes, KNEE_S), _full(passes, LONG_S)]
+        timed += curve[1:]
     else:
-        middle, long = _blocks(engine, MIDDLE_S), _blocks(engine, LONG_S)
-    return fit(passes.most_samples, timed, bend(middle, long))
+        curve = [_blocks(engine, seconds) for seconds in (MIDDLE_S, KNEE_S, LONG_S)]
+    return fit(passes.most_samples, timed, *bends(*curve))
 
 
 def _full(passes: Passes, seconds: float) -> Trial:

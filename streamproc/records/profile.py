@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from streamproc.arena import SLOT_SAMPLES
+
 MOST_PADDING = 0.06
 """The share of a pass that may be padding. It holds for each pass, so it holds for any traffic.
 
@@ -10,13 +12,16 @@ Under 8 % is what we promise; a device that rounds shapes up takes what is left 
 """
 
 
+KNEE_SAMPLES = SLOT_SAMPLES
+"""A segment's most samples. Longer clips, which no worker has, outgrow caches, and attention runs in spans."""
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """A curve through measured times.
 
-    ``items`` clips of at most ``longest`` samples run together take
-    ``pass_s + items * (sample_s * longest + square_s * longest^2)``. The square is attention, and what long clips lose
-    because they no longer fit a cache.
+    ``items`` clips of at most ``longest`` samples run together take ``pass_s + items * longest * rate``, with
+    ``rate = sample_s + square_s * longest + late_s * max(0, longest - KNEE_SAMPLES)``.
     """
 
     most_samples: int
@@ -24,6 +29,7 @@ class Profile:
     pass_s: float
     sample_s: float
     square_s: float
+    late_s: float = 0.0
 
     def most_items(self, longest: int) -> int:
         """How many clips of at most ``longest`` samples go into one pass."""
@@ -33,7 +39,8 @@ class Profile:
         """Predicted seconds for clips of these lengths (samples)."""
         passes = ((len(places), lengths[places[-1]]) for places in split(lengths, self.most_samples))
         return sum(
-            self.pass_s + items * (self.sample_s * longest + self.square_s * longest**2) for items, longest in passes
+            self.pass_s + items * longest * (self.sample_s + _bent(longest, self.square_s, self.late_s))
+            for items, longest in passes
         )
 
 
@@ -44,6 +51,11 @@ class Trial:
     items: int
     samples: int
     seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Seconds for each sample."""
+        return self.seconds / (self.items * self.samples)
 
 
 def most_items(longest: int, most_samples: int) -> int:
@@ -76,20 +88,26 @@ def padding(lengths: Sequence[int], passes: Sequence[Sequence[int]]) -> float:
     return 1 - sum(lengths[place] for places in passes for place in places) / padded
 
 
-def fit(most_samples: int, trials: Sequence[Trial], square_s: float) -> Profile:
-    """Least squares through timed passes of two sizes at least, less what the square took; nothing goes below 0."""
+def fit(most_samples: int, trials: Sequence[Trial], square_s: float, late_s: float = 0.0) -> Profile:
+    """Least squares through timed passes of two sizes at least, less what bends; nothing goes below 0."""
     xs = [trial.items * trial.samples for trial in trials]
-    ys = [trial.seconds - trial.items * square_s * trial.samples**2 for trial in trials]
+    ys = [trial.seconds - x * _bent(trial.samples, square_s, late_s) for x, trial in zip(xs, trials, strict=True)]
     mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
     spread = sum((x - mean_x) ** 2 for x in xs)
     sample_s = max(0.0, sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / spread)
-    return Profile(most_samples, max(0.0, mean_y - sample_s * mean_x), sample_s, square_s)
+    return Profile(most_samples, max(0.0, mean_y - sample_s * mean_x), sample_s, square_s, late_s)
 
 
 def bend(short: Trial, long: Trial) -> float:
-    """How much of a sample's time each further sample of its clip adds (s), from what two lengths take; not below 0.
+    """How much of a sample's time each further sample of its clip adds (s), from what two lengths take; not below 0."""
+    return max(0.0, (long.rate - short.rate) / (long.samples - short.samples))
 
-    With ``time = sample_s * n + square_s * n^2`` at both lengths, this is ``square_s``.
-    """
-    rise = long.seconds / (long.items * long.samples) - short.seconds / (short.items * short.samples)
-    return max(0.0, rise / (long.samples - short.samples))
+
+def bends(short: Trial, knee: Trial, long: Trial) -> tuple[float, float]:
+    """``square_s`` and ``late_s`` from what clips of three lengths take, the middle one ``KNEE_SAMPLES``."""
+    early = bend(short, knee)
+    return early, max(0.0, bend(knee, long) - early)
+
+
+def _bent(samples: int, square_s: float, late_s: float) -> float:
+    return square_s * samples + late_s * max(0, samples - KNEE_SAMPLES)

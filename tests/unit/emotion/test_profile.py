@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamproc.arena import SAMPLE_RATE
-from streamproc.records.profile import MOST_PADDING, Profile, Trial, bend, fit, padding, split
+from streamproc.records.profile import KNEE_SAMPLES, MOST_PADDING, Profile, Trial, bends, fit, padding, split
 
 LENGTHS = st.lists(st.integers(400, 60 * SAMPLE_RATE), max_size=128)
 CEILINGS = st.one_of(st.just(0), st.integers(1, 200 * SAMPLE_RATE))
@@ -49,13 +49,14 @@ def test_mixed_traffic_pads_little_and_still_shares_passes() -> None:
 @given(
     pass_s=st.floats(0, 1),
     sample_s=st.floats(1e-7, 1e-5),
-    square_s=st.floats(0, 1e-10),
+    square_s=st.floats(0, 1e-11),
+    late_s=st.floats(0, 1e-11),
     lengths=LENGTHS,
 )
 def test_a_curve_is_found_again_from_its_points(
-    pass_s: float, sample_s: float, square_s: float, lengths: list[int]
+    pass_s: float, sample_s: float, square_s: float, late_s: float, lengths: list[int]
 ) -> None:
-    true = Profile(0, pass_s, sample_s, square_s)
+    true = Profile(0, pass_s, sample_s, square_s, late_s)
 
     def trial(samples: int) -> Trial:
         return Trial(1, samples, true.cost([samples]))
@@ -64,17 +65,21 @@ def test_a_curve_is_found_again_from_its_points(
         return Trial(1, samples, true.cost([samples]) - pass_s)
 
     short, middle, long = 8_000, 48_000, 480_000
-    found = fit(0, [trial(short), trial(middle)], bend(block(middle), block(long)))
+    found = fit(0, [trial(short), trial(middle)], *bends(block(middle), block(KNEE_SAMPLES), block(long)))
     assert found.cost(lengths) == pytest.approx(true.cost(lengths), rel=1e-3, abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    "seconds", [(0.2, 0.2, 0.2), (0.3, 0.2, 0.1)], ids=["equal times", "times that fall, as on a machine in use"]
+    "seconds",
+    [(0.2, 0.2, 0.2, 0.2), (0.4, 0.3, 0.2, 0.1), (0.1, 0.3, 9.0, 0.2)],
+    ids=["equal times", "times that fall, as on a machine in use", "a disturbed one"],
 )
 def test_nothing_is_predicted_to_take_less_than_nothing(seconds: Sequence[float]) -> None:
-    trials = [Trial(1, samples, taken) for samples, taken in zip((8_000, 48_000, 480_000), seconds, strict=True)]
-    found = fit(0, trials[:2], bend(trials[1], trials[2]))
-    assert min(found.pass_s, found.sample_s, found.square_s) >= 0
+    trials = [
+        Trial(1, samples, taken) for samples, taken in zip((8_000, 48_000, KNEE_SAMPLES, 480_000), seconds, strict=True)
+    ]
+    found = fit(0, trials[:2], *bends(*trials[1:]))
+    assert min(found.pass_s, found.sample_s, found.square_s, found.late_s) >= 0
 
 
 def test_what_shares_a_pass_is_paid_for_as_long_as_the_longest() -> None:
@@ -82,3 +87,9 @@ def test_what_shares_a_pass_is_paid_for_as_long_as_the_longest() -> None:
     assert profile.cost([10, 10]) == pytest.approx(1 + 2 * (1 + 1))
     assert profile.cost([10, 100]) == pytest.approx((1 + 1 + 1) + (1 + 10 + 100))
     assert profile.cost([]) == 0
+
+
+def test_a_clip_past_the_knee_is_paid_for_by_what_is_past_it() -> None:
+    profile = Profile(0, 1.0, 0.0, 0.0, 0.5)
+    assert profile.cost([KNEE_SAMPLES]) == 1
+    assert profile.cost([KNEE_SAMPLES + 2]) == pytest.approx(1 + 0.5 * 2 * (KNEE_SAMPLES + 2))
