@@ -4,12 +4,17 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from streamproc.local.failure import ProgramMissingError
 from streamproc.local.stack import Stack, down, up
 from streamproc.settings import Settings, users_settings
 from tests.programs import missing
+
+# How long an example takes is the machine's business.
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.load_profile("here")
 
 ON_SERVERS = ("integration", "e2e")
 """Folders whose tests need the real servers."""

@@ -28,7 +28,7 @@ KAFKA = "127.0.0.1:1 (kafka.bootstrap_servers): "
 @pytest.fixture
 def nowhere(monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings that lead to a port that nobody listens on, and little patience."""
-    monkeypatch.setattr("streamproc.kafka.tail._CALL_S", 0.3)
+    monkeypatch.setattr("streamproc.kafka.lookup._CALL_S", 0.3)
     monkeypatch.setattr("streamproc.kafka.publisher._SPARE_S", 0.3)
     monkeypatch.setattr(admin, "_TIMEOUT_S", 0.3)
     return load_settings(
