@@ -163,7 +163,7 @@ events = st.builds(
     outputs=st.sets(st.sampled_from(["scores", "segments"]), min_size=1).map(frozenset),
     attributes=st.dictionaries(words, words, max_size=3),
 )
-in_one_world = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+in_one_world = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @in_one_world

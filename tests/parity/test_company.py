@@ -41,7 +41,7 @@ def broken(against: Against, found: Value, expected: Value) -> dict[str, float]:
     return {output: d for output, d in differences if d > BOUNDS[against].of(output)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(clips=BATCHES)
 def test_any_batch_equals_funasr_file_by_file_and_each_clip_alone(both: tuple[Ours, Peer], clips: list[Clip]) -> None:
     ours, peer = both

@@ -451,7 +451,7 @@ def damaged(draw: st.DrawFn) -> bytes:
     return bytes(data[: draw(st.integers(len(data) // 2, len(data)))])
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.tuples(MAGIC, st.binary(max_size=300)).map(b"".join), damaged()))
 def test_whatever_the_bytes_are_the_child_gives_one_answer(bench: Bench, data: bytes) -> None:
     restarts = bench.pool.restarts

@@ -55,5 +55,5 @@ class BacklogMachine(RuleBasedStateMachine):
         assert len(self.backlog) == len(self.waiting)
 
 
-BacklogMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=20, deadline=None)
+BacklogMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=20)
 test_the_backlog_does_what_the_model_does = BacklogMachine.TestCase

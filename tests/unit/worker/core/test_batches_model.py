@@ -82,5 +82,5 @@ class BatchesMachine(RuleBasedStateMachine):
             assert listed == [t for batch in self.open for t in batch if t.record.source == partition]
 
 
-BatchesMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
+BatchesMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=20)
 test_micro_batches_do_what_the_model_does = BatchesMachine.TestCase

@@ -55,5 +55,5 @@ class CreditsMachine(RuleBasedStateMachine):
         assert self.corrected or len(self.held) < 2 or self.credits.total.within(LIMIT)
 
 
-CreditsMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+CreditsMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=30)
 test_credits_do_what_the_model_does = CreditsMachine.TestCase

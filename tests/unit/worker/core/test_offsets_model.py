@@ -149,5 +149,5 @@ class OffsetsMachine(RuleBasedStateMachine):
             self.passed.append(self.current.pop(partition))
 
 
-OffsetsMachine.TestCase.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
+OffsetsMachine.TestCase.settings = settings(max_examples=300, stateful_step_count=30)
 test_offsets_do_what_the_model_does = OffsetsMachine.TestCase

@@ -67,5 +67,5 @@ class ParkingMachine(RuleBasedStateMachine):
         return not delay_ms or one.record.timestamp_ms + delay_ms <= self.now_ms
 
 
-ParkingMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+ParkingMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=30)
 test_parking_does_what_the_model_does = ParkingMachine.TestCase
