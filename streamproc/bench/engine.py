@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from statistics import mean
+from statistics import harmonic_mean
 
 import torch
 
@@ -78,7 +78,7 @@ class EngineReport:
     gemm_gflops: Spread
     """The machine's own rate of fp32 products, of single trials between the clips."""
     of_gemm: Spread
-    """Our rate over the mean of those trials, turn by turn."""
+    """Our rate over that of those trials together, turn by turn: what stops both for a while slows both."""
     peers: Sequence[PeerFigures]
     missing: Mapping[str, Sequence[str]]
     """Peers that are not installed, and what they take."""
@@ -134,7 +134,7 @@ def _measure(machine: Machine, directory: Path, repeats: int, told: Told) -> Eng
         audio_seconds_per_s=spread([seconds / turn for turn in turns.seconds[OURS]]),
         gflop_per_audio_second=operations / seconds,
         gemm_gflops=spread(rates),
-        of_gemm=ratios([operations / turn for turn in turns.seconds[OURS]], list(map(mean, turns.gflops))),
+        of_gemm=ratios([operations / turn for turn in turns.seconds[OURS]], list(map(harmonic_mean, turns.gflops))),
         peers=[compare(name, turns, seconds) for name in peers],
         missing=missing,
     )

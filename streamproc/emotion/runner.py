@@ -93,7 +93,7 @@ def fit(network: Network, kinds: Mapping[str, Kind]) -> None:
     blocks = [block for block in network.blocks if isinstance(block, Block)]
     if not blocks:
         return
-    sample = blocks[0].fc1
+    sample = blocks[0].proj  # the smallest: each start waits for its trial
     kind = choose(kinds, sample)
     around = kind if kinds is FP32 else choose(FP32, sample)
     for block in blocks:
