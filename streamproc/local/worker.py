@@ -113,8 +113,8 @@ class WorkerProcess:
     def _url(self) -> str:
         """Where it listens: it took a free port and says so in its first lines."""
         for line in self.lines():
-            if url := line.get("url"):
-                return str(url)
+            if line.get("event") == "worker starts":
+                return str(line["url"])
         raise WorkerEndedError(f"the worker did not say where it listens. Its log is {self.log}")
 
 

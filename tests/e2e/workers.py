@@ -93,7 +93,7 @@ class Worker:
 
     def ask(self, path: str) -> str:
         """What one of its endpoints answers. Raises OSError while it does not listen."""
-        urls = [line["url"] for line in self.lines() if "url" in line]
+        urls = [line["url"] for line in self.lines() if line.get("event") == "worker starts"]
         if not urls:
             raise ConnectionRefusedError("it has not said yet where it listens")
         with urllib.request.urlopen(f"{urls[-1]}{path}", timeout=10) as answer:  # noqa: S310  # its own address
