@@ -72,7 +72,9 @@ def _check_of_nothing(process: WorkerProcess, records: int, now: float) -> None:
     said: Any = process.runtime.status()["in_flight"]
     credit = bool(said) and not said["records"] and bool(said["bytes"] or said["audio_ms"])
     really = not records and (process.store.loans.size > 0 or (process.arena.audio_ms > 0 and not process.device.holds))
-    if not (credit or really) or process.store.under_way or process.frozen:
+    # A member that was taken out waits in its revoke for what is on the device: `_check_revoke` bounds that.
+    revoking = process.heard is not None and process.heard.revoking
+    if not (credit or really) or process.store.under_way or process.frozen or revoking:
         process.holds_nothing_since = None
     elif process.holds_nothing_since is None:
         process.holds_nothing_since = now

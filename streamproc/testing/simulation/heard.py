@@ -77,6 +77,11 @@ class Heard:
         """What keeps records from coming just now."""
         return self._source.trouble
 
+    @property
+    def revoking(self) -> bool:
+        """Whether it has been told to give partitions back, and has not done so yet."""
+        return self._revoking_since is not None
+
     def poll(self, most: int, timeout_s: float) -> Sequence[Record]:
         """Up to ``most`` records. Raises FatalError."""
         self._polled_at = self._now()
