@@ -1,3 +1,4 @@
+import os
 import re
 from pathlib import Path
 
@@ -17,8 +18,10 @@ def toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _no_servers_of_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its ``local.env`` outranks the TOML file."""
+def _nothing_outranks_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the ``local.env`` of the working folder, nor where this machine has its programs from."""
+    for name in [name for name in os.environ if name.startswith("STREAMPROC_LOCAL__")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("STREAMPROC_LOCAL__STATE_DIR", str(tmp_path / "state"))
 
 
