@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, Protocol, Self
 
 import confluent_kafka
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, IsolationLevel, Producer
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports these without saying so to mypy
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    OffsetSpec,
 )
 from confluent_kafka.cimpl import NewTopic
 
@@ -228,6 +229,17 @@ class KafkaWorld:
         producer = self._transactional("upstream", LONG_S)
         self._produce(producer, count, 0)
         KafkaOpen(producer).end(commit=commit)
+        # The end of a transaction is answered before each partition has its mark: what comes next has to come after it.
+        late = time.monotonic() + PATIENCE_S
+        while self._end(IsolationLevel.READ_COMMITTED) < self._end(IsolationLevel.READ_UNCOMMITTED):
+            assert time.monotonic() < late, "the transaction's mark never came"
+            time.sleep(0.01)
+
+    def _end(self, isolation: IsolationLevel) -> int:
+        asked = {confluent_kafka.TopicPartition(self.topic, 0): OffsetSpec.latest()}  # type: ignore[no-untyped-call]  # the client's own
+        (answer,) = self._admin.list_offsets(asked, isolation_level=isolation).values()
+        end: int = answer.result(PATIENCE_S).offset
+        return end
 
     def delete_before(self, partition: TopicPartition, offset: int) -> None:
         position = confluent_kafka.TopicPartition(partition.topic, partition.partition, offset)
