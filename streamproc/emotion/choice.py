@@ -1,13 +1,16 @@
 """Choice: which kind of linear layer this machine runs fastest, by a short timing."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from streamproc.emotion.linears import Kind
 from streamproc.telemetry.log import get_log
+
+M = TypeVar("M", bound=nn.Module)
 
 log = get_log(__name__)
 
@@ -38,11 +41,11 @@ def choose(kinds: Mapping[str, Kind], linear: nn.Linear) -> Kind:
     return kinds[chosen]
 
 
-def made(kind: Kind, linear: nn.Linear, rows: Tensor) -> nn.Module | None:
+def made(kind: Callable[[M], nn.Module], usual: M, sample: Tensor) -> nn.Module | None:
     """The layer after a first run; None where it cannot be had."""
     try:
-        layer = kind(linear)
-        layer(rows)
+        layer = kind(usual)
+        layer(sample)
     except (AttributeError, NotImplementedError, RuntimeError):
         return None
     return layer

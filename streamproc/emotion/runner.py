@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from streamproc.emotion.choice import choose
+from streamproc.emotion.choice import ROWS, choose, made
 from streamproc.emotion.engine import Passed, Wave
 from streamproc.emotion.half import BF16
 from streamproc.emotion.int8 import INT8
@@ -105,7 +105,10 @@ def fit(network: Network, kinds: Mapping[str, Kind]) -> None:
         if isinstance(layer, StemLayer):
             layer.products = nn.ModuleList(map(around, layer.linears()))
     convolutions = [layer for layer in network.positions if isinstance(layer, nn.Conv1d)]
-    network.positions = nn.ModuleList(map(PackedConvolution, convolutions))
+    with torch.inference_mode():
+        packed = made(PackedConvolution, convolutions[0], torch.ones(1, ROWS, network.config.embed_dim).transpose(1, 2))
+    if packed is not None:  # torch may lose these operations one by one
+        network.positions = nn.ModuleList(map(PackedConvolution, convolutions))
     for block in blocks:
         block.attention = attention
     # What is left of the weights file, norms and biases, would keep all of it mapped: let it go.

@@ -54,6 +54,17 @@ def test_a_network_of_packed_products_equals_the_plain_one(
 
 
 @packed_is_here
+def test_a_torch_without_packed_convolutions_keeps_its_own(
+    shapes: dict[str, NetworkConfig], random_network: Callable[..., Network], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = random_network(shapes["thin"])
+    monkeypatch.setattr("streamproc.emotion.runner.choose", lambda _kinds, _sample: PackedLinear)
+    monkeypatch.setattr("streamproc.emotion.runner.PackedConvolution", gone)
+    fit(network, FP32)
+    assert all(isinstance(module, nn.Conv1d) for module in network.positions)
+
+
+@packed_is_here
 @pytest.mark.parametrize("tokens", [FEW - 1, FEW, FEW + 3])
 @pytest.mark.parametrize("clips", [1, 2])
 def test_attention_head_by_head_equals_torchs(tokens: int, clips: int) -> None:
