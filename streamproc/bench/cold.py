@@ -6,24 +6,23 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from streamproc.arena import Arena
 from streamproc.bench.machine import Machine, look
-from streamproc.bench.random import SHAPES, add_training_state, random_model
 from streamproc.bench.spread import Spread, ratios, spread
+from streamproc.bench.subject import open_subject
 from streamproc.bench.turns import Told
 from streamproc.bench.waves import make_waves
 from streamproc.emotion.device import MEMORY, DeviceProcess
-from streamproc.emotion.directory import find_directory
 from streamproc.emotion.engines import funasr_installed
 from streamproc.emotion.funasr_config import read_paths
 from streamproc.errors import StreamprocError
 from streamproc.records.compute import BatchDone, DeviceEvent, DeviceReady, SegmentHandle
-from streamproc.settings import ModelSettings, cache_root
+from streamproc.settings import ModelSettings
 
 PACKAGES = ("torch", "numpy", "funasr")
 TORCH, OURS, FUNASR = "torch", "streamproc", "funasr"
@@ -97,7 +96,7 @@ def run_cold(model: str, threads: int, rounds: int, told: Told) -> ColdReport:
     """
     machine, cores = look(PACKAGES), threads or len(os.sched_getaffinity(0))
     kinds = [TORCH, OURS, FUNASR] if funasr_installed() else [TORCH, OURS]
-    with _subject(model, told) as directory:
+    with open_subject(model, told, training_state=True) as directory:
         starts: dict[str, list[Start]] = {kind: [] for kind in kinds}
         ready: list[float] = []
         settings = ModelSettings(name_or_dir=str(directory), device="cpu", threads=cores)
@@ -114,18 +113,6 @@ def run_cold(model: str, threads: int, rounds: int, told: Told) -> ColdReport:
         crowds = [_crowd(settings, processes) for processes in CROWDS]
         size = read_paths(directory)[1].stat().st_size / 2**20
     return ColdReport(machine, directory.name, size, cores, starts, ready, crowds)
-
-
-@contextmanager
-def _subject(model: str, told: Told) -> Iterator[Path]:
-    if model not in SHAPES:
-        yield find_directory(model, cache_root(None, os.environ))
-        return
-    told("model", "random weights and an optimizer's state", 0, 1)
-    with random_model(model, SHAPES[model], SEED) as directory:
-        add_training_state(directory)
-        told("model", "random weights and an optimizer's state", 1, 1)
-        yield directory
 
 
 def start_once(kind: str, directory: Path, threads: int) -> Start:

@@ -1,8 +1,8 @@
 """The engine against its peers, clip by clip in one process: the same clips, threads and settings of memory for all."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,17 +14,15 @@ from streamproc.bench.gemm import Product, gflop
 from streamproc.bench.graph import exported
 from streamproc.bench.machine import Machine, look
 from streamproc.bench.peer import open_peer
-from streamproc.bench.random import SHAPES, random_model
 from streamproc.bench.runtimes import GraphPeer, Logits, onnx_runtime, openvino
 from streamproc.bench.spread import Spread, ratios, spread
+from streamproc.bench.subject import open_subject
 from streamproc.bench.turns import Run, Told, Turns, largest_difference, take_turns
 from streamproc.bench.waves import Wave, make_waves, seconds_of
 from streamproc.emotion import checkpoint
-from streamproc.emotion.directory import find_directory
 from streamproc.emotion.model import EmotionModel, load_model
 from streamproc.errors import StreamprocError
 from streamproc.records.compute import ItemError
-from streamproc.settings import cache_root
 
 CLIPS = 12
 SEED = 7
@@ -98,21 +96,10 @@ def run_engine(model: str, threads: int, repeats: int, told: Told) -> EngineRepo
     before = torch.get_num_threads()
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     try:
-        with _subject(model, told) as directory:
+        with open_subject(model, told) as directory:
             return _measure(machine, directory, repeats, told)
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _subject(model: str, told: Told) -> Iterator[Path]:
-    if model not in SHAPES:
-        yield find_directory(model, cache_root(None, os.environ))
-        return
-    told("model", "random weights", 0, 1)
-    with random_model(model, SHAPES[model], SEED) as directory:
-        told("model", "random weights", 1, 1)
-        yield directory
 
 
 def _measure(machine: Machine, directory: Path, repeats: int, told: Told) -> EngineReport:

@@ -14,7 +14,7 @@ from streamproc.emotion.network import PUBLISHED_STEM, NetworkConfig
 @pytest.fixture(autouse=True)
 def _a_small_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     stem = tuple(layer._replace(channels=8) for layer in PUBLISHED_STEM)
-    monkeypatch.setattr("streamproc.bench.engine.SHAPES", {"small": NetworkConfig(32, 2, 1, 1, 9, stem=stem)})
+    monkeypatch.setattr("streamproc.bench.subject.SHAPES", {"small": NetworkConfig(32, 2, 1, 1, 9, stem=stem)})
 
 
 def test_the_engine_gives_the_scores_of_its_peer_and_leaves_the_process_as_it_was() -> None:
