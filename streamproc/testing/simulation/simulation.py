@@ -13,11 +13,11 @@ from streamproc.testing.simulation.bounds import check_bounds
 from streamproc.testing.simulation.ends import check_end, quiet
 from streamproc.testing.simulation.exits import check_process
 from streamproc.testing.simulation.fault import FaultKind, Point
+from streamproc.testing.simulation.inflict import inflict
 from streamproc.testing.simulation.observer import Observer
 from streamproc.testing.simulation.plan import Plan, make_plan
 from streamproc.testing.simulation.recordings import Kind, announce
 from streamproc.testing.simulation.servers import BROKER, STORE
-from streamproc.testing.simulation.strikes import strike
 from streamproc.testing.simulation.telling import tell_outcomes, tell_plan
 from streamproc.testing.simulation.violation import Violation
 from streamproc.testing.simulation.world import World
@@ -75,7 +75,7 @@ def simulate(seed: int, tell: Callable[[float, str], None] | None = None) -> Fou
 
 def play(plan: Plan, tell: Callable[[float, str], None] | None = None) -> Found:
     """Play one plan."""
-    world = World(plan, strike, tell)
+    world = World(plan, inflict, tell)
     if tell is not None:
         tell_plan(world)
     observer = Observer(world)

@@ -36,7 +36,7 @@ class World:
     def __init__(
         self,
         plan: Plan,
-        strike: Callable[["World", WorkerProcess, Fault], None],
+        inflict: Callable[["World", WorkerProcess, Fault], None],
         tell: Callable[[float, str], None] | None = None,
     ) -> None:
         self.plan = plan
@@ -67,7 +67,7 @@ class World:
         """The longest that a worker held a revoke up, as the checks have seen it."""
         self.felt: set[Fault] = set()
         """Of the faults that struck, those that had an effect."""
-        self._strike = strike
+        self._inflict = inflict
         self._tell = tell
         self._running: dict[int, WorkerProcess] = {}
         self._left_out: set[int] = set()
@@ -187,7 +187,7 @@ class World:
             struck = Struck(process, fault, self.fibers.now, until=inf)
             self.past.struck.append(struck)
             try:
-                self._strike(self, process, fault)
+                self._inflict(self, process, fault)
             finally:
                 struck.until = self.fibers.now
 

@@ -9,11 +9,11 @@ from streamproc.records.record import TopicPartition
 from streamproc.testing.broker.transactions import CHECK_S
 from streamproc.testing.simulation.exits import explained
 from streamproc.testing.simulation.fault import Fault, FaultKind, Point
+from streamproc.testing.simulation.inflict import inflict
 from streamproc.testing.simulation.past import Struck
 from streamproc.testing.simulation.plan import make_plan
 from streamproc.testing.simulation.process import WorkerProcess
 from streamproc.testing.simulation.recordings import Kind, announce
-from streamproc.testing.simulation.strikes import strike
 from streamproc.testing.simulation.world import World
 
 
@@ -29,7 +29,7 @@ def worlds(retention_at: float | None = None) -> World:
         faults=(),
         retention_at=retention_at,
     )
-    world = World(plan, strike)
+    world = World(plan, inflict)
     world.begin()
     return world
 

@@ -36,12 +36,12 @@ _ASKED: Mapping[Point, str] = MappingProxyType(
 """What a point asks; anywhere else any dependency may go away."""
 
 
-def strike(world: World, process: WorkerProcess, fault: Fault) -> None:
+def inflict(world: World, process: WorkerProcess, fault: Fault) -> None:
     """Let a fault happen, and note in ``world.felt`` whether it had an effect, as soon as that is known.
 
     Raises TimedOut when that is the fault, GreenletExit when the process is no more.
     """
-    _STRIKES[fault.kind](world, process, fault)
+    _WAYS[fault.kind](world, process, fault)
 
 
 def _felt(world: World, fault: Fault, effect: object) -> None:
@@ -135,7 +135,7 @@ def _linger(world: World) -> None:
     world.fibers.sleep(world.random.uniform(0, _SOON_S))
 
 
-_STRIKES: Mapping[FaultKind, Callable[[World, WorkerProcess, Fault], None]] = MappingProxyType(
+_WAYS: Mapping[FaultKind, Callable[[World, WorkerProcess, Fault], None]] = MappingProxyType(
     {
         FaultKind.CRASH: _crash,
         FaultKind.REVOKE: _revoke,

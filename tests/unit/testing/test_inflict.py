@@ -5,10 +5,10 @@ import pytest
 from streamproc.settings import takeover_s
 from streamproc.testing.broker.transactions import CHECK_S
 from streamproc.testing.simulation.fault import Fault, FaultKind, Point
+from streamproc.testing.simulation.inflict import inflict
 from streamproc.testing.simulation.plan import Plan, make_plan
 from streamproc.testing.simulation.recordings import Kind, announce
 from streamproc.testing.simulation.simulation import Found, play, simulate
-from streamproc.testing.simulation.strikes import strike
 from streamproc.testing.simulation.world import World
 
 
@@ -96,7 +96,7 @@ def test_a_transaction_that_no_successor_decides_is_taken_over_when_the_broker_g
     again, alone = play(died), play(replace(died, alone=True))
     assert again.violation is alone.violation is None
     assert again.takeovers == alone.takeovers == 1
-    assert again.takeover_s < CHECK_S - 1 < alone.takeover_s < takeover_s(World(died, strike).settings)
+    assert again.takeover_s < CHECK_S - 1 < alone.takeover_s < takeover_s(World(died, inflict).settings)
 
 
 def test_who_was_killed_alone_is_started_again() -> None:
@@ -108,4 +108,4 @@ def test_some_runs_spend_the_whole_budget_of_a_revoke() -> None:
     held = [seed for seed in range(1_000) if any(fault.long for fault in make_plan(seed).faults)]
     found = [simulate(seed) for seed in held]
     assert all(one.violation is None for one in found)
-    assert sum(one.revoke_s > World(make_plan(0), strike).settings.flow.drain_s for one in found) > 2
+    assert sum(one.revoke_s > World(make_plan(0), inflict).settings.flow.drain_s for one in found) > 2
