@@ -1,6 +1,7 @@
 """Decoders whose recordings are made of JSON: ``{"ms": 3000, "silent": false}``.
 
-``fail`` names a reason, ``cut`` says how long segments are (ms) that are not of 15 s.
+``fail`` names a reason, ``cut`` says how long segments are (ms) that are not of 15 s, ``poison`` how the first of them
+breaks a ``FakeEngine``.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from streamproc.arena import SAMPLE_RATE, SLOT_SECONDS, ArenaMap, Lease
 from streamproc.errors import Reason
 from streamproc.records.analysis import AudioInfo
 from streamproc.records.decoding import Decoded, DecodeFailed, DecodeJob, DecoderEvent, SegmentReady, SlotWanted
+from streamproc.testing.engine import POISON
 
 _SLOT_MS = SLOT_SECONDS * 1000
 _SHORTEST_MS = 25
@@ -34,6 +36,7 @@ class _Job:
     silent: bool
     fail: Reason | None
     cut_ms: int
+    poison: str | None
     done_ms: int = 0
     segments: int = 0
     waiting: bool = False
@@ -79,7 +82,8 @@ class FakeDecoders:
         ms = spec.get("ms", 0)
         silent = bool(spec.get("silent")) or ms < _SHORTEST_MS
         cut_ms = min(spec.get("cut", _SLOT_MS), _SLOT_MS)
-        self._jobs[job.job] = _Job(job.body, -1 if job.channels == "mix" else 0, ms, silent, fail, cut_ms)
+        channel = -1 if job.channels == "mix" else 0
+        self._jobs[job.job] = _Job(job.body, channel, ms, silent, fail, cut_ms, spec.get("poison"))
 
     def grant(self, job: int, lease: Lease) -> None:
         """Fill a slot. The lease of a job that has ended meanwhile is free again at once."""
@@ -92,6 +96,8 @@ class FakeDecoders:
         samples = ms * SAMPLE_RATE // 1000
         wave = np.zeros(samples, np.float32)
         wave[: len(digest)] = np.frombuffer(digest, np.uint8)[:samples] / np.float32(255)
+        if state.poison and not state.segments:
+            wave[0] = POISON[state.poison]
         self._arena.write(lease, wave)
         start = state.done_ms
         state.ready = SegmentReady(job, lease, state.segments, state.channel, start, start + ms, ms, -20.0, samples)

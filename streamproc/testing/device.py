@@ -22,15 +22,15 @@ def fake_scores(wave: NDArray[np.float32]) -> tuple[float, ...]:
     return tuple(sample / total for sample in head)
 
 
-def score(arena: ArenaMap, item: SegmentHandle) -> tuple[float, ...] | ItemError:
-    """What one item comes to: scores of its waveform alone, or why it has none."""
+def read(arena: ArenaMap, item: SegmentHandle) -> NDArray[np.float32] | ItemError:
+    """The waveform of one item, or why it cannot be computed."""
     try:
         wave = arena.read(item.lease)
     except StaleLeaseError as error:
         return ItemError(str(error))
     if len(wave) < _MIN_SAMPLES:
         return ItemError(f"{len(wave)} samples are under the {_MIN_SAMPLES} that one frame takes")
-    return fake_scores(wave) if np.isfinite(wave).all() else ItemError("holds samples that are not finite")
+    return wave if np.isfinite(wave).all() else ItemError("holds samples that are not finite")
 
 
 def check_batch(batch: int, items: Sequence[SegmentHandle], unfinished: Collection[int]) -> None:
@@ -112,10 +112,10 @@ class FakeDevice:
         return done
 
     def _score(self, item: SegmentHandle) -> tuple[float, ...] | ItemError:
-        scores = score(self._arena, item)
-        if isinstance(scores, ItemError) or float(self._arena.read(item.lease)[0]) not in self.poisoned:
-            return scores
-        return ItemError("the network gave no finite scores")
+        wave = read(self._arena, item)
+        if isinstance(wave, ItemError):
+            return wave
+        return ItemError("the network gave no finite scores") if float(wave[0]) in self.poisoned else fake_scores(wave)
 
     def _check_measured(self) -> None:
         if not self._measured:

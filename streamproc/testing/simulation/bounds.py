@@ -21,6 +21,8 @@ def check_bounds(world: World) -> None:
         _check_memory(world, process)
         _check_of_nothing(process, sum(held.values()), world.fibers.now)
         _check_revoke(world, process)
+        if over := process.device.passes_over:
+            raise Violation("G5", f"{process.name} ran {over} passes more than the broken waveforms may cost")
 
 
 def records_held(world: World, heard: Heard | None) -> dict[TopicPartition, int]:

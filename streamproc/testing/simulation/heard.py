@@ -27,15 +27,11 @@ class Heard:
         self._tell = tell
         self._source: BrokerSource
         self._longest_s = 0.0
-        self._polled_at = now()
+        self.polled_at = now()
+        """When its last poll began (virtual s). It can last, as when it waits for offsets of an open transaction."""
         self._revoking_since: float | None = None
         self.polled: dict[TopicPartition, set[int]] = {}
         """Offsets of the records that were handed over, by the partitions that are the worker's."""
-        self.left_at: float | None = None
-        """When its last poll began (virtual s), once the worker leaves the group: it had not decided to before.
-
-        A poll can last, as when it waits for the offsets of an open transaction.
-        """
 
     def listen(self, source: BrokerSource) -> None:
         """Pass on to this source what the worker asks."""
@@ -84,7 +80,7 @@ class Heard:
 
     def poll(self, most: int, timeout_s: float) -> Sequence[Record]:
         """Up to ``most`` records. Raises FatalError."""
-        self._polled_at = self._now()
+        self.polled_at = self._now()
         records = self._source.poll(most, timeout_s)
         for record in records:
             self.polled[record.source].add(record.offset)
@@ -104,7 +100,6 @@ class Heard:
 
     def close(self) -> None:
         """Leave the group."""
-        self.left_at = self._polled_at
         self._source.close()
 
     def _forget(self, partitions: Sequence[TopicPartition]) -> None:

@@ -1,5 +1,6 @@
 """The worker's neighbours in virtual time: each gives way at its point, takes a while, and can fail there."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,15 +8,19 @@ from functools import partial
 from typing import Protocol
 
 from streamproc.arena import Arena, Lease
+from streamproc.emotion.engine import Wave
+from streamproc.emotion.passes import Passes
 from streamproc.errors import Cause, DependencyDownError, StoreError, TierError
 from streamproc.records.analysis import Analysis
-from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, SegmentHandle
+from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
 from streamproc.records.decoding import DecodeJob, DecoderEvent
 from streamproc.records.finished import FinishedSegment
+from streamproc.records.profile import split
 from streamproc.records.stored import StoredObject
 from streamproc.testing.codec import JsonEvents
 from streamproc.testing.decoders import FakeDecoders
-from streamproc.testing.device import IDENTITY, check_batch, score
+from streamproc.testing.device import IDENTITY, check_batch, fake_scores, read
+from streamproc.testing.engine import FakeEngine
 from streamproc.testing.simulation.fault import Point
 from streamproc.testing.simulation.held import Loan, Loans, lend
 from streamproc.testing.store import MemoryStore
@@ -274,6 +279,10 @@ class SimulatedDevice:
         self._loaded = False
         self._dead = False
         self._measured = False
+        self._engine = FakeEngine()
+        self._passes = Passes(self._engine)
+        self.passes_over = 0
+        """Passes beyond what it may cost to find the waveforms that break one."""
 
     def start(self) -> None:
         """Load the network."""
@@ -359,10 +368,21 @@ class SimulatedDevice:
             return
         batch = next(iter(self._queue))
         items = self._queue.pop(batch)
-        self._events.append(BatchDone(batch, tuple(score(self._arena, item) for item in items), 0.001))
+        self._events.append(BatchDone(batch, self._run([read(self._arena, item) for item in items]), 0.001))
         self._busy = False
         self._place.wake()
         self._go_on()
+
+    def _run(self, items: Sequence[Wave | ItemError]) -> tuple[tuple[float, ...] | ItemError, ...]:
+        waves = [item for item in items if not isinstance(item, ItemError)]
+        before = self._engine.passes
+        rows = self._passes.run(waves)
+        poisoned = sum(isinstance(row, ItemError) for row in rows)
+        planned = len(split([len(wave) for wave in waves], self._engine.most_samples))
+        most = planned + 2 * poisoned * math.ceil(math.log2(len(waves) or 1))
+        self.passes_over += max(0, self._engine.passes - before - most)
+        ends = iter(row if isinstance(row, ItemError) else fake_scores(row.logits) for row in rows)
+        return tuple(item if isinstance(item, ItemError) else next(ends) for item in items)
 
     def _check_measured(self) -> None:
         if not self._measured:

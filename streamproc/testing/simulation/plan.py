@@ -24,6 +24,7 @@ _WEIGHTS = {
     Kind.SHORT: 0.5,
     Kind.FOREIGN: 0.5,
     Kind.UNDECODABLE: 1,
+    Kind.POISONED: 1,
     Kind.UNKNOWN: 0.5,
     Kind.HEADERS: 0.5,
     Kind.LONG: 0.1,

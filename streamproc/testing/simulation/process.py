@@ -130,9 +130,8 @@ class WorkerProcess(Process):
 
     @property
     def decided_at(self) -> float:
-        """When it decided to end, at the earliest: in the last poll before it left its group (virtual s)."""
-        left_at = None if self.heard is None else self.heard.left_at
-        return self.ended_at if left_at is None else left_at
+        """When it decided to end, at the earliest (virtual s): in its last poll, or it would have left its group."""
+        return self.ended_at if self.heard is None else self.heard.polled_at
 
     @property
     def frozen_s(self) -> float:

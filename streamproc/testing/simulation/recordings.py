@@ -15,6 +15,7 @@ from streamproc.records.record import Headers
 from streamproc.records.topics import MAX_FORWARDED_BYTES
 from streamproc.testing.codec import encode_event
 from streamproc.testing.decoders import recording
+from streamproc.testing.engine import POISON
 
 UNKNOWN_SCHEMA = 7
 _SILENT_ABOUT = 3
@@ -45,6 +46,8 @@ class Kind(StrEnum):
     TOMBSTONE = "tombstone"
     FOREIGN = "foreign"
     UNDECODABLE = "undecodable"
+    POISONED = "poisoned"
+    """The network breaks on its first segment, and every pass that this segment is in."""
     UNKNOWN = "unknown"
     HEADERS = "headers"
     HUGE = "huge"
@@ -70,6 +73,7 @@ EXPECTED: Mapping[Kind, str] = MappingProxyType(
         Kind.TOMBSTONE: Reason.EVENT_INVALID,
         Kind.FOREIGN: Reason.BUCKET_FORBIDDEN,
         Kind.UNDECODABLE: Reason.DECODE_FAILED,
+        Kind.POISONED: Reason.MODEL_FAILED,
         Kind.UNKNOWN: Reason.SCHEMA_UNKNOWN,
         Kind.HEADERS: Reason.HEADERS_TOO_LARGE,
         Kind.HUGE: Reason.EVENT_INVALID,
@@ -201,5 +205,6 @@ def _body(number: int, kind: Kind, like: int | None) -> bytes | None:
         case Kind.UNDECODABLE:
             return recording(fail=Reason.DECODE_FAILED, name=number)
         case _:
+            poison = {"poison": tuple(POISON)[number % len(POISON)]} if kind is Kind.POISONED else {}
             # Lengths that one compute batch takes together, and one that it does not.
-            return recording(30 + 10 * (number % 3), name=number if like is None else like)
+            return recording(30 + 10 * (number % 3), name=number if like is None else like, **poison)

@@ -51,6 +51,7 @@ _DEAD_AT: Mapping[str, Collection[str]] = MappingProxyType(
         Reason.RETRIES_EXHAUSTED: frozenset({Stage.FETCH, Stage.PREPARE}),
         Reason.OBJECT_MISSING: frozenset({Stage.FETCH}),
         Reason.DECODE_FAILED: frozenset({Stage.PREPARE}),
+        Reason.MODEL_FAILED: frozenset({Stage.INFER}),
     }
 )
 """Where a record fails for good; for any other reason it is before anything is asked for it."""

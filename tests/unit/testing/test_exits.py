@@ -15,6 +15,7 @@ from streamproc.testing.simulation.plan import make_plan
 from streamproc.testing.simulation.process import WorkerProcess
 from streamproc.testing.simulation.recordings import Kind, announce
 from streamproc.testing.simulation.world import World
+from streamproc.worker.runtime import LEAVE_S
 
 
 def worlds(retention_at: float | None = None) -> World:
@@ -89,3 +90,13 @@ def test_retention_is_an_excuse_only_if_it_took_what_nobody_had_read(at: float, 
     committed = world.servers.broker.committed(world.settings.kafka.group, place)
     assert committed is not None
     assert explained(world, process, Fatal.OFFSET_GONE) is excused
+
+
+@pytest.mark.parametrize(("polling", "excused"), [(True, True), (False, False)])
+def test_who_ends_is_judged_by_its_last_poll_which_may_last(world: World, *, polling: bool, excused: bool) -> None:
+    process = hit(world, FaultKind.TIMEOUT, Point.COMMITTED, 0.0)
+    assert process.heard is not None
+    process.ended_at = world.fibers.now + 2 * world.settings.kafka.transaction_timeout_s + LEAVE_S
+    # A poll that lasts keeps it from leaving its group, until it gives that up.
+    process.heard.polled_at = world.fibers.now if polling else process.ended_at
+    assert explained(world, process, Fatal.FATE_UNKNOWN) is excused

@@ -11,9 +11,10 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from streamproc.arena import ArenaMap
+from streamproc.emotion.engine import Wave
 from streamproc.records.compute import ItemError, SegmentHandle
 from streamproc.records.record import TopicPartition
-from streamproc.testing.device import score
+from streamproc.testing.device import read
 from streamproc.testing.simulation import __main__ as command
 from streamproc.testing.simulation import parts
 from streamproc.testing.simulation.fault import PAIRS, Fault, FaultKind, Point
@@ -82,12 +83,12 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """What the devices computed, segment by segment."""
     found: list[object] = []
 
-    def counted(arena: ArenaMap, item: SegmentHandle) -> tuple[float, ...] | ItemError:
-        scores = score(arena, item)
-        found.append(scores)
-        return scores
+    def counted(arena: ArenaMap, item: SegmentHandle) -> Wave | ItemError:
+        wave = read(arena, item)
+        found.append(wave)
+        return wave
 
-    monkeypatch.setattr(parts, "score", counted)
+    monkeypatch.setattr(parts, "read", counted)
     return found
 
 
