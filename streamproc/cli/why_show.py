@@ -91,8 +91,10 @@ def _try(number: int, one: Try) -> Iterator[Line]:
 
 def _share(row: LedgerEntry) -> str:
     count = row.results + row.retries + row.dead_letters
+    micro_batch = f" in micro-batch {row.micro_batch} of {row.micro_batch_records} records" if row.micro_batch else ""
     return (
-        f"by slot {row.slot} with {count} records of this partition, offsets {row.first_offset} to {row.last_offset} "
+        f"by slot {row.slot}{micro_batch} with {count} records of this partition, "
+        f"offsets {row.first_offset} to {row.last_offset} "
         f"({row.results} results, {row.retries} retries, {row.dead_letters} dead letters)"
     )
 

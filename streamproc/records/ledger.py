@@ -23,10 +23,23 @@ class LedgerEntry:
     dead_letters: int
     digest: str
     committed_at: int
+    micro_batch: int | None = None
+    """None in rows that were written before there was this column; the same holds for the next."""
+    micro_batch_records: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """What all ledger rows of one transaction share. ``at`` is when it was begun, in ms since the epoch."""
+
+    slot: str
+    micro_batch: int
+    records: int
+    at: int
 
 
 def build_entry(
-    slot: str, source: TopicPartition, outcomes: Sequence[tuple[int, Outcome]], committed_at: int
+    transaction: Transaction, source: TopicPartition, outcomes: Sequence[tuple[int, Outcome]]
 ) -> LedgerEntry:
     """Sum up the outcomes of one partition's offsets, which are given in order.
 
@@ -35,7 +48,7 @@ def build_entry(
     counts = Counter(outcome.kind for _, outcome in outcomes)
     lines = "".join(f"{offset}:{outcome.kind}:{outcome.result_id}\n" for offset, outcome in outcomes)
     return LedgerEntry(
-        slot=slot,
+        slot=transaction.slot,
         input_topic=source.topic,
         input_partition=source.partition,
         first_offset=outcomes[0][0],
@@ -44,5 +57,7 @@ def build_entry(
         retries=counts[OutcomeKind.RETRY],
         dead_letters=counts[OutcomeKind.DEAD_LETTER],
         digest=hashlib.sha256(lines.encode()).hexdigest(),
-        committed_at=committed_at,
+        committed_at=transaction.at,
+        micro_batch=transaction.micro_batch,
+        micro_batch_records=transaction.records,
     )

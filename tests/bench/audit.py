@@ -18,7 +18,7 @@ from streamproc.operate.audit.read import audit
 from streamproc.operate.audit.window import Selection
 from streamproc.operate.place import Place as At
 from streamproc.operate.why.trace import open_tracer
-from streamproc.records.ledger import build_entry
+from streamproc.records.ledger import Transaction, build_entry
 from streamproc.records.outcome import Outcome, OutcomeKind
 from streamproc.records.record import TopicPartition as Place
 from streamproc.settings import Settings, load_settings
@@ -66,7 +66,7 @@ def fill(settings: Settings, offsets: int, seconds: float) -> None:
                 send(settings.topics.results, value, partition, keys[partition])
                 outcomes.append((offset, Outcome(OutcomeKind.RESULT, (), ident)))
             place = Place(settings.topics.recordings, partition)
-            row = codec.encode(build_entry("0", place, outcomes, now_ms))
+            row = codec.encode(build_entry(Transaction("0", 1, len(outcomes), now_ms), place, outcomes))
             send(settings.topics.ledger, row, partition_of(str(place).encode(), PARTITIONS), str(place).encode())
         producer.poll(0)
         time.sleep(max(0.0, began + seconds * first / each - time.monotonic()))

@@ -15,7 +15,7 @@ from streamproc.kafka.own_schemas import look_up_events, look_up_outputs
 from streamproc.kafka.registry import connect
 from streamproc.records.avro import OutputCodec, encode, frame
 from streamproc.records.lane import Attempt, failure_headers
-from streamproc.records.ledger import LedgerEntry, build_entry
+from streamproc.records.ledger import LedgerEntry, Transaction, build_entry
 from streamproc.records.outcome import Outcome, OutcomeKind
 from streamproc.records.record import Headers, OutputRecord
 from streamproc.records.record import TopicPartition as Place
@@ -133,7 +133,9 @@ class World:
 
         outputs = [one for _, outcome in (outcomes if written is None else written) for one in outcome.outputs]
         if ledger:
-            row = self.codec.encode(entry or build_entry("0", source, outcomes, now_ms()))
+            row = self.codec.encode(
+                entry or build_entry(Transaction("0", 1, len(outcomes), now_ms()), source, outcomes)
+            )
             outputs.append(OutputRecord(self.settings.topics.ledger, str(source).encode(), row))
         self.producer.begin_transaction()
         for one in outputs:

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 from streamproc.operate.audit.finding import AuditReport, Fault
 from streamproc.operate.audit.read import audit
 from streamproc.operate.audit.window import Selection
-from streamproc.records.ledger import build_entry
+from streamproc.records.ledger import Transaction, build_entry
 from streamproc.records.record import TopicPartition as Place
 from streamproc.settings import Settings
 from tests.beside import beside
@@ -84,7 +84,7 @@ def test_two_kinds_of_outcome_are_named(world: World) -> None:
 def test_a_wrong_digest_is_named(world: World) -> None:
     offsets = world.announce(4)
     right = [(offset, world.result(0, offset)) for offset in offsets]
-    entry = build_entry("0", Place(world.input, 0), [*right[:3], (3, world.dead(0, 3))], now_ms())
+    entry = build_entry(Transaction("0", 1, 4, now_ms()), Place(world.input, 0), [*right[:3], (3, world.dead(0, 3))])
     world.commit(Place(world.input, 0), right, entry=entry)
     report = prove(world)
     assert faults(report) == [(Fault.WRONG_DIGEST, 0, 3)]
@@ -116,7 +116,7 @@ def test_a_retry_without_an_end_is_named_and_one_that_waits_is_only_not_proved(w
     report = prove(world)
     assert (report.findings, [one.first for one in report.unseen]) == ((), [0, 1])
     assert not report.proved
-    entry = build_entry("0", lane, [(0, world.result(0, 0, 2))], now_ms())
+    entry = build_entry(Transaction("0", 1, 1, now_ms()), lane, [(0, world.result(0, 0, 2))])
     world.commit(lane, [(0, world.result(0, 0, 2))], written=[], entry=entry)
     report = prove(world)
     assert faults(report) == [(Fault.NO_END, 0, 0)]

@@ -100,10 +100,14 @@ class Observer:
             raise Violation("G2", f"the ledger has rows of {keys}, committed were {[*map(str, by_partition)]}")
         rows = {output.key: row_of(output) for output in written}
         slot = (committed.transactional_id or "").removeprefix(f"{self._world.settings.kafka.transactional_prefix}-")
+        numbers = {row.get("micro_batch") for row in rows.values()}
+        if len(numbers) != 1 or not all(isinstance(number, int) for number in numbers):
+            raise Violation("G2", f"the ledger's rows of one transaction name the micro-batches {numbers}")
         for place, tries in by_partition.items():
             lines = [(one.offset, ends[one.origin, one.attempts]) for one in tries]
             row = rows[str(place).encode()]
-            odd = differences(row, {**ledger_row(slot, place, lines), "committed_at": row.get("committed_at")})
+            own = {"committed_at": row.get("committed_at"), "micro_batch": row.get("micro_batch")}
+            odd = differences(row, {**ledger_row(slot, place, lines), "micro_batch_records": len(taken), **own})
             if odd:
                 raise Violation("G2", f"the ledger's row of {place} is not as it should be: {odd}")
             at = row["committed_at"]

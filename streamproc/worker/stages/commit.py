@@ -6,7 +6,7 @@ from functools import partial
 
 from streamproc.chain import START_EXTRA_S
 from streamproc.errors import AbortedError, Fatal, FatalError, Stage
-from streamproc.records.ledger import build_entry
+from streamproc.records.ledger import Transaction, build_entry
 from streamproc.records.outcome import Outcome, OutcomeKind
 from streamproc.records.record import CommitOffset, OutputRecord, TopicPartition
 from streamproc.settings import KafkaSettings
@@ -68,7 +68,7 @@ class Transact:
     slot: str
     clock: Clock
 
-    def __call__(self, shares: Sequence[Share]) -> Committed:
+    def __call__(self, micro_batch: int, shares: Sequence[Share]) -> Committed:
         """First the member's identity, then what it owns, then the send.
 
         Asked the other way round, a partition lost in between would be committed under an identity that is newer
@@ -79,13 +79,15 @@ class Transact:
         owned = tuple(share for share in shares if self.ownership.holds(share.source, share.epoch))
         if owned:
             offsets = [CommitOffset(share.source.topic, share.source.partition, share.next_offset) for share in owned]
-            self.sink.commit(self._outputs(owned), offsets, metadata)
+            self.sink.commit(self._outputs(micro_batch, owned), offsets, metadata)
         return Committed(owned, self.clock.monotonic() - began)
 
-    def _outputs(self, shares: Sequence[Share]) -> list[OutputRecord]:
+    def _outputs(self, micro_batch: int, shares: Sequence[Share]) -> list[OutputRecord]:
+        records = sum(len(share.outcomes) for share in shares)
+        transaction = Transaction(self.slot, micro_batch, records, self.clock.wall_ms())
         outputs = [output for share in shares for _, outcome in share.outcomes for output in outcome.outputs]
         for share in shares:
-            entry = build_entry(self.slot, share.source, share.outcomes, self.clock.wall_ms())
+            entry = build_entry(transaction, share.source, share.outcomes)
             outputs.append(OutputRecord(self.ledger_topic, str(share.source).encode(), self.rows.encode(entry)))
         return outputs
 
@@ -95,7 +97,7 @@ class Commit:
 
     def __init__(
         self,
-        transact: Callable[[Sequence[Share]], Committed],
+        transact: Callable[[int, Sequence[Share]], Committed],
         commits: Calls[int, Committed],
         offsets: Offsets,
         batches: MicroBatches,
@@ -145,7 +147,8 @@ class Commit:
     def _begin(self, shares: tuple[Share, ...], now: Instant) -> None:
         head = self._batches.head()
         self._began_at = now.mono
-        self._commits.submit(head.ident if head else 0, partial(self._transact, shares))
+        micro_batch = head.ident if head else 0
+        self._commits.submit(micro_batch, partial(self._transact, micro_batch, shares))
 
     def _split(self, batch: MicroBatch) -> tuple[Share, ...]:
         """Per partition, its outcomes. They have no hole: of one partition a micro-batch loses all records or none."""

@@ -175,16 +175,27 @@ def test_a_record_that_is_given_up_a_try_too_early_is_found(monkeypatch: pytest.
 
 
 def test_a_ledger_of_another_slot_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commit, "build_entry", lambda _slot, *arguments: build_entry("7", *arguments))
+    monkeypatch.setattr(commit, "build_entry", lambda own, *rest: build_entry(replace(own, slot="7"), *rest))
     assert "the ledger's row of" in str(play(plan(Kind.PLAIN)).violation)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [({"micro_batch": None}, "name the micro-batches"), ({"records": 7}, "micro_batch_records")],
+)
+def test_a_ledger_that_misses_its_micro_batch_is_found(
+    change: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "build_entry", lambda own, *rest: build_entry(replace(own, **change), *rest))
+    assert says in str(play(plan(Kind.PLAIN)).violation)
 
 
 @pytest.mark.parametrize("kind", [Kind.PLAIN, Kind.SEGMENTS, Kind.GARBAGE, Kind.FLAKY])
 def test_what_stands_in_another_order_is_found(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
-    good: Callable[[Transact, Sequence[Share]], list[OutputRecord]] = Transact._outputs
+    good: Callable[[Transact, int, Sequence[Share]], list[OutputRecord]] = Transact._outputs
 
-    def reversed_(self: Transact, shares: Sequence[Share]) -> list[OutputRecord]:
-        outputs = good(self, shares)
+    def reversed_(self: Transact, micro_batch: int, shares: Sequence[Share]) -> list[OutputRecord]:
+        outputs = good(self, micro_batch, shares)
         turned = [output for output in outputs if output.topic != self.ledger_topic][::-1]
         return [*turned, *outputs[len(turned) :]]
 

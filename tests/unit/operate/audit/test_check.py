@@ -13,7 +13,7 @@ from streamproc.operate.audit.check import Evidence, LaneRecord, check
 from streamproc.operate.audit.finding import Fault, Finding, Unseen
 from streamproc.operate.audit.ledger import LedgerRow, cover
 from streamproc.operate.audit.outcomes import Outcomes
-from streamproc.records.ledger import build_entry
+from streamproc.records.ledger import Transaction, build_entry
 from streamproc.records.outcome import Outcome, OutcomeKind
 from streamproc.records.record import TopicPartition
 
@@ -62,7 +62,7 @@ class Written:
 
 def row(place: TopicPartition, outcomes: Sequence[tuple[int, Outcome]]) -> LedgerRow:
     """As a worker writes it, by the worker's own digest."""
-    entry = build_entry("0", place, outcomes, 1)
+    entry = build_entry(Transaction("0", 1, len(outcomes), 1), place, outcomes)
     return LedgerRow(entry.first_offset, entry.last_offset, entry.digest, 1, "")
 
 
