@@ -15,7 +15,6 @@ from streamproc.arena import Arena
 from streamproc.bench.machine import Machine, look
 from streamproc.bench.spread import Spread, ratios, spread
 from streamproc.bench.subject import open_subject
-from streamproc.bench.turns import Told
 from streamproc.bench.waves import make_waves
 from streamproc.emotion.device import MEMORY, DeviceProcess
 from streamproc.emotion.engines import funasr_installed
@@ -23,6 +22,7 @@ from streamproc.emotion.funasr_config import read_paths
 from streamproc.errors import StreamprocError
 from streamproc.records.compute import BatchDone, DeviceEvent, DeviceReady, SegmentHandle
 from streamproc.settings import ModelSettings
+from streamproc.telemetry.told import Told
 
 PACKAGES = ("torch", "numpy", "funasr")
 TORCH, OURS, FUNASR = "torch", "streamproc", "funasr"

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,14 +13,13 @@ from streamproc.bench.spread import Spread, spread
 from streamproc.bench.waves import Wave, make_waves
 from streamproc.emotion.model import EmotionModel, load_model
 from streamproc.records.profile import Profile
+from streamproc.telemetry.told import Told
 
 SHORTEST_S, LONGEST_S = 0.5, 60.0
 SEED = 11
 WITHIN = 0.2
 """How far a prediction may be off, as a share of what was measured."""
 PACKAGES = ("torch", "numpy")
-
-Told = Callable[[str, str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What exactly-once costs: the same records through our source and both of our sinks, in turn, on a real broker."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from statistics import median
@@ -17,6 +17,7 @@ from streamproc.local.apart import apart
 from streamproc.local.signals import interrupted_by_sigterm, shielded
 from streamproc.local.toolbox import Report
 from streamproc.settings import Settings
+from streamproc.telemetry.told import Told
 from streamproc.wiring import prepare
 
 SIZES = {64: 64, 512: 24, 2048: 8}
@@ -24,8 +25,6 @@ SIZES = {64: 64, 512: 24, 2048: 8}
 SPARE = 1.25
 """Partitions are not filled evenly, and the last records of one would come late."""
 PACKAGES = ("confluent-kafka",)
-
-Told = Callable[[str, str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

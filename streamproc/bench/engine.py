@@ -17,12 +17,13 @@ from streamproc.bench.peer import open_peer
 from streamproc.bench.runtimes import GraphPeer, Logits, onnx_runtime, openvino
 from streamproc.bench.spread import Spread, ratios, spread
 from streamproc.bench.subject import open_subject
-from streamproc.bench.turns import Run, Told, Turns, largest_difference, take_turns
+from streamproc.bench.turns import Run, Turns, largest_difference, take_turns
 from streamproc.bench.waves import Wave, make_waves, seconds_of
 from streamproc.emotion import checkpoint
 from streamproc.emotion.model import EmotionModel, load_model
 from streamproc.errors import StreamprocError
 from streamproc.records.compute import ItemError
+from streamproc.telemetry.told import Told
 
 CLIPS = 12
 SEED = 7

@@ -3,7 +3,7 @@
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -26,6 +26,7 @@ from streamproc.emotion.half import HALVES, cast
 from streamproc.emotion.precision import Precision, check
 from streamproc.errors import UsageError
 from streamproc.settings import cache_root
+from streamproc.telemetry.told import Told
 
 CLIP_S, CLIPS = 5.0, 128
 """A batch of the stream: as many clips as the worker puts into one message."""
@@ -40,8 +41,6 @@ PRODUCT, PRODUCTS = 8192, 20
 SEED = 7
 PACKAGES = ("torch", "numpy", "funasr")
 DTYPES = {Precision.FP32: torch.float32, **HALVES}
-
-Told = Callable[[str, str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

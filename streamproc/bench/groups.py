@@ -19,6 +19,7 @@ from streamproc.local.signals import interrupted_by_sigterm, shielded
 from streamproc.local.toolbox import Report
 from streamproc.records.record import OutputRecord
 from streamproc.settings import Settings
+from streamproc.telemetry.told import Told
 
 PROTOCOLS = ("classic", "consumer")
 STAYING = 2
@@ -31,8 +32,6 @@ TICK_S = 0.02
 PATIENCE_S = 60.0
 POLL_S = 0.2
 PACKAGES = ("confluent-kafka",)
-
-Told = Callable[[str, str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +24,7 @@ from streamproc.records.ledger import LedgerEntry
 from streamproc.records.result import EmotionResult
 from streamproc.settings import Settings
 from streamproc.telemetry.clock import SystemClock
+from streamproc.telemetry.told import Told
 from streamproc.wiring import prepare
 
 PREFIX = "bench"
@@ -33,8 +34,6 @@ WARM_UP = 1_024
 PATIENCE_S = 120
 POLL_S = 0.2
 PACKAGES = ("confluent-kafka", "fastavro", "torch")
-
-Told = Callable[[str, str, int, int], None]
 
 
 class UntrueRunError(StreamprocError):

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from streamproc.bench.waves import Wave
+from streamproc.telemetry.told import Told
 
 Scores = tuple[float, ...]
 Run = Callable[[Wave], Scores]
-Told = Callable[[str, str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

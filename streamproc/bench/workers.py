@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from streamproc.bench.pipeline import Figures, Told, measure
+from streamproc.bench.pipeline import Figures, measure
 from streamproc.bench.spread import Spread, ratios
 from streamproc.local.worker import WorkerProcess
 from streamproc.settings import Settings
+from streamproc.telemetry.told import Told
 
 DELIVERIES = ("exactly_once", "at_least_once")
 

@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 
@@ -28,6 +28,7 @@ from streamproc.settings import Settings
 from streamproc.storage.causes import for_people
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import SystemClock
+from streamproc.telemetry.told import Told
 from streamproc.wiring import prepare
 
 PREFIX = "demo"
@@ -35,9 +36,6 @@ PARTITIONS = 3
 PATIENCE_S = 300
 """Without one new outcome for so long, something is wrong, however busy the machine."""
 POLL_S = 0.2
-
-Progress = Callable[[str, str, int, int], None]
-"""Told (what is counted, what was just done, how many are done, of how many)."""
 
 
 class NoOutcomeError(StreamprocError):
@@ -71,7 +69,7 @@ def demo_settings(settings: Settings) -> Settings:
     )
 
 
-def run_demo(settings: Settings, report: Report, progress: Progress) -> Run:
+def run_demo(settings: Settings, report: Report, progress: Told) -> Run:
     """Run it once; what was started is stopped, whatever happens. Raises StreamprocError."""
     name = f"demo-{uuid.uuid4().hex[:8]}"
     laps = _Laps()
@@ -102,7 +100,7 @@ def run_demo(settings: Settings, report: Report, progress: Progress) -> Run:
     return Run(name, tally, stages, laps.seconds)
 
 
-def store(settings: Settings, plan: Sequence[Announcement], progress: Progress) -> None:
+def store(settings: Settings, plan: Sequence[Announcement], progress: Told) -> None:
     """Put every object that is announced into the bucket. Raises StreamprocError."""
     objects = {one.object_key: one.content for one in plan if one.content is not None}
     s3 = S3Store(settings.storage, 1, SystemClock())
@@ -169,7 +167,7 @@ def event(one: Announcement, bucket: str, tenant: str, now_ms: int) -> Recording
     )
 
 
-def follow(tally: Tally, outputs: Outputs, worker: WorkerProcess, progress: Progress) -> None:
+def follow(tally: Tally, outputs: Outputs, worker: WorkerProcess, progress: Told) -> None:
     """Read until every announcement has its end. Raises WorkerEndedError, NoOutcomeError."""
     deadline = time.monotonic() + PATIENCE_S
     while still := tally.open():

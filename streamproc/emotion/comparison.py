@@ -1,7 +1,7 @@
 """Comparison: what each precision gains and costs beside fp32, on the machine and the clips at hand."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
@@ -11,6 +11,7 @@ from streamproc.arena import SAMPLE_RATE
 from streamproc.emotion.engine import Wave
 from streamproc.emotion.model import Emotion, EmotionModel
 from streamproc.emotion.precision import Precision
+from streamproc.telemetry.told import Told
 
 BOUND = 5e-3
 """The largest difference of any score that a recommendation takes, unless the user names another."""
@@ -18,8 +19,6 @@ CLEAR = 0.05
 """A label whose score leads by more than this may not flip."""
 WORTH = 1.1
 """Speed over fp32's under which no number should be given away for it."""
-
-Told = Callable[[str, str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
