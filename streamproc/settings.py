@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from streamproc.chain import NAMES, broken_links, mend, plain, values_of
-from streamproc.kinds import Count, Delays, Name, Names, Number, Port, Positive, Topic
+from streamproc.kinds import Count, Delays, Name, Names, Number, Port, Positive, Share, Topic
 from streamproc.refusal import impossible, read_sections, strays
 from streamproc.written import CONFIG, Written, from_arguments, from_local_env, from_toml, from_variables
 
@@ -241,8 +241,19 @@ class RetrySettings(Section):
     """How often a record tries each lane before it moves on."""
 
 
+class BrakeSettings(Section):
+    """When a worker takes no more records because too many end as dead letters."""
+
+    window: Count = 100
+    """The last so many records are looked at."""
+    ratio: Share = 0.5
+    """More dead letters among them than this share turn it on; 1 turns this rule off."""
+    in_a_row: Count = 50
+    """So many dead letters one after the other turn it on, too."""
+
+
 class HttpSettings(Section):
-    """The worker's own endpoints: /metrics /healthz /readyz /status."""
+    """The worker's own endpoints: /metrics /healthz /readyz /status, and /brake/release, which takes a POST."""
 
     host: str = "127.0.0.1"
     """Where it listens; 0.0.0.0 for every interface."""
@@ -287,6 +298,7 @@ class Settings(BaseModel):
     flow: FlowSettings = FlowSettings()
     worker: WorkerSettings = WorkerSettings()
     retry: RetrySettings = RetrySettings()
+    brake: BrakeSettings = BrakeSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
     local: LocalSettings = LocalSettings()

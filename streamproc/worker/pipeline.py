@@ -8,7 +8,7 @@ from streamproc.arena import Arena
 from streamproc.errors import RecordError
 from streamproc.records.finished import FinishedSegment
 from streamproc.records.identity import ModelIdentity
-from streamproc.records.record import TopicPartition
+from streamproc.records.record import Record, TopicPartition
 from streamproc.records.stored import NewObject
 from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
@@ -26,6 +26,7 @@ from streamproc.worker.ports import (
     Device,
     EventCodec,
     NearTier,
+    Newest,
     ObjectStore,
     RowCodec,
     SharedTier,
@@ -40,6 +41,7 @@ from streamproc.worker.stages.items import Admitted, Fetched
 from streamproc.worker.stages.lookup import Found, Lookup
 from streamproc.worker.stages.objects import Objects
 from streamproc.worker.stages.prepare import Prepare
+from streamproc.worker.stages.probe import Probe
 from streamproc.worker.stages.resume import Resume
 from streamproc.worker.stages.weigh import share
 
@@ -57,6 +59,7 @@ class World:
     device: Device
     arena: Arena
     sink: Sink
+    newest: Newest
     group_metadata: Callable[[], object]
     clock: Clock
     schema_lookups: Calls[Taken, None]
@@ -68,6 +71,7 @@ class World:
     kept_reads: Calls[tuple[int, int], Sequence[FinishedSegment]]
     kept_writes: Calls[str, None]
     commits: Calls[int, Committed]
+    newest_reads: Calls[str, Sequence[Record]]
 
 
 class Pipeline:
@@ -119,6 +123,8 @@ class Pipeline:
         )
         stuck_s = longest_commit_s(settings.kafka)
         self._commit = Commit(transact, world.commits, offsets, batches, flow.produce_again, stuck_s, metrics)
+        topic, reads = settings.topics.recordings, world.newest_reads
+        self._probe = Probe(settings.brake, topic, world.newest, reads, ownership, batches, metrics)
         self._stages = (
             self._admit,
             self._fetch,
@@ -127,6 +133,7 @@ class Pipeline:
             self._infer,
             self._assemble,
             self._commit,
+            self._probe,
         )
         self.in_flight: Mapping[str, int] = self._count()
         """What is on its way, for people to look at: replaced whole by each step, read by any thread."""
@@ -135,7 +142,9 @@ class Pipeline:
     def _join(self) -> None:
         """Let each stage give to the next, in the order of a record's life."""
         admit, fetch, lookup, prepare = self._admit, self._fetch, self._lookup, self._prepare
-        infer, assemble = self._infer, self._assemble
+        infer, assemble, probe = self._infer, self._assemble, self._probe
+        admit.held, probe.begin = probe.held, admit.probe
+        assemble.ended, assemble.worked = probe.ended, probe.worked
         admit.give, admit.fail = fetch.inbox.append, assemble.fail
         fetch.give, fetch.fail = lookup.inbox.append, assemble.fail
         lookup.give, lookup.known, lookup.fail = prepare.inbox.append, assemble.inbox.append, assemble.fail
@@ -170,6 +179,20 @@ class Pipeline:
     def store_down(self) -> bool:
         """Whether work waits for the object store."""
         return self._fetch.store_down
+
+    @property
+    def held(self) -> bool:
+        """Whether the brake is on."""
+        return self._probe.held()
+
+    def brake(self) -> Mapping[str, object]:
+        """What the brake says. Safe from any thread."""
+        return self._probe.status()
+
+    def release(self) -> None:
+        """Release the brake, whatever the newest records come to."""
+        if self.held:
+            self._probe.release(self.now(), "released by command")
 
     @property
     def not_due(self) -> frozenset[TopicPartition]:

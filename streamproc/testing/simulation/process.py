@@ -10,6 +10,7 @@ from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.metrics import Metrics
 from streamproc.testing.broker.errors import BrokerUnavailable
+from streamproc.testing.broker.newest import BrokerNewest
 from streamproc.testing.broker.sink import BrokerPlainSink, BrokerSink
 from streamproc.testing.broker.source import BrokerSource
 from streamproc.testing.broker.values import GroupMetadata
@@ -190,6 +191,7 @@ class WorkerProcess(Process):
             device=self.device,
             open_source=self._open_source,
             sink=self.sink,
+            newest=BrokerNewest(shared.servers.broker, lambda: self.sleep(self.takes())),
             codec=SimulatedEvents(shared.servers.registry, self, shared.clock.monotonic),
             rows=JsonRows(),
             store=self.store,

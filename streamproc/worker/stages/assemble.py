@@ -1,6 +1,7 @@
 """Assemble: from an analysis, or a failure, to the one outcome of an input offset."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 
 from streamproc.errors import PoisonError, Reason, RecordError, Stage, TransientError
@@ -16,7 +17,7 @@ from streamproc.records.topics import MAX_INPUT_BYTES
 from streamproc.settings import TopicSettings
 from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Metrics
-from streamproc.worker.core.batch import MicroBatches, Taken
+from streamproc.worker.core.batch import DROPPED, MicroBatches, Taken
 from streamproc.worker.core.credits import Credits
 from streamproc.worker.core.instant import Instant
 from streamproc.worker.core.retry import RetryPolicy
@@ -51,6 +52,9 @@ class Assemble:
         self._credit = credit
         self._metrics = metrics
         self.inbox: deque[Analysed] = deque()
+        self.ended: Callable[[OutcomeKind], None]
+        self.worked: Callable[[Taken], None]
+        """Hears of each record of a probe that would have had a result."""
 
     def step(self, now: Instant) -> bool:
         """Give every analysed record its outcome."""
@@ -69,6 +73,9 @@ class Assemble:
 
     def fail(self, taken: Taken, error: RecordError) -> None:
         """Give a failed record its outcome."""
+        if taken.probe:
+            self._let_go(taken)
+            return
         attempt = replace(taken.attempt, attempts=taken.attempt.attempts + 1)
         lane = self._retry.lane(attempt.attempts) if isinstance(error, TransientError) else None
         if lane is not None and fits(again := self._moved(taken, lane.topic, attempt, error)):
@@ -98,6 +105,12 @@ class Assemble:
     def _settle(self, taken: Taken, outcome: Outcome) -> None:
         self._batches.settle(taken, outcome)
         self._credit.give(taken.ident)
+        self.ended(outcome.kind)
+
+    def _let_go(self, taken: Taken) -> None:
+        """End a record of a probe without an outcome."""
+        self._batches.settle(taken, DROPPED)
+        self._credit.give(taken.ident)
 
     def _moved(self, taken: Taken, topic: str, attempt: Attempt, error: RecordError) -> OutputRecord:
         """The original, byte for byte, with the reason in headers."""
@@ -108,7 +121,11 @@ class Assemble:
     def _succeed(self, analysed: Analysed, now: Instant) -> None:
         """Settle a record with its result, once what that points to is stored. Raises PoisonError."""
         taken = analysed.admitted.taken
-        if "timeline" in analysed.admitted.event.outputs:
+        if taken.probe:
+            self._result(analysed, now)
+            self._let_go(taken)
+            self.worked(taken)
+        elif "timeline" in analysed.admitted.event.outputs:
             stored = timeline(analysed.key, analysed.analysis)
             self._objects.keep(taken, stored, self._result(analysed, now, stored.uri(self._objects.bucket)))
         else:

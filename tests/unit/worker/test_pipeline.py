@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from streamproc.errors import AbortedError, Cause, FatalError
 from streamproc.records.record import Record, TopicPartition
-from streamproc.settings import DedupeSettings, FlowSettings, Settings, StorageSettings
+from streamproc.settings import BrakeSettings, DedupeSettings, FlowSettings, Settings, StorageSettings
 from streamproc.testing.codec import encode_event
 from streamproc.testing.decoders import recording
 from streamproc.testing.harness import WorkerHarness
@@ -753,7 +753,7 @@ def test_attributes_lose_what_sinks_refuse(worker: WorkerHarness) -> None:
 
 
 def test_a_segment_without_scores_fails_its_recording_once_while_others_want_the_same_bytes() -> None:
-    worker = WorkerHarness(shared=MemorySharedTier())
+    worker = WorkerHarness(Settings(brake=BrakeSettings(in_a_row=1_000)), shared=MemorySharedTier())
     worker.assign(0)
     body = recording(60_000, name="long")
     first = float(np.float32(hashlib.sha256(body + b"\0").digest()[0]) / np.float32(255))
