@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from streamproc.records.record import TopicPartition
 from streamproc.testing.broker.values import Commit
 from streamproc.testing.simulation.bounds import check_bounds
+from streamproc.testing.simulation.braked import Braked
 from streamproc.testing.simulation.ends import all_ends
 from streamproc.testing.simulation.reading import End, Origin, Reader, Try, row_of
 from streamproc.testing.simulation.reference import differences, ledger_row, segment_rows
@@ -23,9 +24,15 @@ class Observer:
         self._once = world.plan.delivery == "exactly_once"
         self._topics = topics = world.settings.topics
         self._delays_s = dict(zip(topics.lanes, world.settings.retry.delays_s, strict=True))
+        self._braked = Braked(world.settings)
         self.transactions = 0
         self.violation: Violation | None = None
         """The first that was seen. Not raised here: this runs inside the worker's own call."""
+
+    @property
+    def brakes(self) -> int:
+        """How often brakes went on."""
+        return self._braked.times
 
     def __call__(self, committed: Commit) -> None:
         """Check one transaction, or one plain commit of offsets."""
@@ -62,6 +69,9 @@ class Observer:
         tried = Counter((one.origin, one.attempts) for one in taken)
         if self._once:
             self._same(tried, Counter((end.origin, end.attempts) for end in found), committed)
+            for process in world.processes():
+                if process.member == committed.member_id:
+                    self._braked.check(process.member, found, process.runtime.brake)
             self._ledger(committed, taken, ends)
             self._segments(committed)
             self._timelines(committed)

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from streamproc.settings import (
     AudioSettings,
+    BrakeSettings,
     DedupeSettings,
     FlowSettings,
     KafkaSettings,
@@ -17,8 +18,13 @@ SESSION_S = 1.0
 
 
 @lru_cache
-def settings_for(protocol: str, delivery: str, records: int, partitions: int, *, tight: bool) -> Settings:
-    """Settings whose spans are short: virtual time is free, but what happens in it is not."""
+def settings_for(
+    protocol: str, delivery: str, records: int, partitions: int, *, tight: bool, burst: bool = False
+) -> Settings:
+    """Settings whose spans are short: virtual time is free, but what happens in it is not.
+
+    Where no burst of bad records is planned the brake has its defaults, which no run reaches.
+    """
     return Settings(
         kafka=KafkaSettings(
             group_protocol=protocol,  # type: ignore[arg-type]  # pydantic checks it
@@ -42,4 +48,5 @@ def settings_for(protocol: str, delivery: str, records: int, partitions: int, *,
             pause_after_s=0.5,
         ),
         retry=RetrySettings(delays_s=(0.4, 1.0)),
+        brake=BrakeSettings(window=10, in_a_row=4) if burst else BrakeSettings(),
     )
