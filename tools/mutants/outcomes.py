@@ -1,12 +1,13 @@
 """Mistakes in what becomes of a record."""
 
-from tools.mutants.mutant import Mutant, Simulator
+from tools.mutants.mutant import Mutant, NamedTests, Simulator
 
 _SEEDS = Simulator(1000)
 _RETRY = "streamproc/worker/core/retry.py"
 _PIPELINE = "streamproc/worker/pipeline.py"
 _ADMIT = "streamproc/worker/stages/admit.py"
 _ASSEMBLE = "streamproc/worker/stages/assemble.py"
+_PROBE = "streamproc/worker/stages/probe.py"
 _INFER = "streamproc/worker/stages/infer.py"
 
 RECORDS = (
@@ -70,6 +71,38 @@ RECORDS = (
         "        if works and not (suspected and in_a_row):\n",
         "        if suspected or works:\n",
         _SEEDS,
+    ),
+    Mutant(
+        "brake that never goes on",
+        "whatever becomes a dead letter, more is taken",
+        _PROBE,
+        "            self.brake.ended(dead=kind is OutcomeKind.DEAD_LETTER)",
+        "            self.brake.ended(dead=False)",
+        _SEEDS,
+    ),
+    Mutant(
+        "brake that never goes off",
+        "a worker that was held once takes nothing any more, however well the newest records are",
+        _PROBE,
+        "        if worked == len(tried):\n",
+        "        if worked > len(tried):\n",
+        _SEEDS,
+    ),
+    Mutant(
+        "brake that holds nothing",
+        "the brake is on and says so, and records are taken all the same",
+        _ADMIT,
+        " and not self.held()",
+        "",
+        _SEEDS,
+    ),
+    Mutant(
+        "brake that believes a bad probe",
+        "the brake goes off by itself while the newest records fail as well: the topic is drained in steps",
+        _PROBE,
+        "        if worked == len(tried):\n",
+        "        if worked >= 0:\n",
+        NamedTests(("tests/unit/worker/test_brake.py",)),
     ),
     Mutant(
         "attempts not counted",
