@@ -109,6 +109,11 @@ class StorageSettings(Section):
     """The longest silence of the store."""
     object_timeout_s: Positive = 120
     """The longest time for one whole object, however steadily its bytes drip."""
+    straggler_s: Positive = 10
+    """An object that takes longer, and longer than its declared size takes at ``slowest_bytes_per_s``, goes to a lane
+    and holds its neighbours up no more. One whose event declares no size has ``object_timeout_s``."""
+    slowest_bytes_per_s: Count = 2 * 1024**2
+    """The slowest that a large object may come."""
     young_s: Positive = 60
     """A missing object of an event younger than this is not there yet; of an older one it is missing."""
 

@@ -96,7 +96,7 @@ class Pipeline:
         self._parking = Parking(retry)
         prices = Prices(world.device.cost, world.device.most_items)
         self._admit = Admit(settings, identity, world.codec, world.schema_lookups, batches, offsets, prices, metrics)
-        self._fetch = Fetch(settings, world.store, world.fetches, world.probes, batches, credit, metrics)
+        self._fetch = Fetch(settings, world.store, world.fetches, world.probes, batches, credit, world.clock, metrics)
         self._lookup = Lookup(world.near, world.shared, world.tier_reads, world.tier_writes, batches, credit, metrics)
         self._prepare = Prepare(world.arena, world.decoders, batches, credit, metrics)
         share_s, labels = share(settings).seconds, len(identity.labels)
@@ -109,7 +109,6 @@ class Pipeline:
             model=identity.name,
             objects=Objects(world.store, settings.storage.bucket, world.puts, batches),
             batches=batches,
-            credit=credit,
             metrics=metrics,
         )
         transact = Transact(
@@ -144,6 +143,7 @@ class Pipeline:
         admit, fetch, lookup, prepare = self._admit, self._fetch, self._lookup, self._prepare
         infer, assemble, probe = self._infer, self._assemble, self._probe
         admit.held, probe.begin = probe.held, admit.probe
+        assemble.free = self._free
         assemble.ended, assemble.worked = probe.ended, probe.worked
         admit.give, admit.fail = fetch.inbox.append, assemble.fail
         fetch.give, fetch.fail = lookup.inbox.append, assemble.fail
@@ -281,5 +281,9 @@ class Pipeline:
 
     def _drop(self, taken: Taken) -> None:
         self._batches.drop(taken)
+        self._free(taken)
+
+    def _free(self, taken: Taken) -> None:
+        """Give a record's credit back; one whose bytes are on their way needs it until they are here."""
         if not self._fetch.fetching(taken):
             self._credit.give(taken.ident)

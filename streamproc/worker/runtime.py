@@ -166,23 +166,24 @@ class Runtime:
             stack.callback(self._parts.device.close)
             self._parts.decoders.start(self._clock.monotonic())
             stack.callback(self._parts.decoders.close)
-            commit, io, tier = (
+            commit, io, tier, canary = (
                 host.executor("commit", 1),
                 host.executor("io", flow.io_threads),
                 host.executor("tier", 1),
+                host.executor("canary", 1),
             )
-            for executor in (commit, io, tier):
+            for executor in (commit, io, tier, canary):
                 stack.callback(executor.close)
             stack.callback(self._parts.sink.close)
             stack.callback(self._let_go)
             self._warm_up(commit)
             if self._stopping or self._identity is None:
                 return  # the group is not joined only to leave it
-            self._pipeline = self._build(commit, io, tier)
+            self._pipeline = self._build(commit, io, tier, canary)
             self._poller.start()
             self._work(self._pipeline)
 
-    def _build(self, commit: Executor, io: Executor, tier: Executor) -> Pipeline:
+    def _build(self, commit: Executor, io: Executor, tier: Executor, canary: Executor) -> Pipeline:
         parts, wake = self._parts, self._wake
         world = World(
             codec=parts.codec,
@@ -199,7 +200,7 @@ class Runtime:
             clock=self._clock,
             schema_lookups=PooledCalls(io, wake),
             fetches=PooledCalls(io, wake),
-            probes=PooledCalls(io, wake),
+            probes=PooledCalls(canary, wake),  # beside fetches, all of which may hang
             puts=PooledCalls(io, wake),
             tier_reads=PooledCalls(tier, wake),
             tier_writes=PooledCalls(tier, wake),

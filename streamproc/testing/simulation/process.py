@@ -108,6 +108,10 @@ class WorkerProcess(Process):
         """Take a while."""
         self._shared.fibers.sleep(seconds)
 
+    def now(self) -> float:
+        """Virtual time (s)."""
+        return self._shared.fibers.now
+
     def takes(self) -> float:
         """How long something takes that is usually quick (s)."""
         return self._shared.takes()

@@ -15,6 +15,8 @@ from streamproc.settings import (
 )
 
 SESSION_S = 1.0
+STRAGGLER_S = 1.0
+"""Within what a slow fetch takes."""
 
 
 @lru_cache
@@ -34,7 +36,7 @@ def settings_for(
             session_timeout_s=SESSION_S,
         ),
         topics=TopicSettings(partitions=partitions, lane_partitions=1),
-        storage=StorageSettings(young_s=5),
+        storage=StorageSettings(young_s=5, straggler_s=STRAGGLER_S),
         audio=AudioSettings(max_object_bytes=80),
         dedupe=DedupeSettings(memory_bytes=4_000 if tight else 1_000_000),
         flow=FlowSettings(

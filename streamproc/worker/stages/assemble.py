@@ -18,7 +18,6 @@ from streamproc.settings import TopicSettings
 from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Metrics
 from streamproc.worker.core.batch import DROPPED, MicroBatches, Taken
-from streamproc.worker.core.credits import Credits
 from streamproc.worker.core.instant import Instant
 from streamproc.worker.core.retry import RetryPolicy
 from streamproc.worker.ports import RowCodec
@@ -39,7 +38,6 @@ class Assemble:
         model: str,
         objects: Objects,
         batches: MicroBatches,
-        credit: Credits,
         metrics: Metrics,
     ) -> None:
         self._topics = topics
@@ -49,9 +47,10 @@ class Assemble:
         self._objects = objects
         objects.settle, objects.fail = self._settle, self.fail
         self._batches = batches
-        self._credit = credit
         self._metrics = metrics
         self.inbox: deque[Analysed] = deque()
+        self.free: Callable[[Taken], None]
+        """Gives the credit of a record back that has its end."""
         self.ended: Callable[[OutcomeKind], None]
         self.worked: Callable[[Taken], None]
         """Hears of each record of a probe that would have had a result."""
@@ -104,13 +103,13 @@ class Assemble:
 
     def _settle(self, taken: Taken, outcome: Outcome) -> None:
         self._batches.settle(taken, outcome)
-        self._credit.give(taken.ident)
+        self.free(taken)
         self.ended(outcome.kind)
 
     def _let_go(self, taken: Taken) -> None:
         """End a record of a probe without an outcome."""
         self._batches.settle(taken, DROPPED)
-        self._credit.give(taken.ident)
+        self.free(taken)
 
     def _moved(self, taken: Taken, topic: str, attempt: Attempt, error: RecordError) -> OutputRecord:
         """The original, byte for byte, with the reason in headers."""
