@@ -1,7 +1,6 @@
 """The brake on real servers: a producer that breaks its events, and a deployment that breaks every recording."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from streamproc.settings import BrakeSettings, FlowSettings, Settings
+from tests.e2e.breakable import use_breakable
 from tests.e2e.corpus import Corpus
 from tests.e2e.flow import Flow
 from tests.e2e.oracle import Oracle
@@ -24,31 +24,6 @@ MICRO_BATCH = 4
 """As the fixture of the worker sets it."""
 MOST = BrakeSettings().in_a_row + FlowSettings().micro_batches * MICRO_BATCH
 """Dead letters until the brake is on, and of what is in flight then."""
-BROKEN = """
-import os
-import numpy as np
-from streamproc.analyzer import measure
-from streamproc.records.compute import ItemError
-from streamproc.records.identity import ModelIdentity
-
-
-class Broken:
-    def __init__(self):
-        self.identity = ModelIdentity("broken", "0" * 64, "fp64", ("good", "bad"), engine="broken 1")
-        self.profile = measure(self._one)
-
-    def run(self, batch):
-        return [self._one(wave) for wave in batch]
-
-    def _one(self, wave):
-        if os.path.exists("mended") and len(wave) and np.isfinite(wave).all():
-            return 0.75, 0.25
-        return ItemError("this deployment is broken")
-
-
-def make(options):
-    return Broken()
-"""
 
 
 def ready(worker: Worker) -> tuple[bool, Any]:
@@ -120,9 +95,7 @@ def test_a_burst_of_bad_events_is_held_and_passed_once_good_ones_follow(
 def test_a_bad_deployment_drains_nothing_and_is_released_by_command_or_once_it_is_mended(
     own: Settings, oracle: Oracle, corpus: Corpus, worker: Worker, tmp_path: Path
 ) -> None:
-    (tmp_path / "broken.py").write_text(BROKEN, "utf-8")
-    worker.set("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
-    worker.set("STREAMPROC_MODEL__ENGINE", "broken:make")
+    mend = use_breakable(worker, tmp_path)
     planned = corpus.good(40, seed=2)
     sent = {oracle.produce(planned[n % 40].value, b"call-%d" % (n % 5)) for n in range(BURST)}
     worker.start()
@@ -134,7 +107,7 @@ def test_a_bad_deployment_drains_nothing_and_is_released_by_command_or_once_it_i
     until(lambda: held(worker, times=2), PATIENCE_S, worker.tail)
     assert stands_still(own, oracle) <= 2 * MOST
 
-    (tmp_path / "mended").touch()
+    mend()
     until(lambda: oracle.position(own.kafka.group) == BURST, PATIENCE_S, worker.tail)
     outcomes = oracle.seen().outcomes(own.topics.recordings)
     assert outcomes.keys() == sent
