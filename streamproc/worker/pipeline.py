@@ -33,6 +33,7 @@ from streamproc.worker.ports import (
     Sink,
 )
 from streamproc.worker.stages.admit import Admit
+from streamproc.worker.stages.again import Again
 from streamproc.worker.stages.assemble import Assemble
 from streamproc.worker.stages.commit import Commit, Committed, Transact, longest_commit_s
 from streamproc.worker.stages.fetch import Content, Fetch
@@ -111,6 +112,7 @@ class Pipeline:
             batches=batches,
             metrics=metrics,
         )
+        self._again = Again(retry, batches)
         transact = Transact(
             sink=world.sink,
             group_metadata=world.group_metadata,
@@ -125,6 +127,7 @@ class Pipeline:
         topic, reads = settings.topics.recordings, world.newest_reads
         self._probe = Probe(settings.brake, topic, world.newest, reads, ownership, batches, metrics)
         self._stages = (
+            self._again,
             self._admit,
             self._fetch,
             self._lookup,
@@ -143,7 +146,7 @@ class Pipeline:
         admit, fetch, lookup, prepare = self._admit, self._fetch, self._lookup, self._prepare
         infer, assemble, probe = self._infer, self._assemble, self._probe
         admit.held, probe.begin = probe.held, admit.probe
-        assemble.free = self._free
+        assemble.free, assemble.again, self._again.give = self._free, self._again.keep, admit.again
         assemble.ended, assemble.worked = probe.ended, probe.worked
         admit.give, admit.fail = fetch.inbox.append, assemble.fail
         fetch.give, fetch.fail = lookup.inbox.append, assemble.fail

@@ -86,6 +86,9 @@ _MOVES = (
 """What makes partitions move while work goes on."""
 _BURST = 0.02
 """Share of the runs in which upstream sends bad records in a row."""
+_STRICT = 0.04
+"""Share of the runs in strict order."""
+_STRICT_FIRST = 700
 _BURST_FIRST = 500
 _BURST_RECORDS = 40
 _BAD = (Kind.GARBAGE, Kind.MISSING, Kind.UNDECODABLE)
@@ -116,6 +119,8 @@ class Plan:
     """When records that nobody has read are deleted; None for never."""
     burst: bool = False
     """Whether upstream sends so many bad records in a row that the brake goes on."""
+    strict: bool = False
+    """Whether what fails for now is tried again in place."""
 
 
 def make_plan(seed: int) -> Plan:
@@ -157,7 +162,20 @@ def make_plan(seed: int) -> Plan:
         alone=alone,
         retention_at=random.uniform(0.1, 1.0) if random.random() < 0.02 else None,  # noqa: PLR2004  # same
     )
-    return plan if busy or held or hours or alone else _with_burst(plan)
+    return plan if busy or held or hours or alone else _strict(_with_burst(plan))
+
+
+def _strict(plan: Plan) -> Plan:
+    """Let every third of these plans have records that the store fails on."""
+    random = Random(f"strict {plan.seed}")  # noqa: S311  # same as below
+    if random.random() >= _STRICT:
+        return plan
+    partition = random.randrange(plan.partitions)
+    flaky = [
+        (random.uniform(0, 1), announce(_STRICT_FIRST + number, kind, partition, b"k%d-0" % partition, None))
+        for number, kind in enumerate(random.choices((Kind.FLAKY, Kind.PLAIN, Kind.BROKEN), (3, 3, 0.3), k=6))
+    ]
+    return replace(plan, strict=True, announced=(*plan.announced, *flaky))
 
 
 def _with_burst(plan: Plan) -> Plan:

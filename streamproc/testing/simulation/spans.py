@@ -21,7 +21,14 @@ STRAGGLER_S = 1.0
 
 @lru_cache
 def settings_for(
-    protocol: str, delivery: str, records: int, partitions: int, *, tight: bool, burst: bool = False
+    protocol: str,
+    delivery: str,
+    records: int,
+    partitions: int,
+    *,
+    tight: bool,
+    burst: bool = False,
+    strict: bool = False,
 ) -> Settings:
     """Settings whose spans are short: virtual time is free, but what happens in it is not.
 
@@ -49,6 +56,6 @@ def settings_for(
             io_threads=2 if tight else 4,
             pause_after_s=0.5,
         ),
-        retry=RetrySettings(delays_s=(0.4, 1.0)),
+        retry=RetrySettings(order="strict" if strict else "lanes", delays_s=(0.4, 1.0)),
         brake=BrakeSettings(window=10, in_a_row=4) if burst else BrakeSettings(),
     )

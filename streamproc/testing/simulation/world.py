@@ -50,6 +50,7 @@ class World:
             plan.partitions,
             tight=plan.tight,
             burst=plan.burst,
+            strict=plan.strict,
         )
         self.limits = limits(self.settings, (announced for _, announced in plan.announced))
         self.servers = Servers(self.settings, self.clock, shared_tier=plan.shared_tier)
@@ -188,7 +189,8 @@ class World:
             self.fibers.switch()
         else:
             self.tell(f"{process.name}: {fault.kind} at {point}, visit {self._visits[point]}")
-            self.takeovers.struck(process, fault)
+            if not (self.plan.burst or self.plan.strict):  # there whoever takes over may wait with what it has
+                self.takeovers.struck(process, fault)
             struck = Struck(process, fault, self.fibers.now, until=inf)
             self.past.struck.append(struck)
             try:

@@ -96,6 +96,10 @@ class Admit:
                 self._backlog.add(_Judged(one, verdict, now.mono), load(verdict, self._prices))
         self._fill(now)
 
+    def again(self, taken: Taken, now: Instant) -> None:
+        """Go on with a record that failed for now, from its event on."""
+        self._pass_on(taken, self._judge(taken.record), now)
+
     def probe(self, polled: Sequence[Polled], now: Instant) -> tuple[Taken, ...]:
         """Begin a micro-batch beside the backlog, of records that are only tried: no offset of theirs is taken."""
         if self._stopped:

@@ -49,6 +49,8 @@ class Assemble:
         self._batches = batches
         self._metrics = metrics
         self.inbox: deque[Analysed] = deque()
+        self.again: Callable[[Taken, Attempt], bool]
+        """Keeps a record to be tried again in place, if that is to be done."""
         self.free: Callable[[Taken], None]
         """Gives the credit of a record back that has its end."""
         self.ended: Callable[[OutcomeKind], None]
@@ -76,6 +78,9 @@ class Assemble:
             self._let_go(taken)
             return
         attempt = replace(taken.attempt, attempts=taken.attempt.attempts + 1)
+        if isinstance(error, TransientError) and self.again(taken, attempt):
+            self.free(taken)
+            return
         lane = self._retry.lane(attempt.attempts) if isinstance(error, TransientError) else None
         if lane is not None and fits(again := self._moved(taken, lane.topic, attempt, error)):
             self._settle(taken, Outcome(OutcomeKind.RETRY, (again,), reason=error.reason))

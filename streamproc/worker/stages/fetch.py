@@ -210,7 +210,7 @@ class Fetch:
 
     def _patience_s(self, event: RecordingEvent) -> float:
         storage = self._settings.storage
-        if event.size_bytes is None:
+        if event.size_bytes is None or self._settings.retry.order == "strict":
             return storage.object_timeout_s
         return max(storage.straggler_s, event.size_bytes / storage.slowest_bytes_per_s)
 

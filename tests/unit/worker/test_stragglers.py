@@ -145,16 +145,20 @@ def test_one_that_comes_while_it_is_suspected_is_taken(worker: Worker) -> None:
     assert (worker.names(), worker.sink.values(SOON)) == (["a.wav"], [])
 
 
+def down(worker: Worker) -> bool:
+    return worker.pipeline.store_down
+
+
 def test_in_an_outage_nobody_is_a_straggler_and_no_attempt_is_spent(worker: Worker) -> None:
     worker.store.stalled = {"a.wav", "b.wav"}
     worker.announce("a.wav", "b.wav", "c.wav")
     worker.store.down = Cause.TIMEOUT
     worker.settle(600)
-    assert worker.pipeline.store_down
+    assert down(worker)
     assert worker.sink.transactions == []
     worker.store.down = None
     worker.settle(31)
-    assert not worker.pipeline.store_down
+    assert not down(worker)
     worker.arrive()
     worker.fetch()
     assert sorted(map(str, worker.names())) == ["a.wav", "b.wav", "c.wav"]
