@@ -262,6 +262,28 @@ def test_a_lane_record_waits_until_it_is_due_and_then_succeeds(worker: WorkerHar
     assert worker.pipeline.not_due == frozenset()
 
 
+def test_nobody_waits_behind_a_longer_delay_and_the_input_flows(worker: WorkerHarness) -> None:
+    def on(lane: str, name: str) -> Record:
+        before = WorkerHarness()
+        before.assign(0)
+        before.store.failing = {name: Cause.SERVER_ERROR}
+        before.poll(before.record(put(before, name)))
+        before.settle()
+        [moved] = before.sink.values(SOON)
+        put(worker, name)
+        return worker.record(moved.value, topic=lane, headers=moved.headers)
+
+    worker.poll(on(LATER, "later.wav"), on(SOON, "soon.wav"), worker.record(put(worker, "a.wav")))
+    worker.settle()
+    assert [row["event_id"] for row in worker.results()] == ["a.wav"]
+    assert worker.pipeline.not_due == {TopicPartition(SOON, 0), TopicPartition(LATER, 0)}
+    worker.settle(10)
+    assert [row["event_id"] for row in worker.results()] == ["a.wav", "soon.wav"]
+    worker.poll(worker.record(put(worker, "b.wav")))
+    worker.settle(290)
+    assert [row["event_id"] for row in worker.results()] == ["a.wav", "soon.wav", "b.wav", "later.wav"]
+
+
 def test_retries_end_as_a_dead_letter_after_three_tries_on_each_lane(worker: WorkerHarness) -> None:
     worker.store.failing["sick.wav"] = Cause.SERVER_ERROR
     worker.poll(worker.record(put(worker, "sick.wav"), headers=(("mine", b"1"),)))
