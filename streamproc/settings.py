@@ -195,8 +195,13 @@ class DedupeSettings(Section):
 
     scope: Literal["global", "tenant"] = "global"
     """Whom equal bytes are computed once for: everybody, or each tenant by itself."""
+    trust: Literal["content", "etag", "declared"] = "content"
+    """What spares a fetch: nothing, so that all bytes are hashed; the version or ETag of an object that was fetched
+    before; or the sha256 that the event declares, from producers you trust."""
     memory_bytes: Count = 64 * 1024**2
     """What a worker remembers by itself."""
+    alias_bytes: Count = 16 * 1024**2
+    """What a worker remembers of objects' versions and ETags, with ``trust`` on ``etag``."""
 
 
 class FlowSettings(Section):

@@ -11,6 +11,7 @@ from pathlib import Path
 from streamproc.arena import SLOT_SECONDS, Arena
 from streamproc.audio.pool import DecoderPool
 from streamproc.client.recordings import RecordingClient
+from streamproc.dedupe.aliases import MemoryAliases
 from streamproc.dedupe.memory import MemoryTier
 from streamproc.dedupe.redis import RedisTier
 from streamproc.emotion.device import DeviceProcess
@@ -127,6 +128,7 @@ def build_worker(
             rows=patience(lambda: look_up_outputs(registry, settings.topics)),
             store=store,
             near=MemoryTier(settings.dedupe.memory_bytes),
+            near_aliases=MemoryAliases(settings.dedupe.alias_bytes),
             shared=shared,
             slot=str(slot.number),
         ),

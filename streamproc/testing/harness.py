@@ -4,10 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 
 from streamproc.arena import Arena
+from streamproc.dedupe.aliases import MemoryAliases
 from streamproc.dedupe.memory import MemoryTier
 from streamproc.records.finished import FinishedSegment
 from streamproc.records.record import Headers, Record, TopicPartition
-from streamproc.records.stored import NewObject
+from streamproc.records.stored import NewObject, Tags
 from streamproc.settings import Settings
 from streamproc.telemetry.metrics import Metrics
 from streamproc.testing.calls import ManualCalls
@@ -22,6 +23,7 @@ from streamproc.worker.core.ownership import Ownership
 from streamproc.worker.core.retry import Polled
 from streamproc.worker.pipeline import Pipeline, World
 from streamproc.worker.ports import SharedTier
+from streamproc.worker.stages.aliases import Known
 from streamproc.worker.stages.commit import Committed
 from streamproc.worker.stages.fetch import Content
 from streamproc.worker.stages.items import Admitted
@@ -47,13 +49,17 @@ class WorkerHarness:
         self.device = FakeDevice(self.arena)
         self.sink = MemorySink()
         self.near = MemoryTier(self.settings.dedupe.memory_bytes)
+        self.near_aliases = MemoryAliases(self.settings.dedupe.alias_bytes)
         self.ownership = Ownership()
         self.schema_lookups: ManualCalls[Taken, None] = ManualCalls()
         self.fetches: ManualCalls[Admitted, Content] = ManualCalls()
+        self.heads: ManualCalls[Admitted, Tags] = ManualCalls()
         self.probes: ManualCalls[str, None] = ManualCalls()
         self.puts: ManualCalls[tuple[Taken, NewObject], object] = ManualCalls()
         self.tier_reads: ManualCalls[tuple[str, ...], Found] = ManualCalls()
         self.tier_writes: ManualCalls[tuple[str, ...], None] = ManualCalls()
+        self.alias_reads: ManualCalls[tuple[str, ...], Known] = ManualCalls()
+        self.alias_writes: ManualCalls[tuple[str, ...], None] = ManualCalls()
         self.kept_reads: ManualCalls[tuple[int, int], Sequence[FinishedSegment]] = ManualCalls()
         self.kept_writes: ManualCalls[str, None] = ManualCalls()
         self.commits: ManualCalls[int, Committed] = ManualCalls()
@@ -62,6 +68,7 @@ class WorkerHarness:
             rows=JsonRows(),
             store=self.store,
             near=self.near,
+            near_aliases=self.near_aliases,
             shared=shared,
             decoders=self.decoders,
             device=self.device,
@@ -71,10 +78,13 @@ class WorkerHarness:
             clock=self.clock,
             schema_lookups=self.schema_lookups,
             fetches=self.fetches,
+            heads=self.heads,
             probes=self.probes,
             puts=self.puts,
             tier_reads=self.tier_reads,
             tier_writes=self.tier_writes,
+            alias_reads=self.alias_reads,
+            alias_writes=self.alias_writes,
             kept_reads=self.kept_reads,
             kept_writes=self.kept_writes,
             commits=self.commits,

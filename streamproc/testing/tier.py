@@ -25,6 +25,7 @@ class MemorySharedTier:
         self.calls = 0
         self.refused = 0
         self._analyses: dict[str, Analysis] = {}
+        self._aliases: dict[str, str] = {}
         self._finished: defaultdict[str, list[FinishedSegment]] = defaultdict(list)
 
     def get_many(self, keys: Sequence[str]) -> Mapping[str, Analysis]:
@@ -37,6 +38,16 @@ class MemorySharedTier:
         self._call(analyses)
         self._analyses.update(analyses)
         self.corrupt.difference_update(analyses)
+
+    def get_aliases(self, names: Sequence[str]) -> Mapping[str, str]:
+        """The SHA-256 that these aliases stand for. Raises TierError."""
+        self._call(names)
+        return {name: self._aliases[name] for name in names if name in self._aliases}
+
+    def put_aliases(self, aliases: Mapping[str, str]) -> None:
+        """Remember. Raises TierError."""
+        self._call(aliases)
+        self._aliases.update(aliases)
 
     def get_finished(self, key: str) -> Sequence[FinishedSegment]:
         """Segments that were kept under a content key. Raises TierError."""

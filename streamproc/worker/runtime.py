@@ -25,6 +25,7 @@ from streamproc.worker.ports import (
     DecoderChildren,
     DeviceChild,
     EventCodec,
+    NearAliases,
     NearTier,
     ObjectStore,
     RowCodec,
@@ -56,6 +57,7 @@ class Parts:
     rows: RowCodec
     store: ObjectStore
     near: NearTier
+    near_aliases: NearAliases
     shared: SharedTier | None
     slot: str
 
@@ -167,6 +169,7 @@ class Runtime:
             rows=parts.rows,
             store=parts.store,
             near=parts.near,
+            near_aliases=parts.near_aliases,
             shared=parts.shared,
             decoders=parts.decoders,
             device=parts.device,
@@ -176,10 +179,13 @@ class Runtime:
             clock=self._clock,
             schema_lookups=PooledCalls(io, wake),
             fetches=PooledCalls(io, wake),
+            heads=PooledCalls(io, wake),
             probes=PooledCalls(io, wake),
             puts=PooledCalls(io, wake),
             tier_reads=PooledCalls(tier, wake),
             tier_writes=PooledCalls(tier, wake),
+            alias_reads=PooledCalls(tier, wake),
+            alias_writes=PooledCalls(tier, wake),
             kept_reads=PooledCalls(tier, wake),
             kept_writes=PooledCalls(tier, wake),
             commits=PooledCalls(commit, wake),

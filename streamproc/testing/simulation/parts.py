@@ -16,7 +16,7 @@ from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, Devic
 from streamproc.records.decoding import DecodeJob, DecoderEvent
 from streamproc.records.finished import FinishedSegment
 from streamproc.records.profile import split
-from streamproc.records.stored import StoredObject
+from streamproc.records.stored import StoredObject, Tags
 from streamproc.testing.codec import JsonEvents
 from streamproc.testing.decoders import FakeDecoders
 from streamproc.testing.device import IDENTITY, check_batch, fake_scores, read
@@ -109,6 +109,11 @@ class SimulatedStore:
         loan = Loan(size, 0 if known else max(0, size - self._undeclared))
         return replace(stored, body=lend(stored.body, self.loans, loan))
 
+    def tags(self, bucket: str, key: str, version_id: str | None) -> Tags:
+        """What an object's bytes are called. Raises StoreError; whatever it is, a fetch comes next and meets it too."""
+        self._place.sleep(self._place.takes())
+        return self._inner.tags(bucket, key, version_id)
+
     def put(self, bucket: str, key: str, body: bytes, content_type: str, /) -> object:
         """Store an object. Raises StoreError."""
         self._visit(Point.ASSEMBLE)
@@ -150,6 +155,16 @@ class SimulatedTier:
         """Remember. Raises TierError."""
         self._visit(Point.REMEMBER)
         self._inner.put_many(analyses)
+
+    def get_aliases(self, names: Sequence[str]) -> Mapping[str, str]:
+        """Which bytes aliases stand for. Raises TierError."""
+        self._visit(Point.LOOKUP)
+        return self._inner.get_aliases(names)
+
+    def put_aliases(self, aliases: Mapping[str, str]) -> None:
+        """Remember. Raises TierError."""
+        self._visit(Point.REMEMBER)
+        self._inner.put_aliases(aliases)
 
     def get_finished(self, key: str) -> Sequence[FinishedSegment]:
         """What a former owner finished. Raises TierError."""

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from streamproc.dedupe.aliases import MemoryAliases
 from streamproc.dedupe.memory import MemoryTier
 from streamproc.records.record import CommitOffset
 from streamproc.settings import Settings
@@ -194,6 +195,7 @@ class WorkerProcess(Process):
             rows=JsonRows(),
             store=self.store,
             near=MemoryTier(shared.settings.dedupe.memory_bytes),
+            near_aliases=MemoryAliases(shared.settings.dedupe.alias_bytes),
             shared=None if shared.servers.tier is None else SimulatedTier(shared.servers.tier, self),
             slot=str(self.slot),
         )

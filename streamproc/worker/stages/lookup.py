@@ -12,7 +12,7 @@ from streamproc.worker.core.batch import MicroBatches, Taken
 from streamproc.worker.core.credits import ZERO, Credits
 from streamproc.worker.core.instant import Instant
 from streamproc.worker.ports import Calls, NearTier, SharedTier
-from streamproc.worker.stages.items import Admitted, Analysed, Fetched
+from streamproc.worker.stages.items import Admitted, Analysed, Fetched, Recalled
 
 Found = Mapping[str, Analysis]
 
@@ -37,17 +37,18 @@ class Lookup:
         self._batches = batches
         self._credit = credit
         self._metrics = metrics
-        self._leaders: dict[str, Fetched] = {}
-        self._waiting: dict[str, list[Fetched]] = {}
+        self._leaders: dict[str, Fetched | Recalled] = {}
+        self._waiting: dict[str, list[Fetched | Recalled]] = {}
         self._reading = False
         self._to_read: list[str] = []
         self._to_write: dict[str, Analysis] = {}
         self._writing = False
-        self.inbox: deque[Fetched] = deque()
+        self.inbox: deque[Fetched | Recalled] = deque()
         self.give: Callable[[Fetched], None]
         self.known: Callable[[Analysed], None]
         self.fail: Callable[[Taken, RecordError], None]
         self.again: Callable[[Admitted], None]
+        """Takes a record whose bytes are needed after all."""
 
     def step(self, now: Instant) -> bool:
         """Look up what came in, in one question to the shared tier for all of it."""
@@ -75,7 +76,7 @@ class Lookup:
             else:
                 self._fetch_again(waiting)
 
-    def dropped(self, fetched: Fetched) -> None:
+    def dropped(self, fetched: Fetched | Recalled) -> None:
         """Go on without a leader whose record is not ours any more."""
         for waiting in self._give_up(fetched):
             self._fetch_again(waiting)
@@ -83,10 +84,10 @@ class Lookup:
     def let_go(self) -> None:
         """Keep no bytes of a record that is not wanted any more while the shared tier is asked about them."""
         for key, leader in self._leaders.items():
-            if leader.body and not self._batches.wanted(leader.taken):
+            if isinstance(leader, Fetched) and leader.body and not self._batches.wanted(leader.taken):
                 self._leaders[key] = replace(leader, body=b"")
 
-    def _give_up(self, fetched: Fetched) -> Sequence[Fetched]:
+    def _give_up(self, fetched: Fetched | Recalled) -> Sequence[Fetched | Recalled]:
         """End a flight; who waited for it, last first. Somebody else may lead another flight for these bytes by now."""
         leader = self._leaders.get(fetched.key)
         if leader is None or leader.taken.ident != fetched.taken.ident:
@@ -94,22 +95,30 @@ class Lookup:
         del self._leaders[fetched.key]
         return self._waiting.pop(fetched.key, [])[::-1]
 
-    def _look(self, fetched: Fetched, now: Instant) -> None:
-        if not self._batches.wanted(fetched.taken):
+    def _look(self, one: Fetched | Recalled, now: Instant) -> None:
+        if not self._batches.wanted(one.taken):
             return
-        analysis = self._near.get(fetched.key)
+        analysis, leader = self._near.get(one.key), self._leaders.get(one.key)
         if analysis is not None:
-            self._known(fetched, analysis, Tier.MEMORY, now)
-        elif fetched.key in self._leaders:
-            # Whoever waits needs no bytes: they are the leader's.
-            self._credit.adjust(fetched.taken.ident, ZERO)
-            self._waiting.setdefault(fetched.key, []).append(replace(fetched, body=b""))
-        else:
-            self._leaders[fetched.key] = fetched
+            self._known(one, analysis, Tier.MEMORY, now)
+        elif leader is None:
+            self._leaders[one.key] = one
             if self._shared is None:
-                self._miss(fetched, now)
+                self._miss(one, now)
             else:
-                self._to_read.append(fetched.key)
+                self._to_read.append(one.key)
+        elif isinstance(leader, Recalled) and isinstance(one, Fetched):
+            # It has the bytes, should they be needed.
+            self._leaders[one.key] = one
+            self._waiting.setdefault(one.key, []).insert(0, leader)
+        else:
+            self._wait(one)
+
+    def _wait(self, one: Fetched | Recalled) -> None:
+        """Let one wait for a leader. It needs no bytes: they are the leader's."""
+        self._credit.adjust(one.taken.ident, ZERO)
+        waiting = replace(one, body=b"") if isinstance(one, Fetched) else one
+        self._waiting.setdefault(one.key, []).append(waiting)
 
     def _read(self, now: Instant) -> bool:
         answers = self._reads.take()
@@ -152,29 +161,39 @@ class Lookup:
             return True
         return bool(answers)
 
-    def _miss(self, fetched: Fetched, now: Instant) -> None:
+    def _miss(self, leader: Fetched | Recalled, now: Instant) -> None:
+        if isinstance(leader, Fetched):
+            self._prepare(leader, now)
+            return
+        # Nobody has the bytes, and whose fetch would bring them is not known before it has: each goes its own way.
+        for waiting in (*self._give_up(leader), leader):
+            self._fetch_again(waiting)
+
+    def _prepare(self, fetched: Fetched, now: Instant) -> None:
         self._metrics.stage_seconds[Stage.LOOKUP].observe(now.mono - fetched.at)
         self._leaders[fetched.key] = replace(fetched, body=b"")  # the bytes go on to be decoded; here they would linger
         self.give(replace(fetched, at=now.mono))
 
     def _resolve(self, key: str, analysis: Analysis, tier: Tier, now: Instant) -> None:
         leader = self._leaders.pop(key)
-        members: Sequence[tuple[Fetched, Tier]] = [
+        members: Sequence[tuple[Fetched | Recalled, Tier]] = [
             (leader, tier),
             *((waiting, Tier.MEMORY) for waiting in self._waiting.pop(key, [])),
         ]
-        for fetched, source in members:
-            if self._batches.wanted(fetched.taken):
-                self._known(fetched, analysis, source, now)
+        for one, source in members:
+            if self._batches.wanted(one.taken):
+                self._known(one, analysis, source, now)
 
-    def _known(self, fetched: Fetched, analysis: Analysis, tier: Tier, now: Instant) -> None:
+    def _known(self, one: Fetched | Recalled, analysis: Analysis, tier: Tier, now: Instant) -> None:
         if tier is not Tier.COMPUTED:
-            self._metrics.stage_seconds[Stage.LOOKUP].observe(now.mono - fetched.at)
+            self._metrics.stage_seconds[Stage.LOOKUP].observe(now.mono - one.at)
             self._metrics.saved_audio_seconds.inc(analysis.info.duration_ms / 1000)
+        if isinstance(one, Recalled):
+            self._metrics.fetches_skipped.inc()
         self._metrics.analyses[tier].inc()
-        self.known(Analysed(fetched.admitted, fetched.sha256, fetched.key, analysis, tier, now.mono))
+        self.known(Analysed(one.admitted, one.sha256, one.key, analysis, tier, now.mono))
 
-    def _fetch_again(self, waiting: Fetched) -> None:
+    def _fetch_again(self, waiting: Fetched | Recalled) -> None:
         if self._batches.wanted(waiting.taken):
             self._credit.give(waiting.taken.ident)
             self.again(waiting.admitted)
