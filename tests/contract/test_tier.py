@@ -271,3 +271,25 @@ def test_the_fake_fails_on_demand() -> None:
     tier.down = False
     assert tier.get_many(["b"]) == {"b": analysis(2)}
     assert tier.calls == 6
+
+
+def test_an_alias_stands_for_the_hash_that_was_put(tier: Tier, run: str) -> None:
+    put = {f"{run}\nv1": "0f" * 32, f"{run}\ne2": "f0" * 32}
+    tier.put_aliases(put)
+    assert tier.get_aliases([*put, f"{run}\nv3"]) == put
+    tier.put_aliases({f"{run}\nv1": "aa" * 32})
+    assert tier.get_aliases([f"{run}\nv1"]) == {f"{run}\nv1": "aa" * 32}
+
+
+def test_no_aliases_can_be_asked_and_put(tier: Tier) -> None:
+    tier.put_aliases({})
+    assert tier.get_aliases([]) == {}
+
+
+def test_aliases_of_a_tier_that_is_away_are_no_answer(away: Tier, run: str) -> None:
+    with pytest.raises(TierError):
+        away.get_aliases([run])
+    with pytest.raises(TierError):
+        away.put_aliases({run: "00" * 32})
+    away.put_aliases({})
+    assert away.get_aliases([]) == {}
