@@ -13,9 +13,9 @@ TRANSACTIONS = (
         "commit before produce",
         "offsets are committed, then outcomes are written",
         _COMMIT,
-        "            self.sink.commit(self._outputs(owned), offsets, metadata)\n",
+        "            self.sink.commit(self._outputs(micro_batch, owned), offsets, metadata)\n",
         "            self.sink.commit([], offsets, metadata)\n"
-        "            self.sink.commit(self._outputs(owned), [], metadata)\n",
+        "            self.sink.commit(self._outputs(micro_batch, owned), [], metadata)\n",
         _SEEDS,
     ),
     Mutant(
