@@ -2,7 +2,7 @@
 
 import hashlib
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from redis import Redis
@@ -24,11 +24,32 @@ from streamproc.telemetry.metrics import Dependency, Metrics, TierFault
 PREFIX = "sp:a:"
 FINISHED_PREFIX = "sp:f:"
 ALIAS_PREFIX = "sp:o:"
+CLAIM_PREFIX = "sp:c:"
 MOST_VALUE_BYTES = 8 * 1024 * 1024
 """Values over this are not written; reading has no bound. Four hours of eight split channels are 7,680 segments of
 about 130 bytes: 1 MB."""
 
 POLICY = BreakerPolicy()
+
+_CLAIM = """
+local ours = {}
+for i, key in ipairs(KEYS) do
+  if redis.call('set', key, ARGV[1], 'nx', 'px', ARGV[2]) or redis.call('get', key) == ARGV[1] then
+    ours[i] = 1
+  else
+    ours[i] = 0
+  end
+end
+return ours
+"""
+"""One script for all: a call for each would cost three times as much."""
+_RELEASE = """
+for _, key in ipairs(KEYS) do
+  if redis.call('get', key) == ARGV[1] then
+    redis.call('del', key)
+  end
+end
+"""
 
 _log = get_log(__name__)
 
@@ -41,6 +62,11 @@ def redis_key(content_key: str) -> str:
 def finished_key(content_key: str) -> str:
     """The name of the hash that holds the finished segments of a content key, one group a field."""
     return FINISHED_PREFIX + _short(content_key)
+
+
+def claim_key(content_key: str) -> str:
+    """The name of the claim on a content key."""
+    return CLAIM_PREFIX + _short(content_key)
 
 
 def alias_key(alias: str) -> str:
@@ -89,6 +115,8 @@ class RedisTier:
                 retry=Retry(NoBackoff(), 0),
                 protocol=2,
             )
+            self._claim = self._redis.register_script(_CLAIM)
+            self._let_go = self._redis.register_script(_RELEASE)
         except ValueError:
             raise UsageError("redis.url is not redis://, rediss:// or unix:// with a database number") from None
 
@@ -124,6 +152,22 @@ class RedisTier:
         if len(pipeline):
             with self._guarded():
                 pipeline.execute()
+
+    def claim_many(self, keys: Sequence[str], owner: str, seconds: float) -> Collection[str]:
+        """Claim those of these content keys that nobody else has claimed, by one script. Raises TierError."""
+        if not keys:
+            return ()
+        with self._guarded():
+            answer: object = self._claim(keys=[claim_key(key) for key in keys], args=[owner, round(1000 * seconds)])
+            if not isinstance(answer, list) or len(answer) != len(keys):
+                raise InvalidResponse
+        return {key for key, ours in zip(keys, answer, strict=True) if ours == 1}
+
+    def release_many(self, keys: Sequence[str], owner: str) -> None:
+        """Give up the claims that this owner has on these content keys, by one script. Raises TierError."""
+        if keys:
+            with self._guarded():
+                self._let_go(keys=[claim_key(key) for key in keys], args=[owner])
 
     def get_aliases(self, names: Sequence[str]) -> Mapping[str, str]:
         """The SHA-256 that these aliases stand for, by one MGET. Raises TierError.

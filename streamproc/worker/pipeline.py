@@ -21,6 +21,7 @@ from streamproc.worker.core.ownership import Ownership
 from streamproc.worker.core.price import Prices
 from streamproc.worker.core.retry import Parking, Polled, RetryPolicy
 from streamproc.worker.ports import (
+    Archive,
     Calls,
     Decoders,
     Device,
@@ -39,11 +40,12 @@ from streamproc.worker.stages.commit import Commit, Committed, Transact, longest
 from streamproc.worker.stages.fetch import Content, Fetch
 from streamproc.worker.stages.infer import Infer
 from streamproc.worker.stages.items import Admitted, Fetched
-from streamproc.worker.stages.lookup import Found, Lookup
+from streamproc.worker.stages.lookup import Lookup
 from streamproc.worker.stages.objects import Objects
 from streamproc.worker.stages.prepare import Prepare
 from streamproc.worker.stages.recall import Recall
 from streamproc.worker.stages.resume import Resume
+from streamproc.worker.stages.tiers import TierCalls, Tiers
 from streamproc.worker.stages.weigh import share
 
 
@@ -57,6 +59,7 @@ class World:
     near: NearTier
     near_aliases: NearAliases
     shared: SharedTier | None
+    archive: Archive | None
     decoders: Decoders
     device: Device
     arena: Arena
@@ -68,8 +71,7 @@ class World:
     heads: Calls[Admitted, Tags]
     probes: Calls[str, None]
     puts: Calls[tuple[Taken, NewObject], object]
-    tier_reads: Calls[tuple[str, ...], Found]
-    tier_writes: Calls[tuple[str, ...], None]
+    tier_calls: TierCalls
     alias_reads: Calls[tuple[str, ...], Known]
     alias_writes: Calls[tuple[str, ...], None]
     kept_reads: Calls[tuple[int, int], Sequence[FinishedSegment]]
@@ -102,7 +104,9 @@ class Pipeline:
         aliases = Aliases(world.near_aliases, world.shared, world.alias_reads, world.alias_writes)
         self._recall = Recall(settings.dedupe, world.store, world.heads, flow.io_threads, aliases, batches)
         self._fetch = Fetch(settings, world.store, world.fetches, world.probes, batches, credit, metrics)
-        self._lookup = Lookup(world.near, world.shared, world.tier_reads, world.tier_writes, batches, credit, metrics)
+        owner = f"{settings.kafka.transactional_prefix}-{slot}"
+        tiers = Tiers(world.shared, world.archive, world.tier_calls, owner, settings.dedupe.claim_wait_s)
+        self._lookup = Lookup(world.near, tiers, batches, credit, metrics)
         self._prepare = Prepare(world.arena, world.decoders, batches, credit, metrics)
         share_s, labels = share(settings).seconds, len(identity.labels)
         resume = Resume(world.shared, world.kept_reads, world.kept_writes, prices, share_s, labels)

@@ -192,6 +192,14 @@ class SharedTier(Protocol):
         """Remember; the last writer wins, which is harmless: values are pure."""
         ...
 
+    def claim_many(self, keys: Sequence[str], owner: str, seconds: float) -> Collection[str]:
+        """Claim what nobody else has claimed, for so long; which of these are the owner's now."""
+        ...
+
+    def release_many(self, keys: Sequence[str], owner: str) -> None:
+        """Give up claims of this owner."""
+        ...
+
     def get_aliases(self, names: Sequence[str]) -> Mapping[str, str]:
         """The SHA-256 that these aliases stand for, of those that are known."""
         ...
@@ -206,6 +214,18 @@ class SharedTier(Protocol):
 
     def keep_finished(self, key: str, segments: Sequence[FinishedSegment]) -> None:
         """Keep a group of segments of an analysis that is not there yet, beside those that are kept."""
+        ...
+
+
+class Archive(Protocol):
+    """The tier that keeps for long. Blocking; called through ``Calls``. Raises TierError; nobody depends on it."""
+
+    def get(self, key: str) -> Analysis | None:
+        """What is known of a content key; a value that does not verify counts as unknown."""
+        ...
+
+    def put(self, key: str, analysis: Analysis) -> None:
+        """Keep it; the last writer wins, which is harmless: values are pure."""
         ...
 
 

@@ -21,6 +21,7 @@ from streamproc.worker.host import Executor, Host
 from streamproc.worker.pipeline import Pipeline, World
 from streamproc.worker.poller import Arrived, Gone, Poller, Revoking
 from streamproc.worker.ports import (
+    Archive,
     Assignments,
     DecoderChildren,
     DeviceChild,
@@ -33,6 +34,7 @@ from streamproc.worker.ports import (
     Sink,
     Source,
 )
+from streamproc.worker.stages.tiers import TierCalls
 
 log = get_log(__name__)
 
@@ -59,6 +61,7 @@ class Parts:
     near: NearTier
     near_aliases: NearAliases
     shared: SharedTier | None
+    archive: Archive | None
     slot: str
 
 
@@ -171,6 +174,7 @@ class Runtime:
             near=parts.near,
             near_aliases=parts.near_aliases,
             shared=parts.shared,
+            archive=parts.archive,
             decoders=parts.decoders,
             device=parts.device,
             arena=parts.arena,
@@ -182,8 +186,14 @@ class Runtime:
             heads=PooledCalls(io, wake),
             probes=PooledCalls(io, wake),
             puts=PooledCalls(io, wake),
-            tier_reads=PooledCalls(tier, wake),
-            tier_writes=PooledCalls(tier, wake),
+            tier_calls=TierCalls(
+                reads=PooledCalls(tier, wake),
+                writes=PooledCalls(tier, wake),
+                claims=PooledCalls(tier, wake),
+                releases=PooledCalls(tier, wake),
+                archive_reads=PooledCalls(io, wake),
+                archive_writes=PooledCalls(io, wake),
+            ),
             alias_reads=PooledCalls(tier, wake),
             alias_writes=PooledCalls(tier, wake),
             kept_reads=PooledCalls(tier, wake),

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -24,7 +24,7 @@ from streamproc.testing.engine import FakeEngine
 from streamproc.testing.simulation.fault import Point
 from streamproc.testing.simulation.held import Loan, Loans, lend
 from streamproc.testing.store import MemoryStore
-from streamproc.testing.tier import MemorySharedTier
+from streamproc.testing.tier import MemoryArchive, MemorySharedTier
 
 
 class TimedOut(Exception):  # noqa: N818  # what happened, not an error of the simulator
@@ -156,6 +156,16 @@ class SimulatedTier:
         self._visit(Point.REMEMBER)
         self._inner.put_many(analyses)
 
+    def claim_many(self, keys: Sequence[str], owner: str, seconds: float) -> Collection[str]:
+        """Claim what nobody else has claimed. Raises TierError."""
+        self._visit(Point.LOOKUP)
+        return self._inner.claim_many(keys, owner, seconds)
+
+    def release_many(self, keys: Sequence[str], owner: str) -> None:
+        """Give up claims. Raises TierError."""
+        self._visit(Point.REMEMBER)
+        self._inner.release_many(keys, owner)
+
     def get_aliases(self, names: Sequence[str]) -> Mapping[str, str]:
         """Which bytes aliases stand for. Raises TierError."""
         self._visit(Point.LOOKUP)
@@ -183,6 +193,24 @@ class SimulatedTier:
             self._place.visit(point)
         except TimedOut as error:
             raise TierError("injected") from error
+
+
+class SimulatedArchive:
+    """An archive over one that all workers share."""
+
+    def __init__(self, inner: MemoryArchive, place: Place) -> None:
+        self._inner = inner
+        self._place = place
+
+    def get(self, key: str) -> Analysis | None:
+        """What is known. Raises TierError."""
+        self._place.sleep(self._place.takes())
+        return self._inner.get(key)
+
+    def put(self, key: str, analysis: Analysis) -> None:
+        """Keep. Raises TierError."""
+        self._place.sleep(self._place.takes())
+        self._inner.put(key, analysis)
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ from streamproc.testing.simulation.heard import Heard
 from streamproc.testing.simulation.held import CountedArena
 from streamproc.testing.simulation.limits import Limits
 from streamproc.testing.simulation.parts import (
+    SimulatedArchive,
     SimulatedDecoders,
     SimulatedDevice,
     SimulatedEvents,
@@ -197,6 +198,7 @@ class WorkerProcess(Process):
             near=MemoryTier(shared.settings.dedupe.memory_bytes),
             near_aliases=MemoryAliases(shared.settings.dedupe.alias_bytes),
             shared=None if shared.servers.tier is None else SimulatedTier(shared.servers.tier, self),
+            archive=None if shared.servers.archive is None else SimulatedArchive(shared.servers.archive, self),
             slot=str(self.slot),
         )
 

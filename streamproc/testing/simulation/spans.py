@@ -18,7 +18,14 @@ SESSION_S = 1.0
 
 @lru_cache
 def settings_for(
-    protocol: str, delivery: str, records: int, partitions: int, *, tight: bool, trust: str = "content"
+    protocol: str,
+    delivery: str,
+    records: int,
+    partitions: int,
+    *,
+    tight: bool,
+    trust: str = "content",
+    archive: bool = False,
 ) -> Settings:
     """Settings whose spans are short: virtual time is free, but what happens in it is not."""
     return Settings(
@@ -34,6 +41,8 @@ def settings_for(
         audio=AudioSettings(max_object_bytes=80),
         dedupe=DedupeSettings(
             trust=trust,  # type: ignore[arg-type]  # same
+            claim_wait_s=0.5,
+            archive=archive,
             memory_bytes=4_000 if tight else 1_000_000,
             alias_bytes=2_000 if tight else 100_000,
         ),

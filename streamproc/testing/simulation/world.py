@@ -50,6 +50,7 @@ class World:
             plan.partitions,
             tight=plan.tight,
             trust=plan.trust,
+            archive=plan.archive,
         )
         self.limits = limits(self.settings, (announced for _, announced in plan.announced))
         self.servers = Servers(self.settings, self.clock, shared_tier=plan.shared_tier)

@@ -1,48 +1,33 @@
 """Lookup: whether the analysis of some bytes is known already, here or elsewhere, or is being computed just now."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 
-from streamproc.errors import FatalError, PoisonError, RecordError, Stage, TierError
+from streamproc.errors import PoisonError, RecordError, Stage
 from streamproc.records.analysis import Analysis, Tier
 from streamproc.telemetry.metrics import Metrics
 from streamproc.worker.core.batch import MicroBatches, Taken
 from streamproc.worker.core.credits import ZERO, Credits
 from streamproc.worker.core.instant import Instant
-from streamproc.worker.ports import Calls, NearTier, SharedTier
+from streamproc.worker.ports import NearTier
 from streamproc.worker.stages.items import Admitted, Analysed, Fetched, Recalled
-
-Found = Mapping[str, Analysis]
+from streamproc.worker.stages.tiers import Tiers
 
 
 class Lookup:
     """The tiers in order, and single flight: equal content in flight is computed once, by the first that came."""
 
-    def __init__(
-        self,
-        near: NearTier,
-        shared: SharedTier | None,
-        reads: Calls[tuple[str, ...], Found],
-        writes: Calls[tuple[str, ...], None],
-        batches: MicroBatches,
-        credit: Credits,
-        metrics: Metrics,
-    ) -> None:
+    def __init__(self, near: NearTier, tiers: Tiers, batches: MicroBatches, credit: Credits, metrics: Metrics) -> None:
         self._near = near
-        self._shared = shared
-        self._reads = reads
-        self._writes = writes
+        self._tiers = tiers
+        tiers.answer = self._answered
         self._batches = batches
         self._credit = credit
         self._metrics = metrics
         self._leaders: dict[str, Fetched | Recalled] = {}
         self._waiting: dict[str, list[Fetched | Recalled]] = {}
-        self._reading = False
-        self._to_read: list[str] = []
-        self._to_write: dict[str, Analysis] = {}
-        self._writing = False
+        self._now = Instant(0.0, 0)
         self.inbox: deque[Fetched | Recalled] = deque()
         self.give: Callable[[Fetched], None]
         self.known: Callable[[Analysed], None]
@@ -51,18 +36,17 @@ class Lookup:
         """Takes a record whose bytes are needed after all."""
 
     def step(self, now: Instant) -> bool:
-        """Look up what came in, in one question to the shared tier for all of it."""
+        """Look up what came in."""
+        self._now = now
         took = bool(self.inbox)
         while self.inbox:
             self._look(self.inbox.popleft(), now)
-        read = self._read(now)
-        return self._write() or took or read
+        return self._tiers.step(now) or took
 
     def computed(self, fetched: Fetched, analysis: Analysis, now: Instant) -> None:
         """Remember a fresh analysis and give it to all who wait for it. A pure value: it is stored at once."""
         self._near.put(fetched.key, analysis)
-        if self._shared is not None:
-            self._to_write[fetched.key] = analysis
+        self._tiers.put(fetched.key, analysis)
         self._resolve(fetched.key, analysis, Tier.COMPUTED, now)
 
     def failed(self, fetched: Fetched, error: RecordError) -> None:
@@ -93,6 +77,7 @@ class Lookup:
         if leader is None or leader.taken.ident != fetched.taken.ident:
             return ()
         del self._leaders[fetched.key]
+        self._tiers.give_up(fetched.key)
         return self._waiting.pop(fetched.key, [])[::-1]
 
     def _look(self, one: Fetched | Recalled, now: Instant) -> None:
@@ -103,10 +88,7 @@ class Lookup:
             self._known(one, analysis, Tier.MEMORY, now)
         elif leader is None:
             self._leaders[one.key] = one
-            if self._shared is None:
-                self._miss(one, now)
-            else:
-                self._to_read.append(one.key)
+            self._tiers.ask(one.key)
         elif isinstance(leader, Recalled) and isinstance(one, Fetched):
             # It has the bytes, should they be needed.
             self._leaders[one.key] = one
@@ -120,46 +102,15 @@ class Lookup:
         waiting = replace(one, body=b"") if isinstance(one, Fetched) else one
         self._waiting.setdefault(one.key, []).append(waiting)
 
-    def _read(self, now: Instant) -> bool:
-        answers = self._reads.take()
-        for keys, answer in answers:
-            self._reading = False
-            found = self._found(answer)
-            for key in keys:
-                leader = self._leaders[key]
-                if key in found:
-                    self._near.put(key, found[key])
-                    self._resolve(key, found[key], Tier.REDIS, now)
-                elif self._batches.wanted(leader.taken):
-                    self._miss(leader, now)
-                else:
-                    self.dropped(leader)
-        if self._to_read and not self._reading and self._shared is not None:
-            keys, self._to_read = tuple(self._to_read), []
-            self._reading = True
-            self._reads.submit(keys, partial(self._shared.get_many, keys))
-            return True
-        return bool(answers)
-
-    def _found(self, answer: Found | Exception) -> Found:
-        if isinstance(answer, TierError):
-            return {}  # the tier has counted it and said so; for the records it is a miss
-        if isinstance(answer, Exception):
-            raise FatalError(f"reading the shared tier failed in an unforeseen way: {answer!r}") from answer
-        return answer
-
-    def _write(self) -> bool:
-        answers = self._writes.take()
-        for _, answer in answers:
-            self._writing = False
-            if isinstance(answer, Exception) and not isinstance(answer, TierError):
-                raise FatalError(f"writing the shared tier failed in an unforeseen way: {answer!r}") from answer
-        if self._to_write and not self._writing and self._shared is not None:
-            analyses, self._to_write = self._to_write, {}
-            self._writing = True
-            self._writes.submit(tuple(analyses), partial(self._shared.put_many, analyses))
-            return True
-        return bool(answers)
+    def _answered(self, key: str, analysis: Analysis | None, tier: Tier) -> None:
+        leader = self._leaders[key]
+        if analysis is not None:
+            self._near.put(key, analysis)
+            self._resolve(key, analysis, tier, self._now)
+        elif self._batches.wanted(leader.taken):
+            self._miss(leader, self._now)
+        else:
+            self.dropped(leader)
 
     def _miss(self, leader: Fetched | Recalled, now: Instant) -> None:
         if isinstance(leader, Fetched):

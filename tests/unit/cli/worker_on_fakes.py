@@ -38,6 +38,7 @@ def build(
         MemoryTier(1_000_000),
         MemoryAliases(1_000_000),
         None,
+        None,
         str(slot.number),
     )
     return Runtime(settings, parts, ThreadHost(), clock, metrics)

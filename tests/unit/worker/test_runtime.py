@@ -123,6 +123,7 @@ def start() -> Iterator[Callable[..., Running]]:
             MemoryTier(1_000_000),
             MemoryAliases(1_000_000),
             None,
+            None,
             "0",
         )
         runtime = Runtime(settings, parts, ThreadHost(), SystemClock(), Metrics())
