@@ -293,3 +293,35 @@ def test_aliases_of_a_tier_that_is_away_are_no_answer(away: Tier, run: str) -> N
         away.put_aliases({run: "00" * 32})
     away.put_aliases({})
     assert away.get_aliases([]) == {}
+
+
+def test_what_one_has_claimed_is_no_other_s(tier: Tier, run: str) -> None:
+    keys = [f"{run}:{number}" for number in range(3)]
+    assert set(tier.claim_many(keys[:2], f"{run} one", 60)) == set(keys[:2])
+    assert set(tier.claim_many(keys, f"{run} two", 60)) == {keys[2]}
+    assert set(tier.claim_many(keys, f"{run} one", 60)) == set(keys[:2])
+
+
+def test_a_claim_is_given_up_by_its_owner_alone(tier: Tier, run: str) -> None:
+    assert tier.claim_many([run], "one", 60)
+    tier.release_many([run], "two")
+    assert not tier.claim_many([run], "two", 60)
+    tier.release_many([run], "one")
+    assert tier.claim_many([run], "two", 60)
+
+
+def test_a_claim_is_no_value(tier: Tier, run: str) -> None:
+    tier.claim_many([run], "one", 60)
+    assert tier.get_many([run]) == {}
+
+
+def test_nothing_can_be_claimed_and_given_up(tier: Tier) -> None:
+    assert not tier.claim_many([], "one", 60)
+    tier.release_many([], "one")
+
+
+def test_nothing_is_claimed_of_a_tier_that_is_away(away: Tier, run: str) -> None:
+    with pytest.raises(TierError):
+        away.claim_many([run], "one", 60)
+    with pytest.raises(TierError):
+        away.release_many([run], "one")

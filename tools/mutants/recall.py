@@ -4,10 +4,12 @@ from tools.mutants.mutant import Mutant, NamedTests, Simulator
 
 _SEEDS = Simulator(2000)
 _RECALL_TESTS = NamedTests(("tests/unit/worker/test_recall.py",))
+_TIERS_TESTS = NamedTests(("tests/unit/worker/test_tiers.py",))
 _PASSES_TESTS = NamedTests(("tests/unit/emotion/test_planted.py",))
 _ALIAS = "streamproc/records/alias.py"
 _LOOKUP = "streamproc/worker/stages/lookup.py"
 _PASSES = "streamproc/emotion/passes.py"
+_TIERS = "streamproc/worker/stages/tiers.py"
 _RECALL = "streamproc/worker/stages/recall.py"
 
 RECALL = (
@@ -42,6 +44,30 @@ RECALL = (
         "        for waiting in (*self._give_up(leader), leader):\n            self._fetch_again(waiting)\n",
         "        self._fetch_again(leader)\n",
         _SEEDS,
+    ),
+    Mutant(
+        "waited for ever",
+        "a worker waits for what another one claimed until that one is done, whatever happens to it",
+        _TIERS,
+        "_Wait(now.mono + self._wait_s, ",
+        "_Wait(now.mono + 1e9, ",
+        _TIERS_TESTS,
+    ),
+    Mutant(
+        "claim kept by a failure",
+        "what one worker failed at no other one may try for a while",
+        _LOOKUP,
+        "        self._tiers.give_up(fetched.key)\n",
+        "",
+        _TIERS_TESTS,
+    ),
+    Mutant(
+        "claimed by nobody",
+        "every worker computes what it wants, whoever has claimed it",
+        _TIERS,
+        "                if key in ours:\n",
+        "                if keys:\n",
+        _TIERS_TESTS,
     ),
     Mutant(
         "blamed together",
