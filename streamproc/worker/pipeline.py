@@ -9,7 +9,7 @@ from streamproc.errors import RecordError
 from streamproc.records.finished import FinishedSegment
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.record import TopicPartition
-from streamproc.records.stored import NewObject
+from streamproc.records.stored import NewObject, Tags
 from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.metrics import Metrics
@@ -21,10 +21,12 @@ from streamproc.worker.core.ownership import Ownership
 from streamproc.worker.core.price import Prices
 from streamproc.worker.core.retry import Parking, Polled, RetryPolicy
 from streamproc.worker.ports import (
+    Archive,
     Calls,
     Decoders,
     Device,
     EventCodec,
+    NearAliases,
     NearTier,
     ObjectStore,
     RowCodec,
@@ -32,15 +34,18 @@ from streamproc.worker.ports import (
     Sink,
 )
 from streamproc.worker.stages.admit import Admit
+from streamproc.worker.stages.aliases import Aliases, Known
 from streamproc.worker.stages.assemble import Assemble
 from streamproc.worker.stages.commit import Commit, Committed, Transact, longest_commit_s
 from streamproc.worker.stages.fetch import Content, Fetch
 from streamproc.worker.stages.infer import Infer
 from streamproc.worker.stages.items import Admitted, Fetched
-from streamproc.worker.stages.lookup import Found, Lookup
+from streamproc.worker.stages.lookup import Lookup
 from streamproc.worker.stages.objects import Objects
 from streamproc.worker.stages.prepare import Prepare
+from streamproc.worker.stages.recall import Recall
 from streamproc.worker.stages.resume import Resume
+from streamproc.worker.stages.tiers import TierCalls, Tiers
 from streamproc.worker.stages.weigh import share
 
 
@@ -52,7 +57,9 @@ class World:
     rows: RowCodec
     store: ObjectStore
     near: NearTier
+    near_aliases: NearAliases
     shared: SharedTier | None
+    archive: Archive | None
     decoders: Decoders
     device: Device
     arena: Arena
@@ -61,10 +68,12 @@ class World:
     clock: Clock
     schema_lookups: Calls[Taken, None]
     fetches: Calls[Admitted, Content]
+    heads: Calls[Admitted, Tags]
     probes: Calls[str, None]
     puts: Calls[tuple[Taken, NewObject], object]
-    tier_reads: Calls[tuple[str, ...], Found]
-    tier_writes: Calls[tuple[str, ...], None]
+    tier_calls: TierCalls
+    alias_reads: Calls[tuple[str, ...], Known]
+    alias_writes: Calls[tuple[str, ...], None]
     kept_reads: Calls[tuple[int, int], Sequence[FinishedSegment]]
     kept_writes: Calls[str, None]
     commits: Calls[int, Committed]
@@ -92,8 +101,12 @@ class Pipeline:
         self._parking = Parking(retry)
         prices = Prices(world.device.cost, world.device.most_items)
         self._admit = Admit(settings, identity, world.codec, world.schema_lookups, batches, offsets, prices, metrics)
+        aliases = Aliases(world.near_aliases, world.shared, world.alias_reads, world.alias_writes)
+        self._recall = Recall(settings.dedupe, world.store, world.heads, flow.io_threads, aliases, batches)
         self._fetch = Fetch(settings, world.store, world.fetches, world.probes, batches, credit, metrics)
-        self._lookup = Lookup(world.near, world.shared, world.tier_reads, world.tier_writes, batches, credit, metrics)
+        owner = f"{settings.kafka.transactional_prefix}-{slot}"
+        tiers = Tiers(world.shared, world.archive, world.tier_calls, owner, settings.dedupe.claim_wait_s)
+        self._lookup = Lookup(world.near, tiers, batches, credit, metrics)
         self._prepare = Prepare(world.arena, world.decoders, batches, credit, metrics)
         share_s, labels = share(settings).seconds, len(identity.labels)
         resume = Resume(world.shared, world.kept_reads, world.kept_writes, prices, share_s, labels)
@@ -121,6 +134,7 @@ class Pipeline:
         self._commit = Commit(transact, world.commits, offsets, batches, flow.produce_again, stuck_s, metrics)
         self._stages = (
             self._admit,
+            self._recall,
             self._fetch,
             self._lookup,
             self._prepare,
@@ -134,10 +148,12 @@ class Pipeline:
 
     def _join(self) -> None:
         """Let each stage give to the next, in the order of a record's life."""
-        admit, fetch, lookup, prepare = self._admit, self._fetch, self._lookup, self._prepare
-        infer, assemble = self._infer, self._assemble
-        admit.give, admit.fail = fetch.inbox.append, assemble.fail
-        fetch.give, fetch.fail = lookup.inbox.append, assemble.fail
+        admit, recall, fetch, lookup = self._admit, self._recall, self._fetch, self._lookup
+        prepare, infer, assemble = self._prepare, self._infer, self._assemble
+        admit.give, admit.fail = recall.inbox.append, assemble.fail
+        recall.give, recall.recalled = fetch.inbox.append, lookup.inbox.append
+        recall.store_down = lambda: fetch.store_down
+        fetch.give, fetch.fail, fetch.learn = lookup.inbox.append, assemble.fail, recall.learn
         lookup.give, lookup.known, lookup.fail = prepare.inbox.append, assemble.inbox.append, assemble.fail
         lookup.again = fetch.again
         prepare.ahead, prepare.segment, prepare.decoded = infer.ahead, infer.segment, infer.decoded

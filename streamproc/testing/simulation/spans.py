@@ -17,7 +17,16 @@ SESSION_S = 1.0
 
 
 @lru_cache
-def settings_for(protocol: str, delivery: str, records: int, partitions: int, *, tight: bool) -> Settings:
+def settings_for(
+    protocol: str,
+    delivery: str,
+    records: int,
+    partitions: int,
+    *,
+    tight: bool,
+    trust: str = "content",
+    archive: bool = False,
+) -> Settings:
     """Settings whose spans are short: virtual time is free, but what happens in it is not."""
     return Settings(
         kafka=KafkaSettings(
@@ -30,7 +39,13 @@ def settings_for(protocol: str, delivery: str, records: int, partitions: int, *,
         topics=TopicSettings(partitions=partitions, lane_partitions=1),
         storage=StorageSettings(young_s=5),
         audio=AudioSettings(max_object_bytes=80),
-        dedupe=DedupeSettings(memory_bytes=4_000 if tight else 1_000_000),
+        dedupe=DedupeSettings(
+            trust=trust,  # type: ignore[arg-type]  # same
+            claim_wait_s=0.5,
+            archive=archive,
+            memory_bytes=4_000 if tight else 1_000_000,
+            alias_bytes=2_000 if tight else 100_000,
+        ),
         flow=FlowSettings(
             micro_batch_records=records,
             linger_s=0.1,

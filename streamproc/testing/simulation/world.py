@@ -44,7 +44,13 @@ class World:
         self.fibers = Fibers(self.random)
         self.clock: Clock = FiberClock(self.fibers, EPOCH_MS)
         self.settings = settings_for(
-            plan.protocol, plan.delivery, plan.micro_batch_records, plan.partitions, tight=plan.tight
+            plan.protocol,
+            plan.delivery,
+            plan.micro_batch_records,
+            plan.partitions,
+            tight=plan.tight,
+            trust=plan.trust,
+            archive=plan.archive,
         )
         self.limits = limits(self.settings, (announced for _, announced in plan.announced))
         self.servers = Servers(self.settings, self.clock, shared_tier=plan.shared_tier)

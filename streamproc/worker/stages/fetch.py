@@ -4,6 +4,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 from streamproc.errors import (
     STORE_CAUSES,
@@ -17,8 +18,9 @@ from streamproc.errors import (
     TransientError,
     Verdict,
 )
-from streamproc.records.identity import content_key
+from streamproc.records.identity import content_key, scope
 from streamproc.records.recording import RecordingEvent
+from streamproc.records.stored import Tags
 from streamproc.settings import Settings
 from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Dependency, Metrics
@@ -32,8 +34,13 @@ from streamproc.worker.stages.weigh import reserve, weigh
 
 log = get_log(__name__)
 
-Content = tuple[bytes, str]
-"""Bytes and their sha256."""
+
+class Content(NamedTuple):
+    """An object's bytes, their sha256, and what the store calls them."""
+
+    body: bytes
+    sha256: str
+    tags: Tags
 
 
 class Fetch:
@@ -60,6 +67,7 @@ class Fetch:
         self._suspects: list[tuple[Admitted, StoreError]] = []
         self._running: set[tuple[int, int]] = set()
         self.inbox: deque[Admitted] = deque()
+        self.learn: Callable[[RecordingEvent, Tags, str], None]
         self.give: Callable[[Fetched], None]
         self.fail: Callable[[Taken, RecordError], None]
 
@@ -116,12 +124,12 @@ class Fetch:
             raise FatalError(f"fetching failed in an unforeseen way: {answer!r}") from answer
         else:
             self._canary.worked()
-            body, sha256 = answer
+            body, sha256, tags = answer
             taken, event = admitted.taken, admitted.event
+            self.learn(event, tags, sha256)
             self._credit.adjust(taken.ident, weigh(event, len(body)))
             self._metrics.stage_seconds[Stage.FETCH].observe(now.mono - admitted.at)
-            scope = f"tenant={event.tenant or ''}" if self._settings.dedupe.scope == "tenant" else "global"
-            key = content_key(scope, sha256, admitted.fingerprint)
+            key = content_key(scope(self._settings.dedupe.scope, event.tenant), sha256, admitted.fingerprint)
             self.give(Fetched(admitted, body, sha256, key, now.mono))
 
     def _judge(self, admitted: Admitted, error: StoreError, now: Instant) -> None:
@@ -202,4 +210,4 @@ def fetch_content(store: ObjectStore, event: RecordingEvent, most: int) -> Conte
             Stage.FETCH,
             f"the event declares sha256 {event.content_sha256}, the object has {sha256}",
         )
-    return stored.body, sha256
+    return Content(stored.body, sha256, stored.tags)
