@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from streamproc.chain import NAMES, broken_links, mend, plain, values_of
-from streamproc.kinds import Count, Delays, Name, Names, Number, Port, Positive, Share, Topic
+from streamproc.kinds import Count, Delays, Name, Names, NotNegative, Number, Port, Positive, Share, Topic
 from streamproc.refusal import impossible, read_sections, strays
 from streamproc.written import CONFIG, Written, from_arguments, from_local_env, from_toml, from_variables
 
@@ -200,8 +200,19 @@ class DedupeSettings(Section):
 
     scope: Literal["global", "tenant"] = "global"
     """Whom equal bytes are computed once for: everybody, or each tenant by itself."""
+    trust: Literal["content", "etag", "declared"] = "content"
+    """What spares a fetch: nothing, so that all bytes are hashed; the version or ETag of an object that was fetched
+    before; or the sha256 that the event declares, from producers you trust."""
+    claim_wait_s: NotNegative = 2
+    """How long a worker waits for an analysis that another one is computing, before it computes it too; 0: not at all.
+    It holds up its micro-batch by as much."""
+    archive: bool = False
+    """Keep analyses in ``storage.bucket`` too, under ``analyses/``, for as long as you keep them there. What is new
+    costs a GET and a PUT more."""
     memory_bytes: Count = 64 * 1024**2
     """What a worker remembers by itself."""
+    alias_bytes: Count = 16 * 1024**2
+    """What a worker remembers of objects' versions and ETags, with ``trust`` on ``etag``."""
 
 
 class FlowSettings(Section):

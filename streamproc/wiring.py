@@ -11,6 +11,8 @@ from pathlib import Path
 from streamproc.arena import SLOT_SECONDS, Arena
 from streamproc.audio.pool import DecoderPool
 from streamproc.client.recordings import RecordingClient
+from streamproc.dedupe.aliases import MemoryAliases
+from streamproc.dedupe.archive import ArchiveTier
 from streamproc.dedupe.memory import MemoryTier
 from streamproc.dedupe.redis import RedisTier
 from streamproc.emotion.device import DeviceProcess
@@ -114,6 +116,10 @@ def build_worker(
     if settings.redis.url is not None and settings.redis.url.get_secret_value():
         shared = RedisTier(settings.redis, analysis_to_bytes, analysis_from_bytes, clock, metrics)
         stack.callback(shared.close)
+    archive: ArchiveTier | None = None
+    if settings.dedupe.archive:
+        bucket = settings.storage.bucket
+        archive = ArchiveTier(store, bucket, analysis_to_bytes, analysis_from_bytes, clock, metrics)
     source = SourceOpener(settings)
     registry = stack.enter_context(connect(settings.registry))
     return Runtime(
@@ -129,7 +135,9 @@ def build_worker(
             rows=patience(lambda: look_up_outputs(registry, settings.topics)),
             store=store,
             near=MemoryTier(settings.dedupe.memory_bytes),
+            near_aliases=MemoryAliases(settings.dedupe.alias_bytes),
             shared=shared,
+            archive=archive,
             slot=str(slot.number),
         ),
         ThreadHost(),

@@ -17,9 +17,10 @@ from streamproc.kafka.registry import connect
 from streamproc.records.avro import MAX_ROW_BYTES, encode, frame
 from streamproc.records.record import OutputRecord
 from streamproc.records.recording import Channels, RecordingEvent, check_object, event_from_avro
+from streamproc.records.stored import Tags
 from streamproc.settings import Settings
 from streamproc.storage.causes import for_people
-from streamproc.storage.s3 import Receipt, S3Store
+from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import Clock, SystemClock
 
 _CONNECTIONS = 4
@@ -153,7 +154,7 @@ class RecordingClient:
             raise UsageError("content_type is not one line of ASCII text, as in audio/wav")
         return event if event.event_id else replace(event, event_id=event_id(event))
 
-    def _put(self, event: RecordingEvent, body: bytes) -> Receipt:
+    def _put(self, event: RecordingEvent, body: bytes) -> Tags:
         try:
             return self._store.put(event.bucket, event.object_key, body, event.content_type or "")
         except StoreError as error:

@@ -2,7 +2,7 @@
 
 import hashlib
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from redis import Redis
@@ -12,6 +12,7 @@ from redis.retry import Retry
 
 from streamproc.dedupe.breaker import Breaker, BreakerPolicy
 from streamproc.errors import TierError, UsageError
+from streamproc.records.alias import hash_from_bytes, hash_to_bytes
 from streamproc.records.analysis import Analysis
 from streamproc.records.finished import FinishedSegment
 from streamproc.records.finished_codec import finished_from_bytes, finished_to_bytes
@@ -22,11 +23,33 @@ from streamproc.telemetry.metrics import Dependency, Metrics, TierFault
 
 PREFIX = "sp:a:"
 FINISHED_PREFIX = "sp:f:"
+ALIAS_PREFIX = "sp:o:"
+CLAIM_PREFIX = "sp:c:"
 MOST_VALUE_BYTES = 8 * 1024 * 1024
 """Values over this are not written; reading has no bound. Four hours of eight split channels are 7,680 segments of
 about 130 bytes: 1 MB."""
 
 POLICY = BreakerPolicy()
+
+_CLAIM = """
+local ours = {}
+for i, key in ipairs(KEYS) do
+  if redis.call('set', key, ARGV[1], 'nx', 'px', ARGV[2]) or redis.call('get', key) == ARGV[1] then
+    ours[i] = 1
+  else
+    ours[i] = 0
+  end
+end
+return ours
+"""
+"""One script for all: a call for each would cost three times as much."""
+_RELEASE = """
+for _, key in ipairs(KEYS) do
+  if redis.call('get', key) == ARGV[1] then
+    redis.call('del', key)
+  end
+end
+"""
 
 _log = get_log(__name__)
 
@@ -41,8 +64,18 @@ def finished_key(content_key: str) -> str:
     return FINISHED_PREFIX + _short(content_key)
 
 
-def _short(content_key: str) -> str:
-    return urlsafe_b64encode(hashlib.sha256(content_key.encode()).digest()[:24]).decode()
+def claim_key(content_key: str) -> str:
+    """The name of the claim on a content key."""
+    return CLAIM_PREFIX + _short(content_key)
+
+
+def alias_key(alias: str) -> str:
+    """The name of an alias in Redis."""
+    return ALIAS_PREFIX + _short(alias)
+
+
+def _short(name: str) -> str:
+    return urlsafe_b64encode(hashlib.sha256(name.encode()).digest()[:24]).decode()
 
 
 class RedisTier:
@@ -82,6 +115,8 @@ class RedisTier:
                 retry=Retry(NoBackoff(), 0),
                 protocol=2,
             )
+            self._claim = self._redis.register_script(_CLAIM)
+            self._let_go = self._redis.register_script(_RELEASE)
         except ValueError:
             raise UsageError("redis.url is not redis://, rediss:// or unix:// with a database number") from None
 
@@ -94,7 +129,7 @@ class RedisTier:
             return {}
         found = {}
         corrupt = 0
-        for key, value in zip(keys, self._values(keys), strict=True):
+        for key, value in zip(keys, self._values([redis_key(key) for key in keys]), strict=True):
             if value is None:
                 continue
             try:
@@ -114,6 +149,50 @@ class RedisTier:
         for key, value in values.items():
             if len(value) <= MOST_VALUE_BYTES:
                 pipeline.set(redis_key(key), value, ex=self._ttl_s)
+        if len(pipeline):
+            with self._guarded():
+                pipeline.execute()
+
+    def claim_many(self, keys: Sequence[str], owner: str, seconds: float) -> Collection[str]:
+        """Claim those of these content keys that nobody else has claimed, by one script. Raises TierError."""
+        if not keys:
+            return ()
+        with self._guarded():
+            answer: object = self._claim(keys=[claim_key(key) for key in keys], args=[owner, round(1000 * seconds)])
+            if not isinstance(answer, list) or len(answer) != len(keys):
+                raise InvalidResponse
+        return {key for key, ours in zip(keys, answer, strict=True) if ours == 1}
+
+    def release_many(self, keys: Sequence[str], owner: str) -> None:
+        """Give up the claims that this owner has on these content keys, by one script. Raises TierError."""
+        if keys:
+            with self._guarded():
+                self._let_go(keys=[claim_key(key) for key in keys], args=[owner])
+
+    def get_aliases(self, names: Sequence[str]) -> Mapping[str, str]:
+        """The SHA-256 that these aliases stand for, by one MGET. Raises TierError.
+
+        A value that does not verify counts as unknown; it is logged and counted.
+        """
+        if not names:
+            return {}
+        found = {}
+        corrupt = 0
+        for name, value in zip(names, self._values([alias_key(name) for name in names]), strict=True):
+            if value is None:
+                continue
+            try:
+                found[name] = hash_from_bytes(name, value)
+            except ValueError:
+                corrupt += 1
+        self._count_corrupt(corrupt)
+        return found
+
+    def put_aliases(self, aliases: Mapping[str, str]) -> None:
+        """Remember for ``redis.ttl_s`` which SHA-256 each alias stands for, in one pipeline. Raises TierError."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for name, sha256 in aliases.items():
+            pipeline.set(alias_key(name), hash_to_bytes(name, sha256), ex=self._ttl_s)
         if len(pipeline):
             with self._guarded():
                 pipeline.execute()
@@ -159,7 +238,7 @@ class RedisTier:
 
     def _values(self, keys: Sequence[str]) -> list[bytes | None]:
         with self._guarded():
-            values: object = self._redis.mget([redis_key(key) for key in keys])
+            values: object = self._redis.mget(keys)
             # A proxy that lies about its protocol must not end a worker either.
             if not isinstance(values, list) or len(values) != len(keys):
                 raise InvalidResponse

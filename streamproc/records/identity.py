@@ -3,6 +3,7 @@
 import hashlib
 import uuid
 from dataclasses import dataclass
+from typing import Literal
 
 from streamproc.records.recording import Channels
 
@@ -34,6 +35,11 @@ def fingerprint(model: ModelIdentity, channels: Channels) -> str:
     labels = "\t".join(model.labels)
     parts = (model.engine, model.weights_sha256, model.precision, PREPROCESSING, SEGMENTATION, channels, labels)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def scope(shared_by: Literal["global", "tenant"], tenant: str | None) -> str:
+    """Who may share a computation: everybody, or those of one tenant."""
+    return f"tenant={tenant or ''}" if shared_by == "tenant" else "global"
 
 
 def content_key(scope: str, content_sha256: str, fingerprint: str) -> str:

@@ -4,12 +4,25 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Tags:
+    """What a store calls the bytes that an object has just now; None for what it does not say."""
+
+    etag: str | None
+    version_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredObject:
     """The undecoded bytes of an object and what the store says of them."""
 
     body: bytes
     etag: str | None
     version_id: str | None
+
+    @property
+    def tags(self) -> Tags:
+        """What the store calls these bytes."""
+        return Tags(self.etag, self.version_id)
 
 
 @dataclass(frozen=True, slots=True)

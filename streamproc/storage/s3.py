@@ -7,7 +7,6 @@ the first is the stages' decision, and the endpoint is the deployment's.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
 
@@ -15,7 +14,7 @@ from urllib3 import BaseHTTPResponse, PoolManager, Timeout
 from urllib3.exceptions import HTTPError
 
 from streamproc.errors import Cause, StoreError
-from streamproc.records.stored import StoredObject
+from streamproc.records.stored import StoredObject, Tags
 from streamproc.settings import StorageSettings, without_credentials
 from streamproc.storage.body import read_body, read_start
 from streamproc.storage.causes import from_exception, from_response
@@ -30,14 +29,6 @@ _LOCATION = (
     '<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
     "<LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What the store says of an object that it took."""
-
-    etag: str | None
-    version_id: str | None
 
 
 class S3Store:
@@ -67,19 +58,24 @@ class S3Store:
         with self._request("GET", bucket, key, version_id) as response:
             declared = response.length_remaining
             body = read_body(response, what, most, deadline, self._clock)
-            etag, version = _tags(response)
+            tags = _tags(response)
         if declared is None:
             declared = self._length(bucket, key, version_id)
         if declared != len(body):
             raise StoreError(Cause.SHORT_BODY, f"{what}: {len(body)} bytes came, the store says {declared}")
         if not body:
             raise StoreError(Cause.EMPTY, f"{what}: 0 bytes")
-        return StoredObject(body, etag, version)
+        return StoredObject(body, tags.etag, tags.version_id)
 
-    def put(self, bucket: str, key: str, body: bytes, content_type: str) -> Receipt:
+    def put(self, bucket: str, key: str, body: bytes, content_type: str) -> Tags:
         """Store an object; the store checks its SHA-256, which is signed. Raises StoreError."""
         with self._request("PUT", bucket, key, body=body, headers={"Content-Type": content_type}) as response:
-            return Receipt(*_tags(response))
+            return _tags(response)
+
+    def tags(self, bucket: str, key: str, version_id: str | None) -> Tags:
+        """What the store calls an object's bytes just now, by HEAD. Raises StoreError."""
+        with self._request("HEAD", bucket, key, version_id) as response:
+            return _tags(response)
 
     def probe(self) -> None:
         """The canary: HEAD of ``storage.bucket``. Raises StoreError when the store cannot be used."""
@@ -156,6 +152,6 @@ def _name(bucket: str, key: str | None) -> str:
     return f"bucket {bucket!r}" if key is None else f"{bucket!r}/{key!r}"
 
 
-def _tags(response: BaseHTTPResponse) -> tuple[str | None, str | None]:
+def _tags(response: BaseHTTPResponse) -> Tags:
     etag = response.headers.get("ETag")
-    return etag.strip('"') if etag else None, response.headers.get("x-amz-version-id")
+    return Tags(etag.strip('"') if etag else None, response.headers.get("x-amz-version-id"))

@@ -102,6 +102,9 @@ class Metrics:
         self.saved_audio_seconds = counter(
             "saved_audio_seconds_total", "seconds", "Audio that a tier spared the device."
         )
+        self.fetches_skipped = counter(
+            "fetches_skipped_total", "", "Recordings that were known without their bytes (dedupe.trust)."
+        )
         self.resumed_audio_seconds = counter(
             "resumed_audio_seconds_total", "seconds", "Audio of long recordings that a former owner had computed."
         )

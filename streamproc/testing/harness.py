@@ -1,13 +1,15 @@
 """The worker's pipeline on fakes, one step at a time: no threads, no servers, time by hand."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from streamproc.arena import Arena
+from streamproc.dedupe.aliases import MemoryAliases
 from streamproc.dedupe.memory import MemoryTier
+from streamproc.records.analysis import Analysis
 from streamproc.records.finished import FinishedSegment
 from streamproc.records.record import Headers, Record, TopicPartition
-from streamproc.records.stored import NewObject
+from streamproc.records.stored import NewObject, Tags
 from streamproc.settings import Settings
 from streamproc.telemetry.metrics import Metrics
 from streamproc.testing.calls import ManualCalls
@@ -22,11 +24,12 @@ from streamproc.worker.core.batch import Taken
 from streamproc.worker.core.ownership import Ownership
 from streamproc.worker.core.retry import Polled
 from streamproc.worker.pipeline import Pipeline, World
-from streamproc.worker.ports import SharedTier
+from streamproc.worker.ports import Archive, SharedTier
+from streamproc.worker.stages.aliases import Known
 from streamproc.worker.stages.commit import Committed
 from streamproc.worker.stages.fetch import Content
 from streamproc.worker.stages.items import Admitted
-from streamproc.worker.stages.lookup import Found
+from streamproc.worker.stages.tiers import Found, TierCalls
 
 
 class WorkerHarness:
@@ -36,7 +39,12 @@ class WorkerHarness:
     """
 
     def __init__(
-        self, settings: Settings | None = None, shared: SharedTier | None = None, arena_slots: int = 8
+        self,
+        settings: Settings | None = None,
+        shared: SharedTier | None = None,
+        archive: Archive | None = None,
+        arena_slots: int = 8,
+        slot: str = "0",
     ) -> None:
         self.settings = settings or Settings.model_construct()
         self.clock = ManualClock()
@@ -49,13 +57,21 @@ class WorkerHarness:
         self.sink = MemorySink()
         self.newest = MemoryNewest()
         self.near = MemoryTier(self.settings.dedupe.memory_bytes)
+        self.near_aliases = MemoryAliases(self.settings.dedupe.alias_bytes)
         self.ownership = Ownership()
         self.schema_lookups: ManualCalls[Taken, None] = ManualCalls()
         self.fetches: ManualCalls[Admitted, Content] = ManualCalls()
+        self.heads: ManualCalls[Admitted, Tags] = ManualCalls()
         self.probes: ManualCalls[str, None] = ManualCalls()
         self.puts: ManualCalls[tuple[Taken, NewObject], object] = ManualCalls()
         self.tier_reads: ManualCalls[tuple[str, ...], Found] = ManualCalls()
         self.tier_writes: ManualCalls[tuple[str, ...], None] = ManualCalls()
+        self.claims: ManualCalls[tuple[str, ...], Collection[str]] = ManualCalls()
+        self.releases: ManualCalls[tuple[str, ...], None] = ManualCalls()
+        self.archive_reads: ManualCalls[str, Analysis | None] = ManualCalls()
+        self.archive_writes: ManualCalls[str, None] = ManualCalls()
+        self.alias_reads: ManualCalls[tuple[str, ...], Known] = ManualCalls()
+        self.alias_writes: ManualCalls[tuple[str, ...], None] = ManualCalls()
         self.kept_reads: ManualCalls[tuple[int, int], Sequence[FinishedSegment]] = ManualCalls()
         self.kept_writes: ManualCalls[str, None] = ManualCalls()
         self.commits: ManualCalls[int, Committed] = ManualCalls()
@@ -65,7 +81,9 @@ class WorkerHarness:
             rows=JsonRows(),
             store=self.store,
             near=self.near,
+            near_aliases=self.near_aliases,
             shared=shared,
+            archive=archive,
             decoders=self.decoders,
             device=self.device,
             arena=self.arena,
@@ -75,17 +93,26 @@ class WorkerHarness:
             clock=self.clock,
             schema_lookups=self.schema_lookups,
             fetches=self.fetches,
+            heads=self.heads,
             probes=self.probes,
             puts=self.puts,
-            tier_reads=self.tier_reads,
-            tier_writes=self.tier_writes,
+            tier_calls=TierCalls(
+                reads=self.tier_reads,
+                writes=self.tier_writes,
+                claims=self.claims,
+                releases=self.releases,
+                archive_reads=self.archive_reads,
+                archive_writes=self.archive_writes,
+            ),
+            alias_reads=self.alias_reads,
+            alias_writes=self.alias_writes,
             kept_reads=self.kept_reads,
             kept_writes=self.kept_writes,
             commits=self.commits,
             newest_reads=self.newest_reads,
         )
         self.device.take(0)  # the runtime has heard that the network is warm
-        self.pipeline = Pipeline(self.settings, self.world, IDENTITY, "0", self.ownership, self.metrics)
+        self.pipeline = Pipeline(self.settings, self.world, IDENTITY, slot, self.ownership, self.metrics)
         self._offsets: dict[TopicPartition, int] = {}
 
     def assign(self, *partitions: int, topic: str | None = None) -> None:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from zlib import crc32
 
 from streamproc.errors import Cause, StoreError
-from streamproc.records.stored import StoredObject
+from streamproc.records.stored import StoredObject, Tags
 
 
 class MemoryStore:
@@ -16,6 +16,7 @@ class MemoryStore:
     ``down``     when set, everything fails with this cause, the canary too: the dependency is down
     ``failing``  key to cause: gets of this key fail, the canary does not
     ``gets``     keys asked for, in order, failed ones too
+    ``heads``    keys whose tags were asked for, in order, failed ones too
     ``refused``  how often it did not answer because it was down
 
     A cause is an ``errors.Cause`` and nothing else, ``True`` neither: what a failure means depends on it. Anything else
@@ -25,6 +26,7 @@ class MemoryStore:
     def __init__(self, bucket: str = "recordings") -> None:
         self.failing: dict[str, Cause] = {}
         self.gets: list[str] = []
+        self.heads: list[str] = []
         self.refused = 0
         self._down: Cause | None = None
         self._buckets = {bucket}
@@ -43,22 +45,17 @@ class MemoryStore:
         """Fetch a whole object of at most ``most`` bytes. Raises StoreError."""
         self.gets.append(key)
         what = f"{bucket!r}/{key!r}"
-        self._answer(what)
-        if key in self.failing:
-            raise StoreError(_checked(f"failing[{key!r}]", self.failing[key]), f"{what}: injected")
-        _check_name(what, key)
-        if bucket not in self._buckets:
-            raise StoreError(Cause.DENIED, f"{what}: NoSuchBucket")
-        versions = self._versions[bucket, key]
-        found = [v for v in versions if version_id in (None, v.version_id)]
-        if not found:
-            raise StoreError(Cause.MISSING, f"{what}: no such object")
-        stored = found[-1]
+        stored = self._find(bucket, key, version_id)
         if len(stored.body) > most:
             raise StoreError(Cause.TOO_LARGE, f"{what}: {len(stored.body)} bytes, over the limit of {most}")
         if not stored.body:
             raise StoreError(Cause.EMPTY, f"{what}: 0 bytes")
         return stored
+
+    def tags(self, bucket: str, key: str, version_id: str | None) -> Tags:
+        """What an object's bytes are called just now. Raises StoreError."""
+        self.heads.append(key)
+        return self._find(bucket, key, version_id).tags
 
     def put(self, bucket: str, key: str, body: bytes, _content_type: str) -> StoredObject:
         """Store an object and return it with its new version. Raises StoreError."""
@@ -88,6 +85,19 @@ class MemoryStore:
     def remove(self, bucket: str, key: str) -> None:
         """Delete an object with all its versions."""
         self._versions.pop((bucket, key), None)
+
+    def _find(self, bucket: str, key: str, version_id: str | None) -> StoredObject:
+        what = f"{bucket!r}/{key!r}"
+        self._answer(what)
+        if key in self.failing:
+            raise StoreError(_checked(f"failing[{key!r}]", self.failing[key]), f"{what}: injected")
+        _check_name(what, key)
+        if bucket not in self._buckets:
+            raise StoreError(Cause.DENIED, f"{what}: NoSuchBucket")
+        found = [v for v in self._versions[bucket, key] if version_id in (None, v.version_id)]
+        if not found:
+            raise StoreError(Cause.MISSING, f"{what}: no such object")
+        return found[-1]
 
     def _answer(self, what: str) -> None:
         if self._down is not None:

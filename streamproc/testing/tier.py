@@ -1,7 +1,7 @@
 """A shared tier in memory, with failures on demand."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Callable, Collection, Mapping, Sequence, Sized
 
 from streamproc.errors import TierError
 from streamproc.records.analysis import Analysis
@@ -17,14 +17,18 @@ class MemorySharedTier:
     ``corrupt``  content keys whose value does not verify: they count as unknown until they are put again
     ``calls``    how often it was asked, failed calls too; nothing is asked where there is nothing to ask for
     ``refused``  how often of them it did not answer because it was down
+    ``claims``   by content key: whose it is, and until when
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = lambda: 0.0) -> None:
+        self.clock = clock
+        self.claims: dict[str, tuple[str, float]] = {}
         self.down = False
         self.corrupt: set[str] = set()
         self.calls = 0
         self.refused = 0
         self._analyses: dict[str, Analysis] = {}
+        self._aliases: dict[str, str] = {}
         self._finished: defaultdict[str, list[FinishedSegment]] = defaultdict(list)
 
     def get_many(self, keys: Sequence[str]) -> Mapping[str, Analysis]:
@@ -37,6 +41,33 @@ class MemorySharedTier:
         self._call(analyses)
         self._analyses.update(analyses)
         self.corrupt.difference_update(analyses)
+
+    def claim_many(self, keys: Sequence[str], owner: str, seconds: float) -> Collection[str]:
+        """Claim what nobody else has claimed. Raises TierError. A claim ends after its time on ``clock``."""
+        self._call(keys)
+        now = self.clock()
+        for key in keys:
+            holder, until = self.claims.get(key, (owner, 0.0))
+            if holder == owner or until <= now:
+                self.claims[key] = owner, now + seconds
+        return {key for key in keys if self.claims[key][0] == owner}
+
+    def release_many(self, keys: Sequence[str], owner: str) -> None:
+        """Give up claims. Raises TierError."""
+        self._call(keys)
+        for key in keys:
+            if self.claims.get(key, ("", 0.0))[0] == owner:
+                del self.claims[key]
+
+    def get_aliases(self, names: Sequence[str]) -> Mapping[str, str]:
+        """The SHA-256 that these aliases stand for. Raises TierError."""
+        self._call(names)
+        return {name: self._aliases[name] for name in names if name in self._aliases}
+
+    def put_aliases(self, aliases: Mapping[str, str]) -> None:
+        """Remember. Raises TierError."""
+        self._call(aliases)
+        self._aliases.update(aliases)
 
     def get_finished(self, key: str) -> Sequence[FinishedSegment]:
         """Segments that were kept under a content key. Raises TierError."""
@@ -54,4 +85,26 @@ class MemorySharedTier:
         self.calls += 1
         if self.down:
             self.refused += 1
+            raise TierError("injected")
+
+
+class MemoryArchive:
+    """Satisfies ``worker.ports.Archive``. ``down``: while true every call raises TierError."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.analyses: dict[str, Analysis] = {}
+
+    def get(self, key: str) -> Analysis | None:
+        """What is known of a content key. Raises TierError."""
+        self._call()
+        return self.analyses.get(key)
+
+    def put(self, key: str, analysis: Analysis) -> None:
+        """Keep an analysis. Raises TierError."""
+        self._call()
+        self.analyses[key] = analysis
+
+    def _call(self) -> None:
+        if self.down:
             raise TierError("injected")

@@ -9,7 +9,7 @@ from streamproc.errors import RecordError
 from streamproc.records.finished import FinishedSegment
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.record import Record, TopicPartition
-from streamproc.records.stored import NewObject
+from streamproc.records.stored import NewObject, Tags
 from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.metrics import Metrics
@@ -21,10 +21,12 @@ from streamproc.worker.core.ownership import Ownership
 from streamproc.worker.core.price import Prices
 from streamproc.worker.core.retry import Parking, Polled, RetryPolicy
 from streamproc.worker.ports import (
+    Archive,
     Calls,
     Decoders,
     Device,
     EventCodec,
+    NearAliases,
     NearTier,
     Newest,
     ObjectStore,
@@ -34,16 +36,19 @@ from streamproc.worker.ports import (
 )
 from streamproc.worker.stages.admit import Admit
 from streamproc.worker.stages.again import Again
+from streamproc.worker.stages.aliases import Aliases, Known
 from streamproc.worker.stages.assemble import Assemble
 from streamproc.worker.stages.commit import Commit, Committed, Transact, longest_commit_s
 from streamproc.worker.stages.fetch import Content, Fetch
 from streamproc.worker.stages.infer import Infer
 from streamproc.worker.stages.items import Admitted, Fetched
-from streamproc.worker.stages.lookup import Found, Lookup
+from streamproc.worker.stages.lookup import Lookup
 from streamproc.worker.stages.objects import Objects
 from streamproc.worker.stages.prepare import Prepare
 from streamproc.worker.stages.probe import Probe
+from streamproc.worker.stages.recall import Recall
 from streamproc.worker.stages.resume import Resume
+from streamproc.worker.stages.tiers import TierCalls, Tiers
 from streamproc.worker.stages.weigh import share
 
 
@@ -55,7 +60,9 @@ class World:
     rows: RowCodec
     store: ObjectStore
     near: NearTier
+    near_aliases: NearAliases
     shared: SharedTier | None
+    archive: Archive | None
     decoders: Decoders
     device: Device
     arena: Arena
@@ -65,10 +72,12 @@ class World:
     clock: Clock
     schema_lookups: Calls[Taken, None]
     fetches: Calls[Admitted, Content]
+    heads: Calls[Admitted, Tags]
     probes: Calls[str, None]
     puts: Calls[tuple[Taken, NewObject], object]
-    tier_reads: Calls[tuple[str, ...], Found]
-    tier_writes: Calls[tuple[str, ...], None]
+    tier_calls: TierCalls
+    alias_reads: Calls[tuple[str, ...], Known]
+    alias_writes: Calls[tuple[str, ...], None]
     kept_reads: Calls[tuple[int, int], Sequence[FinishedSegment]]
     kept_writes: Calls[str, None]
     commits: Calls[int, Committed]
@@ -97,8 +106,12 @@ class Pipeline:
         self._parking = Parking(retry)
         prices = Prices(world.device.cost, world.device.most_items)
         self._admit = Admit(settings, identity, world.codec, world.schema_lookups, batches, offsets, prices, metrics)
+        aliases = Aliases(world.near_aliases, world.shared, world.alias_reads, world.alias_writes)
+        self._recall = Recall(settings.dedupe, world.store, world.heads, flow.io_threads, aliases, batches)
         self._fetch = Fetch(settings, world.store, world.fetches, world.probes, batches, credit, world.clock, metrics)
-        self._lookup = Lookup(world.near, world.shared, world.tier_reads, world.tier_writes, batches, credit, metrics)
+        owner = f"{settings.kafka.transactional_prefix}-{slot}"
+        tiers = Tiers(world.shared, world.archive, world.tier_calls, owner, settings.dedupe.claim_wait_s)
+        self._lookup = Lookup(world.near, tiers, batches, credit, metrics)
         self._prepare = Prepare(world.arena, world.decoders, batches, credit, metrics)
         share_s, labels = share(settings).seconds, len(identity.labels)
         resume = Resume(world.shared, world.kept_reads, world.kept_writes, prices, share_s, labels)
@@ -129,6 +142,7 @@ class Pipeline:
         self._stages = (
             self._again,
             self._admit,
+            self._recall,
             self._fetch,
             self._lookup,
             self._prepare,
@@ -143,13 +157,15 @@ class Pipeline:
 
     def _join(self) -> None:
         """Let each stage give to the next, in the order of a record's life."""
-        admit, fetch, lookup, prepare = self._admit, self._fetch, self._lookup, self._prepare
-        infer, assemble, probe = self._infer, self._assemble, self._probe
+        admit, recall, fetch, lookup = self._admit, self._recall, self._fetch, self._lookup
+        prepare, infer, assemble, probe = self._prepare, self._infer, self._assemble, self._probe
         admit.held, probe.begin = probe.held, admit.probe
         assemble.free, assemble.again, self._again.give = self._free, self._again.keep, admit.again
         assemble.ended, assemble.worked = probe.ended, probe.worked
-        admit.give, admit.fail = fetch.inbox.append, assemble.fail
-        fetch.give, fetch.fail = lookup.inbox.append, assemble.fail
+        admit.give, admit.fail = recall.inbox.append, assemble.fail
+        recall.give, recall.recalled = fetch.inbox.append, lookup.inbox.append
+        recall.store_down = lambda: fetch.store_down
+        fetch.give, fetch.fail, fetch.learn = lookup.inbox.append, assemble.fail, recall.learn
         lookup.give, lookup.known, lookup.fail = prepare.inbox.append, assemble.inbox.append, assemble.fail
         lookup.again = fetch.again
         prepare.ahead, prepare.segment, prepare.decoded = infer.ahead, infer.segment, infer.decoded

@@ -18,7 +18,7 @@ from streamproc.records.record import CommitOffset, OutputRecord, Record, TopicP
 from streamproc.records.recording import RecordingEvent
 from streamproc.records.result import EmotionResult
 from streamproc.records.segment import EmotionSegment
-from streamproc.records.stored import StoredObject
+from streamproc.records.stored import StoredObject, Tags
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -155,6 +155,10 @@ class ObjectStore(Protocol):
         """Fetch a whole object of at most ``most`` bytes. Raises StoreError."""
         ...
 
+    def tags(self, bucket: str, key: str, version_id: str | None) -> Tags:
+        """What the store calls an object's bytes just now, by HEAD. Raises StoreError."""
+        ...
+
     def put(self, bucket: str, key: str, body: bytes, content_type: str, /) -> object:
         """Store an object. Raises StoreError."""
         ...
@@ -176,6 +180,18 @@ class NearTier(Protocol):
         ...
 
 
+class NearAliases(Protocol):
+    """Which bytes aliases stand for, as far as this process knows. Never blocks; used by one thread."""
+
+    def get(self, name: str) -> str | None:
+        """The SHA-256 that an alias stands for."""
+        ...
+
+    def put(self, name: str, sha256: str) -> None:
+        """Remember, within its own bound."""
+        ...
+
+
 class SharedTier(Protocol):
     """The tier other workers share. Blocking; called through ``Calls``. Raises TierError; nobody depends on it."""
 
@@ -187,12 +203,40 @@ class SharedTier(Protocol):
         """Remember; the last writer wins, which is harmless: values are pure."""
         ...
 
+    def claim_many(self, keys: Sequence[str], owner: str, seconds: float) -> Collection[str]:
+        """Claim what nobody else has claimed, for so long; which of these are the owner's now."""
+        ...
+
+    def release_many(self, keys: Sequence[str], owner: str) -> None:
+        """Give up claims of this owner."""
+        ...
+
+    def get_aliases(self, names: Sequence[str]) -> Mapping[str, str]:
+        """The SHA-256 that these aliases stand for, of those that are known."""
+        ...
+
+    def put_aliases(self, aliases: Mapping[str, str]) -> None:
+        """Remember which SHA-256 each alias stands for."""
+        ...
+
     def get_finished(self, key: str) -> Sequence[FinishedSegment]:
         """Segments that were kept under a content key, in any order, a segment perhaps twice."""
         ...
 
     def keep_finished(self, key: str, segments: Sequence[FinishedSegment]) -> None:
         """Keep a group of segments of an analysis that is not there yet, beside those that are kept."""
+        ...
+
+
+class Archive(Protocol):
+    """The tier that keeps for long. Blocking; called through ``Calls``. Raises TierError; nobody depends on it."""
+
+    def get(self, key: str) -> Analysis | None:
+        """What is known of a content key; a value that does not verify counts as unknown."""
+        ...
+
+    def put(self, key: str, analysis: Analysis) -> None:
+        """Keep it; the last writer wins, which is harmless: values are pure."""
         ...
 
 

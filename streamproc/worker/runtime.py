@@ -21,10 +21,12 @@ from streamproc.worker.host import Executor, Host
 from streamproc.worker.pipeline import Pipeline, World
 from streamproc.worker.poller import Arrived, Gone, Poller, Revoking
 from streamproc.worker.ports import (
+    Archive,
     Assignments,
     DecoderChildren,
     DeviceChild,
     EventCodec,
+    NearAliases,
     NearTier,
     Newest,
     ObjectStore,
@@ -33,6 +35,7 @@ from streamproc.worker.ports import (
     Sink,
     Source,
 )
+from streamproc.worker.stages.tiers import TierCalls
 
 log = get_log(__name__)
 
@@ -58,7 +61,9 @@ class Parts:
     rows: RowCodec
     store: ObjectStore
     near: NearTier
+    near_aliases: NearAliases
     shared: SharedTier | None
+    archive: Archive | None
     slot: str
 
 
@@ -190,7 +195,9 @@ class Runtime:
             rows=parts.rows,
             store=parts.store,
             near=parts.near,
+            near_aliases=parts.near_aliases,
             shared=parts.shared,
+            archive=parts.archive,
             decoders=parts.decoders,
             device=parts.device,
             arena=parts.arena,
@@ -200,10 +207,19 @@ class Runtime:
             clock=self._clock,
             schema_lookups=PooledCalls(io, wake),
             fetches=PooledCalls(io, wake),
+            heads=PooledCalls(io, wake),
             probes=PooledCalls(canary, wake),  # beside fetches, all of which may hang
             puts=PooledCalls(io, wake),
-            tier_reads=PooledCalls(tier, wake),
-            tier_writes=PooledCalls(tier, wake),
+            tier_calls=TierCalls(
+                reads=PooledCalls(tier, wake),
+                writes=PooledCalls(tier, wake),
+                claims=PooledCalls(tier, wake),
+                releases=PooledCalls(tier, wake),
+                archive_reads=PooledCalls(io, wake),
+                archive_writes=PooledCalls(io, wake),
+            ),
+            alias_reads=PooledCalls(tier, wake),
+            alias_writes=PooledCalls(tier, wake),
             kept_reads=PooledCalls(tier, wake),
             kept_writes=PooledCalls(tier, wake),
             commits=PooledCalls(commit, wake),

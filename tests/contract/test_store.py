@@ -10,6 +10,7 @@ from minio.commonconfig import ENABLED
 from minio.versioningconfig import VersioningConfig
 
 from streamproc.errors import Cause, StoreError
+from streamproc.records.stored import Tags
 from streamproc.settings import Settings, StorageSettings
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import SystemClock
@@ -227,3 +228,16 @@ def test_the_fake_refuses_to_fail_for_no_cause() -> None:
     with pytest.raises(TypeError, match=r"failing\['a\.wav'\] is 'gone'"):
         store.get("recordings", "a.wav", None, MOST)
     store.probe()
+
+
+def test_the_tags_of_an_object_are_those_it_is_got_with(store: Store, versioned: str, key: str) -> None:
+    first, second = (store.put(versioned, key, body, "audio/wav") for body in (b"first", b"second"))
+    assert store.tags(versioned, key, None) == store.get(versioned, key, None, MOST).tags
+    assert store.tags(versioned, key, first.version_id) == Tags(first.etag, first.version_id)
+    assert store.tags(versioned, key, second.version_id) == store.tags(versioned, key, None)
+
+
+def test_an_object_that_is_not_there_has_no_tags(store: Store, key: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        store.tags("recordings", key, None)
+    assert caught.value.cause is Cause.MISSING

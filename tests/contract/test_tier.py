@@ -271,3 +271,57 @@ def test_the_fake_fails_on_demand() -> None:
     tier.down = False
     assert tier.get_many(["b"]) == {"b": analysis(2)}
     assert tier.calls == 6
+
+
+def test_an_alias_stands_for_the_hash_that_was_put(tier: Tier, run: str) -> None:
+    put = {f"{run}\nv1": "0f" * 32, f"{run}\ne2": "f0" * 32}
+    tier.put_aliases(put)
+    assert tier.get_aliases([*put, f"{run}\nv3"]) == put
+    tier.put_aliases({f"{run}\nv1": "aa" * 32})
+    assert tier.get_aliases([f"{run}\nv1"]) == {f"{run}\nv1": "aa" * 32}
+
+
+def test_no_aliases_can_be_asked_and_put(tier: Tier) -> None:
+    tier.put_aliases({})
+    assert tier.get_aliases([]) == {}
+
+
+def test_aliases_of_a_tier_that_is_away_are_no_answer(away: Tier, run: str) -> None:
+    with pytest.raises(TierError):
+        away.get_aliases([run])
+    with pytest.raises(TierError):
+        away.put_aliases({run: "00" * 32})
+    away.put_aliases({})
+    assert away.get_aliases([]) == {}
+
+
+def test_what_one_has_claimed_is_no_other_s(tier: Tier, run: str) -> None:
+    keys = [f"{run}:{number}" for number in range(3)]
+    assert set(tier.claim_many(keys[:2], f"{run} one", 60)) == set(keys[:2])
+    assert set(tier.claim_many(keys, f"{run} two", 60)) == {keys[2]}
+    assert set(tier.claim_many(keys, f"{run} one", 60)) == set(keys[:2])
+
+
+def test_a_claim_is_given_up_by_its_owner_alone(tier: Tier, run: str) -> None:
+    assert tier.claim_many([run], "one", 60)
+    tier.release_many([run], "two")
+    assert not tier.claim_many([run], "two", 60)
+    tier.release_many([run], "one")
+    assert tier.claim_many([run], "two", 60)
+
+
+def test_a_claim_is_no_value(tier: Tier, run: str) -> None:
+    tier.claim_many([run], "one", 60)
+    assert tier.get_many([run]) == {}
+
+
+def test_nothing_can_be_claimed_and_given_up(tier: Tier) -> None:
+    assert not tier.claim_many([], "one", 60)
+    tier.release_many([], "one")
+
+
+def test_nothing_is_claimed_of_a_tier_that_is_away(away: Tier, run: str) -> None:
+    with pytest.raises(TierError):
+        away.claim_many([run], "one", 60)
+    with pytest.raises(TierError):
+        away.release_many([run], "one")

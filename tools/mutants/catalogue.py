@@ -5,6 +5,7 @@ from tools.mutants.emotion import NETWORK
 from tools.mutants.kafka import FAKE, SINK, SOURCE
 from tools.mutants.outcomes import RECORDS
 from tools.mutants.rebalance import REBALANCE
+from tools.mutants.recall import RECALL
 from tools.mutants.resources import RESOURCES
 
-MUTANTS = (*TRANSACTIONS, *OFFSETS, *REBALANCE, *RECORDS, *RESOURCES, *SINK, *SOURCE, *FAKE, *NETWORK)
+MUTANTS = (*TRANSACTIONS, *OFFSETS, *REBALANCE, *RECORDS, *RESOURCES, *RECALL, *SINK, *SOURCE, *FAKE, *NETWORK)

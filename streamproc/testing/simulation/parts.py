@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -16,7 +16,7 @@ from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, Devic
 from streamproc.records.decoding import DecodeJob, DecoderEvent
 from streamproc.records.finished import FinishedSegment
 from streamproc.records.profile import split
-from streamproc.records.stored import StoredObject
+from streamproc.records.stored import StoredObject, Tags
 from streamproc.testing.codec import JsonEvents
 from streamproc.testing.decoders import FakeDecoders
 from streamproc.testing.device import IDENTITY, check_batch, fake_scores, read
@@ -25,7 +25,7 @@ from streamproc.testing.simulation.fault import Point
 from streamproc.testing.simulation.held import Loan, Loans, lend
 from streamproc.testing.simulation.spans import STRAGGLER_S
 from streamproc.testing.store import MemoryStore
-from streamproc.testing.tier import MemorySharedTier
+from streamproc.testing.tier import MemoryArchive, MemorySharedTier
 
 
 class TimedOut(Exception):  # noqa: N818  # what happened, not an error of the simulator
@@ -117,6 +117,11 @@ class SimulatedStore:
         loan = Loan(size, 0 if known else max(0, size - self._undeclared))
         return replace(stored, body=lend(stored.body, self.loans, loan))
 
+    def tags(self, bucket: str, key: str, version_id: str | None) -> Tags:
+        """What an object's bytes are called. Raises StoreError; whatever it is, a fetch comes next and meets it too."""
+        self._place.sleep(self._place.takes())
+        return self._inner.tags(bucket, key, version_id)
+
     def put(self, bucket: str, key: str, body: bytes, content_type: str, /) -> object:
         """Store an object. Raises StoreError."""
         self._visit(Point.ASSEMBLE)
@@ -159,6 +164,26 @@ class SimulatedTier:
         self._visit(Point.REMEMBER)
         self._inner.put_many(analyses)
 
+    def claim_many(self, keys: Sequence[str], owner: str, seconds: float) -> Collection[str]:
+        """Claim what nobody else has claimed. Raises TierError."""
+        self._visit(Point.LOOKUP)
+        return self._inner.claim_many(keys, owner, seconds)
+
+    def release_many(self, keys: Sequence[str], owner: str) -> None:
+        """Give up claims. Raises TierError."""
+        self._visit(Point.REMEMBER)
+        self._inner.release_many(keys, owner)
+
+    def get_aliases(self, names: Sequence[str]) -> Mapping[str, str]:
+        """Which bytes aliases stand for. Raises TierError."""
+        self._visit(Point.LOOKUP)
+        return self._inner.get_aliases(names)
+
+    def put_aliases(self, aliases: Mapping[str, str]) -> None:
+        """Remember. Raises TierError."""
+        self._visit(Point.REMEMBER)
+        self._inner.put_aliases(aliases)
+
     def get_finished(self, key: str) -> Sequence[FinishedSegment]:
         """What a former owner finished. Raises TierError."""
         self._visit(Point.LOOKUP)
@@ -176,6 +201,24 @@ class SimulatedTier:
             self._place.visit(point)
         except TimedOut as error:
             raise TierError("injected") from error
+
+
+class SimulatedArchive:
+    """An archive over one that all workers share."""
+
+    def __init__(self, inner: MemoryArchive, place: Place) -> None:
+        self._inner = inner
+        self._place = place
+
+    def get(self, key: str) -> Analysis | None:
+        """What is known. Raises TierError."""
+        self._place.sleep(self._place.takes())
+        return self._inner.get(key)
+
+    def put(self, key: str, analysis: Analysis) -> None:
+        """Keep. Raises TierError."""
+        self._place.sleep(self._place.takes())
+        self._inner.put(key, analysis)
 
 
 @dataclass(slots=True)

@@ -108,6 +108,9 @@ class Plan:
     shared_tier: bool
     tight: bool
     """Whether what may be in flight is so little that records wait for credits."""
+    trust: Literal["content", "etag", "declared"]
+    """What spares a fetch."""
+    archive: bool
     announced: tuple[tuple[float, Announced], ...]
     """What upstream sends, and when."""
     gaps: tuple[float, ...]
@@ -161,6 +164,8 @@ def make_plan(seed: int) -> Plan:
         faults=tuple(_apart(faults)),
         alone=alone,
         retention_at=random.uniform(0.1, 1.0) if random.random() < 0.02 else None,  # noqa: PLR2004  # same
+        archive=random.random() < 0.2,  # noqa: PLR2004  # same
+        trust=random.choices(("content", "etag", "declared"), (6, 2, 2))[0],
     )
     return plan if busy or held or hours or alone else _strict(_with_burst(plan))
 

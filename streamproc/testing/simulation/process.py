@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from streamproc.dedupe.aliases import MemoryAliases
 from streamproc.dedupe.memory import MemoryTier
 from streamproc.records.record import CommitOffset
 from streamproc.settings import Settings
@@ -21,6 +22,7 @@ from streamproc.testing.simulation.heard import Heard
 from streamproc.testing.simulation.held import CountedArena
 from streamproc.testing.simulation.limits import Limits
 from streamproc.testing.simulation.parts import (
+    SimulatedArchive,
     SimulatedDecoders,
     SimulatedDevice,
     SimulatedEvents,
@@ -200,7 +202,9 @@ class WorkerProcess(Process):
             rows=JsonRows(),
             store=self.store,
             near=MemoryTier(shared.settings.dedupe.memory_bytes),
+            near_aliases=MemoryAliases(shared.settings.dedupe.alias_bytes),
             shared=None if shared.servers.tier is None else SimulatedTier(shared.servers.tier, self),
+            archive=None if shared.servers.archive is None else SimulatedArchive(shared.servers.archive, self),
             slot=str(self.slot),
         )
 

@@ -11,7 +11,7 @@ from streamproc.testing.broker.broker import MemoryBroker
 from streamproc.testing.broker.log import PartitionLog
 from streamproc.testing.simulation.parts import Registry
 from streamproc.testing.store import MemoryStore
-from streamproc.testing.tier import MemorySharedTier
+from streamproc.testing.tier import MemoryArchive, MemorySharedTier
 
 STORE, TIER, REGISTRY, BROKER = "store", "tier", "registry", "broker"
 
@@ -23,7 +23,8 @@ class Servers:
         kafka = settings.kafka
         self.broker = MemoryBroker(clock, protocol=kafka.group_protocol, session_timeout_s=kafka.session_timeout_s)
         self.store = MemoryStore()
-        self.tier = MemorySharedTier() if shared_tier else None
+        self.tier = MemorySharedTier(clock.monotonic) if shared_tier else None
+        self.archive = MemoryArchive() if settings.dedupe.archive else None
         self.registry = Registry()
         self._settings = settings
         self._down: Counter[str] = Counter()
@@ -91,6 +92,8 @@ class Servers:
         match what:
             case "store":
                 self.store.down = Cause.CONNECTION if down else None
+                if self.archive is not None:  # it is in the store
+                    self.archive.down = down
             case "tier":
                 if self.tier is not None:
                     self.tier.down = down

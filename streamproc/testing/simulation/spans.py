@@ -20,13 +20,15 @@ STRAGGLER_S = 1.0
 
 
 @lru_cache
-def settings_for(
+def settings_for(  # noqa: PLR0913  # what a plan says of them
     protocol: str,
     delivery: str,
     records: int,
     partitions: int,
     *,
     tight: bool,
+    trust: str = "content",
+    archive: bool = False,
     burst: bool = False,
     strict: bool = False,
 ) -> Settings:
@@ -45,7 +47,13 @@ def settings_for(
         topics=TopicSettings(partitions=partitions, lane_partitions=1),
         storage=StorageSettings(young_s=5, straggler_s=STRAGGLER_S),
         audio=AudioSettings(max_object_bytes=80),
-        dedupe=DedupeSettings(memory_bytes=4_000 if tight else 1_000_000),
+        dedupe=DedupeSettings(
+            trust=trust,  # type: ignore[arg-type]  # same
+            claim_wait_s=0.5,
+            archive=archive,
+            memory_bytes=4_000 if tight else 1_000_000,
+            alias_bytes=2_000 if tight else 100_000,
+        ),
         flow=FlowSettings(
             micro_batch_records=records,
             linger_s=0.1,

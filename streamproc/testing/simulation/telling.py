@@ -19,6 +19,8 @@ def tell_plan(world: World) -> None:
         f"partitions {plan.partitions}",
         f"records in a micro-batch {plan.micro_batch_records}",
         f"shared tier {'yes' if plan.shared_tier else 'no'}",
+        f"trusted is the {plan.trust}",
+        *(["archive"] if plan.archive else []),
         *(["little may be in flight"] if plan.tight else []),
         *(["who is killed is not started again before the heal"] if plan.alone else []),
         *([] if plan.retention_at is None else [f"retention at {plan.retention_at:.4f}"]),

@@ -51,6 +51,8 @@ class World:
             tight=plan.tight,
             burst=plan.burst,
             strict=plan.strict,
+            trust=plan.trust,
+            archive=plan.archive,
         )
         self.limits = limits(self.settings, (announced for _, announced in plan.announced))
         self.servers = Servers(self.settings, self.clock, shared_tier=plan.shared_tier)

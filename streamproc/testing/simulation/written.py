@@ -78,7 +78,8 @@ def check_result(world: World, origin: Origin, announced: Announced, stored: Rec
         raise Violation("G2" if "result_id" in odd else "G3", f"{what} is not the reference's: {_text(odd)}")
     if row.keys() != {*expected, *_FREE}:
         raise Violation("G3", f"{what} has the columns {sorted(row)}")
-    tiers = {"computed", "memory"} if world.servers.tier is None else {"computed", "memory", "redis"}
+    shared = {"redis"} if world.servers.tier else set()
+    tiers = {"computed", "memory", *shared, *({"archive"} if world.servers.archive else ())}
     if row["tier"] not in tiers:
         raise Violation("G3", f"{what} comes from {row['tier']}, there are {sorted(tiers)}")
     produced, took = row["produced_at"], row["processing_ms"]

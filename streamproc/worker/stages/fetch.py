@@ -5,6 +5,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 from streamproc.errors import (
     STORE_CAUSES,
@@ -18,8 +19,9 @@ from streamproc.errors import (
     TransientError,
     Verdict,
 )
-from streamproc.records.identity import content_key
+from streamproc.records.identity import content_key, scope
 from streamproc.records.recording import RecordingEvent
+from streamproc.records.stored import Tags
 from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.log import get_log
@@ -34,8 +36,13 @@ from streamproc.worker.stages.weigh import reserve, weigh
 
 log = get_log(__name__)
 
-Content = tuple[bytes, str]
-"""Bytes and their sha256."""
+
+class Content(NamedTuple):
+    """An object's bytes, their sha256, and what the store calls them."""
+
+    body: bytes
+    sha256: str
+    tags: Tags
 
 
 class _Fetching:
@@ -87,6 +94,7 @@ class Fetch:
         self._suspects: list[tuple[Admitted, StoreError]] = []
         self._running: dict[tuple[int, int], _Fetching] = {}
         self.inbox: deque[Admitted] = deque()
+        self.learn: Callable[[RecordingEvent, Tags, str], None]
         self.give: Callable[[Fetched], None]
         self.fail: Callable[[Taken, RecordError], None]
 
@@ -153,12 +161,12 @@ class Fetch:
             raise FatalError(f"fetching failed in an unforeseen way: {answer!r}") from answer
         else:
             self._canary.worked()
-            body, sha256 = answer
+            body, sha256, tags = answer
             taken, event = admitted.taken, admitted.event
+            self.learn(event, tags, sha256)
             self._credit.adjust(taken.ident, weigh(event, len(body)))
             self._metrics.stage_seconds[Stage.FETCH].observe(now.mono - admitted.at)
-            scope = f"tenant={event.tenant or ''}" if self._settings.dedupe.scope == "tenant" else "global"
-            key = content_key(scope, sha256, admitted.fingerprint)
+            key = content_key(scope(self._settings.dedupe.scope, event.tenant), sha256, admitted.fingerprint)
             self.give(Fetched(admitted, body, sha256, key, now.mono))
 
     def _judge(self, admitted: Admitted, error: StoreError, now: Instant) -> None:
@@ -209,9 +217,10 @@ class Fetch:
                 self.fail(admitted.taken, self._blame(error))
 
     def _patience_s(self, event: RecordingEvent) -> float:
+        """How long a fetch may hold others up; without a limit it ends by the store's own time-outs."""
         storage = self._settings.storage
         if event.size_bytes is None or self._settings.retry.order == "strict":
-            return storage.object_timeout_s
+            return math.inf
         return max(storage.straggler_s, event.size_bytes / storage.slowest_bytes_per_s)
 
     @staticmethod
@@ -247,4 +256,4 @@ def fetch_content(store: ObjectStore, event: RecordingEvent, most: int) -> Conte
             Stage.FETCH,
             f"the event declares sha256 {event.content_sha256}, the object has {sha256}",
         )
-    return stored.body, sha256
+    return Content(stored.body, sha256, stored.tags)

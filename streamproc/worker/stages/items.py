@@ -35,6 +35,22 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
+class Recalled:
+    """A record whose content is known, as far as is trusted, while its bytes were not fetched."""
+
+    admitted: Admitted
+    sha256: str
+    key: str
+    """The content key."""
+    at: float
+
+    @property
+    def taken(self) -> Taken:
+        """The record itself."""
+        return self.admitted.taken
+
+
+@dataclass(frozen=True, slots=True)
 class Analysed:
     """A record whose analysis is known."""
 

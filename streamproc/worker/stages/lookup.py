@@ -1,67 +1,52 @@
 """Lookup: whether the analysis of some bytes is known already, here or elsewhere, or is being computed just now."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 
-from streamproc.errors import FatalError, PoisonError, RecordError, Stage, TierError
+from streamproc.errors import PoisonError, RecordError, Stage
 from streamproc.records.analysis import Analysis, Tier
 from streamproc.telemetry.metrics import Metrics
 from streamproc.worker.core.batch import MicroBatches, Taken
 from streamproc.worker.core.credits import ZERO, Credits
 from streamproc.worker.core.instant import Instant
-from streamproc.worker.ports import Calls, NearTier, SharedTier
-from streamproc.worker.stages.items import Admitted, Analysed, Fetched
-
-Found = Mapping[str, Analysis]
+from streamproc.worker.ports import NearTier
+from streamproc.worker.stages.items import Admitted, Analysed, Fetched, Recalled
+from streamproc.worker.stages.tiers import Tiers
 
 
 class Lookup:
     """The tiers in order, and single flight: equal content in flight is computed once, by the first that came."""
 
-    def __init__(
-        self,
-        near: NearTier,
-        shared: SharedTier | None,
-        reads: Calls[tuple[str, ...], Found],
-        writes: Calls[tuple[str, ...], None],
-        batches: MicroBatches,
-        credit: Credits,
-        metrics: Metrics,
-    ) -> None:
+    def __init__(self, near: NearTier, tiers: Tiers, batches: MicroBatches, credit: Credits, metrics: Metrics) -> None:
         self._near = near
-        self._shared = shared
-        self._reads = reads
-        self._writes = writes
+        self._tiers = tiers
+        tiers.answer = self._answered
         self._batches = batches
         self._credit = credit
         self._metrics = metrics
-        self._leaders: dict[str, Fetched] = {}
-        self._waiting: dict[str, list[Fetched]] = {}
-        self._reading = False
-        self._to_read: list[str] = []
-        self._to_write: dict[str, Analysis] = {}
-        self._writing = False
-        self.inbox: deque[Fetched] = deque()
+        self._leaders: dict[str, Fetched | Recalled] = {}
+        self._waiting: dict[str, list[Fetched | Recalled]] = {}
+        self._now = Instant(0.0, 0)
+        self.inbox: deque[Fetched | Recalled] = deque()
         self.give: Callable[[Fetched], None]
         self.known: Callable[[Analysed], None]
         self.fail: Callable[[Taken, RecordError], None]
         self.again: Callable[[Admitted], None]
+        """Takes a record whose bytes are needed after all."""
 
     def step(self, now: Instant) -> bool:
-        """Look up what came in, in one question to the shared tier for all of it."""
+        """Look up what came in."""
+        self._now = now
         took = bool(self.inbox)
         while self.inbox:
             self._look(self.inbox.popleft(), now)
-        read = self._read(now)
-        return self._write() or took or read
+        return self._tiers.step(now) or took
 
     def computed(self, fetched: Fetched, analysis: Analysis, now: Instant) -> None:
         """Remember a fresh analysis and give it to all who wait for it. A pure value: it is stored at once."""
         self._near.put(fetched.key, analysis)
-        if self._shared is not None:
-            self._to_write[fetched.key] = analysis
+        self._tiers.put(fetched.key, analysis)
         self._resolve(fetched.key, analysis, Tier.COMPUTED, now)
 
     def failed(self, fetched: Fetched, error: RecordError) -> None:
@@ -75,7 +60,7 @@ class Lookup:
             else:
                 self._fetch_again(waiting)
 
-    def dropped(self, fetched: Fetched) -> None:
+    def dropped(self, fetched: Fetched | Recalled) -> None:
         """Go on without a leader whose record is not ours any more."""
         for waiting in self._give_up(fetched):
             self._fetch_again(waiting)
@@ -83,98 +68,83 @@ class Lookup:
     def let_go(self) -> None:
         """Keep no bytes of a record that is not wanted any more while the shared tier is asked about them."""
         for key, leader in self._leaders.items():
-            if leader.body and not self._batches.wanted(leader.taken):
+            if isinstance(leader, Fetched) and leader.body and not self._batches.wanted(leader.taken):
                 self._leaders[key] = replace(leader, body=b"")
 
-    def _give_up(self, fetched: Fetched) -> Sequence[Fetched]:
+    def _give_up(self, fetched: Fetched | Recalled) -> Sequence[Fetched | Recalled]:
         """End a flight; who waited for it, last first. Somebody else may lead another flight for these bytes by now."""
         leader = self._leaders.get(fetched.key)
         if leader is None or leader.taken.ident != fetched.taken.ident:
             return ()
         del self._leaders[fetched.key]
+        self._tiers.give_up(fetched.key)
         return self._waiting.pop(fetched.key, [])[::-1]
 
-    def _look(self, fetched: Fetched, now: Instant) -> None:
-        if not self._batches.wanted(fetched.taken):
+    def _look(self, one: Fetched | Recalled, now: Instant) -> None:
+        if not self._batches.wanted(one.taken):
             return
-        analysis = self._near.get(fetched.key)
+        analysis, leader = self._near.get(one.key), self._leaders.get(one.key)
         if analysis is not None:
-            self._known(fetched, analysis, Tier.MEMORY, now)
-        elif fetched.key in self._leaders:
-            # Whoever waits needs no bytes: they are the leader's.
-            self._credit.adjust(fetched.taken.ident, ZERO)
-            self._waiting.setdefault(fetched.key, []).append(replace(fetched, body=b""))
+            self._known(one, analysis, Tier.MEMORY, now)
+        elif leader is None:
+            self._leaders[one.key] = one
+            self._tiers.ask(one.key)
+        elif isinstance(leader, Recalled) and isinstance(one, Fetched):
+            # It has the bytes, should they be needed.
+            self._leaders[one.key] = one
+            self._waiting.setdefault(one.key, []).insert(0, leader)
         else:
-            self._leaders[fetched.key] = fetched
-            if self._shared is None:
-                self._miss(fetched, now)
-            else:
-                self._to_read.append(fetched.key)
+            self._wait(one)
 
-    def _read(self, now: Instant) -> bool:
-        answers = self._reads.take()
-        for keys, answer in answers:
-            self._reading = False
-            found = self._found(answer)
-            for key in keys:
-                leader = self._leaders[key]
-                if key in found:
-                    self._near.put(key, found[key])
-                    self._resolve(key, found[key], Tier.REDIS, now)
-                elif self._batches.wanted(leader.taken):
-                    self._miss(leader, now)
-                else:
-                    self.dropped(leader)
-        if self._to_read and not self._reading and self._shared is not None:
-            keys, self._to_read = tuple(self._to_read), []
-            self._reading = True
-            self._reads.submit(keys, partial(self._shared.get_many, keys))
-            return True
-        return bool(answers)
+    def _wait(self, one: Fetched | Recalled) -> None:
+        """Let one wait for a leader. It needs no bytes: they are the leader's."""
+        self._credit.adjust(one.taken.ident, ZERO)
+        waiting = replace(one, body=b"") if isinstance(one, Fetched) else one
+        self._waiting.setdefault(one.key, []).append(waiting)
 
-    def _found(self, answer: Found | Exception) -> Found:
-        if isinstance(answer, TierError):
-            return {}  # the tier has counted it and said so; for the records it is a miss
-        if isinstance(answer, Exception):
-            raise FatalError(f"reading the shared tier failed in an unforeseen way: {answer!r}") from answer
-        return answer
+    def _answered(self, key: str, analysis: Analysis | None, tier: Tier) -> None:
+        leader = self._leaders[key]
+        if analysis is not None:
+            self._near.put(key, analysis)
+            self._resolve(key, analysis, tier, self._now)
+        elif self._batches.wanted(leader.taken):
+            self._miss(leader, self._now)
+        else:
+            self.dropped(leader)
 
-    def _write(self) -> bool:
-        answers = self._writes.take()
-        for _, answer in answers:
-            self._writing = False
-            if isinstance(answer, Exception) and not isinstance(answer, TierError):
-                raise FatalError(f"writing the shared tier failed in an unforeseen way: {answer!r}") from answer
-        if self._to_write and not self._writing and self._shared is not None:
-            analyses, self._to_write = self._to_write, {}
-            self._writing = True
-            self._writes.submit(tuple(analyses), partial(self._shared.put_many, analyses))
-            return True
-        return bool(answers)
+    def _miss(self, leader: Fetched | Recalled, now: Instant) -> None:
+        if isinstance(leader, Fetched):
+            self._prepare(leader, now)
+            return
+        # Nobody has the bytes, and whose fetch would bring them is not known before it has: each goes its own way.
+        for waiting in (*self._give_up(leader), leader):
+            self._fetch_again(waiting)
 
-    def _miss(self, fetched: Fetched, now: Instant) -> None:
+    def _prepare(self, fetched: Fetched, now: Instant) -> None:
         self._metrics.stage_seconds[Stage.LOOKUP].observe(now.mono - fetched.at)
         self._leaders[fetched.key] = replace(fetched, body=b"")  # the bytes go on to be decoded; here they would linger
         self.give(replace(fetched, at=now.mono))
 
     def _resolve(self, key: str, analysis: Analysis, tier: Tier, now: Instant) -> None:
         leader = self._leaders.pop(key)
-        members: Sequence[tuple[Fetched, Tier]] = [
+        members: Sequence[tuple[Fetched | Recalled, Tier]] = [
             (leader, tier),
             *((waiting, Tier.MEMORY) for waiting in self._waiting.pop(key, [])),
         ]
-        for fetched, source in members:
-            if self._batches.wanted(fetched.taken):
-                self._known(fetched, analysis, source, now)
+        for one, source in members:
+            if self._batches.wanted(one.taken):
+                self._known(one, analysis, source, now)
 
-    def _known(self, fetched: Fetched, analysis: Analysis, tier: Tier, now: Instant) -> None:
+    def _known(self, one: Fetched | Recalled, analysis: Analysis, tier: Tier, now: Instant) -> None:
         if tier is not Tier.COMPUTED:
-            self._metrics.stage_seconds[Stage.LOOKUP].observe(now.mono - fetched.at)
+            self._metrics.stage_seconds[Stage.LOOKUP].observe(now.mono - one.at)
             self._metrics.saved_audio_seconds.inc(analysis.info.duration_ms / 1000)
+        if isinstance(one, Recalled):
+            self._metrics.fetches_skipped.inc()
         self._metrics.analyses[tier].inc()
-        self.known(Analysed(fetched.admitted, fetched.sha256, fetched.key, analysis, tier, now.mono))
+        self.known(Analysed(one.admitted, one.sha256, one.key, analysis, tier, now.mono))
 
-    def _fetch_again(self, waiting: Fetched) -> None:
+    def _fetch_again(self, waiting: Fetched | Recalled) -> None:
         if self._batches.wanted(waiting.taken):
             self._credit.give(waiting.taken.ident)
             self.again(waiting.admitted)

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 from streamproc import cli, wiring
 from streamproc.arena import Arena
+from streamproc.dedupe.aliases import MemoryAliases
 from streamproc.dedupe.memory import MemoryTier
 from streamproc.kafka.slot import Slot
 from streamproc.patience import Patience
@@ -37,6 +38,8 @@ def build(
         JsonRows(),
         MemoryStore(),
         MemoryTier(1_000_000),
+        MemoryAliases(1_000_000),
+        None,
         None,
         str(slot.number),
     )

@@ -68,4 +68,4 @@ def test_a_dead_server_is_called_at_most_once_a_rest_after_the_first_failures(pa
             calls.append(now)
             breaker.failed(now)
     tries = calls[2:]
-    assert all(later - earlier >= POLICY.rest_s for earlier, later in itertools.pairwise(tries))
+    assert all(later >= earlier + POLICY.rest_s for earlier, later in itertools.pairwise(tries))

@@ -29,6 +29,8 @@ def plan(*kinds: Kind) -> Plan:
         partitions=1,
         micro_batch_records=8,
         tight=False,
+        trust="content",
+        archive=False,
         announced=tuple((0.0, announce(number, kind, 0, b"k", None)) for number, kind in enumerate(kinds)),
         gaps=(),
         faults=(),

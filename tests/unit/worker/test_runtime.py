@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from streamproc.arena import Arena
+from streamproc.dedupe.aliases import MemoryAliases
 from streamproc.dedupe.memory import MemoryTier
 from streamproc.errors import AbortedError, DependencyDownError, FatalError
 from streamproc.records.decoding import DecoderEvent
@@ -122,6 +123,8 @@ def start() -> Iterator[Callable[..., Running]]:
             JsonRows(),
             store,
             MemoryTier(1_000_000),
+            MemoryAliases(1_000_000),
+            None,
             None,
             "0",
         )

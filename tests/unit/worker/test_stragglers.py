@@ -7,7 +7,7 @@ import pytest
 
 from streamproc.errors import Cause
 from streamproc.records.stored import StoredObject
-from streamproc.settings import Settings, StorageSettings
+from streamproc.settings import RetrySettings, Settings, StorageSettings
 from streamproc.testing.codec import encode_event
 from streamproc.testing.decoders import recording
 from streamproc.testing.harness import WorkerHarness
@@ -36,8 +36,8 @@ class StallingStore(MemoryStore):
 class Worker(WorkerHarness):
     """Its fetches run when the test says so, those that stall on threads of their own."""
 
-    def __init__(self) -> None:
-        super().__init__(HELD)
+    def __init__(self, settings: Settings = HELD) -> None:
+        super().__init__(settings)
         self.store: StallingStore
         self._threads: list[threading.Thread] = []
         self.fetches.at_once = False
@@ -184,6 +184,19 @@ def test_a_straggler_comes_again_by_its_lane(worker: Worker) -> None:
     worker.fetch()
     [row] = worker.results()
     assert (row["event_id"], row["attempts"]) == ("a.wav", 2)
+
+
+def test_in_strict_order_there_is_none_since_what_is_behind_would_wait_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streamproc.testing.harness.MemoryStore", StallingStore)
+    worker = Worker(HELD.model_copy(update={"retry": RetrySettings(order="strict")}))
+    worker.store.stalled = {"a.wav"}
+    worker.announce("a.wav", "b.wav")
+    worker.settle(600)
+    assert worker.sink.transactions == []
+    worker.arrive()
+    assert [(row["event_id"], row["attempts"]) for row in worker.results()] == [("a.wav", 1), ("b.wav", 1)]
 
 
 def test_a_partition_that_goes_takes_a_straggler_along(worker: Worker) -> None:

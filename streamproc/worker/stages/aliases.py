@@ -1,0 +1,90 @@
+"""Aliases: which bytes an object's version or ETag stood for before, here or at another worker."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from streamproc.errors import FatalError, TierError
+from streamproc.records.alias import names_of
+from streamproc.records.recording import RecordingEvent
+from streamproc.records.stored import Tags
+from streamproc.worker.ports import Calls, NearAliases, SharedTier
+from streamproc.worker.stages.items import Admitted
+
+Known = Mapping[str, str]
+"""SHA-256 by alias."""
+
+
+class Aliases:
+    """Asks this process first, then the shared tier, in one question for all who came meanwhile."""
+
+    def __init__(
+        self,
+        near: NearAliases,
+        shared: SharedTier | None,
+        reads: Calls[tuple[str, ...], Known],
+        writes: Calls[tuple[str, ...], None],
+    ) -> None:
+        self._near = near
+        self._shared = shared
+        self._reads = reads
+        self._writes = writes
+        self._to_read: list[tuple[Admitted, Sequence[str]]] = []
+        self._asked: list[tuple[Admitted, Sequence[str]]] = []
+        """Those that the shared tier is being asked about."""
+        self._to_write: dict[str, str] = {}
+        self._writing = False
+        self.answer: Callable[[Admitted, str | None], None]
+        """Takes each record that was looked for, with the hash of its bytes if that is known."""
+
+    def look(self, admitted: Admitted, names: Sequence[str]) -> None:
+        """Look for any of an object's names."""
+        known = next((sha256 for name in names if (sha256 := self._near.get(name)) is not None), None)
+        if known is not None or self._shared is None:
+            self.answer(admitted, known)
+        else:
+            self._to_read.append((admitted, names))
+
+    def learn(self, event: RecordingEvent, tags: Tags, sha256: str) -> None:
+        """Remember which bytes an object had under these tags."""
+        for name in names_of(event, tags):
+            self._near.put(name, sha256)
+            if self._shared is not None:
+                self._to_write[name] = sha256
+
+    def step(self) -> bool:
+        """Take the shared tier's answers, ask it what is wanted by now."""
+        read = self._read()
+        return self._write() or read
+
+    def _read(self) -> bool:
+        answers = self._reads.take()
+        for _, answer in answers:
+            if isinstance(answer, Exception) and not isinstance(answer, TierError):
+                raise FatalError(f"reading the shared tier failed in an unforeseen way: {answer!r}") from answer
+            found: Known = {} if isinstance(answer, Exception) else answer
+            asked, self._asked = self._asked, []
+            for admitted, names in asked:
+                sha256 = next((found[name] for name in names if name in found), None)
+                if sha256 is not None:
+                    for name in names:
+                        self._near.put(name, sha256)
+                self.answer(admitted, sha256)
+        if self._to_read and not self._asked and self._shared is not None:
+            self._asked, self._to_read = self._to_read, []
+            wanted = tuple(dict.fromkeys(name for _, names in self._asked for name in names))
+            self._reads.submit(wanted, partial(self._shared.get_aliases, wanted))
+            return True
+        return bool(answers)
+
+    def _write(self) -> bool:
+        answers = self._writes.take()
+        for _, answer in answers:
+            self._writing = False
+            if isinstance(answer, Exception) and not isinstance(answer, TierError):
+                raise FatalError(f"writing the shared tier failed in an unforeseen way: {answer!r}") from answer
+        if self._to_write and not self._writing and self._shared is not None:
+            aliases, self._to_write = self._to_write, {}
+            self._writing = True
+            self._writes.submit(tuple(aliases), partial(self._shared.put_aliases, aliases))
+            return True
+        return bool(answers)

@@ -1,0 +1,88 @@
+"""Mistakes with what spares a fetch, and with what breaks the network."""
+
+from tools.mutants.mutant import Mutant, NamedTests, Simulator
+
+_SEEDS = Simulator(2000)
+_RECALL_TESTS = NamedTests(("tests/unit/worker/test_recall.py",))
+_TIERS_TESTS = NamedTests(("tests/unit/worker/test_tiers.py",))
+_PASSES_TESTS = NamedTests(("tests/unit/emotion/test_planted.py",))
+_ALIAS = "streamproc/records/alias.py"
+_LOOKUP = "streamproc/worker/stages/lookup.py"
+_PASSES = "streamproc/emotion/passes.py"
+_TIERS = "streamproc/worker/stages/tiers.py"
+_RECALL = "streamproc/worker/stages/recall.py"
+
+RECALL = (
+    Mutant(
+        "any object's etag",
+        "an ETag names bytes whatever object has it",
+        _ALIAS,
+        'place = f"{event.bucket}\\n{event.object_key}\\n"',
+        'place = f"{event.bucket}\\n"',
+        _RECALL_TESTS,
+    ),
+    Mutant(
+        "replaced object recalled",
+        "an object is known by its name alone, whatever is there now",
+        _ALIAS,
+        'tuple(f"{place}{kind}{tag}" for',
+        'tuple(f"{place}{kind}" for',
+        _RECALL_TESTS,
+    ),
+    Mutant(
+        "recalled from everybody",
+        "what a tenant declares is looked for among what all tenants share",
+        _RECALL,
+        "scope(self._settings.scope, admitted.event.tenant)",
+        'scope("global", admitted.event.tenant)',
+        _RECALL_TESTS,
+    ),
+    Mutant(
+        "flight without a leader",
+        "who waits for a record whose bytes nobody has waits for ever",
+        _LOOKUP,
+        "        for waiting in (*self._give_up(leader), leader):\n            self._fetch_again(waiting)\n",
+        "        self._fetch_again(leader)\n",
+        _SEEDS,
+    ),
+    Mutant(
+        "waited for ever",
+        "a worker waits for what another one claimed until that one is done, whatever happens to it",
+        _TIERS,
+        "_Wait(now.mono + self._wait_s, ",
+        "_Wait(now.mono + 1e9, ",
+        _TIERS_TESTS,
+    ),
+    Mutant(
+        "claim kept by a failure",
+        "what one worker failed at no other one may try for a while",
+        _LOOKUP,
+        "        self._tiers.give_up(fetched.key)\n",
+        "",
+        _TIERS_TESTS,
+    ),
+    Mutant(
+        "claimed by nobody",
+        "every worker computes what it wants, whoever has claimed it",
+        _TIERS,
+        "                if key in ours:\n",
+        "                if keys:\n",
+        _TIERS_TESTS,
+    ),
+    Mutant(
+        "blamed together",
+        "when a pass fails, all waveforms in it are to blame",
+        _PASSES,
+        "        return _halves(places)\n\n    def _take(",
+        "        ends.update((place, ItemError(problem)) for place in places)\n        return []\n\n    def _take(",
+        _SEEDS,
+    ),
+    Mutant(
+        "neighbours of what is not finite",
+        "numbers that a broken waveform spoilt are errors of their own",
+        _PASSES,
+        "        return _halves(broken)\n",
+        "        ends.update((place, ItemError('not finite')) for place in broken)\n        return []\n",
+        _PASSES_TESTS,
+    ),
+)
