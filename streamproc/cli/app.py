@@ -16,6 +16,7 @@ from streamproc.cli.brake import brake
 from streamproc.cli.demo import demo
 from streamproc.cli.dlq import dlq
 from streamproc.cli.down import down
+from streamproc.cli.forget import forget
 from streamproc.cli.model import model
 from streamproc.cli.publish import publish
 from streamproc.cli.results import results
@@ -119,7 +120,7 @@ def root(
         ctx.call_on_close(lambda: settings.removeHandler(warnings))
 
 
-for _command in (up, down, status, demo, worker, publish, results, audit, why):
+for _command in (up, down, status, demo, worker, publish, results, audit, why, forget):
     app.command()(_command)
 app.add_typer(model)
 app.add_typer(bench)

@@ -4,6 +4,7 @@ import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -31,6 +32,8 @@ about 130 bytes: 1 MB."""
 
 POLICY = BreakerPolicy()
 
+_SCANNED = 1_000
+"""Names that one step of a search looks at, and that are erased at a time."""
 _CLAIM = """
 local ours = {}
 for i, key in ipairs(KEYS) do
@@ -55,27 +58,36 @@ _log = get_log(__name__)
 
 
 def redis_key(content_key: str) -> str:
-    """The name of a content key in Redis: 192 bits of its SHA-256, in 32 characters instead of over a hundred."""
-    return PREFIX + _short(content_key)
+    """The name of a content key in Redis, in 55 characters instead of over a hundred."""
+    return PREFIX + _name(content_key)
 
 
 def finished_key(content_key: str) -> str:
     """The name of the hash that holds the finished segments of a content key, one group a field."""
-    return FINISHED_PREFIX + _short(content_key)
+    return FINISHED_PREFIX + _name(content_key)
 
 
 def claim_key(content_key: str) -> str:
     """The name of the claim on a content key."""
-    return CLAIM_PREFIX + _short(content_key)
+    return CLAIM_PREFIX + _name(content_key)
 
 
 def alias_key(alias: str) -> str:
     """The name of an alias in Redis."""
-    return ALIAS_PREFIX + _short(alias)
+    return ALIAS_PREFIX + _short(alias, 24)
 
 
-def _short(name: str) -> str:
-    return urlsafe_b64encode(hashlib.sha256(name.encode()).digest()[:24]).decode()
+def _name(content_key: str) -> str:
+    """Its content, then whose it is, then its fingerprint: all of a content or of a tenant can be found to be erased.
+
+    192 and twice 48 bits: two keys of one name would need two recordings whose hashes begin alike.
+    """
+    scope, content, fingerprint = ["", "", *content_key.rsplit(":", 2)][-3:]
+    return f"{_short(content, 24)}:{_short(scope, 6)}:{_short(fingerprint, 6)}"
+
+
+def _short(text: str, size: int) -> str:
+    return urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:size]).decode()
 
 
 class RedisTier:
@@ -168,6 +180,29 @@ class RedisTier:
         if keys:
             with self._guarded():
                 self._let_go(keys=[claim_key(key) for key in keys], args=[owner])
+
+    def erase(self, sha256: str | None, scope: str | None) -> int:
+        """Forget all of a content, of whom computations are shared by, or of both; how many keys that were.
+
+        Looks at every name in Redis. Raises TierError.
+        """
+        pattern = f"{_short(sha256, 24) if sha256 else '*'}:{_short(scope, 6) if scope else '*'}:*"
+        erased = 0
+        with self._guarded():
+            for prefix in (PREFIX, FINISHED_PREFIX, CLAIM_PREFIX):
+                names = self._redis.scan_iter(prefix + pattern, _SCANNED)
+                while some := list(islice(names, _SCANNED)):
+                    answer: object = self._redis.unlink(*some)
+                    erased += answer if isinstance(answer, int) else 0
+        return erased
+
+    def erase_aliases(self, names: Sequence[str]) -> int:
+        """Forget these aliases; how many were known. Raises TierError."""
+        if not names:
+            return 0
+        with self._guarded():
+            answer: object = self._redis.unlink(*map(alias_key, names))
+        return answer if isinstance(answer, int) else 0
 
     def get_aliases(self, names: Sequence[str]) -> Mapping[str, str]:
         """The SHA-256 that these aliases stand for, by one MGET. Raises TierError.

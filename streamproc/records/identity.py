@@ -11,6 +11,8 @@ PREPROCESSING = "2"
 """Bump when decoding, mixing or resampling could change a sample."""
 SEGMENTATION = "vad15-1"
 """Bump when the same samples could be cut or counted as speech in another way."""
+OBJECTS = "analyses/"
+"""What the names of all objects of analyses begin with."""
 RESULT_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "streamproc:emotion-result")
 
 
@@ -50,7 +52,12 @@ def content_key(scope: str, content_sha256: str, fingerprint: str) -> str:
 def object_name(content_key: str, what: str) -> str:
     """Where in the bucket an object of an analysis is: under its bytes, then under what else its content key says."""
     scope, content_sha256, fingerprint = content_key.rsplit(":", 2)
-    return f"analyses/{content_sha256}/{fingerprint}/{hashlib.sha256(scope.encode()).hexdigest()[:16]}/{what}"
+    return f"{OBJECTS}{content_sha256}/{fingerprint}/{object_scope(scope)}/{what}"
+
+
+def object_scope(scope: str) -> str:
+    """How the names of objects say who shares them."""
+    return hashlib.sha256(scope.encode()).hexdigest()[:16]
 
 
 def result_id(event_id: str, fingerprint: str) -> str:

@@ -20,7 +20,7 @@ GROUPS = {
     "dlq": ("ls", "stats", "show", "replay"),
     "brake": ("release",),
 }
-COMMANDS = ("up", "down", "status", "demo", "worker", "publish", "results", "audit", "why")
+COMMANDS = ("up", "down", "status", "demo", "worker", "publish", "results", "audit", "why", "forget")
 HEAVY = ("torch", "av", "confluent_kafka", "onnxruntime", "soundfile", "minio", "redis", "numpy", "httpx2")
 
 run = CliRunner()

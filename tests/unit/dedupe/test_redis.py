@@ -263,4 +263,4 @@ def test_no_url_is_refused_too(world: World) -> None:
 def test_a_key_is_short_printable_and_its_own() -> None:
     keys = {redis_key(content_key("global", f"{i:064x}", "f" * 32)) for i in range(100)}
     assert len(keys) == 100
-    assert all(key.startswith("sp:a:") and len(key) == 37 and key.isascii() for key in keys)
+    assert all(key.startswith("sp:a:") and len(key) == 55 and key.isascii() for key in keys)

@@ -1,0 +1,160 @@
+"""What is forgotten of a recording or a tenant on real servers, and that nothing else is."""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from minio import Minio
+from minio.commonconfig import ENABLED
+from minio.versioningconfig import VersioningConfig
+from typer.testing import CliRunner
+
+from streamproc.cli.app import app
+from streamproc.dedupe.archive import ArchiveTier
+from streamproc.dedupe.redis import RedisTier
+from streamproc.errors import DependencyDownError, UsageError
+from streamproc.operate.forget import Wanted, find_content, forget
+from streamproc.records.alias import names_of
+from streamproc.records.analysis import Analysis, AudioInfo, Status
+from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
+from streamproc.records.finished import FinishedSegment, Stretch
+from streamproc.records.identity import content_key, scope
+from streamproc.records.recording import RecordingEvent
+from streamproc.settings import Settings, StorageSettings
+from streamproc.storage.s3 import S3Store
+from streamproc.telemetry.clock import SystemClock
+from streamproc.telemetry.metrics import Metrics
+
+SILENCE = Analysis(Status.NO_SPEECH, (), (), 0, AudioInfo(900, 16_000, 1, "flac"), ())
+FINGERPRINTS = ("a" * 32, "b" * 32)
+
+
+class Kept:
+    """What workers have kept, in a bucket of its own that keeps every version."""
+
+    def __init__(self, settings: Settings) -> None:
+        bucket = f"forget-{uuid.uuid4()}"
+        storage = settings.storage.model_copy(update={"bucket": bucket})
+        self.settings = settings.model_copy(update={"storage": storage})
+        self.store = S3Store(storage, 2, SystemClock())
+        self.store.ensure_bucket(bucket)
+        secrets = storage.access_key.get_secret_value(), storage.secret_key.get_secret_value()
+        admin = Minio(storage.endpoint.removeprefix("http://"), *secrets, secure=False)
+        admin.set_bucket_versioning(bucket, VersioningConfig(ENABLED))
+        codec = analysis_to_bytes, analysis_from_bytes, SystemClock(), Metrics()
+        self.archive = ArchiveTier(self.store, bucket, *codec)
+        self.tier = RedisTier(settings.redis, *codec)
+        self.run = uuid.uuid4().hex
+
+    def body(self, name: str) -> bytes:
+        return f"{self.run} {name}".encode()
+
+    def sha256(self, name: str) -> str:
+        return hashlib.sha256(self.body(name)).hexdigest()
+
+    def keys(self, name: str, tenant: str) -> list[str]:
+        return [content_key(scope("tenant", tenant), self.sha256(name), one) for one in FINGERPRINTS]
+
+    def keep(self, name: str, tenant: str) -> None:
+        """Keep two versions of the analysis of one recording for a tenant, everywhere."""
+        for key in self.keys(name, tenant):
+            self.tier.put_many({key: SILENCE})
+            self.tier.keep_finished(key, [FinishedSegment(Stretch(-1, 0, 700), (0.5, 0.5))])
+            for _ in range(2):
+                self.archive.put(key, SILENCE)
+
+    def known(self, name: str, tenant: str) -> int:
+        """In how many places an analysis is kept."""
+        keys = self.keys(name, tenant)
+        finished = sum(bool(self.tier.get_finished(key)) for key in keys)
+        return len(self.tier.get_many(keys)) + finished + sum(self.archive.get(key) is not None for key in keys)
+
+
+@pytest.fixture
+def kept(patient: Settings) -> Iterator[Kept]:
+    kept = Kept(patient)
+    for name in ("mine", "other"):
+        for tenant in ("t1", "t2"):
+            kept.keep(f"{name}", f"{kept.run}{tenant}")
+    yield kept
+    kept.tier.close()
+    kept.store.close()
+
+
+def left(kept: Kept) -> list[int]:
+    return [kept.known(name, f"{kept.run}{tenant}") for name in ("mine", "other") for tenant in ("t1", "t2")]
+
+
+def test_a_content_is_forgotten_with_every_version_and_nothing_else(kept: Kept) -> None:
+    assert left(kept) == [6, 6, 6, 6]
+    found = forget(kept.settings, Wanted(kept.sha256("mine"), None), dry_run=False)
+    assert (len(found.objects), found.redis_keys) == (8, 8)
+    assert left(kept) == [0, 0, 6, 6]
+    assert forget(kept.settings, Wanted(kept.sha256("mine"), None), dry_run=False).objects == ()
+
+
+def test_a_tenant_is_forgotten_and_no_other_one(kept: Kept) -> None:
+    found = forget(kept.settings, Wanted(None, f"{kept.run}t1"), dry_run=False)
+    assert (len(found.objects), found.redis_keys) == (8, 8)
+    assert left(kept) == [0, 6, 0, 6]
+
+
+def test_what_a_tenant_has_of_a_content_is_forgotten_alone(kept: Kept) -> None:
+    forget(kept.settings, Wanted(kept.sha256("mine"), f"{kept.run}t1"), dry_run=False)
+    assert left(kept) == [0, 6, 6, 6]
+
+
+def test_a_dry_run_names_and_erases_nothing(kept: Kept) -> None:
+    found = forget(kept.settings, Wanted(kept.sha256("mine"), None), dry_run=True)
+    assert (len(found.objects), found.redis_keys) == (8, None)
+    assert left(kept) == [6, 6, 6, 6]
+
+
+def test_an_object_is_forgotten_by_its_name_with_its_aliases(kept: Kept) -> None:
+    bucket = kept.settings.storage.bucket
+    tags = kept.store.put(bucket, "calls/mine.wav", kept.body("mine"), "audio/wav")
+    names = names_of(RecordingEvent("", 0, bucket, "calls/mine.wav"), tags)
+    kept.tier.put_aliases(dict.fromkeys(names, kept.sha256("mine")))
+    wanted = find_content(kept.settings, f"s3://{bucket}/calls/mine.wav", None)
+    assert wanted.sha256 == kept.sha256("mine")
+    assert forget(kept.settings, wanted, dry_run=False).redis_keys == 8 + 2
+    assert kept.tier.get_aliases(names) == {}
+    assert left(kept) == [0, 0, 6, 6]
+
+
+@pytest.mark.parametrize("what", ["calls/a.wav", "s3://", "sha256:12", "s3://UPPER/a", "sha256:" + "G" * 64])
+def test_what_is_no_object_and_no_hash_is_refused(patient: Settings, what: str) -> None:
+    with pytest.raises(UsageError, match="neither"):
+        find_content(patient, what, None)
+
+
+def test_an_object_that_is_gone_says_what_to_do(kept: Kept) -> None:
+    with pytest.raises(UsageError, match="content_sha256"):
+        find_content(kept.settings, f"s3://{kept.settings.storage.bucket}/gone.wav", None)
+
+
+def test_nothing_is_not_everything(patient: Settings) -> None:
+    with pytest.raises(UsageError, match="say what"):
+        forget(patient, Wanted(None, None), dry_run=False)
+
+
+def test_a_store_that_is_away_is_told_and_nothing_is_erased(kept: Kept) -> None:
+    away = kept.settings.model_copy(update={"storage": StorageSettings(endpoint="http://127.0.0.1:1")})
+    with pytest.raises(DependencyDownError, match="store"):
+        forget(away, Wanted(kept.sha256("mine"), None), dry_run=False)
+    assert left(kept) == [6, 6, 6, 6]
+
+
+def test_the_command_says_what_it_did_and_what_it_cannot_reach(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamproc.cli.forget.load_settings", lambda: kept.settings)
+    sha256 = kept.sha256("mine")
+    told = CliRunner().invoke(app, ["forget", f"sha256:{sha256}", "--dry-run"])
+    assert told.exit_code == 0
+    assert told.stdout.count("would be erased: s3://") == 8
+    assert "running workers" in told.stderr
+    told = CliRunner().invoke(app, ["forget", f"sha256:{sha256}", "--json"])
+    answer = json.loads(told.stdout)
+    assert (answer["sha256"], len(answer["objects"]), answer["redis_keys"]) == (sha256, 8, 8)
+    assert set(answer["unreached"]) == {"workers", "topics", "downstream", "recording"}
