@@ -94,12 +94,15 @@ def test_a_partition_that_goes_takes_what_waits_along(worker: WorkerHarness) -> 
     worker.settle()
     gone = [TopicPartition(IN, 0)]
     worker.pipeline.revoke(gone)
+    worker.settle()
     assert worker.pipeline.settled(gone)
     worker.ownership.drop(gone)
     worker.pipeline.lose(gone)
     worker.settle(10)
     assert worker.store.gets.count("a.wav") == 1
-    assert (worker.position(0), worker.position(1)) == (None, 1)
+    assert names(worker) == ["b.wav"]
+    assert not worker.position(0)
+    assert worker.position(1) == 1
 
 
 def test_what_stands_on_a_lane_from_before_is_worked_off_with_its_attempts(worker: WorkerHarness) -> None:
