@@ -39,6 +39,7 @@ Topic = Annotated[
 ]
 """As Kafka takes them, with room for the ends of the lanes' names."""
 Positive = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False, description="a number over 0")]
+Share = Annotated[float, BeforeValidator(_number), Field(gt=0, le=1, description="a number over 0, at most 1")]
 NotNegative = Annotated[
     float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False, description="a number, 0 or over")
 ]

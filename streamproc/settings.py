@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from streamproc.chain import NAMES, broken_links, mend, plain, values_of
-from streamproc.kinds import Count, Delays, Name, Names, NotNegative, Number, Port, Positive, Topic
+from streamproc.kinds import Count, Delays, Name, Names, NotNegative, Number, Port, Positive, Share, Topic
 from streamproc.refusal import impossible, read_sections, strays
 from streamproc.written import CONFIG, Written, from_arguments, from_local_env, from_toml, from_variables
 
@@ -109,6 +109,11 @@ class StorageSettings(Section):
     """The longest silence of the store."""
     object_timeout_s: Positive = 120
     """The longest time for one whole object, however steadily its bytes drip."""
+    straggler_s: Positive = 10
+    """An object that takes longer, and longer than its declared size takes at ``slowest_bytes_per_s``, goes to a lane
+    and holds its neighbours up no more. One whose event declares no size has ``object_timeout_s``."""
+    slowest_bytes_per_s: Count = 2 * 1024**2
+    """The slowest that a large object may come."""
     young_s: Positive = 60
     """A missing object of an event younger than this is not there yet; of an older one it is missing."""
 
@@ -244,16 +249,31 @@ class WorkerSettings(Section):
 
 
 class RetrySettings(Section):
-    """The lanes."""
+    """What becomes of a record that fails for now."""
 
+    order: Literal["lanes", "strict"] = "lanes"
+    """With ``strict`` it is tried again in place, so that outputs of one key keep the input's order without exception;
+    what shares its micro-batch, and what comes behind, waits for it."""
     delays_s: Delays = (10, 300)
-    """How long a record waits on the first lane, and on the second: two delays, ascending, a day at most."""
+    """How long a record waits on the first lane, and on the second: two delays, ascending, a day at most. With
+    ``strict`` waits double from the first to the second."""
     attempts_per_lane: Count = 3
-    """How often a record tries each lane before it moves on."""
+    """How often a record tries each lane before it moves on; with ``strict`` it is tried as often in all."""
+
+
+class BrakeSettings(Section):
+    """When a worker takes no more records because too many end as dead letters."""
+
+    window: Count = 100
+    """The last so many records are looked at."""
+    ratio: Share = 0.5
+    """More dead letters among them than this share turn it on; 1 turns this rule off."""
+    in_a_row: Count = 50
+    """So many dead letters one after the other turn it on, too."""
 
 
 class HttpSettings(Section):
-    """The worker's own endpoints: /metrics /healthz /readyz /status."""
+    """The worker's own endpoints: /metrics /healthz /readyz /status, and /brake/release, which takes a POST."""
 
     host: str = "127.0.0.1"
     """Where it listens; 0.0.0.0 for every interface."""
@@ -298,6 +318,7 @@ class Settings(BaseModel):
     flow: FlowSettings = FlowSettings()
     worker: WorkerSettings = WorkerSettings()
     retry: RetrySettings = RetrySettings()
+    brake: BrakeSettings = BrakeSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
     local: LocalSettings = LocalSettings()

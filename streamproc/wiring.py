@@ -22,6 +22,7 @@ from streamproc.errors import Fatal, FencedError, NoRestartError, StoreError, Us
 from streamproc.kafka.admin import Answer, ask_broker, create_topics
 from streamproc.kafka.event_codec import RegistryEventCodec
 from streamproc.kafka.membership import Membership
+from streamproc.kafka.newest import NewestRecords
 from streamproc.kafka.own_schemas import look_up_outputs, register_schemas
 from streamproc.kafka.registry import connect
 from streamproc.kafka.sink import IdempotentSink, TransactionalSink
@@ -129,6 +130,7 @@ def build_worker(
             device=DeviceProcess(located(settings), arena),
             open_source=source,
             sink=open_sink(settings, slot, source),
+            newest=NewestRecords(settings),
             codec=RegistryEventCodec(registry, settings.topics.recordings, clock.monotonic),
             rows=patience(lambda: look_up_outputs(registry, settings.topics)),
             store=store,
@@ -217,8 +219,9 @@ def serve(settings: Settings, runtime: Runtime, metrics: Metrics) -> Iterator[Ht
     endpoints = Endpoints(
         metrics.registry,
         health=lambda: Check(runtime.silent_s < STUCK_S, {"state": runtime.state}),
-        ready=lambda: Check(runtime.ready, {"state": runtime.state}),
+        ready=lambda: Check(runtime.ready, {"state": runtime.state, "brake": runtime.brake}),
         status=runtime.status,
+        release=runtime.release_brake,
     )
     try:
         server = HttpServer(settings.http, endpoints)

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from streamproc import __version__
 from streamproc.cli.audit import audit
 from streamproc.cli.bench import bench
+from streamproc.cli.brake import brake
 from streamproc.cli.demo import demo
 from streamproc.cli.dlq import dlq
 from streamproc.cli.down import down
@@ -124,6 +125,7 @@ for _command in (up, down, status, demo, worker, publish, results, audit, why, f
 app.add_typer(model)
 app.add_typer(bench)
 app.add_typer(dlq)
+app.add_typer(brake)
 
 
 def main() -> None:

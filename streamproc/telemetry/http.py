@@ -1,4 +1,4 @@
-"""The worker's own endpoints: /metrics, /healthz, /readyz, /status. Read-only, no request log."""
+"""The worker's own endpoints: /metrics, /healthz, /readyz, /status; and POST /brake/release. No request log."""
 
 import json
 import threading
@@ -18,6 +18,9 @@ from streamproc.telemetry.log import get_log
 _JSON = "application/json; charset=utf-8"
 _CLOSE_S = 0.1
 """How long ``close`` may take to be noticed."""
+RELEASE = "/brake/release"
+"""The one path that changes anything. It takes a POST, and none that a web page sends: those have an Origin."""
+_READING = "GET, HEAD"
 _log = get_log(__name__)
 
 
@@ -40,7 +43,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """What the four paths answer, as a WSGI application.
+    """What the paths answer, as a WSGI application. ``release`` says whether there was anything to release.
 
     The callables run on the server's threads: they must be thread-safe and must not block.
     """
@@ -49,23 +52,32 @@ class Endpoints:
     health: Callable[[], Check]
     ready: Callable[[], Check]
     status: Callable[[], Mapping[str, object]]
+    release: Callable[[], bool]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, by WSGI."""
-        method = environ["REQUEST_METHOD"]
-        if method in ("GET", "HEAD"):
-            answer = self._answer(environ["PATH_INFO"], environ.get("HTTP_ACCEPT", ""))
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        allowed = "POST" if path == RELEASE else _READING
+        if method not in allowed.split(", "):
+            answer = _json(HTTPStatus.METHOD_NOT_ALLOWED, {"error": f"only {allowed}"})
+        elif path == RELEASE:
+            answer = self._released(web_page="HTTP_ORIGIN" in environ)
         else:
-            answer = _json(HTTPStatus.METHOD_NOT_ALLOWED, {"error": "only GET and HEAD"})
+            answer = self._answer(path, environ.get("HTTP_ACCEPT", ""))
         headers = [
             ("Content-Type", answer.content_type),
             ("Content-Length", str(len(answer.body))),
             ("Cache-Control", "no-store"),
         ]
         if answer.status is HTTPStatus.METHOD_NOT_ALLOWED:
-            headers.append(("Allow", "GET, HEAD"))
+            headers.append(("Allow", allowed))
         start_response(f"{answer.status.value} {answer.status.phrase}", headers)
         return [] if method == "HEAD" else [answer.body]
+
+    def _released(self, *, web_page: bool) -> Answer:
+        if web_page:
+            return _json(HTTPStatus.FORBIDDEN, {"error": "not for web pages"})
+        return _json(HTTPStatus.OK, {"released": self.release()})
 
     def _answer(self, path: str, accept: str) -> Answer:
         try:

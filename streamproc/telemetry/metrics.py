@@ -117,6 +117,7 @@ class Metrics:
         self.dependency_down = self._gauge_by_label(
             "dependency_down", "dependency", Dependency, "1 while this server is away: we wait, or go without."
         )
+        self.brake_on = gauge("brake_on", "", "1 while no records are taken: too many became dead letters.")
         self._build_info()
         ProcessCollector(registry=self.registry)
 

@@ -17,6 +17,7 @@ from streamproc.testing.clock import ManualClock
 from streamproc.testing.codec import JsonEvents, JsonRows
 from streamproc.testing.decoders import FakeDecoders
 from streamproc.testing.device import IDENTITY, FakeDevice
+from streamproc.testing.newest import MemoryNewest
 from streamproc.testing.sink import MemorySink
 from streamproc.testing.store import MemoryStore
 from streamproc.worker.core.batch import Taken
@@ -54,6 +55,7 @@ class WorkerHarness:
         self.decoders = FakeDecoders(self.arena)
         self.device = FakeDevice(self.arena)
         self.sink = MemorySink()
+        self.newest = MemoryNewest()
         self.near = MemoryTier(self.settings.dedupe.memory_bytes)
         self.near_aliases = MemoryAliases(self.settings.dedupe.alias_bytes)
         self.ownership = Ownership()
@@ -73,6 +75,7 @@ class WorkerHarness:
         self.kept_reads: ManualCalls[tuple[int, int], Sequence[FinishedSegment]] = ManualCalls()
         self.kept_writes: ManualCalls[str, None] = ManualCalls()
         self.commits: ManualCalls[int, Committed] = ManualCalls()
+        self.newest_reads: ManualCalls[str, Sequence[Record]] = ManualCalls()
         self.world = World(
             codec=self.events,
             rows=JsonRows(),
@@ -85,6 +88,7 @@ class WorkerHarness:
             device=self.device,
             arena=self.arena,
             sink=self.sink,
+            newest=self.newest,
             group_metadata=lambda: None,
             clock=self.clock,
             schema_lookups=self.schema_lookups,
@@ -105,6 +109,7 @@ class WorkerHarness:
             kept_reads=self.kept_reads,
             kept_writes=self.kept_writes,
             commits=self.commits,
+            newest_reads=self.newest_reads,
         )
         self.device.take(0)  # the runtime has heard that the network is warm
         self.pipeline = Pipeline(self.settings, self.world, IDENTITY, slot, self.ownership, self.metrics)

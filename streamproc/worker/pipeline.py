@@ -8,7 +8,7 @@ from streamproc.arena import Arena
 from streamproc.errors import RecordError
 from streamproc.records.finished import FinishedSegment
 from streamproc.records.identity import ModelIdentity
-from streamproc.records.record import TopicPartition
+from streamproc.records.record import Record, TopicPartition
 from streamproc.records.stored import NewObject, Tags
 from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
@@ -28,12 +28,14 @@ from streamproc.worker.ports import (
     EventCodec,
     NearAliases,
     NearTier,
+    Newest,
     ObjectStore,
     RowCodec,
     SharedTier,
     Sink,
 )
 from streamproc.worker.stages.admit import Admit
+from streamproc.worker.stages.again import Again
 from streamproc.worker.stages.aliases import Aliases, Known
 from streamproc.worker.stages.assemble import Assemble
 from streamproc.worker.stages.commit import Commit, Committed, Transact, longest_commit_s
@@ -43,6 +45,7 @@ from streamproc.worker.stages.items import Admitted, Fetched
 from streamproc.worker.stages.lookup import Lookup
 from streamproc.worker.stages.objects import Objects
 from streamproc.worker.stages.prepare import Prepare
+from streamproc.worker.stages.probe import Probe
 from streamproc.worker.stages.recall import Recall
 from streamproc.worker.stages.resume import Resume
 from streamproc.worker.stages.tiers import TierCalls, Tiers
@@ -64,6 +67,7 @@ class World:
     device: Device
     arena: Arena
     sink: Sink
+    newest: Newest
     group_metadata: Callable[[], object]
     clock: Clock
     schema_lookups: Calls[Taken, None]
@@ -77,6 +81,7 @@ class World:
     kept_reads: Calls[tuple[int, int], Sequence[FinishedSegment]]
     kept_writes: Calls[str, None]
     commits: Calls[int, Committed]
+    newest_reads: Calls[str, Sequence[Record]]
 
 
 class Pipeline:
@@ -103,7 +108,7 @@ class Pipeline:
         self._admit = Admit(settings, identity, world.codec, world.schema_lookups, batches, offsets, prices, metrics)
         aliases = Aliases(world.near_aliases, world.shared, world.alias_reads, world.alias_writes)
         self._recall = Recall(settings.dedupe, world.store, world.heads, flow.io_threads, aliases, batches)
-        self._fetch = Fetch(settings, world.store, world.fetches, world.probes, batches, credit, metrics)
+        self._fetch = Fetch(settings, world.store, world.fetches, world.probes, batches, credit, world.clock, metrics)
         owner = f"{settings.kafka.transactional_prefix}-{slot}"
         tiers = Tiers(world.shared, world.archive, world.tier_calls, owner, settings.dedupe.claim_wait_s)
         self._lookup = Lookup(world.near, tiers, batches, credit, metrics)
@@ -118,9 +123,9 @@ class Pipeline:
             model=identity.name,
             objects=Objects(world.store, settings.storage.bucket, world.puts, batches),
             batches=batches,
-            credit=credit,
             metrics=metrics,
         )
+        self._again = Again(retry, batches)
         transact = Transact(
             sink=world.sink,
             group_metadata=world.group_metadata,
@@ -132,7 +137,10 @@ class Pipeline:
         )
         stuck_s = longest_commit_s(settings.kafka)
         self._commit = Commit(transact, world.commits, offsets, batches, flow.produce_again, stuck_s, metrics)
+        topic, reads = settings.topics.recordings, world.newest_reads
+        self._probe = Probe(settings.brake, topic, world.newest, reads, ownership, batches, metrics)
         self._stages = (
+            self._again,
             self._admit,
             self._recall,
             self._fetch,
@@ -141,6 +149,7 @@ class Pipeline:
             self._infer,
             self._assemble,
             self._commit,
+            self._probe,
         )
         self.in_flight: Mapping[str, int] = self._count()
         """What is on its way, for people to look at: replaced whole by each step, read by any thread."""
@@ -149,7 +158,10 @@ class Pipeline:
     def _join(self) -> None:
         """Let each stage give to the next, in the order of a record's life."""
         admit, recall, fetch, lookup = self._admit, self._recall, self._fetch, self._lookup
-        prepare, infer, assemble = self._prepare, self._infer, self._assemble
+        prepare, infer, assemble, probe = self._prepare, self._infer, self._assemble, self._probe
+        admit.held, probe.begin = probe.held, admit.probe
+        assemble.free, assemble.again, self._again.give = self._free, self._again.keep, admit.again
+        assemble.ended, assemble.worked = probe.ended, probe.worked
         admit.give, admit.fail = recall.inbox.append, assemble.fail
         recall.give, recall.recalled = fetch.inbox.append, lookup.inbox.append
         recall.store_down = lambda: fetch.store_down
@@ -186,6 +198,20 @@ class Pipeline:
     def store_down(self) -> bool:
         """Whether work waits for the object store."""
         return self._fetch.store_down
+
+    @property
+    def held(self) -> bool:
+        """Whether the brake is on."""
+        return self._probe.held()
+
+    def brake(self) -> Mapping[str, object]:
+        """What the brake says. Safe from any thread."""
+        return self._probe.status()
+
+    def release(self) -> None:
+        """Release the brake, whatever the newest records come to."""
+        if self.held:
+            self._probe.release(self.now(), "released by command")
 
     @property
     def not_due(self) -> frozenset[TopicPartition]:
@@ -274,5 +300,9 @@ class Pipeline:
 
     def _drop(self, taken: Taken) -> None:
         self._batches.drop(taken)
+        self._free(taken)
+
+    def _free(self, taken: Taken) -> None:
+        """Give a record's credit back; one whose bytes are on their way needs it until they are here."""
         if not self._fetch.fetching(taken):
             self._credit.give(taken.ident)

@@ -87,6 +87,17 @@ class Source(Protocol):
         ...
 
 
+class Newest(Protocol):
+    """Looks at the end of a topic beside the group. Blocking; called through ``Calls``."""
+
+    def read(self, topic: str, partitions: Collection[TopicPartition]) -> Sequence[Record]:
+        """The last committed record of each of these partitions of ``topic`` that has one; of all when none is given.
+
+        Raises DependencyDownError.
+        """
+        ...
+
+
 class Sink(Protocol):
     """Where outcomes are written. Only the commit thread calls it."""
 

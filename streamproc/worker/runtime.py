@@ -28,6 +28,7 @@ from streamproc.worker.ports import (
     EventCodec,
     NearAliases,
     NearTier,
+    Newest,
     ObjectStore,
     RowCodec,
     SharedTier,
@@ -55,6 +56,7 @@ class Parts:
     device: DeviceChild
     open_source: Callable[[Assignments], Source]
     sink: Sink
+    newest: Newest
     codec: EventCodec
     rows: RowCodec
     store: ObjectStore
@@ -83,6 +85,8 @@ class Runtime:
         self._decoder_restarts = 0
         self._sandbox: str | None = None
         self._stopping = False
+        self._release = False
+        """Whether somebody asked to release the brake."""
         self._leave_until = math.inf
         """When a drain gave up waiting for the polling thread, at the latest."""
         self._stepped_at = clock.monotonic()
@@ -95,6 +99,15 @@ class Runtime:
         self._stopping = True
         self._wake.set()
 
+    def release_brake(self) -> bool:
+        """Take records again although so many became dead letters; whether the brake was on. Safe from any thread."""
+        pipeline = self._pipeline
+        if pipeline is None or not pipeline.held:
+            return False
+        self._release = True
+        self._wake.set()
+        return True
+
     @property
     def state(self) -> str:
         """What the worker is doing, in one word or two."""
@@ -106,13 +119,21 @@ class Runtime:
             return "waiting for the broker"
         if not self._ownership.partitions():
             return "joining"
+        if self._pipeline.held:
+            return "holding"
         return "waiting for the store" if self._pipeline.store_down else "working"
 
     @property
     def ready(self) -> bool:
-        """Whether the network is warm, partitions are held and the broker answers."""
-        held = self._pipeline is not None and bool(self._ownership.partitions())
-        return held and not self._stopping and self._poller.trouble is None
+        """Whether the network is warm, partitions are held, the broker answers and the brake is off."""
+        pipeline = self._pipeline
+        works = pipeline is not None and bool(self._ownership.partitions()) and not pipeline.held
+        return works and not self._stopping and self._poller.trouble is None
+
+    @property
+    def brake(self) -> Mapping[str, object]:
+        """What the brake says; nothing before there is one."""
+        return self._pipeline.brake() if self._pipeline else {}
 
     @property
     def silent_s(self) -> float:
@@ -136,6 +157,7 @@ class Runtime:
             "sandbox": self._sandbox,
             "partitions": sorted(map(str, self._ownership.partitions())),
             "in_flight": dict(pipeline.in_flight) if pipeline else {},
+            "brake": self.brake,
         }
 
     # --- the life of the process -------------------------------------------------------------------------
@@ -149,23 +171,24 @@ class Runtime:
             stack.callback(self._parts.device.close)
             self._parts.decoders.start(self._clock.monotonic())
             stack.callback(self._parts.decoders.close)
-            commit, io, tier = (
+            commit, io, tier, canary = (
                 host.executor("commit", 1),
                 host.executor("io", flow.io_threads),
                 host.executor("tier", 1),
+                host.executor("canary", 1),
             )
-            for executor in (commit, io, tier):
+            for executor in (commit, io, tier, canary):
                 stack.callback(executor.close)
             stack.callback(self._parts.sink.close)
             stack.callback(self._let_go)
             self._warm_up(commit)
             if self._stopping or self._identity is None:
                 return  # the group is not joined only to leave it
-            self._pipeline = self._build(commit, io, tier)
+            self._pipeline = self._build(commit, io, tier, canary)
             self._poller.start()
             self._work(self._pipeline)
 
-    def _build(self, commit: Executor, io: Executor, tier: Executor) -> Pipeline:
+    def _build(self, commit: Executor, io: Executor, tier: Executor, canary: Executor) -> Pipeline:
         parts, wake = self._parts, self._wake
         world = World(
             codec=parts.codec,
@@ -179,12 +202,13 @@ class Runtime:
             device=parts.device,
             arena=parts.arena,
             sink=parts.sink,
+            newest=parts.newest,
             group_metadata=self._poller.group_metadata,
             clock=self._clock,
             schema_lookups=PooledCalls(io, wake),
             fetches=PooledCalls(io, wake),
             heads=PooledCalls(io, wake),
-            probes=PooledCalls(io, wake),
+            probes=PooledCalls(canary, wake),  # beside fetches, all of which may hang
             puts=PooledCalls(io, wake),
             tier_calls=TierCalls(
                 reads=PooledCalls(tier, wake),
@@ -199,6 +223,7 @@ class Runtime:
             kept_reads=PooledCalls(tier, wake),
             kept_writes=PooledCalls(tier, wake),
             commits=PooledCalls(commit, wake),
+            newest_reads=PooledCalls(io, wake),
         )
         if self._identity is None:
             raise RuntimeError("the pipeline needs to know the network")
@@ -231,6 +256,9 @@ class Runtime:
         while self._poller.running:
             self._sleep()
             self._hear(pipeline)
+            if self._release:
+                self._release = False
+                pipeline.release()
             while pipeline.step():
                 self._hear(pipeline)
             self._steer(pipeline)

@@ -25,6 +25,9 @@ class SimulatedPlace(Process):
     def sleep(self, seconds: float) -> None:
         self._schedule.sleep(seconds)
 
+    def now(self) -> float:
+        return self._schedule.now
+
     def takes(self) -> float:
         return self._random.random() * 0.05
 

@@ -18,16 +18,18 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 from confluent_kafka.cimpl import NewTopic
 
 from streamproc.kafka.config import client_config
+from streamproc.kafka.newest import NewestRecords
 from streamproc.kafka.sink import IdempotentSink, TransactionalSink
 from streamproc.kafka.source import KafkaSource
 from streamproc.records.record import CommitOffset, Record, TopicPartition
 from streamproc.settings import Settings
 from streamproc.testing.broker.broker import MemoryBroker
+from streamproc.testing.broker.newest import BrokerNewest
 from streamproc.testing.broker.sink import BrokerPlainSink, BrokerSink
 from streamproc.testing.broker.source import BrokerSource
 from streamproc.testing.broker.transactions import CHECK_S
 from streamproc.testing.clock import ManualClock
-from streamproc.worker.ports import Sink
+from streamproc.worker.ports import Newest, Sink
 from tests.owner import Owner
 
 PARTITIONS = 2
@@ -69,6 +71,8 @@ class World(Protocol):
 
     def visible(self) -> list[bytes | None]:
         """What is committed in the results topic."""
+
+    def newest(self) -> Newest: ...
 
     def source(self, owner: Owner, max_poll_s: float = LONG_S) -> AnySource: ...
 
@@ -121,6 +125,9 @@ class MemoryWorld:
 
     def delete_before(self, partition: TopicPartition, offset: int) -> None:
         self._broker.delete_records(partition, offset)
+
+    def newest(self) -> Newest:
+        return BrokerNewest(self._broker, lambda: None)
 
     def visible(self) -> list[bytes | None]:
         return [record.value for n in range(PARTITIONS) for record in self._broker.read(self.results, n)]
@@ -245,6 +252,9 @@ class KafkaWorld:
         position = confluent_kafka.TopicPartition(partition.topic, partition.partition, offset)
         for future in self._admin.delete_records([position]).values():
             future.result(PATIENCE_S)
+
+    def newest(self) -> Newest:
+        return NewestRecords(self._settings)
 
     def visible(self) -> list[bytes | None]:
         # Knows nothing of our code.

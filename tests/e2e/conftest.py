@@ -41,6 +41,8 @@ def oracle(own: Settings) -> Iterator[Oracle]:
         "segments": own.topics.segments,
         "ledger": own.topics.ledger,
         "dead": own.topics.dead_letters,
+        "soon": own.topics.lanes[0],
+        "later": own.topics.lanes[1],
     }
     oracle = Oracle(own.kafka.bootstrap_servers, own.registry.url, names)
     yield oracle

@@ -1,5 +1,6 @@
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,8 @@ from tests.e2e.oracle import Oracle
 from tests.e2e.workers import PATIENCE_S, Worker, tell, until
 
 pytestmark = pytest.mark.timeout(4 * PATIENCE_S)
+
+OUTAGE_S = 25
 
 
 @pytest.fixture
@@ -62,6 +65,22 @@ def test_without_the_store_the_worker_waits_and_goes_on(stack: Stack, flow: Flow
         flow.stands_still()
     flow.arrives()
     assert "store is back" in worker.log.read_text()
+
+
+def test_an_outage_of_the_store_under_load_spends_no_attempts(
+    stack: Stack, flow: Flow, oracle: Oracle, worker: Worker
+) -> None:
+    with without(stack, "minio"):
+        ends = time.monotonic() + OUTAGE_S
+        while time.monotonic() < ends:
+            flow.send(1)
+            time.sleep(0.5)
+        assert "store is down, waiting" in worker.log.read_text()
+        flow.stands_still()
+    flow.arrives()
+    seen = oracle.seen()
+    assert seen.dead == []
+    assert {row["attempts"] for row in seen.results} == {1}
 
 
 def test_without_the_broker_the_worker_waits_and_goes_on(stack: Stack, flow: Flow, worker: Worker) -> None:

@@ -1,12 +1,14 @@
 """Mistakes in what becomes of a record."""
 
-from tools.mutants.mutant import Mutant, Simulator
+from tools.mutants.mutant import Mutant, NamedTests, Simulator
 
 _SEEDS = Simulator(1000)
 _RETRY = "streamproc/worker/core/retry.py"
 _PIPELINE = "streamproc/worker/pipeline.py"
 _ADMIT = "streamproc/worker/stages/admit.py"
 _ASSEMBLE = "streamproc/worker/stages/assemble.py"
+_FETCH = "streamproc/worker/stages/fetch.py"
+_PROBE = "streamproc/worker/stages/probe.py"
 _INFER = "streamproc/worker/stages/infer.py"
 
 RECORDS = (
@@ -69,6 +71,78 @@ RECORDS = (
         "streamproc/worker/core/canary.py",
         "        if works and not (suspected and in_a_row):\n",
         "        if suspected or works:\n",
+        _SEEDS,
+    ),
+    Mutant(
+        "brake that never goes on",
+        "whatever becomes a dead letter, more is taken",
+        _PROBE,
+        "            self.brake.ended(dead=kind is OutcomeKind.DEAD_LETTER)",
+        "            self.brake.ended(dead=False)",
+        _SEEDS,
+    ),
+    Mutant(
+        "brake that never goes off",
+        "a worker that was held once takes nothing any more, however well the newest records are",
+        _PROBE,
+        "        if worked == len(tried):\n",
+        "        if worked > len(tried):\n",
+        _SEEDS,
+    ),
+    Mutant(
+        "brake that holds nothing",
+        "the brake is on and says so, and records are taken all the same",
+        _ADMIT,
+        " and not self.held()",
+        "",
+        _SEEDS,
+    ),
+    Mutant(
+        "brake that believes a bad probe",
+        "the brake goes off by itself while the newest records fail as well: the topic is drained in steps",
+        _PROBE,
+        "        if worked == len(tried):\n",
+        "        if worked >= 0:\n",
+        NamedTests(("tests/unit/worker/test_brake.py",)),
+    ),
+    Mutant(
+        "straggler waited for",
+        "one object that drips holds its whole micro-batch up until its own time is over",
+        _FETCH,
+        "            if fetching.late(now.mono) and",
+        "            if fetching.late(now.mono - 100) and",
+        NamedTests(("tests/unit/worker/test_stragglers.py",)),
+    ),
+    Mutant(
+        "straggler by queue",
+        "who waits for a thread of the pool is taken for one whose object is slow",
+        _FETCH,
+        "        self._began: float | None = None\n",
+        "        self._began: float | None = 0.0\n",
+        NamedTests(("tests/unit/worker/test_stragglers.py",)),
+    ),
+    Mutant(
+        "credit of a straggler given twice",
+        "bytes that are still on their way are nobody's",
+        _PIPELINE,
+        "        if not self._fetch.fetching(taken):\n",
+        "        if not self._fetch.fetching(taken) or self._batches.wanted(taken) is False:\n",
+        NamedTests(("tests/unit/worker/test_stragglers.py",)),
+    ),
+    Mutant(
+        "strict order that gives a try",
+        "in strict order what fails for now goes to a lane after the second try",
+        _RETRY,
+        "        if not self._strict or attempts > self._per_lane * len(self.lanes):\n",
+        "        if not self._strict or attempts > 1:\n",
+        _SEEDS,
+    ),
+    Mutant(
+        "attempts forgotten in place",
+        "in strict order a record does not know how often it was tried, and is tried for ever",
+        "streamproc/worker/stages/again.py",
+        "self._failed.append((replace(taken, attempt=attempt), wait_s))",
+        "self._failed.append((taken, wait_s))",
         _SEEDS,
     ),
     Mutant(

@@ -20,7 +20,7 @@ RESOURCES = (
         "credits never given back",
         "what is done still weighs",
         _ASSEMBLE,
-        "        self._batches.settle(taken, outcome)\n        self._credit.give(taken.ident)\n",
+        "        self._batches.settle(taken, outcome)\n        self.free(taken)\n",
         "        self._batches.settle(taken, outcome)\n",
         _SEEDS,
     ),

@@ -123,6 +123,10 @@ class MemoryBroker:
         """The partition that a record with this key goes to."""
         return self._topics.choose(topic, key)
 
+    def partitions(self, topic: str) -> Sequence[TopicPartition]:
+        """Of one topic, in order. Raises UsageError for an unknown one."""
+        return self._topics.names([topic])
+
     def log(self, partition: TopicPartition) -> PartitionLog:
         """One log, after what its topic's retention let go of. Raises UsageError."""
         log = self._topics.log(partition.topic, partition.partition)

@@ -76,6 +76,8 @@ def _check_of_nothing(process: WorkerProcess, records: int, now: float) -> None:
     really = not records and (process.store.loans.size > 0 or (process.arena.audio_ms > 0 and not process.device.holds))
     # A member that was taken out waits in its revoke for what is on the device: `_check_revoke` bounds that.
     revoking = process.heard is not None and process.heard.revoking
+    # What a probe holds was handed over by nobody.
+    really = really and not process.runtime.brake.get("on")
     if not (credit or really) or process.store.under_way or process.frozen or revoking:
         process.holds_nothing_since = None
     elif process.holds_nothing_since is None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from streamproc.records.record import TopicPartition
 from streamproc.testing.broker.values import Commit
 from streamproc.testing.simulation.bounds import check_bounds
+from streamproc.testing.simulation.braked import Braked
 from streamproc.testing.simulation.ends import all_ends
 from streamproc.testing.simulation.reading import End, Origin, Reader, Try, row_of
 from streamproc.testing.simulation.reference import differences, ledger_row, segment_rows
@@ -23,9 +24,15 @@ class Observer:
         self._once = world.plan.delivery == "exactly_once"
         self._topics = topics = world.settings.topics
         self._delays_s = dict(zip(topics.lanes, world.settings.retry.delays_s, strict=True))
+        self._braked = Braked(world.settings)
         self.transactions = 0
         self.violation: Violation | None = None
         """The first that was seen. Not raised here: this runs inside the worker's own call."""
+
+    @property
+    def brakes(self) -> int:
+        """How often brakes went on."""
+        return self._braked.times
 
     def __call__(self, committed: Commit) -> None:
         """Check one transaction, or one plain commit of offsets."""
@@ -56,12 +63,15 @@ class Observer:
             taken += self._tries(place, before, moved.offset)
             self._waited(place, before, moved.offset)
         found = self._reader.ends(committed.outputs) if self._once else all_ends(world)
-        ends = {(end.origin, end.attempts): end for end in found}
+        ends = {self._try_of(end): end for end in found}
         gone = {Origin(*lost) for lost in world.upstream.lost}
         taken = [one for one in taken if one.origin not in gone or (one.origin, one.attempts) in ends]
         tried = Counter((one.origin, one.attempts) for one in taken)
         if self._once:
-            self._same(tried, Counter((end.origin, end.attempts) for end in found), committed)
+            self._same(tried, Counter(map(self._try_of, found)), committed)
+            for process in world.processes():
+                if process.member == committed.member_id:
+                    self._braked.check(process.member, found, process.runtime.brake)
             self._ledger(committed, taken, ends)
             self._segments(committed)
             self._timelines(committed)
@@ -76,6 +86,10 @@ class Observer:
             return [Try(place, offset, Origin(number, offset), 1) for offset in offsets]
         records = self._world.servers.broker.read(*place)
         return [self._reader.again(record) for record in records if before <= record.offset < after]
+
+    def _try_of(self, end: End) -> tuple[Origin, int]:
+        """Which record an outcome is of: in strict order all tries of one are made while it is taken once."""
+        return end.origin, 1 if self._world.plan.strict else end.attempts
 
     def _waited(self, place: TopicPartition, first: int, following: int) -> None:
         now_ms, delay_ms = self._world.clock.wall_ms(), round(1000 * self._delays_s.get(place.topic, 0))

@@ -23,6 +23,7 @@ from streamproc.testing.device import IDENTITY, check_batch, fake_scores, read
 from streamproc.testing.engine import FakeEngine
 from streamproc.testing.simulation.fault import Point
 from streamproc.testing.simulation.held import Loan, Loans, lend
+from streamproc.testing.simulation.spans import STRAGGLER_S
 from streamproc.testing.store import MemoryStore
 from streamproc.testing.tier import MemoryArchive, MemorySharedTier
 
@@ -40,6 +41,10 @@ class Place(Protocol):
 
     def sleep(self, seconds: float) -> None:
         """Take a while."""
+        ...
+
+    def now(self) -> float:
+        """Virtual time (s)."""
         ...
 
     def takes(self) -> float:
@@ -95,16 +100,19 @@ class SimulatedStore:
         asked = Loan(most if known else self._undeclared, 0)
         self.under_way += 1
         self.loans.begin(asked)
+        began = self._place.now()
+        self._hurt[key] += 1  # until it has come in time: whoever is killed meanwhile does not come back to count
         try:
             self._visit(Point.FETCH)
             self._fail(key)
             stored = self._inner.get(bucket, key, version_id, most)
         except StoreError:
-            self._hurt[key] += self._sings
+            self._hurt[key] -= not self._sings
             raise
         finally:
             self.under_way -= 1
             self.loans.end(asked)
+        self._hurt[key] -= self._place.now() - began < STRAGGLER_S
         size = len(stored.body)
         loan = Loan(size, 0 if known else max(0, size - self._undeclared))
         return replace(stored, body=lend(stored.body, self.loans, loan))

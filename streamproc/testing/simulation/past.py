@@ -35,6 +35,8 @@ class Past:
 
     struck: list[Struck] = field(default_factory=list)
     outages: list[Outage] = field(default_factory=list)
+    healed_at: float = 0.0
+    """When everything was healed (virtual s)."""
 
     def of(self, process: WorkerProcess) -> list[Struck]:
         """What struck one process."""
@@ -46,5 +48,6 @@ class Past:
 
     def heal(self, now: float) -> None:
         """End every outage."""
+        self.healed_at = now
         for outage in self.outages:
             outage.until = min(outage.until, now)

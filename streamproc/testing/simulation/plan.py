@@ -1,7 +1,7 @@
 """What a seed means: the size of the world, what is announced, what goes wrong."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from random import Random
 from typing import Literal
@@ -84,6 +84,14 @@ _MOVES = (
     (FaultKind.LOST, Point.PREPARE),
 )
 """What makes partitions move while work goes on."""
+_BURST = 0.02
+"""Share of the runs in which upstream sends bad records in a row."""
+_STRICT = 0.04
+"""Share of the runs in strict order."""
+_STRICT_FIRST = 700
+_BURST_FIRST = 500
+_BURST_RECORDS = 40
+_BAD = (Kind.GARBAGE, Kind.MISSING, Kind.UNDECODABLE)
 _KINDS, _SHARES = tuple(_WEIGHTS), tuple(_WEIGHTS.values())
 
 
@@ -112,6 +120,10 @@ class Plan:
     """Whether nobody starts a worker again that was killed while another one lives, until everything is healed."""
     retention_at: float | None
     """When records that nobody has read are deleted; None for never."""
+    burst: bool = False
+    """Whether upstream sends so many bad records in a row that the brake goes on."""
+    strict: bool = False
+    """Whether what fails for now is tried again in place."""
 
 
 def make_plan(seed: int) -> Plan:
@@ -138,7 +150,7 @@ def make_plan(seed: int) -> Plan:
     alone = workers > 1 and random.random() < _ALONE
     if alone:
         faults.append(Fault(FaultKind.CRASH, random.choice(_OPEN), visit=random.choice((1, 2, 3))))
-    return Plan(
+    plan = Plan(
         seed=seed,
         protocol="classic" if random.random() < 0.3 else "consumer",  # noqa: PLR2004  # a share of the runs
         delivery="at_least_once" if random.random() < 0.1 else "exactly_once",  # noqa: PLR2004  # same
@@ -154,6 +166,40 @@ def make_plan(seed: int) -> Plan:
         retention_at=random.uniform(0.1, 1.0) if random.random() < 0.02 else None,  # noqa: PLR2004  # same
         archive=random.random() < 0.2,  # noqa: PLR2004  # same
         trust=random.choices(("content", "etag", "declared"), (6, 2, 2))[0],
+    )
+    return plan if busy or held or hours or alone else _strict(_with_burst(plan))
+
+
+def _strict(plan: Plan) -> Plan:
+    """Let every third of these plans have records that the store fails on."""
+    random = Random(f"strict {plan.seed}")  # noqa: S311  # same as below
+    if random.random() >= _STRICT:
+        return plan
+    partition = random.randrange(plan.partitions)
+    flaky = [
+        (random.uniform(0, 1), announce(_STRICT_FIRST + number, kind, partition, b"k%d-0" % partition, None))
+        for number, kind in enumerate(random.choices((Kind.FLAKY, Kind.PLAIN, Kind.BROKEN), (3, 3, 0.3), k=6))
+    ]
+    return replace(plan, strict=True, announced=(*plan.announced, *flaky))
+
+
+def _with_burst(plan: Plan) -> Plan:
+    """Send bad records to one partition, so many that whoever has it takes far more of them than a row."""
+    random = Random(f"burst {plan.seed}")  # noqa: S311  # its own, so that the rest of the plan is as it would be
+    if random.random() >= _BURST:
+        return plan
+    partition, begin = random.randrange(plan.partitions), random.uniform(0, 1)
+    key = b"k%d-0" % partition
+    bad = [
+        (begin + 0.01 * number, announce(_BURST_FIRST + number, random.choice(_BAD), partition, key, None))
+        for number in range(_BURST_RECORDS)
+    ]
+    return replace(
+        plan,
+        burst=True,
+        micro_batch_records=random.choice((1, 2)),
+        announced=(*plan.announced, *bad),
+        retention_at=None,
     )
 
 

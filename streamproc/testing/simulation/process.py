@@ -11,6 +11,7 @@ from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.metrics import Metrics
 from streamproc.testing.broker.errors import BrokerUnavailable
+from streamproc.testing.broker.newest import BrokerNewest
 from streamproc.testing.broker.sink import BrokerPlainSink, BrokerSink
 from streamproc.testing.broker.source import BrokerSource
 from streamproc.testing.broker.values import GroupMetadata
@@ -109,6 +110,10 @@ class WorkerProcess(Process):
         """Take a while."""
         self._shared.fibers.sleep(seconds)
 
+    def now(self) -> float:
+        """Virtual time (s)."""
+        return self._shared.fibers.now
+
     def takes(self) -> float:
         """How long something takes that is usually quick (s)."""
         return self._shared.takes()
@@ -192,6 +197,7 @@ class WorkerProcess(Process):
             device=self.device,
             open_source=self._open_source,
             sink=self.sink,
+            newest=BrokerNewest(shared.servers.broker, lambda: self.sleep(self.takes())),
             codec=SimulatedEvents(shared.servers.registry, self, shared.clock.monotonic),
             rows=JsonRows(),
             store=self.store,

@@ -22,7 +22,8 @@ from streamproc.testing.simulation.telling import tell_outcomes, tell_plan
 from streamproc.testing.simulation.violation import Violation
 from streamproc.testing.simulation.world import World
 from streamproc.worker.core import canary
-from streamproc.worker.stages import commit
+from streamproc.worker.core.retry import RetryPolicy
+from streamproc.worker.stages import commit, probe
 from streamproc.worker.stages.admit import REGISTRY_WAIT_S
 from streamproc.worker.stages.objects import PUT_WAIT_S
 
@@ -31,6 +32,9 @@ BROKEN = "the simulator itself"
 _SLICE_S = 0.5
 _CHAOS_S = 12.0
 """The longest time in which faults may strike; runs whose records are all done end earlier."""
+_PROBE_S = 1.0
+"""Far longer than a probe takes where nothing goes wrong."""
+_SPOILED = (Kind.FLAKY, Kind.BROKEN, Kind.LATE)
 _FRESH = 1_000
 """Number of the first record that is sent after everything was healed."""
 
@@ -55,6 +59,8 @@ class Found:
     """The longest that a partition of a worker that died waited for the next one, with nothing else wrong."""
     revoke_s: float
     """The longest that a worker held a revoke up."""
+    brakes: int
+    """How often brakes went on, as commits showed it."""
     resumed: int
     """Finished segments of a former owner that a next one found."""
     virtual_s: float
@@ -99,6 +105,7 @@ def play(plan: Plan, tell: Callable[[float, str], None] | None = None) -> Found:
         takeovers=world.takeovers.seen,
         takeover_s=world.takeovers.longest_s,
         revoke_s=world.longest_revoke_s,
+        brakes=observer.brakes,
         resumed=world.resumed_segments,
         virtual_s=world.fibers.now,
         digest=_digest(world),
@@ -119,6 +126,7 @@ def _broken(seed: int, error: Exception) -> Found:
         takeovers=0,
         takeover_s=0.0,
         revoke_s=0.0,
+        brakes=0,
         resumed=0,
         virtual_s=0.0,
         digest="",
@@ -134,7 +142,32 @@ def bound_s(world: World) -> float:
     """
     kafka = world.settings.kafka
     undecided_s = kafka.transaction_timeout_s if kafka.delivery == "exactly_once" else 0.0
-    return 2 * kafka.session_timeout_s + undecided_s + world.settings.flow.drain_s + _waits_s(world)
+    held_s = _waits_s(world) + _held_s(world) + _in_place_s(world)
+    return 2 * kafka.session_timeout_s + undecided_s + world.settings.flow.drain_s + held_s
+
+
+def _held_s(world: World) -> float:
+    """The longest that a brake holds records back that are well.
+
+    First for a pause that grew while there were none, then for a probe each time that the rest of a burst turns it on.
+    """
+    if not world.plan.burst:
+        return 0.0
+    pause_s = min(2 * probe.FIRST_WAIT_S + world.past.healed_at, probe.LONGEST_WAIT_S)
+    return pause_s + len(world.plan.announced) / world.settings.brake.in_a_row * _PROBE_S
+
+
+def _in_place_s(world: World) -> float:
+    """How long what the store fails on holds others up in strict order, one such record after the other."""
+    if not world.plan.strict:
+        return 0.0
+    policy = RetryPolicy(world.settings.topics, world.settings.retry)
+    tries = world.settings.retry.attempts_per_lane * len(policy.lanes)
+    each_s = sum(policy.wait_s(attempts) or 0.0 for attempts in range(1, tries + 1))
+    spoiled = sum(
+        world.hurts(announced) > 0 or announced.kind in _SPOILED for announced in world.upstream.sent.values()
+    )
+    return spoiled * each_s
 
 
 def lanes_s(settings: Settings) -> float:

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from streamproc.settings import (
     AudioSettings,
+    BrakeSettings,
     DedupeSettings,
     FlowSettings,
     KafkaSettings,
@@ -14,10 +15,12 @@ from streamproc.settings import (
 )
 
 SESSION_S = 1.0
+STRAGGLER_S = 1.0
+"""Within what a slow fetch takes."""
 
 
 @lru_cache
-def settings_for(
+def settings_for(  # noqa: PLR0913  # what a plan says of them
     protocol: str,
     delivery: str,
     records: int,
@@ -26,8 +29,13 @@ def settings_for(
     tight: bool,
     trust: str = "content",
     archive: bool = False,
+    burst: bool = False,
+    strict: bool = False,
 ) -> Settings:
-    """Settings whose spans are short: virtual time is free, but what happens in it is not."""
+    """Settings whose spans are short: virtual time is free, but what happens in it is not.
+
+    Where no burst of bad records is planned the brake has its defaults, which no run reaches.
+    """
     return Settings(
         kafka=KafkaSettings(
             group_protocol=protocol,  # type: ignore[arg-type]  # pydantic checks it
@@ -37,7 +45,7 @@ def settings_for(
             session_timeout_s=SESSION_S,
         ),
         topics=TopicSettings(partitions=partitions, lane_partitions=1),
-        storage=StorageSettings(young_s=5),
+        storage=StorageSettings(young_s=5, straggler_s=STRAGGLER_S),
         audio=AudioSettings(max_object_bytes=80),
         dedupe=DedupeSettings(
             trust=trust,  # type: ignore[arg-type]  # same
@@ -56,5 +64,6 @@ def settings_for(
             io_threads=2 if tight else 4,
             pause_after_s=0.5,
         ),
-        retry=RetrySettings(delays_s=(0.4, 1.0)),
+        retry=RetrySettings(order="strict" if strict else "lanes", delays_s=(0.4, 1.0)),
+        brake=BrakeSettings(window=10, in_a_row=4) if burst else BrakeSettings(),
     )

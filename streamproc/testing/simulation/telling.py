@@ -24,6 +24,8 @@ def tell_plan(world: World) -> None:
         *(["little may be in flight"] if plan.tight else []),
         *(["who is killed is not started again before the heal"] if plan.alone else []),
         *([] if plan.retention_at is None else [f"retention at {plan.retention_at:.4f}"]),
+        *(["strict order"] if plan.strict else []),
+        *(["a burst of bad records"] if plan.burst else []),
         f"records {len(plan.announced)} ({', '.join(f'{kind} {count}' for kind, count in kinds.items())})",
         f"faults: {', '.join(faults) or 'none'}",
     )

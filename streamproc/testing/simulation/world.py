@@ -49,6 +49,8 @@ class World:
             plan.micro_batch_records,
             plan.partitions,
             tight=plan.tight,
+            burst=plan.burst,
+            strict=plan.strict,
             trust=plan.trust,
             archive=plan.archive,
         )
@@ -189,7 +191,8 @@ class World:
             self.fibers.switch()
         else:
             self.tell(f"{process.name}: {fault.kind} at {point}, visit {self._visits[point]}")
-            self.takeovers.struck(process, fault)
+            if not (self.plan.burst or self.plan.strict):  # there whoever takes over may wait with what it has
+                self.takeovers.struck(process, fault)
             struck = Struck(process, fault, self.fibers.now, until=inf)
             self.past.struck.append(struck)
             try:

@@ -19,6 +19,8 @@ class Taken:
     batch: int
     index: int
     taken_at: float
+    probe: bool = False
+    """Whether it is only tried: its outcome is thrown away."""
 
     @property
     def ident(self) -> tuple[int, int]:
@@ -43,6 +45,11 @@ class MicroBatch:
         self.entries = entries
         self._ends: list[End | None] = [None] * len(entries)
         self._open = len(entries)
+
+    @property
+    def probe(self) -> bool:
+        """Whether its records are only tried."""
+        return self.entries[0].probe
 
     @property
     def finished(self) -> bool:

@@ -17,19 +17,31 @@ class Lane:
 
 
 class RetryPolicy:
-    """Which lane an attempt goes to: each lane in turn for ``attempts_per_lane`` attempts, then none."""
+    """Which lane an attempt goes to: each lane in turn for ``attempts_per_lane`` attempts, then none.
+
+    In strict order it waits in place as often, and goes to none.
+    """
 
     def __init__(self, topics: TopicSettings, retry: RetrySettings) -> None:
         self.lanes = tuple(
             Lane(topic, round(delay * 1000)) for topic, delay in zip(topics.lanes, retry.delays_s, strict=True)
         )
+        self._strict = retry.order == "strict"
         self._per_lane = retry.attempts_per_lane
+        self._waits_s = retry.delays_s
         self._delays = {lane.topic: lane.delay_ms for lane in self.lanes}
 
     def lane(self, attempts: int) -> Lane | None:
         """The lane after ``attempts`` failed tries (1 or more); None when they are exhausted."""
         place = (attempts - 1) // self._per_lane
         return self.lanes[place] if place < len(self.lanes) else None
+
+    def wait_s(self, attempts: int) -> float | None:
+        """How long to wait in place after ``attempts`` failed tries; None once exhausted, and where there are lanes."""
+        if not self._strict or attempts > self._per_lane * len(self.lanes):
+            return None
+        first, longest = self._waits_s
+        return float(min(first * 2 ** (attempts - 1), longest))
 
     def due_ms(self, record: Record) -> int:
         """When a record may be tried: at once, but on a lane after its delay."""

@@ -72,13 +72,14 @@ class Admit:
         self._stopped = False
         self._lanes = settings.topics.lanes
         self._unresolved: deque[tuple[Taken, float]] = deque()
+        self.held: Callable[[], bool]
         self.give: Callable[[Admitted], None]
         self.fail: Callable[[Taken, RecordError], None]
 
     @property
     def room(self) -> bool:
         """Whether another micro-batch may be begun: what waits is, at once."""
-        return len(self._batches) < self._settings.flow.micro_batches
+        return len(self._batches) < self._settings.flow.micro_batches and not self.held()
 
     @property
     def waiting(self) -> int:
@@ -94,6 +95,16 @@ class Admit:
                 verdict = self._judge(one.record)
                 self._backlog.add(_Judged(one, verdict, now.mono), load(verdict, self._prices))
         self._fill(now)
+
+    def again(self, taken: Taken, now: Instant) -> None:
+        """Go on with a record that failed for now, from its event on."""
+        self._pass_on(taken, self._judge(taken.record), now)
+
+    def probe(self, polled: Sequence[Polled], now: Instant) -> tuple[Taken, ...]:
+        """Begin a micro-batch beside the backlog, of records that are only tried: no offset of theirs is taken."""
+        if self._stopped:
+            return ()
+        return self._open([_Judged(one, self._judge(one.record), now.mono) for one in polled], now, probe=True)
 
     def drop(self, partitions: Collection[TopicPartition]) -> None:
         """Forget what waits of these partitions."""
@@ -131,15 +142,16 @@ class Admit:
             filled = True
         return filled
 
-    def _open(self, judged: Sequence[_Judged], now: Instant) -> None:
+    def _open(self, judged: Sequence[_Judged], now: Instant, *, probe: bool = False) -> tuple[Taken, ...]:
         batch = self._batches.next_ident()
         entries = tuple(
-            Taken(one.polled.record, one.polled.epoch, self._attempt(one.polled.record), batch, index, one.at)
+            Taken(one.polled.record, one.polled.epoch, self._attempt(one.polled.record), batch, index, one.at, probe)
             for index, one in enumerate(judged)
         )
         self._batches.open(entries)
         for taken, one in zip(entries, judged, strict=True):
             self._pass_on(taken, one.verdict, now)
+        return entries
 
     def _pass_on(self, taken: Taken, verdict: Verdict, now: Instant) -> None:
         if not self._batches.wanted(taken):

@@ -1,6 +1,7 @@
 """Assemble: from an analysis, or a failure, to the one outcome of an input offset."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 
 from streamproc.errors import PoisonError, Reason, RecordError, Stage, TransientError
@@ -16,8 +17,7 @@ from streamproc.records.topics import MAX_INPUT_BYTES
 from streamproc.settings import TopicSettings
 from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Metrics
-from streamproc.worker.core.batch import MicroBatches, Taken
-from streamproc.worker.core.credits import Credits
+from streamproc.worker.core.batch import DROPPED, MicroBatches, Taken
 from streamproc.worker.core.instant import Instant
 from streamproc.worker.core.retry import RetryPolicy
 from streamproc.worker.ports import RowCodec
@@ -38,7 +38,6 @@ class Assemble:
         model: str,
         objects: Objects,
         batches: MicroBatches,
-        credit: Credits,
         metrics: Metrics,
     ) -> None:
         self._topics = topics
@@ -48,9 +47,15 @@ class Assemble:
         self._objects = objects
         objects.settle, objects.fail = self._settle, self.fail
         self._batches = batches
-        self._credit = credit
         self._metrics = metrics
         self.inbox: deque[Analysed] = deque()
+        self.again: Callable[[Taken, Attempt], bool]
+        """Keeps a record to be tried again in place, if that is to be done."""
+        self.free: Callable[[Taken], None]
+        """Gives the credit of a record back that has its end."""
+        self.ended: Callable[[OutcomeKind], None]
+        self.worked: Callable[[Taken], None]
+        """Hears of each record of a probe that would have had a result."""
 
     def step(self, now: Instant) -> bool:
         """Give every analysed record its outcome."""
@@ -69,7 +74,13 @@ class Assemble:
 
     def fail(self, taken: Taken, error: RecordError) -> None:
         """Give a failed record its outcome."""
+        if taken.probe:
+            self._let_go(taken)
+            return
         attempt = replace(taken.attempt, attempts=taken.attempt.attempts + 1)
+        if isinstance(error, TransientError) and self.again(taken, attempt):
+            self.free(taken)
+            return
         lane = self._retry.lane(attempt.attempts) if isinstance(error, TransientError) else None
         if lane is not None and fits(again := self._moved(taken, lane.topic, attempt, error)):
             self._settle(taken, Outcome(OutcomeKind.RETRY, (again,), reason=error.reason))
@@ -97,7 +108,13 @@ class Assemble:
 
     def _settle(self, taken: Taken, outcome: Outcome) -> None:
         self._batches.settle(taken, outcome)
-        self._credit.give(taken.ident)
+        self.free(taken)
+        self.ended(outcome.kind)
+
+    def _let_go(self, taken: Taken) -> None:
+        """End a record of a probe without an outcome."""
+        self._batches.settle(taken, DROPPED)
+        self.free(taken)
 
     def _moved(self, taken: Taken, topic: str, attempt: Attempt, error: RecordError) -> OutputRecord:
         """The original, byte for byte, with the reason in headers."""
@@ -108,7 +125,11 @@ class Assemble:
     def _succeed(self, analysed: Analysed, now: Instant) -> None:
         """Settle a record with its result, once what that points to is stored. Raises PoisonError."""
         taken = analysed.admitted.taken
-        if "timeline" in analysed.admitted.event.outputs:
+        if taken.probe:
+            self._result(analysed, now)
+            self._let_go(taken)
+            self.worked(taken)
+        elif "timeline" in analysed.admitted.event.outputs:
             stored = timeline(analysed.key, analysed.analysis)
             self._objects.keep(taken, stored, self._result(analysed, now, stored.uri(self._objects.bucket)))
         else:

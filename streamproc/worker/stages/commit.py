@@ -179,7 +179,9 @@ class Commit:
             raise answer
         else:
             self._shares = None
-            self._report(self._batches.close_head(), answer, now)
+            batch = self._batches.close_head()
+            if not batch.probe:
+                self._report(batch, answer, now)
 
     def _report(self, batch: MicroBatch, committed: Committed, now: Instant) -> None:
         ends = [outcome for share in committed.shares for _, outcome in share.outcomes]

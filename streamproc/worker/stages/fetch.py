@@ -1,6 +1,7 @@
 """Fetch: from an event to the bytes it names, checked against what it declares."""
 
 import hashlib
+import math
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -22,6 +23,7 @@ from streamproc.records.identity import content_key, scope
 from streamproc.records.recording import RecordingEvent
 from streamproc.records.stored import Tags
 from streamproc.settings import Settings
+from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Dependency, Metrics
 from streamproc.worker.core.batch import MicroBatches, Taken
@@ -43,6 +45,29 @@ class Content(NamedTuple):
     tags: Tags
 
 
+class _Fetching:
+    """A fetch under way, and for how long it may hold others up (s). What it brings later than that is thrown away."""
+
+    def __init__(self, admitted: Admitted, patience_s: float) -> None:
+        self.admitted = admitted
+        self.patience_s = patience_s
+        self._began: float | None = None
+        """None while it waits for a thread, which is nobody's fault."""
+
+    def run(self, clock: Clock, get: Callable[[], Content]) -> Content:
+        """Fetch. Runs in the I/O pool."""
+        self._began = clock.monotonic()
+        return get()
+
+    def begin(self, now: float, patience_s: float) -> None:
+        """Give it its time anew."""
+        self._began, self.patience_s = now, patience_s
+
+    def late(self, now: float) -> bool:
+        """Whether it has taken longer than it may."""
+        return self._began is not None and now - self._began >= self.patience_s
+
+
 class Fetch:
     """Grants credits in the order of the records, and tells a missing object from a store that is down."""
 
@@ -54,6 +79,7 @@ class Fetch:
         probes: Calls[str, None],
         batches: MicroBatches,
         credit: Credits,
+        clock: Clock,
         metrics: Metrics,
     ) -> None:
         self._settings = settings
@@ -62,10 +88,11 @@ class Fetch:
         self._probes = probes
         self._batches = batches
         self._credit = credit
+        self._clock = clock
         self._metrics = metrics
         self._canary = Canary()
         self._suspects: list[tuple[Admitted, StoreError]] = []
-        self._running: set[tuple[int, int]] = set()
+        self._running: dict[tuple[int, int], _Fetching] = {}
         self.inbox: deque[Admitted] = deque()
         self.learn: Callable[[RecordingEvent, Tags, str], None]
         self.give: Callable[[Fetched], None]
@@ -88,8 +115,16 @@ class Fetch:
         """Take what arrived, probe a store that is suspected, start what credits allow."""
         arrived = self._fetches.take()
         for admitted, answer in arrived:
-            self._running.discard(admitted.taken.ident)
+            del self._running[admitted.taken.ident]
+            # What it was suspected for while it was under way is answered.
+            self._suspects = [one for one in self._suspects if one[0].taken.ident != admitted.taken.ident]
             self._arrived(admitted, answer, now)
+        for fetching in self._running.values():
+            if fetching.late(now.mono) and self._batches.wanted(fetching.admitted.taken):
+                event = fetching.admitted.event
+                detail = f"{event.bucket}/{event.object_key} is not here after {fetching.patience_s:g} s"
+                fetching.patience_s = math.inf
+                self._judge(fetching.admitted, StoreError(Cause.TIMEOUT, detail), now)
         probed = self._canary.health is not Health.UP and self._probe(now)
         started = self._canary.health is Health.UP and self._start()
         return bool(arrived) or probed or started
@@ -105,8 +140,10 @@ class Fetch:
                 limit = self._settings.audio.max_object_bytes
                 if not self._credit.take(taken.ident, reserve(admitted.event, self._settings.flow, limit)):
                     break
-                self._fetches.submit(admitted, partial(fetch_content, self._store, admitted.event, limit))
-                self._running.add(taken.ident)
+                fetching = _Fetching(admitted, self._patience_s(admitted.event))
+                get = partial(fetch_content, self._store, admitted.event, limit)
+                self._running[taken.ident] = fetching
+                self._fetches.submit(admitted, partial(fetching.run, self._clock, get))
                 started = True
             self.inbox.popleft()
         return started
@@ -172,10 +209,19 @@ class Fetch:
             log.info("store is back", dependency="store")
         suspects, self._suspects = self._suspects, []
         for admitted, error in reversed(suspects):
-            if not blame:
+            if not blame and self.fetching(admitted.taken):
+                self._running[admitted.taken.ident].begin(now.mono, self._patience_s(admitted.event))
+            elif not blame:
                 self.again(admitted)
             elif self._batches.wanted(admitted.taken):
                 self.fail(admitted.taken, self._blame(error))
+
+    def _patience_s(self, event: RecordingEvent) -> float:
+        """How long a fetch may hold others up; without a limit it ends by the store's own time-outs."""
+        storage = self._settings.storage
+        if event.size_bytes is None or self._settings.retry.order == "strict":
+            return math.inf
+        return max(storage.straggler_s, event.size_bytes / storage.slowest_bytes_per_s)
 
     @staticmethod
     def _blame(error: StoreError) -> RecordError:

@@ -13,6 +13,7 @@ from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.metrics import Metrics
 from streamproc.testing.codec import JsonEvents, JsonRows
+from streamproc.testing.newest import MemoryNewest
 from streamproc.testing.store import MemoryStore
 from streamproc.worker.runtime import Parts, Runtime
 from streamproc.worker.threads import ThreadHost
@@ -32,6 +33,7 @@ def build(
         Device(arena),
         source,
         sink,
+        MemoryNewest(),
         JsonEvents(),
         JsonRows(),
         MemoryStore(),

@@ -2,6 +2,7 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -18,6 +19,17 @@ class World:
         self.status: Mapping[str, object] = {"slot": "0", "state": "läuft"}
         self.metrics = Metrics()
 
+        self.released = 0
+
+    def release(self) -> bool:
+        self.released += 1
+        return self.released == 1
+
+    def endpoints(self) -> Endpoints:
+        return Endpoints(
+            self.metrics.registry, lambda: self.health, lambda: self.ready, lambda: self.status, self.release
+        )
+
     def fail(self) -> Check:
         raise RuntimeError("the secret plan")
 
@@ -29,17 +41,19 @@ def world() -> World:
 
 @pytest.fixture
 def server(world: World) -> Iterator[HttpServer]:
-    endpoints = Endpoints(world.metrics.registry, lambda: world.health, lambda: world.ready, lambda: world.status)
+    endpoints = world.endpoints()
     server = HttpServer(HttpSettings(port=0), endpoints)
     server.start()
     yield server
     server.close()
 
 
-def ask(server: HttpServer, path: str, method: str = "GET") -> tuple[http.client.HTTPResponse, bytes]:
+def ask(
+    server: HttpServer, path: str, method: str = "GET", headers: Mapping[str, str] | None = None
+) -> tuple[http.client.HTTPResponse, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
     try:
-        connection.request(method, path)
+        connection.request(method, path, headers=dict(headers or {}))
         response = connection.getresponse()
         return response, response.read()
     finally:
@@ -80,6 +94,24 @@ def test_head_has_the_headers_and_no_body(server: HttpServer) -> None:
     assert body == b""
 
 
+def test_the_brake_is_released_by_a_post_and_says_whether_it_was_on(server: HttpServer) -> None:
+    assert [json.loads(ask(server, "/brake/release", "POST")[1]) for _ in range(2)] == [
+        {"released": True},
+        {"released": False},
+    ]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+def test_nothing_but_a_post_releases_the_brake(world: World, server: HttpServer, method: str) -> None:
+    response, _ = ask(server, "/brake/release", method)
+    assert (response.status, response.headers["Allow"], world.released) == (405, "POST", 0)
+
+
+def test_a_web_page_cannot_release_the_brake(world: World, server: HttpServer) -> None:
+    response, _ = ask(server, "/brake/release", "POST", {"Origin": "https://example.com"})
+    assert (response.status, world.released) == (403, 0)
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
 def test_nothing_but_reading_is_allowed(server: HttpServer, method: str) -> None:
     response, _ = ask(server, "/status", method)
@@ -92,7 +124,7 @@ def test_another_path_is_not_found(server: HttpServer) -> None:
 
 
 def test_an_endpoint_that_fails_answers_500_without_the_text_and_logs_it(world: World) -> None:
-    endpoints = Endpoints(world.metrics.registry, world.fail, lambda: world.ready, lambda: world.status)
+    endpoints = replace(world.endpoints(), health=world.fail)
     server = HttpServer(HttpSettings(port=0), endpoints)
     server.start()
     with structlog.testing.capture_logs() as said:
@@ -113,7 +145,7 @@ def test_a_silent_client_does_not_hold_up_others(server: HttpServer) -> None:
 
 
 def test_close_frees_the_port_and_a_taken_port_is_found_at_once(world: World) -> None:
-    endpoints = Endpoints(world.metrics.registry, lambda: world.health, lambda: world.ready, lambda: world.status)
+    endpoints = world.endpoints()
     first = HttpServer(HttpSettings(port=0), endpoints)
     with pytest.raises(OSError, match="in use"):
         HttpServer(HttpSettings(port=first.port), endpoints)

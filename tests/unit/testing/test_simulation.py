@@ -23,6 +23,7 @@ from streamproc.testing.simulation.plan import Plan, make_plan
 from streamproc.testing.simulation.recordings import Kind, announce
 from streamproc.testing.simulation.report import Run, write_report
 from streamproc.testing.simulation.simulation import play, simulate
+from streamproc.testing.simulation.spans import STRAGGLER_S
 from streamproc.testing.simulation.tally import Tally, tally
 from streamproc.testing.simulation.world import World
 from streamproc.worker.core.offsets import Offsets
@@ -78,6 +79,27 @@ def lonely(*faults: Fault, shared_tier: bool = True) -> Plan:
         alone=False,
         retention_at=None,
     )
+
+
+def together(*faults: Fault) -> Plan:
+    """One worker, and six recordings of declared sizes in one micro-batch."""
+    announced = tuple((0.0, announce(number, Kind.PLAIN, 0, b"k", None)) for number in (0, 1, 2, 4, 5, 6))
+    return replace(lonely(*faults), announced=announced, micro_batch_records=8)
+
+
+def commits(plan: Plan) -> list[tuple[float, str]]:
+    """When a worker committed what, in a run in which every guarantee held."""
+    history: list[tuple[float, str]] = []
+    assert play(plan, lambda at, what: history.append((at, what))).violation is None
+    return [(at, what.partition(" commits ")[2]) for at, what in history if " commits " in what]
+
+
+def test_a_stalled_object_holds_its_neighbours_up_for_its_patience_and_no_longer() -> None:
+    at_once, _ = commits(together())[0]
+    stalled = commits(together(Fault(FaultKind.SLOW, Point.FETCH, visit=3, long=True)))
+    assert stalled[0][1] == "['audio.recordings/0 to 6']"
+    assert STRAGGLER_S <= stalled[0][0] < at_once + STRAGGLER_S + 0.5
+    assert any("retry" in what for _, what in stalled)
 
 
 @pytest.fixture

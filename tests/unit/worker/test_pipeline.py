@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from streamproc.errors import AbortedError, Cause, FatalError
 from streamproc.records.record import Record, TopicPartition
-from streamproc.settings import DedupeSettings, FlowSettings, Settings, StorageSettings
+from streamproc.settings import BrakeSettings, DedupeSettings, FlowSettings, Settings, StorageSettings
 from streamproc.testing.codec import encode_event
 from streamproc.testing.decoders import recording
 from streamproc.testing.harness import WorkerHarness
@@ -260,6 +260,28 @@ def test_a_lane_record_waits_until_it_is_due_and_then_succeeds(worker: WorkerHar
     assert (row["attempts"], row["input_topic"], row["input_offset"]) == (2, IN, 0)
     assert worker.position(0, SOON) == 1
     assert worker.pipeline.not_due == frozenset()
+
+
+def test_nobody_waits_behind_a_longer_delay_and_the_input_flows(worker: WorkerHarness) -> None:
+    def on(lane: str, name: str) -> Record:
+        before = WorkerHarness()
+        before.assign(0)
+        before.store.failing = {name: Cause.SERVER_ERROR}
+        before.poll(before.record(put(before, name)))
+        before.settle()
+        [moved] = before.sink.values(SOON)
+        put(worker, name)
+        return worker.record(moved.value, topic=lane, headers=moved.headers)
+
+    worker.poll(on(LATER, "later.wav"), on(SOON, "soon.wav"), worker.record(put(worker, "a.wav")))
+    worker.settle()
+    assert [row["event_id"] for row in worker.results()] == ["a.wav"]
+    assert worker.pipeline.not_due == {TopicPartition(SOON, 0), TopicPartition(LATER, 0)}
+    worker.settle(10)
+    assert [row["event_id"] for row in worker.results()] == ["a.wav", "soon.wav"]
+    worker.poll(worker.record(put(worker, "b.wav")))
+    worker.settle(290)
+    assert [row["event_id"] for row in worker.results()] == ["a.wav", "soon.wav", "b.wav", "later.wav"]
 
 
 def test_retries_end_as_a_dead_letter_after_three_tries_on_each_lane(worker: WorkerHarness) -> None:
@@ -753,7 +775,7 @@ def test_attributes_lose_what_sinks_refuse(worker: WorkerHarness) -> None:
 
 
 def test_a_segment_without_scores_fails_its_recording_once_while_others_want_the_same_bytes() -> None:
-    worker = WorkerHarness(shared=MemorySharedTier())
+    worker = WorkerHarness(Settings(brake=BrakeSettings(in_a_row=1_000)), shared=MemorySharedTier())
     worker.assign(0)
     body = recording(60_000, name="long")
     first = float(np.float32(hashlib.sha256(body + b"\0").digest()[0]) / np.float32(255))

@@ -18,6 +18,7 @@ from streamproc.telemetry.metrics import Metrics
 from streamproc.testing.codec import JsonEvents, JsonRows, encode_event
 from streamproc.testing.decoders import FakeDecoders, recording
 from streamproc.testing.device import FakeDevice
+from streamproc.testing.newest import MemoryNewest
 from streamproc.testing.sink import MemorySink
 from streamproc.testing.source import MemorySource
 from streamproc.testing.store import MemoryStore
@@ -117,6 +118,7 @@ def start() -> Iterator[Callable[..., Running]]:
             device,
             open_source,
             kept,
+            MemoryNewest(),
             JsonEvents(),
             JsonRows(),
             store,

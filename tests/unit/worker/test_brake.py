@@ -1,0 +1,270 @@
+"""What a worker does when too much of what it takes becomes dead letters."""
+
+from itertools import pairwise
+
+import pytest
+from structlog.testing import capture_logs
+
+from streamproc.errors import Cause, DependencyDownError, FatalError, Reason
+from streamproc.records.record import Record, TopicPartition
+from streamproc.settings import BrakeSettings, FlowSettings, Settings
+from streamproc.testing.codec import encode_event
+from streamproc.testing.decoders import recording
+from streamproc.testing.harness import WorkerHarness
+
+IN = "audio.recordings"
+DEAD = "audio.recordings.dlq"
+SOON = "audio.recordings.retry.10s"
+LATER = "audio.recordings.retry.5m"
+MOST_IN_FLIGHT = 2 * 4
+"""Micro-batches of so many records."""
+BAD = b"no avro"
+
+
+@pytest.fixture
+def worker() -> WorkerHarness:
+    settings = Settings(
+        brake=BrakeSettings(window=20, ratio=0.5, in_a_row=5), flow=FlowSettings(micro_batch_records=4, micro_batches=2)
+    )
+    harness = WorkerHarness(settings)
+    harness.assign(0, 1)
+    return harness
+
+
+def good(worker: WorkerHarness, key: str) -> bytes:
+    worker.store.put("recordings", key, recording(1000, name=key), "audio/wav")
+    return encode_event(event_id=key, object_key=key)
+
+
+def poison(worker: WorkerHarness, count: int, partition: int = 0) -> list[Record]:
+    """Poll so many records that become dead letters."""
+    records = [worker.record(BAD, partition) for _ in range(count)]
+    worker.poll(*records)
+    worker.settle()
+    return records
+
+
+def dead(worker: WorkerHarness) -> int:
+    return len(worker.sink.values(DEAD))
+
+
+def on(worker: WorkerHarness) -> bool:
+    assert worker.pipeline.held is worker.pipeline.brake()["on"]
+    assert worker.metrics.registry.get_sample_value("streamproc_brake_on") == worker.pipeline.held
+    return worker.pipeline.held
+
+
+def test_a_row_of_dead_letters_turns_it_on_and_no_more_is_taken(worker: WorkerHarness) -> None:
+    poison(worker, 100)
+    assert on(worker)
+    assert not worker.pipeline.room
+    assert 5 <= dead(worker) <= 5 + MOST_IN_FLIGHT
+    assert worker.position(0) == dead(worker)
+    worker.settle(3600)
+    assert worker.position(0) == dead(worker) <= 5 + MOST_IN_FLIGHT
+
+
+def test_a_ratio_of_dead_letters_turns_it_on_once_the_window_is_full(worker: WorkerHarness) -> None:
+    for number in range(6):
+        poison(worker, 2)
+        worker.poll(worker.record(good(worker, f"{number}.wav")))
+        worker.settle()
+        assert not on(worker)
+    poison(worker, 2)
+    assert on(worker)
+    assert worker.pipeline.brake()["why"] == "14 of the last 20 records became dead letters"
+
+
+def test_it_says_once_that_it_is_on_and_once_that_it_is_off(worker: WorkerHarness) -> None:
+    with capture_logs() as lines:
+        poison(worker, 8)
+        worker.settle(60)
+        worker.newest.records = [worker.record(good(worker, "good.wav"), 1)]
+        worker.settle(60)
+    said = [line for line in lines if "brake is" in line["event"]]
+    assert [line["event"] for line in said] == ["brake is on: no more records are taken", "brake is off"]
+    assert [line["detail"] for line in said] == [
+        "5 records in a row became dead letters",
+        "the newest 1 records are well",
+    ]
+
+
+def test_when_the_newest_record_is_well_it_goes_on_and_each_offset_ends_once(worker: WorkerHarness) -> None:
+    poison(worker, 30)
+    last = worker.record(good(worker, "good.wav"))
+    worker.poll(last)
+    worker.newest.records = [last]
+    worker.settle(1)
+    assert not on(worker)
+    assert [row["event_id"] for row in worker.results()] == ["good.wav"]
+    assert dead(worker) == 30
+    assert worker.position(0) == 31
+    assert worker.arena.free == worker.arena.slots
+    assert worker.pipeline.in_flight == {"micro_batches": 0, "records": 0, "bytes": 0, "audio_ms": 0}
+
+
+def test_a_probe_leaves_nothing_behind_and_is_counted_nowhere(worker: WorkerHarness) -> None:
+    poison(worker, 5)
+    transactions, letters = len(worker.sink.transactions), counted(worker)
+    worker.newest.records = [worker.record(BAD, 1), worker.record(BAD, 0)]
+    with capture_logs() as lines:
+        worker.settle(10)
+    assert on(worker)
+    assert worker.newest.asked > 1
+    assert (len(worker.sink.transactions), counted(worker)) == (transactions, letters)
+    assert [line for line in lines if line["log_level"] != "debug"] == []
+
+
+def counted(worker: WorkerHarness) -> float | None:
+    return worker.metrics.registry.get_sample_value("streamproc_dead_letters_total", {"reason": Reason.AVRO_INVALID})
+
+
+def test_the_record_of_a_probe_is_done_in_its_turn_as_if_it_had_not_been_tried(worker: WorkerHarness) -> None:
+    poison(worker, 5)
+    fresh = worker.record(good(worker, "good.wav"), 1)
+    worker.newest.records = [fresh]
+    worker.settle(1)
+    assert not on(worker)
+    assert (worker.results(), worker.position(1)) == ([], None)
+    worker.poll(fresh)
+    worker.settle()
+    [row] = worker.results()
+    assert (row["event_id"], row["attempts"], row["tier"]) == ("good.wav", 1, "memory")
+    assert worker.position(1) == 1
+
+
+def test_probes_come_after_pauses_that_grow(worker: WorkerHarness) -> None:
+    worker.newest.records = [worker.record(BAD, 1)]
+    poison(worker, 5)
+    times = []
+    for second in range(200):
+        before = worker.newest.asked
+        worker.settle(1)
+        times += [second] * (worker.newest.asked - before)
+    pauses = [later - earlier for earlier, later in pairwise(times)]
+    assert pauses == [2, 4, 8, 16, 30, 30, 30, 30, 30]
+
+
+def test_one_bad_record_among_the_newest_keeps_it_on(worker: WorkerHarness) -> None:
+    poison(worker, 5)
+    worker.newest.records = [worker.record(good(worker, "good.wav"), 1), worker.record(BAD, 0)]
+    worker.settle(0.5)
+    assert on(worker)
+
+
+def test_what_fails_for_now_is_no_success(worker: WorkerHarness) -> None:
+    poison(worker, 5)
+    worker.newest.records = [worker.record(encode_event(object_key="not/yet.wav"), 1)]
+    worker.settle(0.5)
+    assert on(worker)
+    assert worker.sink.values(SOON) == []
+
+
+def test_a_fresh_good_record_releases_it_whatever_is_at_the_end_elsewhere(worker: WorkerHarness) -> None:
+    old = poison(worker, 5)[-1]
+    worker.newest.records = [old]
+    worker.settle(1)
+    assert on(worker)
+    worker.newest.records = [old, worker.record(good(worker, "good.wav"), 1)]
+    worker.settle(30)
+    assert not on(worker)
+
+
+def test_a_broker_that_is_away_is_asked_again(worker: WorkerHarness) -> None:
+    worker.newest.error = DependencyDownError("kafka", "gone")
+    poison(worker, 5)
+    worker.settle(1)
+    assert (on(worker), worker.newest.asked) == (True, 2)
+    worker.newest.error, worker.newest.records = None, [worker.record(good(worker, "good.wav"))]
+    worker.settle(30)
+    assert not on(worker)
+
+
+def test_a_reader_that_fails_in_an_unforeseen_way_ends_the_process(worker: WorkerHarness) -> None:
+    worker.newest.error = KeyError("mine")
+    with pytest.raises(FatalError, match="newest"):
+        poison(worker, 5)
+
+
+def test_a_partition_that_goes_while_it_is_probed_is_no_success(worker: WorkerHarness) -> None:
+    poison(worker, 5)
+    worker.decoders.held = True
+    worker.newest.records = [worker.record(good(worker, "good.wav"), 1)]
+    worker.settle(1)
+    gone = [TopicPartition(IN, 1)]
+    worker.pipeline.revoke(gone)
+    assert worker.pipeline.settled(gone)
+    worker.ownership.drop(gone)
+    worker.pipeline.lose(gone)
+    worker.decoders.held = False
+    worker.settle()
+    assert on(worker)
+    worker.newest.records = [worker.record(good(worker, "else.wav"))]
+    worker.settle(30)
+    assert not on(worker)
+
+
+def test_whoever_owns_only_lanes_probes_the_whole_input(worker: WorkerHarness) -> None:
+    poison(worker, 5)
+    worker.ownership.drop([TopicPartition(IN, 0), TopicPartition(IN, 1)])
+    worker.assign(0, topic=SOON)
+    worker.newest.records = [worker.record(good(worker, "good.wav"), 1)]
+    worker.settle(1)
+    assert not on(worker)
+
+
+def test_records_of_lanes_are_not_admitted_either(worker: WorkerHarness) -> None:
+    worker.assign(0, topic=SOON)
+    poison(worker, 5)
+    waits = worker.record(BAD, topic=SOON)
+    worker.poll(waits)
+    worker.settle(3600)
+    assert worker.position(0, SOON) is None
+    worker.pipeline.release()
+    worker.settle()
+    assert worker.position(0, SOON) == 1
+
+
+def test_a_probe_waits_until_what_was_in_flight_has_ended(worker: WorkerHarness) -> None:
+    worker.decoders.held = True
+    worker.poll(worker.record(good(worker, "slow.wav"), 1), *[worker.record(BAD) for _ in range(5)])
+    worker.settle()
+    assert on(worker)
+    worker.settle(60)
+    assert worker.newest.asked == 0
+    worker.decoders.held = False
+    worker.settle()
+    assert worker.newest.asked == 1
+
+
+def test_a_command_releases_it_at_once_and_it_counts_from_nothing(worker: WorkerHarness) -> None:
+    poison(worker, 20)
+    before = dead(worker)
+    with capture_logs() as lines:
+        worker.pipeline.release()
+        worker.settle()
+    assert "released by command" in [line.get("detail") for line in lines]
+    assert on(worker)
+    assert worker.pipeline.brake()["times"] == 2
+    assert before + 5 <= dead(worker) <= before + 5 + MOST_IN_FLIGHT
+
+
+def test_a_worker_that_stops_probes_no_more_and_leaves_what_it_has_not_admitted(worker: WorkerHarness) -> None:
+    poison(worker, 40)
+    position = worker.position(0)
+    worker.newest.records = [worker.record(good(worker, "good.wav"), 1)]
+    worker.pipeline.drain()
+    worker.settle(60)
+    assert worker.pipeline.idle
+    assert (on(worker), worker.position(0)) == (True, position)
+
+
+def test_a_store_that_is_away_is_waited_for_in_a_probe_too(worker: WorkerHarness) -> None:
+    poison(worker, 5)
+    worker.newest.records = [worker.record(good(worker, "good.wav"), 1)]
+    worker.store.down = Cause.CONNECTION
+    worker.settle(60)
+    assert on(worker)
+    worker.store.down = None
+    worker.settle(60)
+    assert not on(worker)
