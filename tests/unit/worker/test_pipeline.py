@@ -514,6 +514,7 @@ def test_a_revoke_does_not_wait_for_what_is_done_behind_a_micro_batch_that_is_no
     worker.settle()
     gone = [TopicPartition(IN, 1)]
     worker.pipeline.revoke(gone)
+    worker.settle()
     assert worker.pipeline.settled(gone)
     worker.fetches.at_once = True
     worker.settle()
@@ -548,6 +549,7 @@ def test_a_revoke_leaves_out_what_is_on_the_device_behind_a_record_that_is_left_
     assert worker.device.waiting == 1
     gone = [TopicPartition(IN, 0)]
     worker.pipeline.revoke(gone)
+    worker.settle()
     assert worker.pipeline.settled(gone)
     worker.device.held, worker.fetches.at_once = False, True
     worker.settle()
