@@ -129,7 +129,7 @@ class FakeDecoders:
 
     def _next(self, number: int, job: _Job) -> DecoderEvent | None:
         if job.killed:
-            return DecodeFailed(number, Reason.DECODE_FAILED, "the decoder was killed", transient=True)
+            return DecodeFailed(number, Reason.KILLED_WORKER, "the decoder was ended by SIGKILL", transient=True)
         if job.waiting or number in self.busy:
             return None
         if job.ready is not None:

@@ -163,6 +163,7 @@ class Pipeline:
         lookup.again = fetch.again
         prepare.ahead, prepare.segment, prepare.decoded = infer.ahead, infer.segment, infer.decoded
         prepare.failed, prepare.dropped = self._decode_failed, self._decode_dropped
+        prepare.again = self._decode_again
         infer.computed, infer.failed, infer.dropped = lookup.computed, lookup.failed, lookup.dropped
 
     def _decode_failed(self, fetched: Fetched, error: RecordError) -> None:
@@ -172,6 +173,10 @@ class Pipeline:
     def _decode_dropped(self, fetched: Fetched) -> None:
         self._infer.abandon(fetched)
         self._lookup.dropped(fetched)
+
+    def _decode_again(self, fetched: Fetched, deaths: int) -> None:
+        self._infer.abandon(fetched)
+        self._lookup.repeat(fetched, deaths)
 
     def now(self) -> Instant:
         """This moment, on the clock that was given."""
