@@ -34,5 +34,8 @@ class SimulatedPlace(Process):
     def wake(self) -> None:
         """Nobody sleeps."""
 
+    def die(self) -> None:
+        """Nothing kills it."""
+
     def resumed(self, segments: int) -> None:
         """Nobody counts."""

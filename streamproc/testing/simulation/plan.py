@@ -1,7 +1,7 @@
 """What a seed means: the size of the world, what is announced, what goes wrong."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from random import Random
 from typing import Literal
@@ -84,6 +84,9 @@ _MOVES = (
     (FaultKind.LOST, Point.PREPARE),
 )
 """What makes partitions move while work goes on."""
+_DEADLY = 0.05
+"""Share of the runs in which some recordings kill whoever works on them."""
+_KILLERS = (Kind.KILLS_DECODER, Kind.KILLS_DEVICE, Kind.KILLS_WORKER, Kind.KILLS_WORKER)
 _KINDS, _SHARES = tuple(_WEIGHTS), tuple(_WEIGHTS.values())
 
 
@@ -138,7 +141,7 @@ def make_plan(seed: int) -> Plan:
     alone = workers > 1 and random.random() < _ALONE
     if alone:
         faults.append(Fault(FaultKind.CRASH, random.choice(_OPEN), visit=random.choice((1, 2, 3))))
-    return Plan(
+    plan = Plan(
         seed=seed,
         protocol="classic" if random.random() < 0.3 else "consumer",  # noqa: PLR2004  # a share of the runs
         delivery="at_least_once" if random.random() < 0.1 else "exactly_once",  # noqa: PLR2004  # same
@@ -155,6 +158,16 @@ def make_plan(seed: int) -> Plan:
         archive=random.random() < 0.2,  # noqa: PLR2004  # same
         trust=random.choices(("content", "etag", "declared"), (6, 2, 2))[0],
     )
+    if plan.retention_at is not None or random.random() >= _DEADLY:
+        return plan
+    return replace(plan, announced=(*plan.announced, *_deadly(random, plan, span)))
+
+
+def _deadly(random: Random, plan: Plan, span: float) -> Iterator[tuple[float, Announced]]:
+    for number in range(len(plan.announced), len(plan.announced) + random.choice((1, 1, 2, 3))):
+        partition = random.randrange(plan.partitions)
+        key = b"k%d-%d" % (partition, random.randrange(2))
+        yield random.uniform(0, span), announce(number, random.choice(_KILLERS), partition, key, None)
 
 
 def _announced(

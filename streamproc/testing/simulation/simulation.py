@@ -20,8 +20,9 @@ from streamproc.testing.simulation.recordings import Kind, announce
 from streamproc.testing.simulation.servers import BROKER, STORE
 from streamproc.testing.simulation.telling import tell_outcomes, tell_plan
 from streamproc.testing.simulation.violation import Violation
-from streamproc.testing.simulation.world import World
+from streamproc.testing.simulation.world import RESTART_S, World
 from streamproc.worker.core import canary
+from streamproc.worker.core.strikes import CAREFUL_AFTER, CONDEMNED_AFTER
 from streamproc.worker.stages import commit
 from streamproc.worker.stages.admit import REGISTRY_WAIT_S
 from streamproc.worker.stages.objects import PUT_WAIT_S
@@ -31,6 +32,8 @@ BROKEN = "the simulator itself"
 _SLICE_S = 0.5
 _CHAOS_S = 12.0
 """The longest time in which faults may strike; runs whose records are all done end earlier."""
+_ALONE_S = 0.5
+"""For one record that is taken alone: two commits, and everything between."""
 _FRESH = 1_000
 """Number of the first record that is sent after everything was healed."""
 
@@ -130,11 +133,24 @@ def bound_s(world: World) -> float:
 
     A worker that dies just before is replaced: its session ends, its transaction is decided, and the new assignment is
     told at the next heartbeats, which make another session; whoever has to give something back first drains. Meanwhile,
-    or after it, ends what was being waited for when the world healed.
+    or after it, ends what was being waited for when the world healed. Where recordings kill, they are found out first.
     """
     kafka = world.settings.kafka
     undecided_s = kafka.transaction_timeout_s if kafka.delivery == "exactly_once" else 0.0
-    return 2 * kafka.session_timeout_s + undecided_s + world.settings.flow.drain_s + _waits_s(world)
+    takeover_s = 2 * kafka.session_timeout_s + undecided_s
+    return takeover_s + world.settings.flow.drain_s + _waits_s(world) + _found_out_s(world, takeover_s)
+
+
+def _found_out_s(world: World, takeover_s: float) -> float:
+    """How long it takes until the recordings that kill workers are given up: so many die of each, the last ones alone.
+
+    A crash, perhaps one more while the partition has less in flight, and one in which it moved nothing, make the next
+    owners take records one by one.
+    """
+    killers = sum(one.kind is Kind.KILLS_WORKER for _, one in world.plan.announced)
+    deaths = CAREFUL_AFTER + 1 + CONDEMNED_AFTER
+    alone_s = _ALONE_S * len(world.plan.announced) if killers else 0.0
+    return killers * deaths * (RESTART_S + takeover_s) + alone_s
 
 
 def lanes_s(settings: Settings) -> float:
