@@ -2,7 +2,7 @@
 
 from tools.mutants.mutant import Mutant, NamedTests, Simulator
 
-_SEEDS = Simulator(3000)
+_SEEDS = Simulator(2000)
 _STRIKES = "streamproc/worker/core/strikes.py"
 
 STRIKES = (
@@ -12,7 +12,7 @@ STRIKES = (
         _STRIKES,
         "owned.open is None and not owned.careful and owned.wanted is None",
         "owned.open is None and owned.wanted is None",
-        _SEEDS,
+        Simulator(4000),
     ),
     Mutant(
         "strikes outlive their record",
@@ -25,9 +25,9 @@ STRIKES = (
     Mutant(
         "nothing opened",
         "commits do not say what is in flight: nobody sees that a worker died of it",
-        _STRIKES,
-        "return Mark() if owned is None else Mark(self._open(owned, offset))",
-        "return Mark()",
+        "streamproc/records/mark.py",
+        '"-" if self.open is None else self.open',
+        '"-"',
         _SEEDS,
     ),
     Mutant(
@@ -56,10 +56,10 @@ STRIKES = (
     ),
     Mutant(
         "device blames its batch",
-        "whatever was on a device that died bears a strike, with others beside it",
+        "whatever was on a device that died is given up",
         "streamproc/worker/stages/infer.py",
         "strikes = pending.strikes + (len(lost) == 1)",
-        "strikes = pending.strikes + len(lost)",
+        "strikes = MOST_STRIKES",
         _SEEDS,
     ),
 )
