@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamproc.records.mark import Mark
 from streamproc.settings import Settings
 from tests.e2e.corpus import Corpus, wav
 from tests.e2e.crew import Crew
@@ -68,8 +69,8 @@ def test_what_kills_is_given_up_alone_and_among_good_ones_and_nobody_else_is(
     ends: dict[tuple[int, int], str] = {}
     deaths = 0
 
-    def send(event: bytes, end: str) -> None:
-        ends[oracle.produce(event, b"call-%d" % len(ends))] = end
+    def send(event: bytes, end: str, partition: int = -1) -> None:
+        ends[oracle.produce(event, b"call-%d" % len(ends), partition=partition)] = end
 
     def supervise() -> None:
         nonlocal deaths
@@ -100,7 +101,11 @@ def test_what_kills_is_given_up_alone_and_among_good_ones_and_nobody_else_is(
         until(done, 3 * PATIENCE_S, doomed.tail, supervise)
     print(f"alone: {deaths - before} deaths, {time.monotonic() - began:.0f} s")  # noqa: T201  # shown with -rP
     assert 0 < deaths - before <= MOST_DEATHS
+    for partition in range(own.topics.partitions):
+        send(events[partition], "ok", partition)
+    until(done, PATIENCE_S, doomed.tail, supervise)
     assert doomed.stop() == 0, doomed.tail()
+    assert oracle.marks(own.kafka.group) == {Mark().text()}, "a clean end lets go of what it opened"
 
     seen = oracle.seen()
     stages = [(headers["sp-stage"] or b"").decode() for _, _, headers in seen.dead]
