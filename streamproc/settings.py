@@ -191,7 +191,8 @@ class ModelSettings(Section):
     stuck_s: Positive = 120
     """A device process that has work and says nothing for so long is killed and replaced: some drivers hang."""
     deaths_allowed: Count = 3
-    """So many deaths of the device process within ``deaths_window_s`` end the worker."""
+    """So many deaths of the device process within ``deaths_window_s`` end the worker. One that had a single segment on
+    it counts against that segment."""
     deaths_window_s: Positive = 600
 
 

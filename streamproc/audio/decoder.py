@@ -33,8 +33,6 @@ _MOST_NUMBER = 2**31 - 1
 _ENVIRONMENT = frozenset({"HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "VIRTUAL_ENV"})
 """What a child inherits: enough to import, and none of our settings, some of which are secrets."""
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT})
-"""Deaths that are no fault of the recording: somebody, or the kernel short of memory, ended the process."""
 
 _EVENTS: dict[str, TypeAdapter[Any]] = {
     Kind.WANT: TypeAdapter(SlotWanted),
@@ -189,8 +187,11 @@ class Decoder:
             return None
         if self._fault is not None:
             return DecodeFailed(self.job, Reason.DECODE_FAILED, self._fault, self._late)
-        transient = -self._process.returncode in _FROM_OUTSIDE
-        return DecodeFailed(self.job, Reason.DECODE_FAILED, self._epitaph(), transient)
+        code = self._process.returncode
+        if code >= 0 or code == -signal.SIGXCPU:
+            return DecodeFailed(self.job, Reason.DECODE_FAILED, self._epitaph())
+        # By its recording, by somebody, or by a kernel short of memory: only another try tells.
+        return DecodeFailed(self.job, Reason.KILLED_WORKER, self._epitaph(), transient=True)
 
     def _epitaph(self) -> str:
         code = self._process.returncode

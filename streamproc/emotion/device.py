@@ -70,6 +70,7 @@ class _Child:
             )
         self.pidfd = os.pidfd_open(self.process.pid)
         self.silent_since: float | None = None
+        self.warm = False
 
     def receive(self) -> bytes | None:
         """One message; empty when there will be no more, None when there is none now."""
@@ -105,7 +106,8 @@ class DeviceProcess:
         self._epoll = select.epoll()
         self._child: _Child | None = None
         self._unsent: deque[bytes] = deque()
-        self._open: dict[int, None] = {}
+        self._open: dict[int, int] = {}
+        """Batches on it, and of how many items each."""
         self._idle_at: float | None = None
         """When it last had nothing to do or something to say; None until its child was looked at once."""
         self._deaths: deque[float] = deque()
@@ -139,15 +141,15 @@ class DeviceProcess:
         """Queue a compute batch of at most 128 items. Never blocks."""
         if batch in self._open or not 1 <= len(items) <= MAX_ITEMS:
             raise ValueError(f"batch {batch} of {len(items)} items: a new number and 1 to {MAX_ITEMS} items are needed")
-        self._open[batch] = None
+        self._open[batch] = len(items)
         self._unsent.append(encode_batch(batch, items))
         self._send()
 
     def take(self, now: float) -> Sequence[DeviceEvent]:
         """Events since the last take; a dead child is replaced.
 
-        Raises FatalError when ``deaths_allowed`` children died within ``deaths_window_s`` or the weights changed under
-        us, NoRestartError when the child refuses its checkpoint or its device.
+        Raises FatalError when ``deaths_allowed`` children died within ``deaths_window_s``, of nothing or of more than
+        one item, or the weights changed under us, NoRestartError when the child refuses its checkpoint or its device.
         """
         child = self._started()
         dead = child.process.poll() is not None  # before receiving, so that a dead child's last words are all taken
@@ -182,6 +184,7 @@ class DeviceProcess:
                 break
             match decode_answer(message):
                 case Ready(identity, profile):
+                    child.warm = True
                     events.append(self._ready(identity, profile))
                 case Refused(problem):
                     raise NoRestartError(f"the device process refuses to serve: {problem}", Fatal.REFUSED)
@@ -216,10 +219,12 @@ class DeviceProcess:
         self._child = None
         detail = f"the device process ended with status {child.process.returncode}"
         died = DeviceDied(tuple(self._open), detail)
+        # One that was warm could compute: with a single item on board that item is to blame.
+        if not (child.warm and sum(self._open.values()) == 1):
+            self._deaths.append(now)
         self._open.clear()
         self._unsent.clear()
-        self._deaths.append(now)
-        while self._deaths[0] < now - self._settings.deaths_window_s:
+        while self._deaths and self._deaths[0] < now - self._settings.deaths_window_s:
             self._deaths.popleft()
         if len(self._deaths) >= self._settings.deaths_allowed:
             message = f"{detail}, {len(self._deaths)} times in {self._settings.deaths_window_s:g} s"

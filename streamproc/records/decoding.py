@@ -53,7 +53,8 @@ class Decoded:
 class DecodeFailed:
     """``job`` will not be decoded; leases granted to it and not reported by SegmentReady are free again.
 
-    ``transient`` when the child died or hung rather than refused: another try may succeed.
+    ``transient`` when the child died or hung rather than refused: another try may succeed. Of a child that died the
+    reason is ``killed_worker``.
     """
 
     job: int

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamproc.arena import SAMPLE_RATE, SLOT_SECONDS, ArenaMap, Lease
 from streamproc.errors import Reason
@@ -26,6 +27,15 @@ _SHORTEST_MS = 25
 def recording(ms: int = 1000, **more: object) -> bytes:
     """The bytes of a recording that ``FakeDecoders`` understands; ``more`` makes it differ from others."""
     return json.dumps({"ms": ms, **more}).encode()
+
+
+def waveform(body: bytes, segment: int, ms: int) -> NDArray[np.float32]:
+    """What ``FakeDecoders`` makes of a segment: its first samples tell it from every other."""
+    digest = hashlib.sha256(body + bytes([segment % 256])).digest()
+    samples = ms * SAMPLE_RATE // 1000
+    wave = np.zeros(samples, np.float32)
+    wave[: len(digest)] = np.frombuffer(digest, np.uint8)[:samples] / np.float32(255)
+    return wave
 
 
 @dataclass(slots=True)
@@ -92,15 +102,12 @@ class FakeDecoders:
             return
         state.waiting = False
         ms = min(state.ms - state.done_ms, state.cut_ms)
-        digest = hashlib.sha256(state.body + bytes([state.segments % 256])).digest()
-        samples = ms * SAMPLE_RATE // 1000
-        wave = np.zeros(samples, np.float32)
-        wave[: len(digest)] = np.frombuffer(digest, np.uint8)[:samples] / np.float32(255)
+        wave = waveform(state.body, state.segments, ms)
         if state.poison and not state.segments:
             wave[0] = POISON[state.poison]
         self._arena.write(lease, wave)
         start = state.done_ms
-        state.ready = SegmentReady(job, lease, state.segments, state.channel, start, start + ms, ms, -20.0, samples)
+        state.ready = SegmentReady(job, lease, state.segments, state.channel, start, start + ms, ms, -20.0, len(wave))
         state.done_ms += ms
         state.segments += 1
 
@@ -129,7 +136,7 @@ class FakeDecoders:
 
     def _next(self, number: int, job: _Job) -> DecoderEvent | None:
         if job.killed:
-            return DecodeFailed(number, Reason.DECODE_FAILED, "the decoder was killed", transient=True)
+            return DecodeFailed(number, Reason.KILLED_WORKER, "the decoder was ended by SIGKILL", transient=True)
         if job.waiting or number in self.busy:
             return None
         if job.ready is not None:

@@ -8,7 +8,7 @@ from streamproc.dedupe.aliases import MemoryAliases
 from streamproc.dedupe.memory import MemoryTier
 from streamproc.records.analysis import Analysis
 from streamproc.records.finished import FinishedSegment
-from streamproc.records.record import Headers, Record, TopicPartition
+from streamproc.records.record import CommitOffset, Headers, Record, TopicPartition
 from streamproc.records.stored import NewObject, Tags
 from streamproc.settings import Settings
 from streamproc.telemetry.metrics import Metrics
@@ -118,7 +118,13 @@ class WorkerHarness:
     def assign(self, *partitions: int, topic: str | None = None) -> None:
         """Own partitions of the input topic."""
         name = topic or self.settings.topics.recordings
-        self.ownership.assign([TopicPartition(name, partition) for partition in partitions])
+        places = [TopicPartition(name, partition) for partition in partitions]
+        epochs = self.ownership.assign(places)
+        starts = {place: self._start(place) for place in places}
+        self.pipeline.begin([(starts[place], epochs[place]) for place in places])
+
+    def _start(self, place: TopicPartition) -> CommitOffset:
+        return self.sink.committed(*place) or CommitOffset(*place, self._offsets.get(place, 0))
 
     def record(
         self,

@@ -20,6 +20,9 @@ class MemorySink:
 
     def __init__(self) -> None:
         self.transactions: list[CommittedTransaction] = []
+        self.plain: list[tuple[CommitOffset, ...]] = []
+        """Commits of offsets alone."""
+        self._committed: dict[tuple[str, int], CommitOffset] = {}
         self.aborts = 0
         self.error: Exception | None = None
 
@@ -34,7 +37,11 @@ class MemorySink:
         if self.aborts:
             self.aborts -= 1
             raise AbortedError("told to abort")
-        self.transactions.append(CommittedTransaction(tuple(outputs), tuple(offsets)))
+        if outputs:
+            self.transactions.append(CommittedTransaction(tuple(outputs), tuple(offsets)))
+        else:
+            self.plain.append(tuple(offsets))
+        self._committed.update(((offset.topic, offset.partition), offset) for offset in offsets)
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -43,8 +50,12 @@ class MemorySink:
         """Everything visible in a topic, in order."""
         return [output for transaction in self.transactions for output in transaction.outputs if output.topic == topic]
 
+    def committed(self, topic: str, partition: int) -> CommitOffset | None:
+        """The committed offset of a partition, with its metadata."""
+        return self._committed.get((topic, partition))
+
     def position(self, topic: str, partition: int) -> int | None:
-        """The committed offset of a partition."""
+        """The committed offset of a partition, once records were committed by it."""
         found = [
             offset.offset
             for transaction in self.transactions

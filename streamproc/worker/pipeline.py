@@ -8,10 +8,11 @@ from streamproc.arena import Arena
 from streamproc.errors import RecordError
 from streamproc.records.finished import FinishedSegment
 from streamproc.records.identity import ModelIdentity
-from streamproc.records.record import Record, TopicPartition
+from streamproc.records.record import CommitOffset, Record, TopicPartition
 from streamproc.records.stored import NewObject, Tags
 from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
+from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Metrics
 from streamproc.worker.core.batch import MicroBatch, MicroBatches, Taken
 from streamproc.worker.core.credits import Credits, Weight
@@ -20,6 +21,7 @@ from streamproc.worker.core.offsets import Offsets
 from streamproc.worker.core.ownership import Ownership
 from streamproc.worker.core.price import Prices
 from streamproc.worker.core.retry import Parking, Polled, RetryPolicy
+from streamproc.worker.core.strikes import Strikes
 from streamproc.worker.ports import (
     Archive,
     Calls,
@@ -49,7 +51,9 @@ from streamproc.worker.stages.probe import Probe
 from streamproc.worker.stages.recall import Recall
 from streamproc.worker.stages.resume import Resume
 from streamproc.worker.stages.tiers import TierCalls, Tiers
-from streamproc.worker.stages.weigh import share
+from streamproc.worker.stages.weigh import share, window
+
+log = get_log(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ class Pipeline:
         retry = RetryPolicy(settings.topics, settings.retry)
         self._parking = Parking(retry)
         prices = Prices(world.device.cost, world.device.most_items)
+        self._strikes = strikes = Strikes(window(flow), lambda: not len(batches), self._in_flight)
         self._admit = Admit(settings, identity, world.codec, world.schema_lookups, batches, offsets, prices, metrics)
         aliases = Aliases(world.near_aliases, world.shared, world.alias_reads, world.alias_writes)
         self._recall = Recall(settings.dedupe, world.store, world.heads, flow.io_threads, aliases, batches)
@@ -136,7 +141,7 @@ class Pipeline:
             clock=world.clock,
         )
         stuck_s = longest_commit_s(settings.kafka)
-        self._commit = Commit(transact, world.commits, offsets, batches, flow.produce_again, stuck_s, metrics)
+        self._commit = Commit(transact, world.commits, offsets, strikes, batches, flow.produce_again, stuck_s, metrics)
         topic, reads = settings.topics.recordings, world.newest_reads
         self._probe = Probe(settings.brake, topic, world.newest, reads, ownership, batches, metrics)
         self._stages = (
@@ -159,7 +164,7 @@ class Pipeline:
         """Let each stage give to the next, in the order of a record's life."""
         admit, recall, fetch, lookup = self._admit, self._recall, self._fetch, self._lookup
         prepare, infer, assemble, probe = self._prepare, self._infer, self._assemble, self._probe
-        admit.held, probe.begin = probe.held, admit.probe
+        admit.held, admit.strikes, probe.begin = probe.held, self._strikes, admit.probe
         assemble.free, assemble.again, self._again.give = self._free, self._again.keep, admit.again
         assemble.ended, assemble.worked = probe.ended, probe.worked
         admit.give, admit.fail = recall.inbox.append, assemble.fail
@@ -170,6 +175,7 @@ class Pipeline:
         lookup.again = fetch.again
         prepare.ahead, prepare.segment, prepare.decoded = infer.ahead, infer.segment, infer.decoded
         prepare.failed, prepare.dropped = self._decode_failed, self._decode_dropped
+        prepare.again = self._decode_again
         infer.computed, infer.failed, infer.dropped = lookup.computed, lookup.failed, lookup.dropped
 
     def _decode_failed(self, fetched: Fetched, error: RecordError) -> None:
@@ -179,6 +185,10 @@ class Pipeline:
     def _decode_dropped(self, fetched: Fetched) -> None:
         self._infer.abandon(fetched)
         self._lookup.dropped(fetched)
+
+    def _decode_again(self, fetched: Fetched, deaths: int) -> None:
+        self._infer.abandon(fetched)
+        self._lookup.repeat(fetched, deaths)
 
     def now(self) -> Instant:
         """This moment, on the clock that was given."""
@@ -227,6 +237,18 @@ class Pipeline:
             "audio_ms": total.audio_ms,
         }
 
+    def begin(self, starts: Sequence[tuple[CommitOffset, int]]) -> None:
+        """Own partitions: where each starts, with the epoch that begins."""
+        for start, epoch in starts:
+            if self._strikes.begin(start, epoch):
+                log.warning(
+                    "former owners ended here: records are taken one at a time",
+                    topic=start.topic,
+                    partition=start.partition,
+                    offset=start.offset,
+                    detail=start.metadata,
+                )
+
     def accept(self, polled: Sequence[Polled]) -> None:
         """Take in what was polled."""
         now = self.now()
@@ -259,6 +281,7 @@ class Pipeline:
         """
         self._parking.drop(partitions)
         self._admit.drop(partitions)
+        self._strikes.close(partitions)
         # One that is done still waits for those before it: they commit in order.
         soon = {batch.ident for batch in takewhile(self._ends_soon, self._batches)}
         for partition in partitions:
@@ -286,12 +309,14 @@ class Pipeline:
                     self._drop(taken)
         self._let_go()
         self._offsets.end(partitions)
+        self._strikes.end(partitions)
 
     def settled(self, partitions: Sequence[TopicPartition]) -> bool:
-        """Whether nothing of these partitions waits for a commit any more."""
-        return all(
-            batch.dropped(taken.index) for partition in partitions for batch, taken in self._batches.entries(partition)
-        )
+        """Whether nothing of these partitions waits for a commit any more, and their next owners will know."""
+        return not any(map(self._in_flight, partitions)) and all(map(self._strikes.closed, partitions))
+
+    def _in_flight(self, partition: TopicPartition) -> bool:
+        return any(not batch.dropped(taken.index) for batch, taken in self._batches.entries(partition))
 
     def _let_go(self) -> None:
         """Hold no bytes of what was dropped: its credit is others' now."""

@@ -29,6 +29,13 @@ SERVE_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """These partitions are ours from these offsets on; each start with the epoch of its partition."""
+
+    starts: tuple[tuple[CommitOffset, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Arrived:
     """Records of one poll."""
 
@@ -50,7 +57,7 @@ class Gone:
     partitions: tuple[TopicPartition, ...]
 
 
-News = Arrived | Revoking | Gone
+News = Begun | Arrived | Revoking | Gone
 
 
 class Poller:
@@ -120,7 +127,8 @@ class Poller:
 
     def assigned(self, starts: Mapping[TopicPartition, CommitOffset]) -> None:
         """Begin an epoch for each partition."""
-        self._ownership.assign(starts)
+        epochs = self._ownership.assign(starts)
+        self._tell(Begun(tuple((start, epochs[partition]) for partition, start in starts.items())))
         self._metrics.rebalances[Rebalance.ASSIGNED].inc()
         log.info("partitions assigned", count=len(starts))
 

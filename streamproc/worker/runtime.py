@@ -19,7 +19,7 @@ from streamproc.worker.calls import PooledCalls
 from streamproc.worker.core.ownership import Ownership
 from streamproc.worker.host import Executor, Host
 from streamproc.worker.pipeline import Pipeline, World
-from streamproc.worker.poller import Arrived, Gone, Poller, Revoking
+from streamproc.worker.poller import Arrived, Begun, Gone, Poller, Revoking
 from streamproc.worker.ports import (
     Archive,
     Assignments,
@@ -283,6 +283,8 @@ class Runtime:
         """Act on what the polling thread told, in the order it was told."""
         while self._poller.news:
             match self._poller.news.popleft():
+                case Begun(starts):
+                    pipeline.begin(starts)
                 case Arrived(polled):
                     pipeline.accept(polled)
                 case Revoking(partitions) as revoking:

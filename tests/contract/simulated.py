@@ -37,5 +37,8 @@ class SimulatedPlace(Process):
     def wake(self) -> None:
         """Nobody sleeps."""
 
+    def die(self) -> None:
+        """Nothing kills it."""
+
     def resumed(self, segments: int) -> None:
         """Nobody counts."""

@@ -366,7 +366,7 @@ def test_a_killed_child_fails_its_job_for_now_and_another_takes_its_place(bench:
     bench.kill(job)
     story = bench.stories[job]
     bench.until(lambda: story.end)
-    assert failure(story) == (Reason.DECODE_FAILED, True)
+    assert failure(story) == (Reason.KILLED_WORKER, True)
     assert story.lease is None
     assert bench.decoders.idle() == 0, "the child that takes its place has not started"
     marked = mark_slots(bench)
@@ -381,7 +381,7 @@ def test_a_slot_that_comes_after_the_kill_is_free_again_with_the_failure(bench: 
     bench.kill(job)
     lease = bench.grant(job)
     bench.until(lambda: bench.stories[job].end)
-    assert failure(bench.stories[job]) == (Reason.DECODE_FAILED, True)
+    assert failure(bench.stories[job]) == (Reason.KILLED_WORKER, True)
     assert not bench.stories[job].segments
     np.testing.assert_array_equal(bench.arena.read(lease), MARK)
 

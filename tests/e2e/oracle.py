@@ -154,7 +154,15 @@ class Oracle:
         return sum(self.positions(group).values())
 
     def positions(self, group: str) -> dict[int, int]:
-        """The group's committed offset of each input partition; asked again while the broker comes back."""
+        """The group's committed offset of each input partition."""
+        return {p.partition: max(p.offset, 0) for p in self._committed(group)}
+
+    def marks(self, group: str) -> set[str]:
+        """What stands beside the group's committed offsets."""
+        return {p.metadata or "" for p in self._committed(group)}
+
+    def _committed(self, group: str) -> list[TopicPartition]:
+        """Of the input; asked again while the broker comes back."""
         deadline = time.monotonic() + 2 * ANSWER_S
         while True:
             found = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
@@ -166,7 +174,7 @@ class Oracle:
                 self._admin = AdminClient({"bootstrap.servers": self._bootstrap})
                 time.sleep(0.5)
             else:
-                return {p.partition: max(p.offset, 0) for p in committed if p.topic == self._topics["input"]}
+                return [p for p in committed if p.topic == self._topics["input"]]
 
     def close(self) -> None:
         """Drop the connections."""

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,13 @@ COMMIT_S = 1.0
 
 
 class Worker:
-    """`streamproc worker` in a process of its own, with its log in a file."""
+    """`streamproc worker`, or a program that stands for it, in a process of its own, with its log in a file."""
 
-    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], folder: Path, program: Sequence[str] = ("streamproc", "worker")
+    ) -> None:
         self._environment = {**os.environ, **environment}
+        self._program = program
         self._folder = folder
         self.log = folder / "worker.log"
         self.starts = 0
@@ -36,7 +39,7 @@ class Worker:
         self.starts += 1
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "streamproc", "worker"],
+                [sys.executable, "-m", *self._program],
                 env=self._environment,
                 cwd=self._folder,
                 stdout=log,

@@ -7,5 +7,18 @@ from tools.mutants.outcomes import RECORDS
 from tools.mutants.rebalance import REBALANCE
 from tools.mutants.recall import RECALL
 from tools.mutants.resources import RESOURCES
+from tools.mutants.strikes import STRIKES
 
-MUTANTS = (*TRANSACTIONS, *OFFSETS, *REBALANCE, *RECORDS, *RESOURCES, *RECALL, *SINK, *SOURCE, *FAKE, *NETWORK)
+MUTANTS = (
+    *TRANSACTIONS,
+    *OFFSETS,
+    *REBALANCE,
+    *RECORDS,
+    *RESOURCES,
+    *RECALL,
+    *STRIKES,
+    *SINK,
+    *SOURCE,
+    *FAKE,
+    *NETWORK,
+)

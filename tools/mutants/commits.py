@@ -22,8 +22,8 @@ TRANSACTIONS = (
         "commit before the end",
         "a transaction begins before every record of its micro-batch has its outcome",
         _COMMIT,
-        "head is not None and head.finished:",
-        "head is not None and any(head.outcomes()):",
+        "head is not None and head.finished else None",
+        "head is not None and any(head.outcomes()) else None",
         _SEEDS,
     ),
     Mutant(
@@ -111,16 +111,16 @@ OFFSETS = (
         "offset one too high",
         "the commit passes a record that nobody finished",
         _COMMIT,
-        "share.next_offset) for share in owned]",
-        "share.next_offset + 1) for share in owned]",
+        "self.source.partition, self.next_offset, self.mark.text())",
+        "self.source.partition, self.next_offset + 1, self.mark.text())",
         _SEEDS,
     ),
     Mutant(
         "offset one too low",
         "the last record of each commit is done twice",
         _COMMIT,
-        "share.next_offset) for share in owned]",
-        "share.next_offset - 1) for share in owned]",
+        "self.source.partition, self.next_offset, self.mark.text())",
+        "self.source.partition, self.next_offset - bool(self.outcomes), self.mark.text())",
         _SEEDS,
     ),
     Mutant(
@@ -151,8 +151,8 @@ OFFSETS = (
         "one epoch for all partitions",
         "an assignment of one partition begins a new epoch for all",
         _OWNERSHIP,
-        "                self._last += 1\n                self._current[partition] = self._last\n",
-        "                self._current[partition] = self._last + 1\n"
+        "                self._last += 1\n                begun[partition] = self._current[partition] = self._last\n",
+        "                begun[partition] = self._current[partition] = self._last + 1\n"
         "            self._last += 1\n"
         "            self._current = dict.fromkeys(self._current, self._last)\n",
         _SEEDS,
@@ -169,8 +169,8 @@ OFFSETS = (
         "epoch begins once",
         "a partition that comes back has the epoch that it had",
         _OWNERSHIP,
-        "                self._current[partition] = self._last\n",
-        "                self._current[partition] = 1\n",
+        "begun[partition] = self._current[partition] = self._last\n",
+        "begun[partition] = self._current[partition] = 1\n",
         _SEEDS,
     ),
 )

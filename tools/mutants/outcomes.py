@@ -165,8 +165,8 @@ RECORDS = (
         "killed decoder condemns its record",
         "whoever happened to be decoded is blamed for the death of the child",
         "streamproc/worker/stages/prepare.py",
-        "kind = TransientError if transient else PoisonError",
-        "kind = PoisonError if transient else TransientError",
+        "        if deaths < MOST_DEATHS:\n",
+        "        if not deaths:\n",
         _SEEDS,
     ),
     Mutant(

@@ -71,8 +71,8 @@ REBALANCE = (
         "given back unsettled",
         "a partition is given back before the commit over it is settled",
         _PIPELINE,
-        "            batch.dropped(taken.index) for partition in partitions for batch, taken in",
-        "            batch.finished or batch.dropped(taken.index) for partition in partitions for batch, taken in",
+        "any(not batch.dropped(taken.index) for",
+        "any(not (batch.finished or batch.dropped(taken.index)) for",
         _RUNTIME_TESTS,
     ),
     Mutant(

@@ -60,9 +60,8 @@ RESOURCES = (
         "slot released too early",
         "the slot of a segment whose device died is given away, and the segment computed again",
         _INFER,
-        "            else:\n                self._pending.append(pending)\n",
-        "            else:\n                self._arena.release(pending.ready.lease)\n"
-        "                self._pending.append(pending)\n",
+        "            elif strikes < MOST_STRIKES:\n",
+        "            elif strikes < MOST_STRIKES:\n                self._arena.release(pending.ready.lease)\n",
         _SEEDS,
     ),
     Mutant(
@@ -77,8 +76,8 @@ RESOURCES = (
         "batch of a dead device forgotten",
         "nobody computes it again",
         _INFER,
-        "                    self._again(self._running.pop(ident))\n",
-        "                    self._running.pop(ident)\n",
+        "                self._again([pending for ident in ids for pending in self._running.pop(ident)], detail)\n",
+        "                [self._running.pop(ident) for ident in ids]\n",
         _SEEDS,
     ),
     Mutant(

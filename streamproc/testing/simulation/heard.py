@@ -1,6 +1,6 @@
 """What a worker and its source tell each other, heard on the way."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from streamproc.records.record import CommitOffset, Record, TopicPartition
 from streamproc.testing.broker.source import BrokerSource
@@ -20,11 +20,13 @@ class Heard:
         now: Callable[[], float],
         ran_s: Callable[[], float],
         tell: Callable[[str], None],
+        begun: Callable[[Iterable[CommitOffset]], None],
     ) -> None:
         self._assignments = assignments
         self._now = now
         self._ran_s = ran_s
         self._tell = tell
+        self._begun = begun
         self._source: BrokerSource
         self._longest_s = 0.0
         self.polled_at = now()
@@ -47,7 +49,10 @@ class Heard:
 
     def assigned(self, starts: Mapping[TopicPartition, CommitOffset]) -> None:
         """Tell where partitions start."""
-        self._tell(f"is assigned {[f'{place} from {start.offset}' for place, start in starts.items()]}")
+        self._tell(
+            f"is assigned {[f'{place} from {start.offset} {start.metadata}' for place, start in starts.items()]}"
+        )
+        self._begun(starts.values())
         self.polled.update((place, set()) for place in starts)
         self._assignments.assigned(starts)
 

@@ -23,6 +23,7 @@ from streamproc.testing.device import IDENTITY, check_batch, fake_scores, read
 from streamproc.testing.engine import FakeEngine
 from streamproc.testing.simulation.fault import Point
 from streamproc.testing.simulation.held import Loan, Loans, lend
+from streamproc.testing.simulation.recordings import Victim, victim
 from streamproc.testing.simulation.spans import STRAGGLER_S
 from streamproc.testing.store import MemoryStore
 from streamproc.testing.tier import MemoryArchive, MemorySharedTier
@@ -61,6 +62,10 @@ class Place(Protocol):
 
     def resumed(self, segments: int) -> None:
         """Note how many finished segments of a former owner were found."""
+        ...
+
+    def die(self) -> None:
+        """End the whole process, for a recording killed it. Raises GreenletExit where that one runs."""
         ...
 
 
@@ -113,6 +118,8 @@ class SimulatedStore:
             self.under_way -= 1
             self.loans.end(asked)
         self._hurt[key] -= self._place.now() - began < STRAGGLER_S
+        if victim(stored.body) is Victim.FETCHER:
+            self._place.die()
         size = len(stored.body)
         loan = Loan(size, 0 if known else max(0, size - self._undeclared))
         return replace(stored, body=lend(stored.body, self.loans, loan))
@@ -302,8 +309,17 @@ class SimulatedDecoders(FakeDecoders):
                 self._lose(job)
             else:
                 self._place.sleep(self._place.takes())
+                self._suffer(job)
         self.busy.discard(job)
         self._place.wake()
+
+    def _suffer(self, job: int) -> None:
+        """Let a recording kill whom it kills, once it is being decoded."""
+        match victim(self.running.get(job, b"")):
+            case Victim.DECODER:
+                self.die(job)
+            case Victim.FEEDER:
+                self._place.die()
 
     def _fill(self, job: int) -> None:
         self._place.sleep(self._place.takes())
@@ -318,9 +334,16 @@ class SimulatedDecoders(FakeDecoders):
 
 
 class SimulatedDevice:
-    """A device process that loads, computes one batch after the other, and can die of one."""
+    """A device process that loads, computes one batch after the other, and can die of one.
 
-    def __init__(self, arena: Arena, place: Place) -> None:
+    ``deadly`` are the waveforms that kill it, ``hurt`` counts what else did.
+    """
+
+    def __init__(
+        self, arena: Arena, place: Place, deadly: Collection[bytes] = (), hurt: Counter[object] | None = None
+    ) -> None:
+        self._deadly = deadly
+        self._hurt = Counter() if hurt is None else hurt
         self._arena = arena
         self._place = place
         self._queue: dict[int, Sequence[SegmentHandle]] = {}
@@ -385,6 +408,10 @@ class SimulatedDevice:
 
     def die(self) -> None:
         """Lose what is on it; it is seen, and loads again, at the next take."""
+        self._hurt[self._place] += 1
+        self._end()
+
+    def _end(self) -> None:
         self._life += 1
         self._busy = self._loaded = False
         self._dead = True
@@ -418,6 +445,9 @@ class SimulatedDevice:
         if life != self._life:
             return
         batch = next(iter(self._queue))
+        if self._deadly and any(self._arena.read(item.lease).tobytes() in self._deadly for item in self._queue[batch]):
+            self._end()
+            return
         items = self._queue.pop(batch)
         self._events.append(BatchDone(batch, self._run([read(self._arena, item) for item in items]), 0.001))
         self._busy = False

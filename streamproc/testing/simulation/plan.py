@@ -92,6 +92,9 @@ _STRICT_FIRST = 700
 _BURST_FIRST = 500
 _BURST_RECORDS = 40
 _BAD = (Kind.GARBAGE, Kind.MISSING, Kind.UNDECODABLE)
+_DEADLY = 0.05
+"""Share of the runs in which some recordings kill whoever works on them."""
+_KILLERS = (Kind.KILLS_DECODER, Kind.KILLS_DEVICE, Kind.KILLS_WORKER, Kind.KILLS_WORKER)
 _KINDS, _SHARES = tuple(_WEIGHTS), tuple(_WEIGHTS.values())
 
 
@@ -167,11 +170,13 @@ def make_plan(seed: int) -> Plan:
         archive=random.random() < 0.2,  # noqa: PLR2004  # same
         trust=random.choices(("content", "etag", "declared"), (6, 2, 2))[0],
     )
+    if plan.retention_at is None and random.random() < _DEADLY:
+        return replace(plan, announced=(*plan.announced, *_deadly(random, plan, span)))
     return plan if busy or held or hours or alone else _strict(_with_burst(plan))
 
 
 def _strict(plan: Plan) -> Plan:
-    """Let every third of these plans have records that the store fails on."""
+    """Let some of these plans be in strict order, with records that the store fails on."""
     random = Random(f"strict {plan.seed}")  # noqa: S311  # same as below
     if random.random() >= _STRICT:
         return plan
@@ -201,6 +206,13 @@ def _with_burst(plan: Plan) -> Plan:
         announced=(*plan.announced, *bad),
         retention_at=None,
     )
+
+
+def _deadly(random: Random, plan: Plan, span: float) -> Iterator[tuple[float, Announced]]:
+    for number in range(len(plan.announced), len(plan.announced) + random.choice((1, 1, 2, 3))):
+        partition = random.randrange(plan.partitions)
+        key = b"k%d-%d" % (partition, random.randrange(2))
+        yield random.uniform(0, span), announce(number, random.choice(_KILLERS), partition, key, None)
 
 
 def _announced(

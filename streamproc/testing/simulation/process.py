@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from greenlet import GreenletExit
+
 from streamproc.dedupe.aliases import MemoryAliases
 from streamproc.dedupe.memory import MemoryTier
 from streamproc.records.record import CommitOffset
@@ -17,6 +19,7 @@ from streamproc.testing.broker.source import BrokerSource
 from streamproc.testing.broker.values import GroupMetadata
 from streamproc.testing.codec import JsonRows
 from streamproc.testing.fibers import FiberHost, Fibers, Process
+from streamproc.testing.simulation.blame import Blame
 from streamproc.testing.simulation.fault import Point
 from streamproc.testing.simulation.heard import Heard
 from streamproc.testing.simulation.held import CountedArena
@@ -49,7 +52,8 @@ class Shared(Protocol):
     servers: Servers
     upstream: Upstream
     hurt: Counter[str]
-    hurt_bodies: Counter[bytes]
+    blame: Blame
+    deadly: frozenset[bytes]
 
     def visit(self, process: "WorkerProcess", point: Point) -> None:
         """Let others come in between, or a fault strike."""
@@ -65,6 +69,10 @@ class Shared(Protocol):
 
     def resumed(self, process: "WorkerProcess", segments: int) -> None:
         """Note how many finished segments of a former owner were found."""
+        ...
+
+    def die(self, process: "WorkerProcess") -> None:
+        """End a process that a recording kills."""
         ...
 
 
@@ -86,8 +94,8 @@ class WorkerProcess(Process):
         self._frozen_s = 0.0
         self._frozen_at: float | None = None
         self.arena = CountedArena(shared.settings.flow.micro_batches * 2 + 2)
-        self.decoders = SimulatedDecoders(self.arena, shared.hurt_bodies, self)
-        self.device = SimulatedDevice(self.arena, self)
+        self.decoders = SimulatedDecoders(self.arena, shared.blame.decoders, self)
+        self.device = SimulatedDevice(self.arena, self, shared.deadly, shared.blame.devices)
         most, undeclared = shared.settings.audio.max_object_bytes, shared.limits.undeclared
         self.store = SimulatedStore(shared.servers.store, shared.upstream.failures, shared.hurt, self, most, undeclared)
         self.holds_nothing_since: float | None = None
@@ -129,6 +137,11 @@ class WorkerProcess(Process):
     def resumed(self, segments: int) -> None:
         """Note how many finished segments of a former owner were found."""
         self._shared.resumed(self, segments)
+
+    def die(self) -> None:
+        """End, killed by a recording. Raises GreenletExit where that one runs."""
+        self._shared.die(self)
+        raise GreenletExit
 
     @property
     def member(self) -> str:
@@ -216,6 +229,7 @@ class WorkerProcess(Process):
             shared.clock.monotonic,
             self.ran_s,
             lambda what: shared.tell(f"{self.name} ({self.member}): {what}"),
+            shared.blame.assigned,
         )
         self.source = BrokerSource(
             shared.servers.broker,

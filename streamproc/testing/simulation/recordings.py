@@ -22,6 +22,17 @@ UNKNOWN_SCHEMA = 7
 _SILENT_ABOUT = 3
 
 
+class Victim(StrEnum):
+    """Whom a recording kills, each time."""
+
+    DECODER = "decoder"
+    DEVICE = "device"
+    FETCHER = "fetcher"
+    """The worker, when it has fetched it."""
+    FEEDER = "feeder"
+    """The worker, when it has given it to a decoder."""
+
+
 class Kind(StrEnum):
     """What a record is."""
 
@@ -53,6 +64,9 @@ class Kind(StrEnum):
     HEADERS = "headers"
     HUGE = "huge"
     """Too large for any topic: its original goes to the store."""
+    KILLS_DECODER = "kills_decoder"
+    KILLS_DEVICE = "kills_device"
+    KILLS_WORKER = "kills_worker"
 
 
 EXPECTED: Mapping[Kind, str] = MappingProxyType(
@@ -78,6 +92,9 @@ EXPECTED: Mapping[Kind, str] = MappingProxyType(
         Kind.UNKNOWN: Reason.SCHEMA_UNKNOWN,
         Kind.HEADERS: Reason.HEADERS_TOO_LARGE,
         Kind.HUGE: Reason.EVENT_INVALID,
+        Kind.KILLS_DECODER: Reason.KILLED_WORKER,
+        Kind.KILLS_DEVICE: Reason.KILLED_WORKER,
+        Kind.KILLS_WORKER: Reason.KILLED_WORKER,
     }
 )
 """The status of the result, or the reason of the dead letter, that a record of this kind must end as."""
@@ -91,6 +108,13 @@ _FIELDS: Mapping[Kind, Mapping[str, object]] = MappingProxyType(
         Kind.TIMELINE: {"outputs": ["timeline"]},
         Kind.SILENT: _SEGMENTS,  # it has none
         Kind.FOREIGN: {"bucket": "elsewhere"},
+    }
+)
+_VICTIMS: Mapping[Kind, tuple[Victim, Victim]] = MappingProxyType(
+    {
+        Kind.KILLS_DECODER: (Victim.DECODER, Victim.DECODER),
+        Kind.KILLS_DEVICE: (Victim.DEVICE, Victim.DEVICE),
+        Kind.KILLS_WORKER: (Victim.FETCHER, Victim.FEEDER),
     }
 )
 _HUGE = b"1:" + b"x" * MAX_FORWARDED_BYTES
@@ -133,6 +157,11 @@ class Announced:
     def expected(self) -> str:
         """How it must end."""
         return EXPECTED[self.kind]
+
+
+def victim(body: bytes) -> Victim | None:
+    """Whom a recording kills; most nobody."""
+    return Victim(json.loads(body)["kills"]) if b'"kills"' in body else None
 
 
 @lru_cache(1024)  # seeds differ in what they put together
@@ -204,8 +233,10 @@ def _body(number: int, kind: Kind, like: int | None) -> bytes | None:
             return recording(30 * _HOURS_CUT_MS, name=number, cut=_HOURS_CUT_MS)
         case Kind.SILENT | Kind.SHORT:
             return recording(200, name=number, silent=1) if kind is Kind.SILENT else recording(10, name=number)
-        case Kind.UNDECODABLE:
-            return recording(fail=Reason.DECODE_FAILED, name=number)
+        case Kind.UNDECODABLE | Kind.KILLS_DECODER | Kind.KILLS_DEVICE | Kind.KILLS_WORKER:
+            kills = _VICTIMS.get(kind)
+            harm = {"fail": Reason.DECODE_FAILED} if kills is None else {"kills": kills[number % 2]}
+            return recording(50, name=number, **harm)
         case _:
             poison = {"poison": tuple(POISON)[number % len(POISON)]} if kind is Kind.POISONED else {}
             # Lengths that one compute batch takes together, and one that it does not.

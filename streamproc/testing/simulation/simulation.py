@@ -20,9 +20,10 @@ from streamproc.testing.simulation.recordings import Kind, announce
 from streamproc.testing.simulation.servers import BROKER, STORE
 from streamproc.testing.simulation.telling import tell_outcomes, tell_plan
 from streamproc.testing.simulation.violation import Violation
-from streamproc.testing.simulation.world import World
+from streamproc.testing.simulation.world import RESTART_S, World
 from streamproc.worker.core import canary
 from streamproc.worker.core.retry import RetryPolicy
+from streamproc.worker.core.strikes import CAREFUL_AFTER, CONDEMNED_AFTER
 from streamproc.worker.stages import commit, probe
 from streamproc.worker.stages.admit import REGISTRY_WAIT_S
 from streamproc.worker.stages.objects import PUT_WAIT_S
@@ -35,6 +36,8 @@ _CHAOS_S = 12.0
 _PROBE_S = 1.0
 """Far longer than a probe takes where nothing goes wrong."""
 _SPOILED = (Kind.FLAKY, Kind.BROKEN, Kind.LATE)
+_ALONE_S = 0.5
+"""For one record that is taken alone: two commits, and everything between."""
 _FRESH = 1_000
 """Number of the first record that is sent after everything was healed."""
 
@@ -138,12 +141,13 @@ def bound_s(world: World) -> float:
 
     A worker that dies just before is replaced: its session ends, its transaction is decided, and the new assignment is
     told at the next heartbeats, which make another session; whoever has to give something back first drains. Meanwhile,
-    or after it, ends what was being waited for when the world healed.
+    or after it, ends what was being waited for when the world healed. Where recordings kill, they are found out first.
     """
     kafka = world.settings.kafka
     undecided_s = kafka.transaction_timeout_s if kafka.delivery == "exactly_once" else 0.0
-    held_s = _waits_s(world) + _held_s(world) + _in_place_s(world)
-    return 2 * kafka.session_timeout_s + undecided_s + world.settings.flow.drain_s + held_s
+    takeover_s = 2 * kafka.session_timeout_s + undecided_s
+    held_s = _waits_s(world) + _held_s(world) + _in_place_s(world) + _found_out_s(world, takeover_s)
+    return takeover_s + world.settings.flow.drain_s + held_s
 
 
 def _held_s(world: World) -> float:
@@ -165,9 +169,21 @@ def _in_place_s(world: World) -> float:
     tries = world.settings.retry.attempts_per_lane * len(policy.lanes)
     each_s = sum(policy.wait_s(attempts) or 0.0 for attempts in range(1, tries + 1))
     spoiled = sum(
-        world.hurts(announced) > 0 or announced.kind in _SPOILED for announced in world.upstream.sent.values()
+        world.hurt[announced.object_key] > 0 or announced.kind in _SPOILED for announced in world.upstream.sent.values()
     )
     return spoiled * each_s
+
+
+def _found_out_s(world: World, takeover_s: float) -> float:
+    """How long it takes until the recordings that kill workers are given up: so many die of each, the last ones alone.
+
+    A crash, perhaps one more while the partition has less in flight, and one in which it moved nothing, make the next
+    owners take records one by one.
+    """
+    killers = sum(one.kind is Kind.KILLS_WORKER for _, one in world.plan.announced)
+    deaths = CAREFUL_AFTER + 1 + CONDEMNED_AFTER
+    alone_s = _ALONE_S * len(world.plan.announced) if killers else 0.0
+    return killers * deaths * (RESTART_S + takeover_s) + alone_s
 
 
 def lanes_s(settings: Settings) -> float:

@@ -46,6 +46,8 @@ class Takeovers:
     def __call__(self, committed: Commit) -> None:
         """Somebody goes on with these partitions."""
         for moved in committed.offsets:
+            if moved.offset <= (moved.before or 0):
+                continue  # a plain commit: records wait for it
             left = self._left.pop(TopicPartition(moved.topic, moved.partition), None)
             if left is not None:
                 self.seen += 1
@@ -55,9 +57,13 @@ class Takeovers:
                     place = f"{moved.topic}/{moved.partition}"
                     self._late = self._late or _too_long(place, waited, left)
 
+    def forget(self) -> None:
+        """Watch nobody who is left now: something else holds up whoever takes over."""
+        self._left.clear()
+
     def struck(self, process: WorkerProcess, fault: Fault) -> None:
         """Hear of a fault before it strikes."""
-        self._left.clear()
+        self.forget()
         now = self._now()
         away = any(outage.until > now for outage in self._past.outages)
         kept = any(one.until > now for one in self._past.struck)

@@ -1,5 +1,6 @@
 """The simulated world: its servers, its upstream, its supervisor, and the faults that strike it."""
 
+import json
 from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
@@ -11,14 +12,16 @@ from streamproc.records.record import CommitOffset, TopicPartition
 from streamproc.telemetry.clock import Clock
 from streamproc.testing.broker.errors import BrokerUnavailable, RefusedError
 from streamproc.testing.broker.values import GroupMetadata
+from streamproc.testing.decoders import waveform
 from streamproc.testing.fibers import FiberClock, Fibers
+from streamproc.testing.simulation.blame import Blame
 from streamproc.testing.simulation.fault import Fault, FaultKind, Point
 from streamproc.testing.simulation.limits import limits
 from streamproc.testing.simulation.nature import Nature
 from streamproc.testing.simulation.past import Outage, Past, Struck
 from streamproc.testing.simulation.plan import Plan
 from streamproc.testing.simulation.process import WorkerProcess
-from streamproc.testing.simulation.recordings import Announced
+from streamproc.testing.simulation.recordings import Kind
 from streamproc.testing.simulation.servers import Servers
 from streamproc.testing.simulation.spans import settings_for
 from streamproc.testing.simulation.takeover import Takeovers
@@ -59,7 +62,9 @@ class World:
         self.nature = Nature(self.fibers)
         self.upstream = Upstream(plan, self.settings, self.servers, self.nature, self.clock, self.random, self.tell)
         self.hurt: Counter[str] = Counter()
-        self.hurt_bodies: Counter[bytes] = Counter()
+        self.blame = Blame()
+        kills_device = [one.body for _, one in plan.announced if one.body and one.kind is Kind.KILLS_DEVICE]
+        self.deadly = frozenset(waveform(body, 0, json.loads(body)["ms"]).tobytes() for body in kills_device)
         self.exits = 0
         """Processes that ended by themselves."""
         self.exits_unseen: deque[WorkerProcess] = deque()
@@ -125,10 +130,6 @@ class World:
         self._running[slot] = process
         self.tell(f"{process.name} starts")
         return process
-
-    def hurts(self, announced: Announced) -> int:
-        """How many tries of a record were spoiled."""
-        return self.hurt[announced.object_key] + self.hurt_bodies[announced.body or b""]
 
     def stop(self) -> None:
         """Ask every worker to end, for good."""
@@ -214,6 +215,14 @@ class World:
                 return self.at_stake(process, fault.point)
 
     # --- what happens ------------------------------------------------------------------------------------------------
+
+    def die(self, process: WorkerProcess) -> None:
+        """Let a recording kill a process: nobody that it had is to be blamed for that but the recording."""
+        self.tell(f"{process.name} is killed by a recording")
+        if process.source is not None:
+            self.blame.killed(process.source.owned)
+        self.takeovers.forget()
+        self.crash(process)
 
     def crash(self, process: WorkerProcess) -> None:
         """Kill a process; its supervisor starts another, unless the plan leaves its work to those that live."""

@@ -41,17 +41,16 @@ _MOST_MESSAGE_BYTES = 1024
 _MOST_KEPT_BYTES = 4 * MAX_FORWARDED_BYTES
 _FREE = frozenset({"tier", "attempts", "produced_at", "processing_ms"})
 """Columns that may differ from one try of the same record to the next."""
-_SPOILED: Collection[tuple[str, str]] = frozenset(
-    {(Reason.STORE_UNAVAILABLE, Stage.FETCH), (Reason.DECODE_FAILED, Stage.PREPARE)}
-)
-"""What spoils a try without being the record's fault: an answer of the store, the death of a decoder."""
+_SPOILED = (Reason.STORE_UNAVAILABLE, Stage.FETCH)
+"""What spoils a try without being the record's fault: an answer of the store."""
 _LATE = (Reason.OBJECT_MISSING, Stage.FETCH)
 _DEAD_AT: Mapping[str, Collection[str]] = MappingProxyType(
     {
-        Reason.RETRIES_EXHAUSTED: frozenset({Stage.FETCH, Stage.PREPARE}),
+        Reason.RETRIES_EXHAUSTED: frozenset({Stage.FETCH}),
         Reason.OBJECT_MISSING: frozenset({Stage.FETCH}),
         Reason.DECODE_FAILED: frozenset({Stage.PREPARE}),
         Reason.MODEL_FAILED: frozenset({Stage.INFER}),
+        Reason.KILLED_WORKER: frozenset({Stage.ADMIT, Stage.PREPARE, Stage.INFER}),
     }
 )
 """Where a record fails for good; for any other reason it is before anything is asked for it."""
@@ -131,7 +130,7 @@ def _check_message(what: str, message: bytes) -> None:
 
 def _check_lane(world: World, announced: Announced, stored: Record, end: End, stage: str) -> None:
     what = f"record {announced.number} ({announced.kind}) in {stored.topic}"
-    allowed = {*_SPOILED, *({_LATE} if announced.kind is Kind.LATE else ())}
+    allowed = {_SPOILED, *({_LATE} if announced.kind is Kind.LATE else ())}
     if _dead_at(announced.expected) == {Stage.ADMIT} or (end.what, stage) not in allowed:
         raise Violation("G5", f"{what} has no reason to be there: {end.what} at {stage}")
     lane = world.settings.topics.lanes[(end.attempts - 1) // world.settings.retry.attempts_per_lane]

@@ -54,17 +54,18 @@ class Backlog(Generic[T]):
         """Let it wait behind the others."""
         self._waiting.append((item, load))
 
-    def cut(self) -> Sequence[T]:
-        """Take out the next micro-batch: it ends before what would pass the limit.
+    def cut(self, may: Callable[[T], bool] = lambda _: True) -> Sequence[T]:
+        """Take out the next micro-batch: it ends before what would pass the limit, and before what may not go on yet.
 
-        What is over the limit by itself is alone in its own, so that the oldest can always go on.
+        What is over the limit by itself is alone in its own, so that the oldest can always go on. What ``may`` was
+        asked about and is allowed is taken out.
         """
         items: list[T] = []
         total = Load(0, 0, 0, 0.0)
         while self._waiting:
             item, load = self._waiting[0]
             total += load
-            if items and not total.within(self._most):
+            if (items and not total.within(self._most)) or not may(item):
                 break
             items.append(item)
             self._waiting.popleft()

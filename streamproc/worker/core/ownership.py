@@ -1,7 +1,7 @@
 """Which partitions are ours, and since when: one epoch per assignment of a partition."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from streamproc.records.record import TopicPartition
 
@@ -18,12 +18,14 @@ class Ownership:
         self._current: dict[TopicPartition, int] = {}
         self._last = 0
 
-    def assign(self, partitions: Iterable[TopicPartition]) -> None:
+    def assign(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Begin a new epoch for each of these."""
+        begun = {}
         with self._lock:
             for partition in partitions:
                 self._last += 1
-                self._current[partition] = self._last
+                begun[partition] = self._current[partition] = self._last
+        return begun
 
     def drop(self, partitions: Iterable[TopicPartition]) -> None:
         """End the epochs of these; their records may no longer be committed."""

@@ -26,6 +26,7 @@ from streamproc.worker.core.instant import Instant
 from streamproc.worker.core.offsets import Offsets
 from streamproc.worker.core.price import Prices
 from streamproc.worker.core.retry import Polled
+from streamproc.worker.core.strikes import CONDEMNED_AFTER, Strikes
 from streamproc.worker.ports import Calls, EventCodec
 from streamproc.worker.stages.items import Admitted
 from streamproc.worker.stages.weigh import Verdict, load, share
@@ -72,13 +73,19 @@ class Admit:
         self._stopped = False
         self._lanes = settings.topics.lanes
         self._unresolved: deque[tuple[Taken, float]] = deque()
+        self.strikes: Strikes
         self.held: Callable[[], bool]
         self.give: Callable[[Admitted], None]
         self.fail: Callable[[Taken, RecordError], None]
 
     @property
     def room(self) -> bool:
-        """Whether another micro-batch may be begun: what waits is, at once."""
+        """Whether more may be polled: what waits here would have to wait for more than its turn."""
+        return self._free and not self._backlog
+
+    @property
+    def _free(self) -> bool:
+        """Whether another micro-batch may be begun."""
         return len(self._batches) < self._settings.flow.micro_batches and not self.held()
 
     @property
@@ -94,6 +101,7 @@ class Admit:
             if self._offsets.take(one.record.source, one.epoch, one.record.offset):
                 verdict = self._judge(one.record)
                 self._backlog.add(_Judged(one, verdict, now.mono), load(verdict, self._prices))
+                self.strikes.came(one.record.source, one.epoch, one.record.offset)
         self._fill(now)
 
     def again(self, taken: Taken, now: Instant) -> None:
@@ -114,6 +122,7 @@ class Admit:
         """Begin nothing more: what waits, and whatever still comes, is the next owner's."""
         self._stopped = True
         self._backlog.keep(lambda _: False)
+        self.strikes.stop()
 
     def step(self, now: Instant) -> bool:
         """Go on with records whose schema has been asked for."""
@@ -137,10 +146,14 @@ class Admit:
 
     def _fill(self, now: Instant) -> bool:
         filled = False
-        while self._backlog and self.room:
-            self._open(self._backlog.cut(), now)
+        while self._free and (judged := self._backlog.cut(self._may_go_on)):
+            self._open(judged, now)
             filled = True
         return filled
+
+    def _may_go_on(self, judged: _Judged) -> bool:
+        record = judged.polled.record
+        return self.strikes.take(record.source, judged.polled.epoch, record.offset)
 
     def _open(self, judged: Sequence[_Judged], now: Instant, *, probe: bool = False) -> tuple[Taken, ...]:
         batch = self._batches.next_ident()
@@ -150,7 +163,8 @@ class Admit:
         )
         self._batches.open(entries)
         for taken, one in zip(entries, judged, strict=True):
-            self._pass_on(taken, one.verdict, now)
+            condemned = self.strikes.condemned(taken.record.source, taken.epoch, taken.record.offset)
+            self._pass_on(taken, _killed_worker() if condemned else one.verdict, now)
         return entries
 
     def _pass_on(self, taken: Taken, verdict: Verdict, now: Instant) -> None:
@@ -208,6 +222,14 @@ class Admit:
                 Stage.ADMIT,
                 f"declared duration {event.duration_ms} ms is over audio.max_seconds={audio.max_seconds:g}",
             )
+
+
+def _killed_worker() -> PoisonError:
+    message = (
+        f"{CONDEMNED_AFTER} workers ended while this record alone was in flight. It was not tried again: keep its "
+        f"recording, look for how they ended (core dump, out of memory), and replay it once that is mended"
+    )
+    return PoisonError(Reason.KILLED_WORKER, Stage.ADMIT, message)
 
 
 def announced(record: Record) -> bytes:

@@ -7,6 +7,7 @@ from functools import partial
 from streamproc.chain import START_EXTRA_S
 from streamproc.errors import AbortedError, Fatal, FatalError, Stage
 from streamproc.records.ledger import Transaction, build_entry
+from streamproc.records.mark import Mark
 from streamproc.records.outcome import Outcome, OutcomeKind
 from streamproc.records.record import CommitOffset, OutputRecord, TopicPartition
 from streamproc.settings import KafkaSettings
@@ -17,6 +18,7 @@ from streamproc.worker.core.batch import Dropped, MicroBatch, MicroBatches
 from streamproc.worker.core.instant import Instant
 from streamproc.worker.core.offsets import Offsets
 from streamproc.worker.core.ownership import Ownership
+from streamproc.worker.core.strikes import Strikes
 from streamproc.worker.ports import Calls, RowCodec, Sink
 
 log = get_log(__name__)
@@ -40,12 +42,21 @@ def longest_commit_s(kafka: KafkaSettings) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one partition contributes to a transaction: outcomes without a hole, and where to go on."""
+    """What one partition contributes to a transaction: outcomes without a hole, where to go on, and what to tell there.
+
+    Without outcomes it is a plain commit: only the mark is new.
+    """
 
     source: TopicPartition
     epoch: int
     outcomes: tuple[tuple[int, Outcome], ...]
     next_offset: int
+    mark: Mark
+
+    @property
+    def offset(self) -> CommitOffset:
+        """As it is committed."""
+        return CommitOffset(self.source.topic, self.source.partition, self.next_offset, self.mark.text())
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +89,7 @@ class Transact:
         metadata = self.group_metadata()
         owned = tuple(share for share in shares if self.ownership.holds(share.source, share.epoch))
         if owned:
-            offsets = [CommitOffset(share.source.topic, share.source.partition, share.next_offset) for share in owned]
+            offsets = [share.offset for share in owned]
             self.sink.commit(self._outputs(micro_batch, owned), offsets, metadata)
         return Committed(owned, self.clock.monotonic() - began)
 
@@ -86,20 +97,21 @@ class Transact:
         records = sum(len(share.outcomes) for share in shares)
         transaction = Transaction(self.slot, micro_batch, records, self.clock.wall_ms())
         outputs = [output for share in shares for _, outcome in share.outcomes for output in outcome.outputs]
-        for share in shares:
+        for share in (share for share in shares if share.outcomes):
             entry = build_entry(transaction, share.source, share.outcomes)
             outputs.append(OutputRecord(self.ledger_topic, str(share.source).encode(), self.rows.encode(entry)))
         return outputs
 
 
 class Commit:
-    """Begins a transaction only when every outcome is there, and one at a time."""
+    """Begins a transaction only when every outcome is there, and one at a time; plain commits come in between."""
 
     def __init__(
         self,
         transact: Callable[[int, Sequence[Share]], Committed],
         commits: Calls[int, Committed],
         offsets: Offsets,
+        strikes: Strikes,
         batches: MicroBatches,
         most_aborts: int,
         stuck_s: float,
@@ -108,12 +120,14 @@ class Commit:
         self._transact = transact
         self._commits = commits
         self._offsets = offsets
+        self._strikes = strikes
         self._batches = batches
         self._most_aborts = most_aborts
         self._stuck_s = stuck_s
         self._began_at: float | None = None
         self._metrics = metrics
         self._shares: tuple[Share, ...] | None = None
+        self._plain = False
         self._aborts = 0
         self._tries = 0
         self._again_at: float | None = None
@@ -121,7 +135,7 @@ class Commit:
     @property
     def committing(self) -> MicroBatch | None:
         """The micro-batch whose transaction has begun."""
-        return self._batches.head() if self._shares is not None else None
+        return self._batches.head() if self._shares is not None and not self._plain else None
 
     def step(self, now: Instant) -> bool:
         """Take the answer of the running commit, begin the next."""
@@ -136,13 +150,21 @@ class Commit:
             self._again_at = None
             self._begin(self._shares, now)
             return True
-        head = self._batches.head()
-        if self._shares is None and head is not None and head.finished:
-            self._shares = self._split(head)
+        if self._shares is None and (shares := self._next()) is not None:
+            self._shares = shares
             self._aborts = self._tries = 0
-            self._begin(self._shares, now)
+            self._begin(shares, now)
             return True
         return bool(answers)
+
+    def _next(self) -> tuple[Share, ...] | None:
+        """What to commit now. Marks first: what waits for them has not begun."""
+        marks = self._strikes.due()
+        self._plain = bool(marks)
+        if marks:
+            return tuple(Share(one.source, one.epoch, (), one.offset, one.mark) for one in marks)
+        head = self._batches.head()
+        return self._split(head) if head is not None and head.finished else None
 
     def _begin(self, shares: tuple[Share, ...], now: Instant) -> None:
         head = self._batches.head()
@@ -162,7 +184,8 @@ class Commit:
         for (source, epoch), outcomes in rows.items():
             following = self._offsets.committable(source, epoch)
             if following is not None:
-                shares.append(Share(source, epoch, tuple(outcomes), following))
+                mark = self._strikes.mark(source, epoch, following)
+                shares.append(Share(source, epoch, tuple(outcomes), following, mark))
         return tuple(shares)
 
     def _answered(self, answer: Committed | Exception, now: Instant) -> None:
@@ -178,10 +201,21 @@ class Commit:
         elif isinstance(answer, Exception):
             raise answer
         else:
-            self._shares = None
-            batch = self._batches.close_head()
-            if not batch.probe:
-                self._report(batch, answer, now)
+            self._committed(answer, now)
+
+    def _committed(self, committed: Committed, now: Instant) -> None:
+        shares, self._shares = self._shares or (), None
+        for share in shares:
+            if share in committed.shares:
+                progress = bool(share.outcomes)
+                self._strikes.committed(share.source, share.epoch, share.next_offset, share.mark, progress=progress)
+            else:
+                self._strikes.passed(share.source, share.epoch)
+        if self._plain:
+            return
+        batch = self._batches.close_head()
+        if not batch.probe:
+            self._report(batch, committed, now)
 
     def _report(self, batch: MicroBatch, committed: Committed, now: Instant) -> None:
         ends = [outcome for share in committed.shares for _, outcome in share.outcomes]

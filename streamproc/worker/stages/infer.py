@@ -1,7 +1,7 @@
 """Infer: from segments to the analysis of a recording. Batching has its one owner here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streamproc.arena import SLOT_SAMPLES, Arena
 from streamproc.errors import Fatal, FatalError, PoisonError, Reason, RecordError, Stage
@@ -22,6 +22,8 @@ log = get_log(__name__)
 
 MOST_BATCHES = 2
 """One that runs and one that waits on the device, so that it never idles between two."""
+MOST_STRIKES = 3
+"""Deaths of the device with one segment alone on it. It had computed without that segment: it warms up first."""
 AHEAD = MOST_BATCHES + 1
 """Full batches of one recording that may be in memory: those on the device, and the next one."""
 
@@ -48,6 +50,9 @@ class _Pending:
 
     recording: _Recording
     ready: SegmentReady
+    suspect: bool = False
+    """Whether it was on the device when that died: it is alone there from then on."""
+    strikes: int = 0
 
 
 class Infer:
@@ -167,7 +172,8 @@ class Infer:
         submitted = False
         while self._pending and len(self._running) < MOST_BATCHES:
             self._pending.sort(key=lambda p: (p.recording.fetched.taken.ident, p.ready.index))
-            places = set(choose([p.ready.samples for p in self._pending], self._device.most_items))
+            if not (places := self._places()):
+                break
             chosen = [p for place, p in enumerate(self._pending) if place in places]
             self._pending = [p for place, p in enumerate(self._pending) if place not in places]
             self._last_batch += 1
@@ -175,6 +181,15 @@ class Infer:
             self._device.submit(self._last_batch, [SegmentHandle(p.ready.lease, p.ready.samples) for p in chosen])
             submitted = True
         return submitted
+
+    def _places(self) -> set[int]:
+        """Which of those that wait are computed next; none while a suspect has to be alone."""
+        if any(pending.suspect for batch in self._running.values() for pending in batch):
+            return set()
+        suspect = next((place for place, pending in enumerate(self._pending) if pending.suspect), None)
+        if suspect is None:
+            return set(choose([pending.ready.samples for pending in self._pending], self._device.most_items))
+        return set() if self._running else {suspect}
 
     def _take(self, event: DeviceEvent, now: Instant) -> None:
         match event:
@@ -185,8 +200,7 @@ class Infer:
             case DeviceDied(ids, detail):
                 self._metrics.device_restarts.inc()
                 log.warning("device process died, its batches run again", detail=detail, count=len(ids))
-                for ident in ids:
-                    self._again(self._running.pop(ident))
+                self._again([pending for ident in ids for pending in self._running.pop(ident)], detail)
             case BatchDone(ident, items, seconds):
                 self._metrics.device_batch_seconds.observe(seconds)
                 chosen = self._running.pop(ident)
@@ -196,13 +210,26 @@ class Infer:
                     self._arena.release(pending.ready.lease)
                     self._scored(pending, item, now)
 
-    def _again(self, lost: list[_Pending]) -> None:
-        """The waveforms are in their slots still: only the computation is lost."""
+    def _again(self, lost: list[_Pending], detail: str) -> None:
+        """Compute what was on a device that died, each alone: the waveforms are in their slots still."""
         for pending in lost:
+            strikes = pending.strikes + (len(lost) == 1)
             if pending.recording.failed:
                 self._arena.release(pending.ready.lease)
+            elif strikes < MOST_STRIKES:
+                self._pending.append(replace(pending, suspect=True, strikes=strikes))
             else:
-                self._pending.append(pending)
+                self._arena.release(pending.ready.lease)
+                self._condemn(pending, detail)
+
+    def _condemn(self, pending: _Pending, detail: str) -> None:
+        fetched, ready = pending.recording.fetched, pending.ready
+        message = (
+            f"{MOST_STRIKES} device processes died with segment {ready.index} at {ready.start_ms} ms alone on them, "
+            f"last: {detail}. Keep the recording and report it"
+        )
+        self.abandon(fetched)
+        self.failed(fetched, PoisonError(Reason.KILLED_WORKER, Stage.INFER, message))
 
     def _scored(self, pending: _Pending, item: tuple[float, ...] | ItemError, now: Instant) -> None:
         recording, ready = pending.recording, pending.ready

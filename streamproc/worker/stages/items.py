@@ -15,6 +15,8 @@ class Admitted:
     event: RecordingEvent
     fingerprint: str
     at: float
+    deaths: int = 0
+    """Decoder children that ended with its recording."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,11 @@ class Lookup:
         for waiting in self._give_up(fetched):
             self._fetch_again(waiting)
 
+    def repeat(self, fetched: Fetched, deaths: int) -> None:
+        """Begin again with a leader whose bytes ended so many decoders, and with those who want the same bytes."""
+        for one in (*self._give_up(fetched), fetched):  # the leader last, which puts it first in the line
+            self._fetch_again(replace(one, admitted=replace(one.admitted, deaths=deaths)))
+
     def let_go(self) -> None:
         """Keep no bytes of a record that is not wanted any more while the shared tier is asked about them."""
         for key, leader in self._leaders.items():

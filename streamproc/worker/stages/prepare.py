@@ -4,14 +4,21 @@ from collections import deque
 from collections.abc import Callable
 
 from streamproc.arena import Arena, Lease
-from streamproc.errors import PoisonError, RecordError, Stage, TransientError
+from streamproc.errors import PoisonError, Reason, RecordError, Stage, TransientError
 from streamproc.records.decoding import Decoded, DecodeFailed, DecodeJob, DecoderEvent, SegmentReady, SlotWanted
+from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Metrics
 from streamproc.worker.core.batch import MicroBatches, Taken
 from streamproc.worker.core.credits import Credits, Weight
 from streamproc.worker.core.instant import Instant
 from streamproc.worker.ports import Decoders
 from streamproc.worker.stages.items import Fetched
+
+log = get_log(__name__)
+
+
+MOST_DEATHS = 3
+"""Children that may end with one recording. Each had that one alone."""
 
 
 class Prepare:
@@ -34,6 +41,8 @@ class Prepare:
         self.segment: Callable[[Fetched, SegmentReady, Instant], None]
         self.decoded: Callable[[Fetched, Decoded, Instant], None]
         self.failed: Callable[[Fetched, RecordError], None]
+        self.again: Callable[[Fetched, int], None]
+        """With how many children ended with it. Its bytes are fetched anew: none are kept once a child has them."""
         self.dropped: Callable[[Fetched], None]
 
     def step(self, now: Instant) -> bool:
@@ -72,10 +81,22 @@ class Prepare:
                 self._credit.adjust(fetched.taken.ident, Weight(0, info.duration_ms))
                 self._metrics.stage_seconds[Stage.PREPARE].observe(now.mono - fetched.at)
                 self.decoded(fetched, event, now)
+            case DecodeFailed(job, Reason.KILLED_WORKER, message):
+                self._forget(job)
+                self._died(fetched, message)
             case DecodeFailed(job, reason, message, transient):
                 self._forget(job)
                 kind = TransientError if transient else PoisonError
                 self.failed(fetched, kind(reason, Stage.PREPARE, message))
+
+    def _died(self, fetched: Fetched, message: str) -> None:
+        deaths = fetched.admitted.deaths + 1
+        if deaths < MOST_DEATHS:
+            log.warning("a decoder died, its recording is tried again", attempt=deaths, detail=message)
+            self.again(fetched, deaths)
+        else:
+            message = f"{deaths} decoders in a row died of it, last: {message}. Keep the recording and report it"
+            self.failed(fetched, PoisonError(Reason.KILLED_WORKER, Stage.PREPARE, message))
 
     def _grant(self) -> bool:
         """Lease slots to who wants one; a recording that is far ahead of the device waits, however many are free.

@@ -57,3 +57,11 @@ def share(settings: Settings) -> Load:
         round(1000 * flow.in_flight_audio_s / flow.micro_batches),
         drain_s / flow.micro_batches,
     )
+
+
+def window(flow: FlowSettings) -> int:
+    """How many offsets past its committed one a partition may have in flight: as many as all micro-batches hold.
+
+    Twice that, for producers with transactions leave offsets without a record: one after each record at worst.
+    """
+    return 2 * flow.micro_batches * flow.micro_batch_records

@@ -290,23 +290,23 @@ def test_memory_does_not_grow_with_the_length_of_a_recording(bench: Bench) -> No
 
 
 @pytest.mark.parametrize(
-    ("number", "transient"),
+    ("number", "said"),
     [
-        (signal.SIGKILL, True),
-        (signal.SIGTERM, True),
-        (signal.SIGSEGV, False),
-        (signal.SIGABRT, False),
-        (signal.SIGXCPU, False),
+        (signal.SIGKILL, (Reason.KILLED_WORKER, True)),
+        (signal.SIGTERM, (Reason.KILLED_WORKER, True)),
+        (signal.SIGSEGV, (Reason.KILLED_WORKER, True)),
+        (signal.SIGABRT, (Reason.KILLED_WORKER, True)),
+        (signal.SIGXCPU, (Reason.DECODE_FAILED, False)),  # our own limit
     ],
 )
-def test_a_child_that_dies_is_replaced_and_its_job_fails(bench: Bench, number: int, transient: bool) -> None:  # noqa: FBT001  # a parameter of the table
+def test_a_child_that_dies_is_replaced_and_its_job_fails(bench: Bench, number: int, said: tuple[Reason, bool]) -> None:
     restarts, job = bench.pool.restarts, bench.busy()
     os.kill(bench.pid(), number)
     events: list[DecoderEvent] = []
     bench.take_one(events)
     (failed,) = events
     assert isinstance(failed, DecodeFailed)
-    assert (failed.job, failed.reason, failed.transient) == (job, Reason.DECODE_FAILED, transient)
+    assert (failed.job, failed.reason, failed.transient) == (job, *said)
     assert bench.pool.restarts == restarts + 1
     assert bench.pool.idle() == 0
     assert isinstance(bench.decode(GOOD).end, Decoded)

@@ -222,6 +222,37 @@ def test_three_deaths_in_the_window_are_fatal(settings: ModelSettings, arena: Ar
         assert not isinstance(caught.value, NoRestartError)
 
 
+def test_a_death_with_one_item_on_board_is_that_items_and_not_the_devices(
+    settings: ModelSettings, arena: Arena
+) -> None:
+    with closing(DeviceProcess(settings.model_copy(update={"deaths_allowed": 1}), arena)) as device:
+        device.start()
+        wait(device, DeviceReady)
+        stale = SegmentHandle(Lease(0, 999), 400)
+        assert device.pid is not None
+        os.kill(device.pid, signal.SIGSTOP)  # else it would have answered
+        device.submit(1, [stale])
+        kill(device)
+        assert wait(device, DeviceDied) == DeviceDied((1,), "the device process ended with status -9")
+        wait(device, DeviceReady)
+        assert device.pid is not None
+        os.kill(device.pid, signal.SIGSTOP)
+        device.submit(1, [stale])
+        device.submit(2, [stale])
+        kill(device)
+        with pytest.raises(FatalError, match="status -9, 1 times"):
+            take(device)
+
+
+def test_a_death_before_it_is_warm_is_the_devices(settings: ModelSettings, arena: Arena) -> None:
+    with closing(DeviceProcess(settings.model_copy(update={"deaths_allowed": 1}), arena)) as device:
+        device.start()
+        device.submit(1, [SegmentHandle(Lease(0, 999), 400)])
+        kill(device)
+        with pytest.raises(FatalError, match="status -9, 1 times"):
+            take(device)
+
+
 def test_a_checkpoint_that_is_refused_is_not_tried_again(settings: ModelSettings, arena: Arena, tmp_path: Path) -> None:
     with closing(DeviceProcess(settings.model_copy(update={"name_or_dir": str(tmp_path)}), arena)) as device:
         device.start()

@@ -1,0 +1,201 @@
+"""Strikes: which record kills whoever takes it, told from the marks of owners that ended with it in flight."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from streamproc.records.mark import Mark, read_mark
+from streamproc.records.record import CommitOffset, TopicPartition
+
+CAREFUL_AFTER = 2
+"""Crashes without progress; one alone is a machine that was switched off."""
+CONDEMNED_AFTER = 3
+"""Strikes."""
+NARROWER = 16
+"""After a crash a partition has a part of its window, up to where the last owner had: what kills is then among few,
+and few are gone through one by one."""
+
+
+class Position(NamedTuple):
+    """A plain commit for one partition."""
+
+    source: TopicPartition
+    epoch: int
+    offset: int
+    mark: Mark
+
+
+@dataclass(slots=True)
+class _Owned:
+    """One assignment of one partition."""
+
+    epoch: int
+    offset: int
+    """Committed."""
+    crashes: int
+    strikes: int
+    """Of the record at ``offset``, earned under former owners."""
+    suspected_to: int
+    """Offsets before this were in flight under an owner that crashed."""
+    careful: bool
+    open: int | None = None
+    """As we committed it; None before the first time, and once it is let go of."""
+    wanted: int | None = None
+    """A record that waits for this partition's next plain commit."""
+    struck: bool = False
+    """Whether the record at ``offset`` has been given the strike that it keeps if we end now."""
+    asked: bool = False
+    """Whether a plain commit is on its way."""
+    closing: bool = False
+
+
+class Strikes:
+    """Says which records may be taken, and what each commit says beside its offsets.
+
+    ``window`` is how many offsets past its committed one a partition may have in flight. ``idle`` says whether nothing
+    at all is in flight, ``in_flight`` whether something of a partition is.
+    """
+
+    def __init__(self, window: int, idle: Callable[[], bool], in_flight: Callable[[TopicPartition], bool]) -> None:
+        self._window = window
+        self._narrow = max(1, window // NARROWER)
+        self._idle = idle
+        self._in_flight = in_flight
+        self._owned: dict[TopicPartition, _Owned] = {}
+        self._alone: TopicPartition | None = None
+        """Whose record is in flight and lets no other be."""
+
+    # --- assignments -------------------------------------------------------------------------------------------------
+
+    def begin(self, start: CommitOffset, epoch: int) -> bool:
+        """Own a partition from here on; whether its records are taken one at a time."""
+        found = read_mark(start.metadata)
+        crashed = found.open is not None and found.open > start.offset
+        crashes = found.crashes + crashed
+        suspected_to = max(found.open or 0, start.offset + bool(found.strikes))
+        careful = (crashes >= CAREFUL_AFTER or found.strikes > 0) and suspected_to > start.offset
+        self._owned[TopicPartition(start.topic, start.partition)] = _Owned(
+            epoch, start.offset, crashes, found.strikes, suspected_to, careful
+        )
+        return careful
+
+    def end(self, partitions: Iterable[TopicPartition]) -> None:
+        """Forget partitions that are somebody else's."""
+        for partition in partitions:
+            self._owned.pop(partition, None)
+            if self._alone == partition:
+                self._alone = None
+
+    def passed(self, source: TopicPartition, epoch: int) -> None:
+        """Forget an epoch under which nothing may be committed any more."""
+        if self._current(source, epoch) is not None:
+            self.end([source])
+
+    def close(self, partitions: Iterable[TopicPartition]) -> None:
+        """Take nothing more of these; let go of what was opened once nothing of them is in flight."""
+        for partition in partitions:
+            if (owned := self._owned.get(partition)) is not None:
+                owned.closing = True
+
+    def closed(self, partition: TopicPartition) -> bool:
+        """Whether the next owner finds that nothing of a partition is in flight."""
+        owned = self._owned.get(partition)
+        return owned is None or (owned.closing and owned.open is None and not owned.asked)
+
+    def stop(self) -> None:
+        """Open nothing more: nothing is taken any more."""
+        for owned in self._owned.values():
+            owned.wanted = None
+
+    # --- records -----------------------------------------------------------------------------------------------------
+
+    def came(self, source: TopicPartition, epoch: int, offset: int) -> None:
+        """Note that a record waits, so that one plain commit opens all the partitions of one poll."""
+        owned = self._current(source, epoch)
+        if owned is not None and owned.open is None and not owned.careful and owned.wanted is None:
+            owned.wanted = offset
+
+    def take(self, source: TopicPartition, epoch: int, offset: int) -> bool:
+        """Whether a record may go on now; if it may, it is taken to be in flight.
+
+        Records of one partition are asked about in their order.
+        """
+        if self._alone is not None:
+            return False
+        owned = self._current(source, epoch)
+        if owned is None or self.condemned(source, epoch, offset):
+            return True  # no commit will count it, or nothing will be done with it
+        if owned.careful and offset < owned.suspected_to:
+            if owned.struck and owned.offset == offset and self._idle():
+                self._alone = source
+                return True
+        elif owned.open is not None and offset < owned.open:
+            return True
+        owned.wanted = offset
+        return False
+
+    def condemned(self, source: TopicPartition, epoch: int, offset: int) -> bool:
+        """Whether a record was alone in flight each time that an owner ended, often enough."""
+        owned = self._current(source, epoch)
+        return owned is not None and owned.strikes >= CONDEMNED_AFTER and offset == owned.offset
+
+    # --- commits -----------------------------------------------------------------------------------------------------
+
+    def due(self) -> list[Position]:
+        """Plain commits that have to come before anything else can; each is handed over once."""
+        found = []
+        for source, owned in self._owned.items():
+            mark = None if owned.asked else self._due(source, owned)
+            if mark is not None:
+                owned.asked = True
+                found.append(Position(source, owned.epoch, owned.offset, mark))
+        return found
+
+    def mark(self, source: TopicPartition, epoch: int, offset: int) -> Mark:
+        """What to commit beside an offset up to which records have their outcomes."""
+        owned = self._current(source, epoch)
+        return Mark() if owned is None else Mark(self._open(owned, offset))
+
+    def committed(self, source: TopicPartition, epoch: int, offset: int, mark: Mark, *, progress: bool) -> None:
+        """Note what is committed now; ``progress`` when records have their outcomes by it."""
+        owned = self._current(source, epoch)
+        if owned is None:
+            return
+        owned.open, owned.wanted = mark.open, None
+        if progress:
+            owned.offset, owned.crashes, owned.strikes, owned.struck = offset, 0, 0, False
+            if self._alone == source:
+                self._alone = None
+        else:
+            owned.asked, owned.struck = False, mark.strikes > owned.strikes
+
+    def _due(self, source: TopicPartition, owned: _Owned) -> Mark | None:
+        """What a plain commit at ``owned.offset`` has to say now, if anything."""
+        if owned.closing:
+            # What is left of a strike that was given for a try which did not kill is taken back.
+            wanted = owned.open is not None and not self._in_flight(source)
+            return Mark(None, owned.crashes, owned.strikes) if wanted else None
+        if owned.wanted is None:
+            return None
+        if not (owned.careful and owned.wanted < owned.suspected_to):
+            reached = max(owned.offset, owned.wanted)
+            renewed = Mark(self._open(owned, reached), owned.crashes, owned.strikes)
+            return None if self._in_flight(source) else renewed
+        if not self._idle():
+            return None
+        if owned.wanted != owned.offset:
+            # Offsets between hold no record. The strikes were another's, which is not there any more.
+            owned.offset, owned.strikes = owned.wanted, 0
+        return Mark(owned.suspected_to, owned.crashes, owned.strikes + 1)
+
+    def _open(self, owned: _Owned, offset: int) -> int:
+        """One past the last that may be in flight when this offset is committed; what is in flight stays inside."""
+        if offset >= owned.suspected_to:
+            until = offset + self._window
+        else:
+            until = owned.suspected_to if owned.careful else offset + self._narrow
+        return max(until, owned.open or 0)
+
+    def _current(self, source: TopicPartition, epoch: int) -> _Owned | None:
+        owned = self._owned.get(source)
+        return owned if owned is not None and owned.epoch == epoch else None

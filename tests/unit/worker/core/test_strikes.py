@@ -1,0 +1,313 @@
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from streamproc.records.mark import Mark, read_mark
+from streamproc.records.record import CommitOffset, TopicPartition
+from streamproc.worker.core.strikes import CONDEMNED_AFTER, Position, Strikes
+
+A, B = TopicPartition("in", 0), TopicPartition("in", 1)
+WINDOW, NARROW = 32, 2
+
+
+@dataclass
+class Group:
+    """What is committed, and an owner that can end at any time."""
+
+    committed: dict[TopicPartition, CommitOffset] = field(default_factory=dict)
+    plain: int = 0
+    epoch: int = 0
+    flying: dict[TopicPartition, list[int]] = field(default_factory=dict)
+    owner: Strikes = field(init=False)
+
+    def start(self, *partitions: TopicPartition) -> list[bool]:
+        """A fresh owner takes over; the last one, if any, is gone without a word."""
+        self.flying = {}
+        self.owner = Strikes(WINDOW, lambda: not any(self.flying.values()), lambda p: bool(self.flying.get(p)))
+        return [self.assign(partition) for partition in partitions]
+
+    def assign(self, partition: TopicPartition) -> bool:
+        self.epoch += 1
+        return self.owner.begin(self.committed.get(partition, CommitOffset(*partition, 0)), self.epoch)
+
+    def take(self, source: TopicPartition, offset: int) -> bool:
+        taken = self.owner.take(source, self.owner._owned[source].epoch, offset)
+        if taken:
+            self.flying.setdefault(source, []).append(offset)
+        return taken
+
+    def marks(self) -> list[Position]:
+        """Make the plain commits that are due."""
+        due = self.owner.due()
+        self.plain += bool(due)
+        for one in due:
+            self.write(one.source, one.offset, one.mark)
+            self.owner.committed(one.source, one.epoch, one.offset, one.mark, progress=False)
+        return due
+
+    def finish(self, source: TopicPartition, offset: int) -> None:
+        """Commit outcomes up to an offset."""
+        epoch = self.owner._owned[source].epoch
+        mark = self.owner.mark(source, epoch, offset)
+        self.write(source, offset, mark)
+        self.flying[source] = [one for one in self.flying.get(source, []) if one >= offset]
+        self.owner.committed(source, epoch, offset, mark, progress=True)
+
+    def write(self, source: TopicPartition, offset: int, mark: Mark) -> None:
+        self.committed[source] = CommitOffset(*source, offset, mark.text())
+
+    def mark(self, source: TopicPartition) -> tuple[int, Mark]:
+        found = self.committed[source]
+        return found.offset, read_mark(found.metadata)
+
+    def run(self, source: TopicPartition, end: int, deadly: Mapping[int, object]) -> int | None:
+        """Take records of one partition as they come, many at a time; which were in flight when it died, if it did."""
+        offset = self.mark(source)[0] if source in self.committed else 0
+        while offset < end:
+            epoch = self.owner._owned[source].epoch
+            if self.owner.condemned(source, epoch, offset):
+                deadly = {at: why for at, why in deadly.items() if at != offset}
+            if self.take(source, offset):
+                offset += 1
+                if deadly.keys() & set(self.flying[source]) and (len(self.flying[source]) > 2 or offset == end):
+                    return len(self.flying[source])
+            elif not self.marks():
+                if deadly.keys() & set(self.flying[source]):
+                    return len(self.flying[source])
+                self.finish(source, offset)
+        self.finish(source, end)
+        return None
+
+
+@pytest.fixture
+def group() -> Group:
+    return Group()
+
+
+def test_nothing_is_taken_before_the_group_knows_of_it(group: Group) -> None:
+    assert group.start(A) == [False]
+    assert not group.take(A, 5)
+    group.marks()
+    assert group.mark(A) == (0, Mark(5 + WINDOW))
+    assert group.take(A, 5)
+
+
+def test_all_partitions_of_a_poll_are_opened_in_one_commit(group: Group) -> None:
+    group.start(A, B)
+    group.owner.came(A, 1, 0)
+    group.owner.came(A, 1, 1)
+    group.owner.came(B, 2, 7)
+    assert [one.source for one in group.marks()] == [A, B]
+    assert group.take(A, 0)
+    assert group.take(B, 7)
+    assert group.plain == 1
+
+
+def test_a_partition_without_records_costs_no_commit_and_counts_no_crash(group: Group) -> None:
+    for _ in range(5):
+        group.start(A, B)
+        group.owner.came(A, group.epoch - 1, 0)
+        group.marks()
+    assert B not in group.committed
+
+
+def test_commits_of_outcomes_renew_what_may_be_in_flight(group: Group) -> None:
+    group.start(A)
+    for offset in range(100 * WINDOW):
+        if not group.take(A, offset):
+            assert offset == 0
+            group.marks()
+            assert group.take(A, offset)
+        if offset % 8 == 7:
+            group.finish(A, offset + 1)
+    assert group.plain == 1
+    assert group.mark(A) == (100 * WINDOW, Mark(101 * WINDOW))
+
+
+def test_nothing_past_the_mark_is_taken_however_wide_a_gap_is(group: Group) -> None:
+    group.start(A)
+    group.take(A, 0)
+    group.marks()
+    assert group.take(A, 0)
+    far = 10 * WINDOW
+    assert not group.take(A, far)
+    assert group.owner.due() == []  # what is in flight renews it
+    group.finish(A, far)
+    assert group.take(A, far)
+    assert not group.take(A, 3 * far)
+    group.flying[A] = []  # it went to a lane
+    assert group.marks()[0].mark.open == 3 * far + WINDOW
+    assert group.take(A, 3 * far)
+
+
+def test_a_clean_end_lets_go_of_what_was_opened(group: Group) -> None:
+    group.start(A, B)
+    group.owner.came(A, 1, 0)
+    group.marks()
+    group.take(A, 0)
+    group.owner.close([A, B])
+    assert not group.owner.closed(A)
+    assert group.owner.closed(B)
+    assert group.owner.due() == []  # a record of it is in flight
+    group.finish(A, 1)
+    group.marks()
+    assert group.owner.closed(A)
+    assert group.mark(A) == (1, Mark())
+    assert group.start(A) == [False]
+
+
+def test_a_partition_is_not_let_go_of_while_its_first_commit_is_on_its_way(group: Group) -> None:
+    group.start(A)
+    group.owner.came(A, 1, 0)
+    [opening] = group.owner.due()
+    assert group.owner.due() == []
+    group.owner.close([A])
+    assert not group.owner.closed(A)
+    group.owner.committed(A, 1, 0, opening.mark, progress=False)
+    group.marks()
+    assert group.owner.closed(A)
+
+
+def crash_with(group: Group, *offsets: int) -> None:
+    """An owner that ends with these in flight."""
+    group.start(A)
+    for offset in offsets:
+        if not group.take(A, offset):
+            group.marks()
+            assert group.take(A, offset)
+
+
+def test_one_crash_makes_nobody_careful_and_progress_forgets_it(group: Group) -> None:
+    crash_with(group, 0, 1)
+    assert group.start(A) == [False]
+    group.take(A, 0)
+    group.marks()
+    assert group.mark(A) == (0, Mark(NARROW, crashes=1))
+    assert group.take(A, 0)
+    assert group.take(A, 1)
+    assert not group.take(A, 2)
+    group.finish(A, 2)
+    assert group.mark(A) == (2, Mark(2 + NARROW))
+    assert group.start(A) == [False]
+
+
+def test_after_two_crashes_one_record_is_in_flight_and_bears_a_strike(group: Group) -> None:
+    crash_with(group, 0, 1)
+    crash_with(group, 0)
+    assert group.start(A, B) == [True, False]
+    group.owner.came(B, group.epoch, 0)
+    group.marks()
+    assert group.take(B, 0)
+    assert not group.take(A, 0)
+    assert group.marks() == []  # not while another partition's record is in flight
+    group.finish(B, 1)
+    group.marks()
+    assert group.mark(A) == (0, Mark(NARROW, crashes=2, strikes=1))
+    assert group.take(A, 0)
+    assert not group.take(A, 1)
+    assert not group.take(B, 1)
+    group.finish(A, 1)
+    assert group.mark(A) == (1, Mark(NARROW))
+    assert group.take(B, 1)
+    group.finish(B, 2)
+    assert not group.take(A, 1)
+    group.marks()
+    assert group.mark(A) == (1, Mark(NARROW, strikes=1))
+    assert group.take(A, 1)
+    group.finish(A, 2)
+    group.take(A, 2)
+    assert group.take(A, 3), "what was in flight then is passed"
+    assert group.mark(A) == (2, Mark(2 + WINDOW))
+
+
+def test_three_strikes_condemn_the_record_and_it_is_not_tried_again(group: Group) -> None:
+    for _ in range(2):
+        crash_with(group, 0)
+    for strike in range(1, CONDEMNED_AFTER + 1):
+        crash_with(group, 0)
+        assert group.mark(A)[1].strikes == strike
+    assert group.start(A) == [True]
+    assert group.owner.condemned(A, group.epoch, 0)
+    assert group.take(A, 0)
+    assert not group.take(A, 1)
+    group.finish(A, 1)
+    assert group.mark(A)[1] == Mark(NARROW)
+    assert not group.owner.condemned(A, group.epoch, 1)
+
+
+def test_a_strike_is_taken_back_from_a_record_that_killed_nobody(group: Group) -> None:
+    for _ in range(3):
+        crash_with(group, 0)
+    assert group.mark(A)[1].strikes == 1
+    crash_with(group, 0)
+    assert group.mark(A)[1].strikes == 2
+    group.owner.close([A])
+    group.flying = {}  # it is left to the next owner
+    group.marks()
+    assert group.mark(A) == (0, Mark(None, crashes=3, strikes=1))
+    assert group.start(A) == [True]
+
+
+def test_strikes_of_a_record_that_is_not_there_any_more_are_nobodys(group: Group) -> None:
+    for _ in range(5):
+        crash_with(group, 0)
+    assert group.mark(A)[1].strikes == CONDEMNED_AFTER
+    group.start(A)
+    assert not group.owner.condemned(A, group.epoch, 1)
+    assert not group.take(A, 1)
+    group.marks()
+    assert group.mark(A)[0] == 1
+    assert group.mark(A)[1].strikes == 1
+
+
+def test_of_a_passed_epoch_nothing_is_due_and_nothing_counts(group: Group) -> None:
+    group.start(A)
+    group.owner.came(A, 1, 0)
+    [opening] = group.owner.due()
+    group.owner.end([A])
+    group.assign(A)
+    group.owner.committed(A, 1, 0, opening.mark, progress=False)
+    assert not group.owner.take(A, 2, 0)
+    assert group.owner.take(A, 1, 0), "no commit will count it"
+    group.owner.passed(A, 1)
+    assert len(group.owner.due()) == 1
+
+
+def test_a_record_alone_that_is_lost_lets_others_go_on(group: Group) -> None:
+    crash_with(group, 0)
+    crash_with(group, 0)
+    group.start(A, B)
+    group.take(A, 0)
+    group.marks()
+    assert group.take(A, 0)
+    group.owner.end([A])
+    group.flying = {}
+    group.take(B, 0)
+    group.marks()
+    assert group.take(B, 0)
+
+
+def test_nothing_is_opened_by_who_stops(group: Group) -> None:
+    group.start(A)
+    group.owner.came(A, 1, 0)
+    group.owner.stop()
+    assert group.owner.due() == []
+
+
+@pytest.mark.parametrize("deadly", [{0}, {17}, {40}, {99}, {3, 4}, {20, 60, 61}])
+def test_whatever_kills_ends_condemned_and_nobody_else_does(group: Group, deadly: set[int]) -> None:
+    left = dict.fromkeys(deadly)
+    deaths = 0
+    while True:
+        careful = group.start(A)
+        position = group.committed.get(A, CommitOffset(*A, 0)).offset
+        if group.owner.condemned(A, group.epoch, position):
+            assert position in left
+            del left[position]
+        if group.run(A, 100, left) is None:
+            break
+        deaths += 1
+        assert deaths <= 8 * len(deadly), (careful, group.committed)
+    assert left == {}
+    assert group.mark(A)[0] == 100

@@ -1,0 +1,227 @@
+"""A recording that kills who works on it: a decoder, the device, the worker."""
+
+import pytest
+
+from streamproc.records.record import OutputRecord, TopicPartition
+from streamproc.settings import FlowSettings, Settings
+from streamproc.testing.codec import encode_event
+from streamproc.testing.decoders import recording
+from streamproc.testing.harness import WorkerHarness
+from streamproc.worker.core.strikes import CAREFUL_AFTER, CONDEMNED_AFTER
+from streamproc.worker.stages.infer import MOST_STRIKES
+from streamproc.worker.stages.prepare import MOST_DEATHS
+
+IN = "audio.recordings"
+DLQ = f"{IN}.dlq"
+DEADLY = "deadly.wav"
+
+
+@pytest.fixture
+def worker() -> WorkerHarness:
+    harness = WorkerHarness()
+    harness.assign(0)
+    return harness
+
+
+def put(worker: WorkerHarness, name: str, ms: int = 1000) -> bytes:
+    worker.store.put("recordings", name, recording(ms, name=name), "audio/wav")
+    return encode_event(event_id=name, object_key=name)
+
+
+def why(letter: OutputRecord) -> tuple[str, str, str]:
+    headers = {name: (value or b"").decode() for name, value in letter.headers}
+    return headers["sp-reason"], headers["sp-stage"], headers["sp-message"]
+
+
+def done(worker: WorkerHarness) -> list[object]:
+    return [row["event_id"] for row in worker.results()]
+
+
+# --- decoders --------------------------------------------------------------------------------------------------------
+
+
+def kill_decoders_of(worker: WorkerHarness, name: str) -> int:
+    """Go on until nothing moves, and kill each child that gets a recording; how many."""
+    killed = 0
+    while worker.pipeline.step():
+        for job, body in worker.decoders.running.items():
+            if name.encode() in body:
+                worker.decoders.die(job)
+                killed += 1
+    return killed
+
+
+def test_a_recording_that_kills_its_decoders_is_given_up_and_its_neighbours_are_not(worker: WorkerHarness) -> None:
+    names = ["a.wav", DEADLY, "b.wav", "c.wav"]
+    worker.poll(*[worker.record(put(worker, name)) for name in names])
+    assert kill_decoders_of(worker, DEADLY) == MOST_DEATHS
+    assert done(worker) == ["a.wav", "b.wav", "c.wav"]
+    [letter] = worker.sink.values(DLQ)
+    reason, stage, message = why(letter)
+    assert (reason, stage) == ("killed_worker", "prepare")
+    assert "SIGKILL" in message
+    assert worker.arena.free == worker.arena.slots
+
+
+def test_events_of_the_same_bytes_share_the_tries(worker: WorkerHarness) -> None:
+    worker.store.put("recordings", DEADLY, recording(1000, name=DEADLY), "audio/wav")
+    worker.poll(*[worker.record(encode_event(event_id=f"{n}", object_key=DEADLY)) for n in range(3)])
+    assert kill_decoders_of(worker, DEADLY) == MOST_DEATHS
+    assert [why(letter)[0] for letter in worker.sink.values(DLQ)] == ["killed_worker"] * 3
+
+
+def test_a_recording_that_is_tried_again_starts_from_nothing(worker: WorkerHarness) -> None:
+    worker.store.put("recordings", "long", recording(40_000, name="long"), "audio/wav")
+    worker.poll(worker.record(encode_event(event_id="long", object_key="long", fields={"outputs": ["segments"]})))
+    worker.device.held = True
+    while not worker.device.waiting:
+        worker.pipeline.step()
+    [job] = worker.decoders.running
+    worker.decoders.die(job)
+    worker.settle()
+    worker.device.held = False
+    worker.settle()
+    assert done(worker) == ["long"]
+    assert worker.results()[0]["segment_count"] == 3
+    assert worker.arena.free == worker.arena.slots
+
+
+# --- the device ------------------------------------------------------------------------------------------------------
+
+
+def compute(worker: WorkerHarness, deadly: set[int], most: int = 200) -> list[int]:
+    """Run the device batch by batch; it dies of a segment that is so long (ms). Sizes of what was on board then."""
+    deaths = []
+    worker.device.held = True
+    for _ in range(most):
+        worker.settle()
+        aboard = [item.samples // 16 for items in worker.device._queue.values() for item in items]
+        if not aboard:
+            break
+        if deadly.intersection(aboard):
+            deaths.append(len(aboard))
+            worker.device.die()
+        else:
+            worker.device.held = False
+            worker.pipeline.step()
+            worker.device.held = True
+    worker.device.held = False
+    worker.settle()
+    return deaths
+
+
+def test_a_recording_that_kills_the_device_is_found_among_its_neighbours(worker: WorkerHarness) -> None:
+    lengths = {f"{n}.wav": 1000 for n in range(7)} | {DEADLY: 1001}
+    worker.poll(*[worker.record(put(worker, name, ms)) for name, ms in lengths.items()])
+    deaths = compute(worker, {1001})
+    assert deaths[0] > 1
+    assert deaths[1:] == [1] * MOST_STRIKES
+    assert sorted(map(str, done(worker))) == [f"{n}.wav" for n in range(7)]
+    [letter] = worker.sink.values(DLQ)
+    reason, stage, message = why(letter)
+    assert (reason, stage) == ("killed_worker", "infer")
+    assert "segment 0 at 0 ms" in message
+    assert worker.arena.free == worker.arena.slots
+
+
+def test_one_that_is_alone_when_the_device_dies_of_something_else_is_computed(worker: WorkerHarness) -> None:
+    worker.device.held = True
+    worker.poll(worker.record(put(worker, "a.wav")))
+    worker.settle()
+    for _ in range(MOST_STRIKES - 1):
+        worker.device.die()
+        worker.settle()
+    worker.device.held = False
+    worker.settle()
+    assert done(worker) == ["a.wav"]
+
+
+def test_suspects_are_computed_alone_and_the_oldest_first(worker: WorkerHarness) -> None:
+    worker.device.held = True
+    worker.poll(*[worker.record(put(worker, f"{n}.wav")) for n in range(4)])
+    worker.settle()
+    worker.device.die()
+    worker.poll(worker.record(put(worker, "later.wav")))
+    sizes = []
+    while not worker.pipeline.idle:
+        worker.settle()
+        sizes.append(sum(len(items) for items in worker.device._queue.values()))
+        worker.device.held = False
+        worker.pipeline.step()
+        worker.device.held = True
+    assert [size for size in sizes if size] == [1] * 5
+    assert done(worker) == ["0.wav", "1.wav", "2.wav", "3.wav", "later.wav"]
+
+
+# --- the worker ------------------------------------------------------------------------------------------------------
+
+
+class Lives:
+    """Workers that follow each other on what the last one left in its group, and die at a fetch."""
+
+    def __init__(self, names: list[str], deadly: set[str]) -> None:
+        flow = FlowSettings.model_construct(**{**FlowSettings.model_construct().model_dump(), "micro_batch_records": 4})
+        self.settings = Settings.model_construct(flow=flow)
+        self.names = names
+        self.deadly = deadly
+        self.deaths = 0
+        self.ends: dict[str, str] = {}
+        self.last: WorkerHarness | None = None
+
+    def live(self) -> bool:
+        """One worker from its start to its end; whether it died."""
+        worker = WorkerHarness(self.settings)
+        if self.last is not None:
+            worker.sink._committed = dict(self.last.sink._committed)
+        worker.assign(0)
+        worker.fetches.at_once = False
+        committed = worker.sink.committed(IN, 0)
+        first = committed.offset if committed else 0
+        self.last = worker
+        for name in self.names:
+            put(worker, name)
+        for offset, name in enumerate(self.names):
+            if offset >= first:
+                worker.poll(worker.record(encode_event(event_id=name, object_key=name), offset=offset))
+        died = False
+        while not died:
+            worker.settle()
+            waiting = [admitted.event.object_key for admitted, _ in worker.fetches.waiting]
+            if not waiting:
+                break
+            died = bool(self.deadly & set(waiting))
+            if not died:
+                worker.fetches.run(0)
+        self.deaths += died
+        self.ends |= {str(row["event_id"]): "result" for row in worker.results()}
+        self.ends |= {letter.key.decode() if letter.key else "": why(letter)[0] for letter in worker.sink.values(DLQ)}
+        return died
+
+
+@pytest.mark.parametrize("place", [0, 1, 6, 11])
+def test_a_record_that_kills_the_worker_is_given_up_and_nobody_else_is(place: int) -> None:
+    names = [f"{n}.wav" for n in range(12)]
+    lives = Lives(names, {names[place]})
+    while lives.live():
+        assert lives.deaths < 20, lives.ends
+    assert lives.ends == dict.fromkeys([*names[:place], *names[place + 1 :]], "result") | {"call-1": "killed_worker"}
+    assert lives.deaths >= CAREFUL_AFTER + CONDEMNED_AFTER
+    assert lives.last is not None
+    assert lives.last.position(0) == len(names)
+    [letter] = lives.last.sink.values(DLQ)
+    assert why(letter)[1:] == ("admit", why(letter)[2])
+    assert "replay" in why(letter)[2]
+
+
+def test_a_stop_tells_the_next_owner_that_nothing_is_in_flight(worker: WorkerHarness) -> None:
+    worker.poll(worker.record(put(worker, "a.wav")))
+    worker.settle()
+    committed = worker.sink.committed(IN, 0)
+    assert committed
+    assert committed.metadata != "sp1 open=- crashes=0 strikes=0"
+    worker.pipeline.drain()
+    worker.pipeline.revoke([TopicPartition(IN, 0)])
+    worker.settle()
+    committed = worker.sink.committed(IN, 0)
+    assert committed
+    assert (committed.offset, committed.metadata) == (1, "sp1 open=- crashes=0 strikes=0")

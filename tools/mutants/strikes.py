@@ -1,0 +1,65 @@
+"""Mistakes in who is blamed for the end of a worker."""
+
+from tools.mutants.mutant import Mutant, NamedTests, Simulator
+
+_SEEDS = Simulator(2000)
+_STRIKES = "streamproc/worker/core/strikes.py"
+
+STRIKES = (
+    Mutant(
+        "strike in company",
+        "every partition's first record bears a strike at once, also one that is not alone in flight, or not at all",
+        _STRIKES,
+        "owned.open is None and not owned.careful and owned.wanted is None",
+        "owned.open is None and owned.wanted is None",
+        Simulator(4000),
+    ),
+    Mutant(
+        "strikes outlive their record",
+        "the record behind one that was given up inherits its strikes",
+        _STRIKES,
+        "owned.strikes, owned.struck = offset, 0, 0, False",
+        "owned.strikes, owned.struck = offset, 0, owned.strikes, False",
+        _SEEDS,
+    ),
+    Mutant(
+        "nothing opened",
+        "commits do not say what is in flight: nobody sees that a worker died of it",
+        "streamproc/records/mark.py",
+        '"-" if self.open is None else self.open',
+        '"-"',
+        _SEEDS,
+    ),
+    Mutant(
+        "what was opened is never closed",
+        "a clean end looks like a crash",
+        _STRIKES,
+        "            wanted = owned.open is not None and not self._in_flight(source)\n",
+        "            wanted = False\n            owned.open = None\n",
+        NamedTests(("tests/unit/worker/core/test_strikes.py", "tests/unit/worker/test_killed_worker.py")),
+    ),
+    Mutant(
+        "condemned and tried",
+        "a record with three strikes is tried again",
+        _STRIKES,
+        "owned.strikes >= CONDEMNED_AFTER and",
+        "owned.strikes < 0 and",
+        _SEEDS,
+    ),
+    Mutant(
+        "decoders without an end",
+        "a recording that kills its decoder is given to another, and another",
+        "streamproc/worker/stages/lookup.py",
+        "replace(one.admitted, deaths=deaths)",
+        "replace(one.admitted, deaths=0)",
+        _SEEDS,
+    ),
+    Mutant(
+        "device blames its batch",
+        "whatever was on a device that died is given up",
+        "streamproc/worker/stages/infer.py",
+        "strikes = pending.strikes + (len(lost) == 1)",
+        "strikes = MOST_STRIKES",
+        _SEEDS,
+    ),
+)
