@@ -10,7 +10,7 @@ from streamproc.operate.audit.check import LaneRecord
 from streamproc.operate.audit.finding import Fault, Finding
 from streamproc.operate.audit.ledger import Coverage, LedgerRow, cover
 from streamproc.operate.audit.outcomes import ID_BYTES, Outcomes
-from streamproc.operate.columns import Columns
+from streamproc.kafka.columns import Columns
 from streamproc.records.lane import Attempt, read_attempt
 from streamproc.records.ledger import LedgerEntry
 from streamproc.records.outcome import OutcomeKind
