@@ -150,7 +150,7 @@ class TopicSettings(Section):
     partitions: Count = 12
     """Of input, results, segments and ledger, where ``up`` makes them."""
     lane_partitions: Count = 3
-    """Of each lane, of the dead letters, and of trends and alerts."""
+    """Of each lane and of the dead letters."""
     replication_factor: Count = 1
     """Of the topics that ``up`` makes; 3 on a cluster."""
 
