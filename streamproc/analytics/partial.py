@@ -1,0 +1,78 @@
+"""Partials: what one partition's fold says of a bucket, as the members of the app tell each other.
+
+A partial is the whole of what is known, no difference: told again, or twice, it says the same.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from streamproc.analytics.observation import Key
+from streamproc.analytics.tally import Tally, present
+from streamproc.errors import StreamprocError
+
+
+class UnreadablePartialError(StreamprocError):
+    """Raised for a record that no member of the app wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Whose partial it is: partition of the results, key, begin of the bucket (ms since the epoch)."""
+
+    partition: int
+    key: Key
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a partition is: its watermark (ms since the epoch), and what was left out of it, by why."""
+
+    partition: int
+    watermark: int
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """A tally at its place; None: nothing is kept there any more."""
+
+    place: Place
+    tally: Tally | None
+
+
+def encode_partial(partial: Partial) -> tuple[bytes, bytes | None]:
+    """Key and value of its record."""
+    place, tally = partial.place, partial.tally
+    key = json.dumps([place.partition, *place.key, place.start], ensure_ascii=False).encode()
+    if tally is None:
+        return key, None
+    numbers = [tally.results, dict(present(tally.labels)), tally.confidence, tally.changed, tally.change, tally.reach]
+    return key, json.dumps(numbers, ensure_ascii=False).encode()
+
+
+def encode_progress(progress: Progress) -> tuple[bytes, bytes]:
+    """Key and value of its record."""
+    value = {"watermark": progress.watermark, "left_out": dict(sorted(progress.left_out.items()))}
+    return json.dumps([progress.partition]).encode(), json.dumps(value).encode()
+
+
+def decode(key: bytes | None, value: bytes | None) -> Partial | Progress:
+    """What a record says. Raises UnreadablePartialError."""
+    try:
+        match json.loads(key or b""), json.loads(value or b"null"):
+            case [int(partition)], {"watermark": int(watermark), "left_out": dict(left_out)}:
+                return Progress(partition, watermark, left_out)
+            case [int(partition), str(attribute), str(name), int(start)], None:
+                return Partial(Place(partition, (attribute, name), start), None)
+            case (
+                [int(partition), str(attribute), str(name), int(start)],
+                [int(results), dict(labels), int(confidence), int(changed), int(change), int(reach)],
+            ):
+                tally = Tally(results, Counter(labels), confidence, changed, change, reach)
+                return Partial(Place(partition, (attribute, name), start), tally)
+    except ValueError:
+        pass
+    raise UnreadablePartialError(f"a record with the key {key!r:.80} is no partial: does another program write there?")
