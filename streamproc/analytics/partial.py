@@ -3,6 +3,7 @@
 A partial is the whole of what is known, no difference: told again, or twice, it says the same.
 """
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -10,7 +11,17 @@ from dataclasses import dataclass, field
 
 from streamproc.analytics.observation import Key
 from streamproc.analytics.tally import Tally, present
+from streamproc.analytics.windows import calendar
 from streamproc.errors import StreamprocError
+from streamproc.settings import Settings
+
+
+def terms(settings: Settings) -> str:
+    """What members have to agree on for their partials to be summed up: topics, buckets, what is negative."""
+    made = calendar(settings.analytics)
+    negative = sorted(settings.analytics.negative_labels)
+    agreed = [settings.topics.results, settings.topics.segments, made.bucket_ms, made.retention_ms, negative]
+    return hashlib.sha256(json.dumps(agreed).encode()).hexdigest()[:12]
 
 
 class UnreadablePartialError(StreamprocError):
@@ -19,8 +30,9 @@ class UnreadablePartialError(StreamprocError):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Whose partial it is: partition of the results, key, begin of the bucket (ms since the epoch)."""
+    """Whose partial it is: settings, partition of the results, key, begin of the bucket (ms since the epoch)."""
 
+    terms: str
     partition: int
     key: Key
     start: int
@@ -30,6 +42,7 @@ class Place:
 class Progress:
     """How far a partition is: its watermark (ms since the epoch), and what was left out of it, by why."""
 
+    terms: str
     partition: int
     watermark: int
     left_out: Mapping[str, int] = field(default_factory=dict)
@@ -46,7 +59,7 @@ class Partial:
 def encode_partial(partial: Partial) -> tuple[bytes, bytes | None]:
     """Key and value of its record."""
     place, tally = partial.place, partial.tally
-    key = json.dumps([place.partition, *place.key, place.start], ensure_ascii=False).encode()
+    key = json.dumps([place.terms, place.partition, *place.key, place.start], ensure_ascii=False).encode()
     if tally is None:
         return key, None
     numbers = [tally.results, dict(present(tally.labels)), tally.confidence, tally.changed, tally.change, tally.reach]
@@ -56,23 +69,23 @@ def encode_partial(partial: Partial) -> tuple[bytes, bytes | None]:
 def encode_progress(progress: Progress) -> tuple[bytes, bytes]:
     """Key and value of its record."""
     value = {"watermark": progress.watermark, "left_out": dict(sorted(progress.left_out.items()))}
-    return json.dumps([progress.partition]).encode(), json.dumps(value).encode()
+    return json.dumps([progress.terms, progress.partition]).encode(), json.dumps(value).encode()
 
 
 def decode(key: bytes | None, value: bytes | None) -> Partial | Progress:
     """What a record says. Raises UnreadablePartialError."""
     try:
         match json.loads(key or b""), json.loads(value or b"null"):
-            case [int(partition)], {"watermark": int(watermark), "left_out": dict(left_out)}:
-                return Progress(partition, watermark, left_out)
-            case [int(partition), str(attribute), str(name), int(start)], None:
-                return Partial(Place(partition, (attribute, name), start), None)
+            case [str(terms), int(partition)], {"watermark": int(watermark), "left_out": dict(left_out)}:
+                return Progress(terms, partition, watermark, left_out)
+            case [str(terms), int(partition), str(attribute), str(name), int(start)], None:
+                return Partial(Place(terms, partition, (attribute, name), start), None)
             case (
-                [int(partition), str(attribute), str(name), int(start)],
+                [str(terms), int(partition), str(attribute), str(name), int(start)],
                 [int(results), dict(labels), int(confidence), int(changed), int(change), int(reach)],
             ):
                 tally = Tally(results, Counter(labels), confidence, changed, change, reach)
-                return Partial(Place(partition, (attribute, name), start), tally)
+                return Partial(Place(terms, partition, (attribute, name), start), tally)
     except ValueError:
         pass
     raise UnreadablePartialError(f"a record with the key {key!r:.80} is no partial: does another program write there?")

@@ -26,8 +26,9 @@ class Window:
 class View:
     """What the partitions say, and how far they are. Used under one lock, or by one thread."""
 
-    def __init__(self, calendar: Calendar) -> None:
+    def __init__(self, calendar: Calendar, terms: str) -> None:
         self.calendar = calendar
+        self._terms = terms
         self._parts: dict[Key, dict[int, dict[int, Tally]]] = {}
         self._progress: dict[int, Progress] = {}
         self._changed: set[Change] = set()
@@ -43,7 +44,12 @@ class View:
         return [self._progress[partition] for partition in sorted(self._progress)]
 
     def take(self, told: Partial | Progress) -> None:
-        """Take what a partition says; of two partials the one that saw less is the older, whoever comes later."""
+        """Take what a partition says; of two partials the one that saw less is the older, whoever comes later.
+
+        What was told on other terms, by an app with other settings, is none of ours.
+        """
+        if (told.terms if isinstance(told, Progress) else told.place.terms) != self._terms:
+            return
         if isinstance(told, Progress):
             known = self._progress.get(told.partition)
             if known is None or known.watermark <= told.watermark:

@@ -18,6 +18,7 @@ SETTINGS = AnalyticsSettings(tumbling_s=60, hopping_s=60, hop_s=20, retention_s=
 CALENDAR = calendar(SETTINGS)
 LABELS = ("angry", "happy", "neutral", None)
 PARTITIONS = 3
+TERMS = "t"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,8 @@ def put(fold: Fold, row: Observation | Step) -> None:
 def tell(view: View, folds: Mapping[int, Fold]) -> None:
     for partition, fold in folds.items():
         for key, start, tally in fold.changes():
-            view.take(Partial(Place(partition, key, start), tally))
-        view.take(Progress(partition, fold.watermark))
+            view.take(Partial(Place(TERMS, partition, key, start), tally))
+        view.take(Progress(TERMS, partition, fold.watermark))
 
 
 def shown(view: View) -> dict[Any, tuple[Any, ...]]:

@@ -9,7 +9,7 @@ from streamproc.analytics.trend import Rule
 from streamproc.analytics.view import View
 from streamproc.records.alert import EmotionAlert
 from streamproc.records.trend import EmotionTrend
-from tests.unit.analytics.rows import CALENDAR, Read, fold_all, put, reads, result, tell
+from tests.unit.analytics.rows import CALENDAR, TERMS, Read, fold_all, put, reads, result, tell
 
 RULE = Rule(frozenset({"angry"}), share=0.5, support=2)
 
@@ -27,7 +27,7 @@ def alerts(rows: list[Any]) -> list[tuple[str, str, int, float]]:
 
 @given(reads(), st.lists(st.integers(0, 40)))
 def test_readers_end_with_the_same_rows_however_often_they_were_written(rows: list[Read], stops: list[int]) -> None:
-    folds, view, published = fold_all([]), View(CALENDAR), Published()
+    folds, view, published = fold_all([]), View(CALENDAR, TERMS), Published()
     for number, read in enumerate(rows):
         put(folds[read.partition], read.row)
         if number in stops:
@@ -35,7 +35,7 @@ def test_readers_end_with_the_same_rows_however_often_they_were_written(rows: li
             emit(view, published)
     tell(view, folds)
     emit(view, published)
-    whole, once = View(CALENDAR), Published()
+    whole, once = View(CALENDAR, TERMS), Published()
     tell(whole, fold_all(rows))
     emit(whole, once)
     assert {name: published.trends[name] for name in once.trends} == once.trends
@@ -44,11 +44,11 @@ def test_readers_end_with_the_same_rows_however_often_they_were_written(rows: li
 
 
 def test_nothing_is_written_twice_and_a_new_writer_writes_what_is_missing() -> None:
-    fold, view, published = Fold(CALENDAR, 0), View(CALENDAR), Published()
+    fold, view, published = Fold(CALENDAR, 0), View(CALENDAR, TERMS), Published()
     fold.result(result(1, 1000))
     tell(view, {0: fold})
     assert len(emit(view, published)) == 2 * (1 + 3)  # the tumbling window and three that overlap, of two keys
-    view = View(CALENDAR)
+    view = View(CALENDAR, TERMS)
     fold.tell_all()
     fold.result(result(2, 70_000))
     tell(view, {0: fold})
@@ -56,7 +56,7 @@ def test_nothing_is_written_twice_and_a_new_writer_writes_what_is_missing() -> N
 
 
 def test_an_alert_takes_support_and_is_cleared_by_late_results() -> None:
-    fold, view, published = Fold(CALENDAR, 0), View(CALENDAR), Published()
+    fold, view, published = Fold(CALENDAR, 0), View(CALENDAR, TERMS), Published()
     fold.result(result(1, 1000, label="angry"))
     tell(view, {0: fold})
     assert alerts(emit(view, published)) == []
@@ -74,7 +74,7 @@ def test_an_alert_takes_support_and_is_cleared_by_late_results() -> None:
 
 
 def test_labels_without_a_column_are_counted() -> None:
-    fold, view, published = Fold(CALENDAR, 0), View(CALENDAR), Published()
+    fold, view, published = Fold(CALENDAR, 0), View(CALENDAR, TERMS), Published()
     fold.result(result(1, 1000, label="bored"))
     tell(view, {0: fold})
     trend = emit(view, published)[0]
@@ -84,7 +84,7 @@ def test_labels_without_a_column_are_counted() -> None:
 
 
 def test_what_is_long_over_is_forgotten() -> None:
-    fold, view, published = Fold(CALENDAR, 0), View(CALENDAR), Published()
+    fold, view, published = Fold(CALENDAR, 0), View(CALENDAR, TERMS), Published()
     fold.result(result(1, 1000))
     tell(view, {0: fold})
     emit(view, published)

@@ -7,12 +7,12 @@ from streamproc.analytics.fold import Fold
 from streamproc.analytics.observation import Observation
 from streamproc.analytics.partial import Partial, Place, Progress, decode, encode_partial, encode_progress
 from streamproc.analytics.view import View
-from tests.unit.analytics.rows import CALENDAR, Read, fold_all, put, reads, recomputed, result, shown, step, tell
+from tests.unit.analytics.rows import CALENDAR, TERMS, Read, fold_all, put, reads, recomputed, result, shown, step, tell
 
 
 @given(reads())
 def test_every_window_is_what_a_plain_recomputation_finds(rows: list[Read]) -> None:
-    view = View(CALENDAR)
+    view = View(CALENDAR, TERMS)
     tell(view, fold_all(rows))
     assert shown(view) == recomputed(rows)
 
@@ -21,7 +21,7 @@ def test_every_window_is_what_a_plain_recomputation_finds(rows: list[Read]) -> N
 def test_neither_order_nor_repeats_change_a_window(rows: list[Read], chance: random.Random) -> None:
     again = rows + chance.sample(rows, len(rows) // 2)
     chance.shuffle(again)
-    view, other = View(CALENDAR), View(CALENDAR)
+    view, other = View(CALENDAR, TERMS), View(CALENDAR, TERMS)
     tell(view, fold_all(rows))
     tell(other, fold_all(again))
     assert shown(view) == shown(other)
@@ -30,7 +30,7 @@ def test_neither_order_nor_repeats_change_a_window(rows: list[Read], chance: ran
 @given(reads(), st.integers(0, 40))
 def test_an_owner_that_died_leaves_nothing_behind(rows: list[Read], died: int) -> None:
     """It told what it had; its successor reads from the beginning and tells again, in whatever order that arrives."""
-    view = View(CALENDAR)
+    view = View(CALENDAR, TERMS)
     tell(view, fold_all(rows[:died]))
     tell(view, fold_all(rows))
     assert shown(view) == recomputed(rows)
@@ -38,7 +38,7 @@ def test_an_owner_that_died_leaves_nothing_behind(rows: list[Read], died: int) -
 
 @given(reads(), st.integers(0, 40))
 def test_what_an_owner_of_the_past_says_is_not_believed(rows: list[Read], paused: int) -> None:
-    view = View(CALENDAR)
+    view = View(CALENDAR, TERMS)
     tell(view, fold_all(rows))
     tell(view, fold_all(rows[:paused]))
     assert {name: window for name, window in shown(view).items() if name in recomputed(rows)} == recomputed(rows)
@@ -46,7 +46,7 @@ def test_what_an_owner_of_the_past_says_is_not_believed(rows: list[Read], paused
 
 @given(reads(), st.lists(st.integers(0, 40)))
 def test_telling_now_and_then_comes_to_the_same_as_telling_once(rows: list[Read], stops: list[int]) -> None:
-    view, folds = View(CALENDAR), fold_all([])
+    view, folds = View(CALENDAR, TERMS), fold_all([])
     for number, read in enumerate(rows):
         put(folds[read.partition], read.row)
         if number in stops:
@@ -59,9 +59,9 @@ def test_telling_now_and_then_comes_to_the_same_as_telling_once(rows: list[Read]
 def test_partials_come_back_as_they_went(rows: list[Read]) -> None:
     for partition, fold in fold_all(rows).items():
         for key, start, tally in fold.changes():
-            partial = Partial(Place(partition, key, start), tally)
+            partial = Partial(Place(TERMS, partition, key, start), tally)
             assert decode(*encode_partial(partial)) == partial
-        progress = Progress(partition, fold.watermark, dict(fold.left_out))
+        progress = Progress(TERMS, partition, fold.watermark, dict(fold.left_out))
         assert decode(*encode_progress(progress)) == progress
 
 
