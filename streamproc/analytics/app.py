@@ -134,25 +134,23 @@ def build_app(settings: Settings, feed: Feed) -> faust.App:
         internal=False,
     )
 
-    async def crash(_agent: object, error: BaseException) -> None:
-        await app.crash(error)
-
-    @app.agent(rows, name="rows", concurrency=1, on_error=crash)
+    @app.agent(rows, name="rows", concurrency=1)
     async def fold(stream: StreamT[bytes]) -> None:
         async for event in stream.events():
-            await feed.take(event)
+            await _or_crash(app, feed.take(event))  # Faust itself would leave the row out and go on
 
     app.timer(settings.analytics.emit_s, name="tell")(feed.tell)
 
     reading: set[asyncio.Task[None]] = set()
 
-    @app.on_partitions_assigned.connect
-    async def assigned(_app: object, *told: Any, signal: object = None, **_: Any) -> None:  # noqa: ARG001  # Faust's
+    def assigned(_app: faust.App, assigned: set[TP], **_: object) -> None:
         # A task: reading takes as long as it takes, and a group does not wait for a member that is in a rebalance.
-        task = asyncio.ensure_future(_or_crash(app, feed.assigned(*told)))
+        task = asyncio.ensure_future(_or_crash(app, feed.assigned(frozenset(assigned))))
         reading.add(task)
         task.add_done_callback(reading.discard)
 
+    handler: Any = assigned  # Faust types its handlers so that none with an argument of its own fits
+    app.on_partitions_assigned.connect(handler)
     return app
 
 
@@ -160,7 +158,7 @@ async def _or_crash(app: faust.App, done: Awaitable[None]) -> None:
     """Wait for it; what it raises ends the app, which would not notice by itself."""
     try:
         await done
-    except BaseException as error:
+    except Exception as error:
         await app.crash(error)
         raise
 

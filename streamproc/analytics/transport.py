@@ -11,6 +11,8 @@ from faust.transport.drivers import aiokafka as driver
 class CommittedThread(driver.AIOKafkaConsumerThread):
     """Makes consumers that skip aborted rows."""
 
+    logger = driver.logger
+
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"  # noqa: SLF001  # read when it starts; Faust passes a constant
@@ -19,6 +21,8 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
 
 class CommittedConsumer(driver.Consumer):
     """Runs such a consumer."""
+
+    logger = driver.logger
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return CommittedThread(self, loop=self.loop, beacon=self.beacon)
