@@ -8,17 +8,15 @@ is given a partition reads it from the beginning.
 import asyncio
 import ssl
 from collections.abc import Awaitable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import faust
 from faust.auth import Credentials
 from faust.types import TP, EventT, StreamT
 
-from streamproc.analytics.history import History
 from streamproc.analytics.member import Member
 from streamproc.analytics.transport import CommittedTransport
 from streamproc.errors import DependencyDownError, FatalError
-from streamproc.kafka.publisher import Publisher
 from streamproc.records.record import OutputRecord
 from streamproc.settings import KafkaSettings, Settings
 from streamproc.telemetry.log import get_log
@@ -30,10 +28,30 @@ _SESSION_S = 10.0
 """After such a silence a member is taken for dead."""
 
 
+class Telling(Protocol):
+    """What sends records to the others."""
+
+    def send(self, record: OutputRecord, name: str, /) -> None:
+        """Queue one. Raises DependencyDownError."""
+        ...
+
+    def flush(self) -> None:
+        """Return when all have arrived. Raises DependencyDownError."""
+        ...
+
+
+class Past(Protocol):
+    """What reads the topics to their end."""
+
+    def catch_up(self, member: Member) -> int:
+        """Give a member what it has not read; how many rows that was. Raises DependencyDownError."""
+        ...
+
+
 class Feed:
     """Joins the app to its member. Lives on the loop; whoever changes the member closes ``gate`` meanwhile."""
 
-    def __init__(self, settings: Settings, member: Member, history: History, publisher: Publisher) -> None:
+    def __init__(self, settings: Settings, member: Member, history: Past, publisher: Telling) -> None:
         self._settings = settings
         self._member = member
         self._history = history

@@ -41,10 +41,11 @@ def blank(kind: type[Any], **given: Any) -> Any:
 
 @dataclass
 class Conversations:
-    """Writes them. ``hours`` is the span of their recordings; each row says when it was produced."""
+    """Writes them. ``total`` results span ``hours``; each row says when it was produced."""
 
     settings: Settings
     seed: int
+    total: int
     hours: float = 4
     at_ms: int = field(init=False)
     written: int = 0
@@ -55,11 +56,11 @@ class Conversations:
         self._random = random.Random(self.seed)
         # A broker takes no times of the far future, and deletes those of the past.
         self.at_ms = round(time.time() * 1000) // HOUR_MS * HOUR_MS - round((self.hours + 1) * HOUR_MS)
-        registry = SchemaRegistryClient({"url": self.settings.registry.url})
-        self._ids = {
-            topic: registry.get_latest_version(f"{topic}-value").schema_id or 0
-            for topic in (self.settings.topics.results, self.settings.topics.segments)
-        }
+        with SchemaRegistryClient({"url": self.settings.registry.url}) as registry:
+            self._ids = {
+                topic: registry.get_latest_version(f"{topic}-value").schema_id or 0
+                for topic in (self.settings.topics.results, self.settings.topics.segments)
+            }
         self._producer = Producer(
             {
                 "bootstrap.servers": self.settings.kafka.bootstrap_servers,
@@ -74,7 +75,7 @@ class Conversations:
     def write(self, count: int, transaction: int = 500) -> None:
         """Write so many results more, with their segments; a tenth of them again later, one transaction in ten twice,
         the first time aborted."""
-        step_ms = int(self.hours * HOUR_MS / max(count, 1))
+        step_ms = int(self.hours * HOUR_MS / self.total)
         for start in range(0, count, transaction):
             calls = [self._call(step_ms) for _ in range(min(transaction, count - start))]
             if self._random.random() < 0.1:
