@@ -92,6 +92,11 @@ class Feed:
         if number == self._assignments:
             self.gate.set()
 
+    async def follow(self, stream: StreamT[bytes]) -> None:
+        """Take each row of a stream."""
+        async for event in stream.events():
+            await self.take(event)
+
     async def take(self, event: EventT[bytes]) -> None:
         """Take a row, as soon as what came before is read."""
         message = event.message
@@ -154,8 +159,7 @@ def build_app(settings: Settings, feed: Feed) -> faust.App:
 
     @app.agent(rows, name="rows", concurrency=1)
     async def fold(stream: StreamT[bytes]) -> None:
-        async for event in stream.events():
-            await _or_crash(app, feed.take(event))  # Faust itself would leave the row out and go on
+        await _or_crash(app, feed.follow(stream))  # Faust itself would take a row that raises for done, and go on
 
     app.timer(settings.analytics.emit_s, name="tell")(feed.tell)
 

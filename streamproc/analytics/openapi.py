@@ -46,7 +46,7 @@ def description() -> Mapping[str, Any]:
         "paths": {
             "/api/state": _path("How far it is, and what can be asked for.", [], _object("State")),
             "/api/windows": _path(
-                "The current window of each key of an attribute, most negative first.",
+                "The current window of each key of an attribute: those with support first, then the most negative.",
                 [_KIND, attribute],
                 _list("Window"),
             ),

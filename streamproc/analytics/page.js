@@ -1,6 +1,7 @@
 "use strict";
 
 const AGAIN_MS = 5000;
+const MOST = 20;
 const SVG = "http://www.w3.org/2000/svg";
 const $ = (id) => document.getElementById(id);
 
@@ -31,7 +32,10 @@ function table(heads, rows) {
   if (!rows.length) return make("p", { class: "nothing" }, "nothing yet");
   const cells = (tag, row) => row.map((cell, at) => make(tag, at ? { class: "number" } : {}, cell));
   const head = make("thead", {}, make("tr", {}, ...cells("th", heads)));
-  return make("table", {}, head, make("tbody", {}, ...rows.map((row) => make("tr", {}, ...cells("td", row)))));
+  const lines = rows.slice(0, MOST).map((row) => make("tr", row.weak ? { class: "nothing" } : {}, ...cells("td", row)));
+  const found = make("div", {}, make("table", {}, head, make("tbody", {}, ...lines)));
+  if (rows.length > MOST) found.append(make("p", { class: "nothing" }, `and ${rows.length - MOST} more: api/windows has all`));
+  return found;
 }
 
 function meter(share, threshold) {
@@ -104,10 +108,10 @@ async function show() {
   $("alerts").replaceChildren(table(["", "window (UTC)", "negative", "labelled"], alarm));
   if (!attribute) return;
   const windows = await ask("windows", { attribute, kind });
-  const current = windows.map((row) => [
+  const current = windows.map((row) => Object.assign([
     row.value, meter(row.negative_share, state.alert_share), String(row.results),
     row.mean_change === null ? "–" : row.mean_change.toFixed(3),
-  ]);
+  ], { weak: row.labelled < state.alert_support }));
   $("windows").replaceChildren(table([attribute, "negative", "results", "change in a call"], current));
   const movers = await ask("movers", { attribute, kind });
   const rows = movers.map((row) => [row.value, percent(row.share_before), percent(row.negative_share), moved(row)]);

@@ -33,12 +33,12 @@ class Query:
         }
 
     def windows(self, kind: str, attribute: str) -> Sequence[Row]:
-        """The current window of each key of an attribute, most negative first."""
+        """The current window of each key of an attribute: those with support first, of each the most negative first."""
         windows = self._windows(kind)
         start = windows.current(self._view.watermark)
         found = (self._view.window(windows, key, start) for key in self._view.keys(attribute))
         rows = [self._row(window) for window in found if window is not None]
-        return sorted(rows, key=lambda row: (-(row["negative_share"] or 0.0), -row["labelled"], row["value"]))
+        return sorted(rows, key=self._rank)
 
     def series(self, kind: str, key: Key) -> Sequence[Row]:
         """Every window of a key, in order."""
@@ -72,6 +72,10 @@ class Query:
             if (window := view.window(windows, key, start)) is not None and self._alarming(window)
         ]
         return sorted(found, key=lambda row: (-row["window_start"], row["attribute"], row["value"]))
+
+    def _rank(self, row: Row) -> tuple[object, ...]:
+        weak = row["labelled"] < self._rule.support
+        return weak, -(row["negative_share"] or 0.0), -row["labelled"], row["value"]
 
     def _alarming(self, window: Window) -> bool:
         return self._rule.alarming(build_trend(window, self._rule.negative, 0))

@@ -49,7 +49,7 @@ class Calendar:
 
     def kept_until(self, bucket: int) -> int:
         """When nothing needs the bucket any more: its last window is over, and its retention too."""
-        return max(max(w.over(bucket)) + w.size_ms for w in self.windows) + self.retention_ms
+        return max(bucket - bucket % w.hop_ms + w.size_ms for w in self.windows) + self.retention_ms
 
     def live(self, windows: Windows, start: int, watermark: int) -> bool:
         """Whether a window is still kept and corrected."""

@@ -29,7 +29,7 @@ def api() -> Api:
         hour, agent = number % 2, "ab"[number // 2 % 2]
         label = "angry" if (agent == "a") == (hour == 1) else "happy"
         fold.result(result(number, hour * HOUR_MS + number, agent, label))
-    fold.result(result(9, HOUR_MS, HOSTILE, "happy"))
+    fold.result(result(9, HOUR_MS, HOSTILE, "angry"))
     agreed = terms(SETTINGS)
     for key, start, tally in fold.changes():
         desk.view.take(Partial(Place(agreed, 0, key, start), tally))
@@ -56,9 +56,9 @@ def rows(api: Api, path: str, query: str = "") -> Any:
     return json.loads(body)
 
 
-def test_current_windows_come_most_negative_first(api: Api) -> None:
+def test_current_windows_come_most_negative_first_and_those_without_support_last(api: Api) -> None:
     found = rows(api, "/api/windows", "attribute=agent")
-    assert [(row["value"], row["negative_share"]) for row in found] == [("a", 1.0), ("b", 0.0), (HOSTILE, 0.0)]
+    assert [(row["value"], row["negative_share"]) for row in found] == [("a", 1.0), ("b", 0.0), (HOSTILE, 1.0)]
     assert {row["window_start"] for row in found} == {HOUR_MS}
     assert found[0]["counts"] == {"angry": 2}
 
@@ -78,7 +78,7 @@ def test_movers_need_support_in_both_windows(api: Api) -> None:
 
 def test_alerts_are_the_windows_that_are_alarming(api: Api) -> None:
     found = [(row["attribute"], row["value"], row["window_start"]) for row in rows(api, "/api/alerts")]
-    assert found == [("agent", "a", HOUR_MS), ("agent", "b", 0), ("all", "", 0)]
+    assert found == [("agent", "a", HOUR_MS), ("all", "", HOUR_MS), ("agent", "b", 0), ("all", "", 0)]
 
 
 @pytest.mark.parametrize("query", ["kind=sliding", "attribute=agent&most=0", "attribute=agent&most=x", ""])

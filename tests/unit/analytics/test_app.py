@@ -81,7 +81,8 @@ def test_one_row_at_a_time_without_tables_or_windows() -> None:
         assert agent.concurrency == 1
         assert set(agent.channel.topics) == {RESULTS, SEGMENTS}
         assert not app.tables
-        assert app.conf.processing_guarantee is ProcessingGuarantee.AT_LEAST_ONCE
+        conf: Any = app.conf
+        assert conf.processing_guarantee is ProcessingGuarantee.AT_LEAST_ONCE
         assert not app.conf.web_enabled
 
     on_loop(test)
