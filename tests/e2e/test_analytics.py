@@ -115,6 +115,7 @@ def settled(settings: Settings, *apps: App) -> None:
     until(lambda: not differences(settings), SETTLE_S, lambda: "\n".join(app.tail() for app in apps))
 
 
+@pytest.mark.timeout(6 * SETTLE_S)
 def test_windows_are_exact_through_kills_and_rebalances(analysed: Settings, apps: tuple[App, App]) -> None:
     first, second = apps
     calls = Conversations(analysed, seed=1, total=RESULTS)
