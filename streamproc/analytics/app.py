@@ -7,14 +7,14 @@ is given a partition reads it from the beginning.
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 import faust
 from faust.auth import Credentials
 from faust.types import TP, EventT, StreamT
 
-from streamproc.analytics.member import Member
+from streamproc.analytics.member import Member, Starts
 from streamproc.analytics.transport import CommittedTransport
 from streamproc.errors import DependencyDownError, FatalError
 from streamproc.records.record import OutputRecord
@@ -51,11 +51,14 @@ class Past(Protocol):
 class Feed:
     """Joins the app to its member. Lives on the loop; whoever changes the member closes ``gate`` meanwhile."""
 
-    def __init__(self, settings: Settings, member: Member, history: Past, publisher: Telling) -> None:
+    def __init__(
+        self, settings: Settings, member: Member, history: Past, publisher: Telling, starts: Callable[[], Starts]
+    ) -> None:
         self._settings = settings
         self._member = member
         self._history = history
         self._publisher = publisher
+        self._starts = starts
         self._turn = asyncio.Lock()
         self._assignments = 0
         self.gate = asyncio.Event()
@@ -77,7 +80,7 @@ class Feed:
         async with self._turn:
             if number != self._assignments:
                 return  # another assignment came while an earlier one was read
-            self._member.own(segments)
+            self._member.own(segments, await asyncio.to_thread(self._starts))
             while True:
                 try:
                     rows = await asyncio.to_thread(self._history.catch_up, self._member)

@@ -7,6 +7,7 @@ from contextlib import closing
 
 from streamproc.analytics.emission import Published
 from streamproc.analytics.history import History
+from streamproc.analytics.member import Starts
 from streamproc.analytics.partial import UnreadablePartialError, decode, terms
 from streamproc.analytics.rows import RowCodec
 from streamproc.analytics.trend import rule
@@ -51,6 +52,12 @@ class Desk:
         """Whether all partials that were there at the start are read."""
         return self._current.is_set()
 
+    def starts(self) -> Starts:
+        """Where each partition was last said to begin; waits until all that was said is read."""
+        self._current.wait()
+        with self.lock:
+            return {told.partition: told.live_from for told in self.view.progress}
+
     def start(self) -> None:
         """Begin to read."""
         self._thread.start()
@@ -73,6 +80,8 @@ class Desk:
         except BaseException as error:
             self.failure = error
             raise
+        finally:
+            self._current.set()  # nobody is to wait for more
 
     def _serve(self) -> None:
         with closing(Tail(self._settings, [self._settings.topics.partials], 0)) as tail:

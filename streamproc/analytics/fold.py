@@ -55,20 +55,20 @@ class Fold:
         self.left_out: Counter[str] = Counter()
         """Rows that did not count, by why; a row that is read again is counted again."""
 
-    def result(self, seen: Observation) -> None:
-        """Take a result."""
+    def result(self, seen: Observation) -> bool:
+        """Take a result; whether its bucket needs it."""
         if seen.recorded_at > seen.produced_at + self._ahead_ms:
             self.left_out["ahead"] += 1
-            return
+            return False
         self._advance(min(seen.recorded_at, seen.produced_at))
         start = self._calendar.bucket(seen.recorded_at)
-        if not self._kept(start):
+        if not self.kept(start):
             self.left_out["late"] += 1
-            return
+            return False
         bucket = self._buckets.setdefault(start, Bucket())
         if seen.result_id in bucket.seen:
             self.left_out["repeated"] += 1
-            return
+            return False
         bucket.seen[seen.result_id] = seen.keys
         tally = Tally(results=1)
         if seen.label is not None:
@@ -77,25 +77,26 @@ class Fold:
         if (course := bucket.courses.get(seen.result_id)) is not None:
             tally.add(_of(course))
         self._count(start, seen.keys, tally)
+        return True
 
-    def segment(self, step: Step) -> None:
-        """Take a segment, before or after its result."""
+    def segment(self, step: Step) -> bool:
+        """Take a segment, before or after its result; whether its bucket may need it."""
         result_id, recorded_at = step.result_id, step.recorded_at
         if recorded_at > step.produced_at + self._ahead_ms:
             self.left_out["ahead"] += 1
-            return
+            return False
         start = self._calendar.bucket(recorded_at)
-        if not self._kept(start):
+        if not self.kept(start):
             self.left_out["late"] += 1
-            return
+            return False
         bucket = self._buckets.setdefault(start, Bucket())
         course = bucket.courses.get(result_id)
         if course is None:
             bucket.courses[result_id] = Course(step.mark, step.mark)
-            return
+            return True
         first, last = min(course.first, step.mark), max(course.last, step.mark)
         if (first, last) == (course.first, course.last):
-            return
+            return True
         before = _of(course)
         course.first, course.last = first, last
         if (keys := bucket.seen.get(result_id)) is not None:
@@ -106,6 +107,7 @@ class Fold:
                 reach=after.reach - before.reach,
             )
             self._count(start, keys, gain)
+        return True
 
     def tallies(self) -> Iterator[tuple[Key, int, Tally]]:
         """All that is kept: key, begin of the bucket, tally."""
@@ -131,14 +133,15 @@ class Fold:
             tallies.setdefault(key, Tally()).add(gain)
             self._dirty.add((key, start))
 
-    def _kept(self, start: int) -> bool:
+    def kept(self, start: int) -> bool:
+        """Whether a bucket is still needed."""
         return self._calendar.kept_until(start) > self.watermark
 
     def _advance(self, at_ms: int) -> None:
         """Let time pass, and let go of what nobody needs any more."""
         if self._calendar.bucket(at_ms) > self._calendar.bucket(self.watermark):
             self.watermark = at_ms
-            for start in [start for start in self._buckets if not self._kept(start)]:
+            for start in [start for start in self._buckets if not self.kept(start)]:
                 keys = {(key, start) for key in self._buckets.pop(start).tallies}
                 self._dirty -= keys
                 self._closed |= keys

@@ -69,6 +69,9 @@ class History:
         topics = self._settings.topics
         asked = [TopicPartition(t, p) for t in (topics.results, topics.segments) for p in sorted(member.partitions)]
         bounds = self._log.bounds(asked)
+        for place in asked:
+            if (member.next(*place) or 0) > bounds[place].stop:
+                member.begin_anew(place.partition)
         stretches = {
             place: range(max(bound.start, member.next(*place) or 0), bound.stop) for place, bound in bounds.items()
         }

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from streamproc.analytics.fold import Fold
@@ -22,12 +23,31 @@ class Reader(Protocol):
         ...
 
 
+Starts = Mapping[int, Mapping[str, int]]
+"""For each partition and topic, the first offset of a row that is still needed."""
+
+
 @dataclass(slots=True)
 class Owned:
-    """A partition: its fold, and the offset that comes next of each topic."""
+    """A partition: its fold, and offsets by topic."""
 
     fold: Fold
     next: dict[str, int] = field(default_factory=dict)
+    """What comes next."""
+    firsts: dict[int, dict[str, int]] = field(default_factory=dict)
+    """The first row of each bucket."""
+
+    def live_from(self) -> dict[str, int]:
+        """The first offset of a row that is still needed, by topic.
+
+        What is before it belongs to windows that are over: a successor that begins there has the same state when it has
+        read as far as this one.
+        """
+        self.firsts = {start: firsts for start, firsts in self.firsts.items() if self.fold.kept(start)}
+        return {
+            topic: min((firsts[topic] for firsts in self.firsts.values() if topic in firsts), default=offset)
+            for topic, offset in self.next.items()
+        }
 
 
 class Member:
@@ -47,13 +67,19 @@ class Member:
         """What it owns."""
         return frozenset(self._owned)
 
-    def own(self, partitions: Collection[int]) -> None:
-        """Own these and no others; what is known of those that stay is kept."""
-        ahead_ms = self._settings.analytics.ahead_s * 1000
+    def own(self, partitions: Collection[int], starts: Starts = MappingProxyType({})) -> None:
+        """Own these and no others; those that stay are kept, others begin where the owner before said."""
         self._owned = {
-            partition: self._owned.get(partition) or Owned(Fold(self._calendar, ahead_ms)) for partition in partitions
+            partition: self._owned.get(partition) or self._begin(starts.get(partition, {})) for partition in partitions
         }
         self._told = {partition: told for partition, told in self._told.items() if partition in self._owned}
+
+    def begin_anew(self, partition: int) -> None:
+        """Forget a partition: what was known of it is of other topics with the same names."""
+        self._owned[partition] = self._begin({})
+
+    def _begin(self, starts: Mapping[str, int]) -> Owned:
+        return Owned(Fold(self._calendar, self._settings.analytics.ahead_s * 1000), dict(starts))
 
     def next(self, topic: str, partition: int) -> int | None:
         """The offset that comes next of a partition that is owned; None where nothing was read."""
@@ -68,20 +94,22 @@ class Member:
         if owned is None or offset < owned.next.get(topic, 0):
             return
         try:
-            self._fold(owned.fold, topic, self._readers[topic].read(value), timestamp_ms)
+            row = self._readers[topic].read(value)
+            if self._fold(owned.fold, topic, row, timestamp_ms):
+                owned.firsts.setdefault(self._calendar.bucket(row["recorded_at"]), {}).setdefault(topic, offset)
         except PoisonError:
             owned.fold.left_out["unreadable"] += 1
         owned.next[topic] = offset + 1
 
-    def _fold(self, fold: Fold, topic: str, row: Mapping[str, Any], timestamp_ms: int) -> None:
+    def _fold(self, fold: Fold, topic: str, row: Mapping[str, Any], timestamp_ms: int) -> bool:
+        """Whether a bucket needs the row."""
         if topic == self._settings.topics.results:
             seen = observe_result(row, self._settings.analytics.attributes)
             if seen is None:
                 fold.left_out["incomplete"] += 1
-            else:
-                fold.result(seen)
-        elif (step := observe_segment(row, timestamp_ms, self._negative)) is not None:
-            fold.segment(step)
+            return seen is not None and fold.result(seen)
+        step = observe_segment(row, timestamp_ms, self._negative)
+        return step is not None and fold.segment(step)
 
     def records(self) -> list[OutputRecord]:
         """What to tell the others since this was asked last. Progress comes behind what it is the progress of."""
@@ -91,7 +119,8 @@ class Member:
             for key, start, tally in owned.fold.changes():
                 partial = Partial(Place(self._terms, partition, key, start), tally)
                 records.append(OutputRecord(topic, *encode_partial(partial)))
-            progress = Progress(self._terms, partition, owned.fold.watermark, Counter(owned.fold.left_out))
+            left_out = Counter(owned.fold.left_out)
+            progress = Progress(self._terms, partition, owned.fold.watermark, left_out, owned.live_from())
             if self._told.get(partition) != progress:
                 self._told[partition] = progress
                 records.append(OutputRecord(topic, *encode_progress(progress)))

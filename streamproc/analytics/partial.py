@@ -40,12 +40,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a partition is: its watermark (ms since the epoch), and what was left out of it, by why."""
+    """How far a partition is."""
 
     terms: str
     partition: int
     watermark: int
+    """In ms since the epoch."""
     left_out: Mapping[str, int] = field(default_factory=dict)
+    """Rows, by why."""
+    live_from: Mapping[str, int] = field(default_factory=dict)
+    """For each topic the first offset of a row that is still needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,11 @@ def encode_partial(partial: Partial) -> tuple[bytes, bytes | None]:
 
 def encode_progress(progress: Progress) -> tuple[bytes, bytes]:
     """Key and value of its record."""
-    value = {"watermark": progress.watermark, "left_out": dict(sorted(progress.left_out.items()))}
+    value = {
+        "watermark": progress.watermark,
+        "left_out": dict(sorted(progress.left_out.items())),
+        "live_from": dict(sorted(progress.live_from.items())),
+    }
     return json.dumps([progress.terms, progress.partition]).encode(), json.dumps(value).encode()
 
 
@@ -76,8 +84,11 @@ def decode(key: bytes | None, value: bytes | None) -> Partial | Progress:
     """What a record says. Raises UnreadablePartialError."""
     try:
         match json.loads(key or b""), json.loads(value or b"null"):
-            case [str(terms), int(partition)], {"watermark": int(watermark), "left_out": dict(left_out)}:
-                return Progress(terms, partition, watermark, left_out)
+            case (
+                [str(terms), int(partition)],
+                {"watermark": int(watermark), "left_out": dict(left_out), "live_from": dict(live_from)},
+            ):
+                return Progress(terms, partition, watermark, left_out, live_from)
             case [str(terms), int(partition), str(attribute), str(name), int(start)], None:
                 return Partial(Place(terms, partition, (attribute, name), start), None)
             case (

@@ -39,7 +39,7 @@ async def _run(settings: Settings, patience: Patience) -> None:
         partials, rows = (stack.enter_context(closing(Publisher(settings))) for _ in range(2))
         desk = Desk(settings, rows, codec, lambda: 0 in member.partitions)
         stack.callback(desk.close)
-        feed = Feed(settings, member, history, partials)
+        feed = Feed(settings, member, history, partials, desk.starts)
         api = Api(settings, desk, lambda: feed.gate.is_set() and desk.current)
         listening = HttpSettings(host=settings.analytics.host, port=settings.analytics.port)
         http = stack.enter_context(closing(HttpServer(listening, api)))

@@ -91,7 +91,7 @@ async def _faust(settings: Settings, rows: int) -> float:
             return 0
 
     with History(settings) as history, closing(Publisher(settings)) as publisher:
-        feed = Feed(settings, history.member(()), NoPast(), publisher)
+        feed = Feed(settings, history.member(()), NoPast(), publisher, dict)
         app = build_app(settings, feed)
         await app.start()
         await until(lambda: feed.rows > 0)

@@ -61,7 +61,7 @@ class Sent:
 
 
 def feed(past: Past | None = None, sent: Sent | None = None) -> Feed:
-    return Feed(SETTINGS, Member(SETTINGS, Reader(), Reader()), past or Past(), sent or Sent())
+    return Feed(SETTINGS, Member(SETTINGS, Reader(), Reader()), past or Past(), sent or Sent(), dict)
 
 
 def on_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -2,11 +2,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streamproc.analytics.member import Member
-from streamproc.analytics.partial import Partial, Progress, decode
+from streamproc.analytics.observation import Observation, Step
+from streamproc.analytics.partial import Partial, Progress, decode, terms
+from streamproc.analytics.view import View
 from streamproc.errors import DependencyDownError, PoisonError, Reason, Stage
 from streamproc.settings import Settings
+from tests.unit.analytics import rows as made
 
 SETTINGS = Settings()
 RESULTS, SEGMENTS = SETTINGS.topics.results, SETTINGS.topics.segments
@@ -108,3 +113,80 @@ def test_a_segment_without_scores_of_ours_says_nothing(member: Member, rows: Row
     member.take(SEGMENTS, 0, 0, 2000, b"s")
     assert told(member) == {}
     assert member.next(SEGMENTS, 0) == 1
+
+
+WINDOWS = Settings(analytics=made.SETTINGS)
+COLUMNS = ("disgusted", "fearful", "happy", "neutral", "other", "sad", "surprised", "unknown")
+
+
+class Log:
+    """The topics of made rows: each row at the next offset of its partition."""
+
+    def __init__(self, rows: list[made.Read]) -> None:
+        self.reader = Rows()
+        self.records: list[tuple[str, int, int, int, bytes]] = []
+        ends: dict[tuple[str, int], int] = {}
+        for number, read in enumerate(rows):
+            topic, row = _row(read.row)
+            value = str(number).encode()
+            self.reader.rows[value] = row
+            offset = ends.get((topic, read.partition), 0)
+            ends[topic, read.partition] = offset + 1
+            self.records.append((topic, read.partition, offset, read.row.produced_at, value))
+
+    def owner(self) -> Member:
+        return Member(WINDOWS, self.reader, self.reader)
+
+
+def _row(row: Observation | Step) -> tuple[str, Mapping[str, Any]]:
+    if isinstance(row, Observation):
+        plain = {"tenant": None, "queue": None, "agent": row.keys[1][1], "language": None}
+        times = {"recorded_at": row.recorded_at, "produced_at": row.produced_at}
+        sure = row.confidence / 1_000_000
+        return RESULTS, {**plain, **times, "result_id": row.result_id, "label": row.label, "confidence": sure}
+    place = {"start_ms": row.mark.start_ms, "index": row.mark.index, "recorded_at": row.recorded_at}
+    scores = {"score_angry": row.mark.negativity / 1_000_000, **{f"score_{name}": 0.0 for name in COLUMNS}}
+    return SEGMENTS, {"result_id": row.result_id, **place, **scores}
+
+
+def hear(view: View, member: Member) -> None:
+    for record in member.records():
+        view.take(decode(record.key, record.value))
+
+
+@given(made.reads(), st.integers(0, 40), st.integers(0, 40))
+def test_a_successor_that_begins_where_it_was_told_has_the_same_windows(
+    rows: list[made.Read], died: int, told: int
+) -> None:
+    """It was told at any moment before its predecessor died, which had read on meanwhile."""
+    log, partitions = Log(rows), range(made.PARTITIONS)
+    view = View(made.CALENDAR, terms(WINDOWS))
+    first = log.owner()
+    first.own(partitions)
+    for number, record in enumerate(log.records[:died]):
+        first.take(*record)
+        if number == told:
+            hear(view, first)
+    second = log.owner()
+    second.own(partitions, {progress.partition: progress.live_from for progress in view.progress})
+    for record in log.records:
+        second.take(*record)
+    second.tell_all()
+    hear(view, second)
+    assert made.shown(view) == made.recomputed(rows)
+
+
+def test_a_successor_does_not_begin_with_what_is_over(member: Member, rows: Rows) -> None:
+    day_ms = 86_400_000
+    for number, day in enumerate([0, 0, 10, 10, 9]):
+        put(member, rows, number, recorded_at=day * day_ms, produced_at=day * day_ms)
+    progress = [decode(record.key, record.value) for record in member.records()]
+    assert [told.live_from for told in progress if isinstance(told, Progress)] == [{RESULTS: 2}, {}]
+
+
+def test_topics_that_were_made_anew_are_read_from_their_beginning(member: Member, rows: Rows) -> None:
+    member.own([5], {5: {RESULTS: 1000}})
+    assert member.next(RESULTS, 5) == 1000
+    member.begin_anew(5)
+    put(member, rows, 0, partition=5)
+    assert told(member)[5, "all", ""] == 1
