@@ -35,8 +35,10 @@ class Past:
     def __init__(self, away: int = 0) -> None:
         self.away = away
         self.read: list[frozenset[int]] = []
+        self.watch: Callable[[], None] = lambda: None
 
     def catch_up(self, member: Member) -> int:
+        self.watch()
         if self.away:
             self.away -= 1
             raise DependencyDownError("kafka", "it is not there")
@@ -139,7 +141,10 @@ def test_what_is_assigned_is_read_before_any_row_is_taken() -> None:
         assert not fed.gate.is_set()
         await fed.assigned(places(RESULTS, 0, 1) | places(SEGMENTS, 0, 1))
         assert fed.gate.is_set()
+        open_while_reading: list[bool] = []
+        past.watch = lambda: open_while_reading.append(fed.gate.is_set())
         await asyncio.gather(*(fed.assigned(places(RESULTS, n) | places(SEGMENTS, n)) for n in (0, 1, 2)))
+        assert open_while_reading == [False, False]
         assert past.read == [{0, 1}, {0}, {2}]  # of two that waited, the one that was overtaken was not read
         assert fed.gate.is_set()
 

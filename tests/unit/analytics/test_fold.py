@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamproc.analytics.fold import Fold
-from streamproc.analytics.observation import Observation
+from streamproc.analytics.observation import Mark, Observation, Step
 from streamproc.analytics.partial import Partial, Place, Progress, decode, encode_partial, encode_progress
 from streamproc.analytics.view import View
 from tests.unit.analytics.rows import CALENDAR, TERMS, Read, fold_all, put, reads, recomputed, result, shown, step, tell
@@ -117,3 +117,32 @@ def test_a_call_changes_from_its_first_segment_to_its_last() -> None:
     fold.segment(step(1, 1000, index=0, negativity=100))
     fold.segment(step(1, 1000, index=1, negativity=500))
     assert [(tally.changed, tally.change) for _, _, tally in fold.tallies()] == [(1, 800), (1, 800)]
+
+
+def test_segments_of_a_clock_that_is_ahead_are_not_kept() -> None:
+    fold = Fold(CALENDAR, 5_000)
+    assert not fold.segment(Step("r1", 10_000_000, 2000, Mark(0, 0, 0)))
+    assert fold.segment(Step("r1", 7_000, 2000, Mark(0, 0, 0)))
+    assert fold.left_out == {"ahead": 1}
+
+
+def test_what_is_over_is_let_go_of_and_stays_away() -> None:
+    view, old = View(CALENDAR, TERMS), Fold(CALENDAR, 0)
+    old.result(result(1, 1000))
+    tell(view, {0: old})
+    assert {start for _, start in view.everything()} == {0}
+    new = Fold(CALENDAR, 0)
+    new.result(result(2, 900_000))
+    tell(view, {1: new})
+    assert {start for _, start in view.everything()} == {900_000}
+    old.tell_all()
+    tell(view, {0: old})
+    assert {start for _, start in view.everything()} == {900_000}
+
+
+def test_what_is_told_on_other_terms_is_none_of_ours() -> None:
+    view, fold = View(CALENDAR, "others"), Fold(CALENDAR, 0)
+    fold.result(result(1, 1000))
+    tell(view, {0: fold})
+    assert view.everything() == set()
+    assert view.watermark == 0
