@@ -22,7 +22,7 @@ HOSTILE = '</script><b>"agent'
 
 @pytest.fixture
 def api() -> Api:
-    """Two hours: a turns from happy to angry, b the other way, and a hostile one is new."""
+    """Two hours: a turns from happy to angry, b the other way, a hostile one is new, and of c nothing is labelled."""
     desk = Desk(SETTINGS, Publisher(SETTINGS), RowCodec("t", "a", 1, 2), lambda: False)
     fold = Fold(calendar(SETTINGS.analytics), 0)
     for number in range(8):
@@ -30,6 +30,8 @@ def api() -> Api:
         label = "angry" if (agent == "a") == (hour == 1) else "happy"
         fold.result(result(number, hour * HOUR_MS + number, agent, label))
     fold.result(result(9, HOUR_MS, HOSTILE, "angry"))
+    for number in (20, 21):
+        fold.result(result(number, (number - 20) * HOUR_MS, "c", None))
     agreed = terms(SETTINGS)
     for key, start, tally in fold.changes():
         desk.view.take(Partial(Place(agreed, 0, key, start), tally))
@@ -58,13 +60,18 @@ def rows(api: Api, path: str, query: str = "") -> Any:
 
 def test_current_windows_come_most_negative_first_and_those_without_support_last(api: Api) -> None:
     found = rows(api, "/api/windows", "attribute=agent")
-    assert [(row["value"], row["negative_share"]) for row in found] == [("a", 1.0), ("b", 0.0), (HOSTILE, 1.0)]
+    assert [(row["value"], row["negative_share"]) for row in found] == [
+        ("a", 1.0),
+        ("b", 0.0),
+        (HOSTILE, 1.0),
+        ("c", None),
+    ]
     assert {row["window_start"] for row in found} == {HOUR_MS}
     assert found[0]["counts"] == {"angry": 2}
 
 
 def test_a_series_has_each_window_in_order(api: Api) -> None:
-    assert [row["results"] for row in rows(api, "/api/series")] == [4, 5]
+    assert [row["results"] for row in rows(api, "/api/series")] == [5, 6]
     starts = [row["window_start"] for row in rows(api, "/api/series", "kind=hopping&attribute=agent&value=b")]
     assert starts == sorted(starts)
     assert len(starts) == 8
