@@ -48,7 +48,11 @@ class Conversations:
     total: int
     hours: float = 4
     at_ms: int = field(init=False)
+    aborts: float = 0.1
+    """The share of transactions that are aborted before they are written again."""
     written: int = 0
+    aborted: int = 0
+    """Transactions."""
     _random: random.Random = field(init=False)
     _old: list[tuple[bytes, EmotionResult, list[EmotionSegment]]] = field(default_factory=list)
 
@@ -73,12 +77,12 @@ class Conversations:
         self._producer.init_transactions(WAIT_S)
 
     def write(self, count: int, transaction: int = 500) -> None:
-        """Write so many results more, with their segments; a tenth of them again later, one transaction in ten twice,
-        the first time aborted."""
+        """Write so many results more, with their segments; a tenth of them again later."""
         step_ms = int(self.hours * HOUR_MS / self.total)
         for start in range(0, count, transaction):
             calls = [self._call(step_ms) for _ in range(min(transaction, count - start))]
-            if self._random.random() < 0.1:
+            if self._random.random() < self.aborts:
+                self.aborted += 1
                 self._send([self._aborted(call) for call in calls])
                 self._producer.flush()
                 self._producer.abort_transaction(WAIT_S)

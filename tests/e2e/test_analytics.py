@@ -173,5 +173,7 @@ def test_aborted_rows_do_not_count(analysed: Settings, apps: tuple[App, App]) ->
     """Faust reads them by itself, while its app is not transactional."""
     apps[0].start()
     until(lambda: apps[0].owns() == 4, PATIENCE_S, apps[0].tail)
-    Conversations(analysed, seed=4, total=400).write(400, transaction=20)  # some of twenty transactions are aborted
+    calls = Conversations(analysed, seed=4, total=400, aborts=0.5)
+    calls.write(400, transaction=20)
+    assert calls.aborted > 5
     settled(analysed, apps[0])
