@@ -1,7 +1,7 @@
 """What settings take: each kind with its check, and in words for people."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -52,6 +52,11 @@ Names = Annotated[
     tuple[str, ...],
     BeforeValidator(_listed),
     Field(description='a list of names, as in ["a", "b"]; in a variable as a JSON list'),
+]
+Attributes = Annotated[
+    tuple[Literal["tenant", "agent", "queue", "language"], ...],
+    BeforeValidator(_listed),
+    Field(description='a list of tenant, agent, queue and language; in a variable as a JSON list, as in ["agent"]'),
 ]
 Delay = Annotated[float, BeforeValidator(_number), Field(gt=0, le=86_400)]
 """A lane keeps its records for days, not for ever: one that is due after them would be lost (G1)."""

@@ -14,7 +14,19 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from streamproc.chain import NAMES, broken_links, mend, plain, values_of
-from streamproc.kinds import Count, Delays, Name, Names, NotNegative, Number, Port, Positive, Share, Topic
+from streamproc.kinds import (
+    Attributes,
+    Count,
+    Delays,
+    Name,
+    Names,
+    NotNegative,
+    Number,
+    Port,
+    Positive,
+    Share,
+    Topic,
+)
 from streamproc.refusal import impossible, read_sections, strays
 from streamproc.written import CONFIG, Written, from_arguments, from_local_env, from_toml, from_variables
 
@@ -131,6 +143,10 @@ class TopicSettings(Section):
     results: Topic = "emotion.results"
     segments: Topic = "emotion.segments"
     ledger: Topic = "streamproc.ledger"
+    trends: Topic = "emotion.trends"
+    alerts: Topic = "emotion.alerts"
+    partials: Topic = "streamproc.partials"
+    """What the members of the analytics app tell each other; nobody else's business."""
     partitions: Count = 12
     """Of input, results, segments and ledger, where ``up`` makes them."""
     lane_partitions: Count = 3
@@ -282,6 +298,37 @@ class HttpSettings(Section):
     """0 takes a free one, which the log names."""
 
 
+class AnalyticsSettings(Section):
+    """Trends and alerts over the results (docs/analytics.md)."""
+
+    group: Name = "streamproc-analytics"
+    """The group of the app's processes; another name begins anew, beside the old one."""
+    attributes: Attributes = ("tenant", "agent", "queue")
+    """What windows are kept for, beside all results together."""
+    tumbling_s: Count = 3_600
+    """Length of the windows that follow each other."""
+    hopping_s: Count = 3_600
+    """Length of the windows that overlap; a multiple of ``hop_s``."""
+    hop_s: Count = 900
+    """From the begin of one such window to the next."""
+    retention_s: Count = 86_400
+    """How long a window is kept, and corrected by late results, once time has passed its end."""
+    ahead_s: Count = 300
+    """A recording that began later than this after its own result has a wrong clock: it is left out and counted."""
+    negative_labels: Names = ("angry", "disgusted", "fearful", "sad")
+    """Labels that count as negative."""
+    alert_share: Share = 0.5
+    """A negative share from which a window of a key raises an alert."""
+    alert_support: Count = 20
+    """With fewer labelled results a window raises none."""
+    emit_s: Positive = 2
+    """From a result to its trends at most, about; also how often a process tells the others what it has."""
+    host: str = "127.0.0.1"
+    """Where the query API and its page listen; 0.0.0.0 for every interface."""
+    port: Port = 9474
+    """0 takes a free one, which the log names."""
+
+
 class LogSettings(Section):
     """How the process speaks."""
 
@@ -321,6 +368,7 @@ class Settings(BaseModel):
     retry: RetrySettings = RetrySettings()
     brake: BrakeSettings = BrakeSettings()
     http: HttpSettings = HttpSettings()
+    analytics: AnalyticsSettings = AnalyticsSettings()
     log: LogSettings = LogSettings()
     local: LocalSettings = LocalSettings()
 
@@ -388,6 +436,9 @@ def _clashes(tree: Settings | SimpleNamespace, origin: Callable[[str], str], wro
         said = (f"{name}={plain(value)} instead of {plain(values[name])}" for name, value in changes.items())
         yield f"all of it holds together with {' and '.join(said)}"
     yield from _clashing_topics(tree.topics, origin)
+    if tree.analytics.hopping_s % tree.analytics.hop_s:
+        at = origin("analytics.hopping_s")
+        yield f"analytics.hopping_s={tree.analytics.hopping_s}{at} is no multiple of hop_s={tree.analytics.hop_s}"
     if (tree.kafka.sasl_username is None) != (tree.kafka.sasl_password is None):
         yield "kafka.sasl_username and kafka.sasl_password go together: set both, or none"
 
@@ -396,7 +447,7 @@ def _clashing_topics(topics: TopicSettings, origin: Callable[[str], str]) -> Ite
     """Topics that are used for two things."""
     recordings = f"topics.recordings{origin('topics.recordings')}"
     used: dict[str, list[str]] = {}
-    for name in ("recordings", "results", "segments", "ledger"):
+    for name in ("recordings", "results", "segments", "ledger", "trends", "alerts", "partials"):
         used.setdefault(getattr(topics, name), []).append(f"topics.{name}{origin(f'topics.{name}')}")
     for name in (*topics.lanes, topics.dead_letters):
         used.setdefault(name, []).append(f"what belongs to {recordings}")

@@ -19,7 +19,7 @@ from streamproc.emotion.device import DeviceProcess
 from streamproc.emotion.directory import find_directory
 from streamproc.emotion.engines import check_engine
 from streamproc.errors import Fatal, FencedError, NoRestartError, StoreError, UsageError
-from streamproc.kafka.admin import Answer, ask_broker, create_topics
+from streamproc.kafka.admin import Answer, ask_broker, create_analytics_topics, create_topics
 from streamproc.kafka.event_codec import RegistryEventCodec
 from streamproc.kafka.membership import Membership
 from streamproc.kafka.newest import NewestRecords
@@ -58,6 +58,7 @@ def prepare(settings: Settings) -> None:
     Raises UsageError for what cannot be made, DependencyDownError naming the server that does not answer.
     """
     create_topics(settings)
+    create_analytics_topics(settings)
     with connect(settings.registry) as registry:
         register_schemas(registry, settings.topics)
     store = S3Store(settings.storage, 1, SystemClock())

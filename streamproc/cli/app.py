@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from streamproc import __version__
+from streamproc.cli.analytics import analytics
 from streamproc.cli.audit import audit
 from streamproc.cli.bench import bench
 from streamproc.cli.brake import brake
@@ -126,6 +127,7 @@ app.add_typer(model)
 app.add_typer(bench)
 app.add_typer(dlq)
 app.add_typer(brake)
+app.add_typer(analytics)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Topics: made when they are missing, checked when they are there, never changed. What a broker says at a start."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -16,8 +16,8 @@ from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay,
 from streamproc.errors import UsageError
 from streamproc.kafka.config import build, client_config
 from streamproc.kafka.errors import away, describe, fatal, passes
-from streamproc.records.topics import TopicSpec, topic_specs
-from streamproc.settings import Settings, TopicSettings
+from streamproc.records.topics import TopicSpec, analytics_specs, topic_specs
+from streamproc.settings import Settings
 
 _log = structlog.stdlib.get_logger(__name__)
 _TIMEOUT_S = 15.0
@@ -28,7 +28,20 @@ _ASK_S = 5.0
 
 
 def create_topics(settings: Settings) -> tuple[str, ...]:
-    """Make every topic that is missing; the names of those made.
+    """Make every topic of the workers that is missing; the names of those made.
+
+    Raises UsageError naming each existing topic that would break a guarantee, and how; DependencyDownError.
+    """
+    return _make(settings, topic_specs(settings.topics))
+
+
+def create_analytics_topics(settings: Settings) -> tuple[str, ...]:
+    """The same for those of the analytics app."""
+    return _make(settings, analytics_specs(settings.topics))
+
+
+def _make(settings: Settings, specs: Sequence[TopicSpec]) -> tuple[str, ...]:
+    """Make those that are missing, and check the others.
 
     Raises UsageError naming each existing topic that would break a guarantee, and how; DependencyDownError.
     """
@@ -36,7 +49,7 @@ def create_topics(settings: Settings) -> tuple[str, ...]:
     # Again while a broker has not heard of a topic that another has just made.
     retrying = Retrying(retry=retry_if_exception(passes), stop=stop_after_delay(_TIMEOUT_S), wait=wait_fixed(_WAIT_S))
     try:
-        return retrying(_create_or_check, admin, settings.topics)
+        return retrying(_create_or_check, admin, specs, settings.topics.replication_factor)
     except RetryError as error:
         raise away(settings.kafka.bootstrap_servers, str(error.last_attempt.exception())) from error
     except KafkaException as raised:
@@ -84,10 +97,9 @@ def _ask_session_s(admin: AdminClient, group: str) -> float | None:
     return None
 
 
-def _create_or_check(admin: AdminClient, topics: TopicSettings) -> tuple[str, ...]:
-    specs = topic_specs(topics)
+def _create_or_check(admin: AdminClient, specs: Sequence[TopicSpec], replication: int) -> tuple[str, ...]:
     there = set(admin.list_topics(timeout=_TIMEOUT_S).topics)
-    made = _create(admin, [spec for spec in specs if spec.name not in there], topics.replication_factor)
+    made = _create(admin, [spec for spec in specs if spec.name not in there], replication)
     if problems := tuple(_problems(admin, [spec for spec in specs if spec.name not in made])):
         raise UsageError("topics are not what they have to be:\n  " + "\n  ".join(problems))
     return made
@@ -127,7 +139,7 @@ def find_problems(spec: TopicSpec, partitions: int, config: Mapping[str, str]) -
     """What about an existing topic would break a guarantee; retention is its owner's choice."""
     if partitions != spec.partitions:
         yield f"has {partitions} partitions, the settings say {spec.partitions}"
-    if config["cleanup.policy"] != spec.config["cleanup.policy"]:
-        yield f"has cleanup.policy={config['cleanup.policy']}, which drops records; it has to be delete"
+    if config["cleanup.policy"] != (wanted := spec.config["cleanup.policy"]):
+        yield f"has cleanup.policy={config['cleanup.policy']}, which drops records; it has to be {wanted}"
     if int(config["max.message.bytes"]) < spec.max_message_bytes:
         yield f"has max.message.bytes={config['max.message.bytes']}; it has to be at least {spec.max_message_bytes}"

@@ -37,6 +37,11 @@ def look_up_events(client: Registry, topics: TopicSettings) -> int:
     return _look_up(client, topics, topics.recordings)
 
 
+def look_up_trends(client: Registry, topics: TopicSettings) -> tuple[int, int]:
+    """The ids to frame trends and alerts with. Raises UsageError, DependencyDownError."""
+    return _look_up(client, topics, topics.trends), _look_up(client, topics, topics.alerts)
+
+
 def _register(client: Registry, name: str, row: type[Row]) -> int:
     # The rule goes first, so that it already judges this registration.
     ask(client, lambda: client.set_compatibility(name, compatibility(row)))

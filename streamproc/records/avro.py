@@ -18,13 +18,15 @@ import fastavro
 from fastavro.schema import SchemaParseException, UnknownType
 
 from streamproc.errors import PoisonError, Reason, Stage
+from streamproc.records.alert import EmotionAlert
 from streamproc.records.avro_caps import load_capped, logical_types, refused
 from streamproc.records.ledger import LedgerEntry
 from streamproc.records.recording import RecordingEvent
 from streamproc.records.result import EmotionResult
 from streamproc.records.segment import EmotionSegment
+from streamproc.records.trend import EmotionTrend
 
-Row = RecordingEvent | EmotionResult | EmotionSegment | LedgerEntry
+Row = RecordingEvent | EmotionResult | EmotionSegment | LedgerEntry | EmotionTrend | EmotionAlert
 OutputRow = EmotionResult | EmotionSegment | LedgerEntry
 
 MAX_ROW_BYTES = 1_000_000

@@ -5,17 +5,22 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from streamproc.records.alert import EmotionAlert
 from streamproc.records.avro import Row
 from streamproc.records.ledger import LedgerEntry
 from streamproc.records.recording import RecordingEvent
 from streamproc.records.result import EmotionResult
 from streamproc.records.segment import EmotionSegment
+from streamproc.records.trend import EmotionTrend
 from streamproc.settings import TopicSettings
 
 MAX_INPUT_BYTES = 1024**2
 """Largest batch of the input topic, as the broker stores it (it may unpack to more)."""
 MAX_FORWARDED_BYTES = MAX_INPUT_BYTES + 64 * 1024
 """The same for lanes and dead letters: an input record and our headers."""
+
+TREND_PARTITIONS = 3
+"""Of trends and of alerts: these are few rows, however many results there are."""
 
 
 class Compatibility(StrEnum):
@@ -35,12 +40,14 @@ class TopicSpec:
     partitions: int
     retention: timedelta
     max_message_bytes: int
+    cleanup: str = "delete"
+    """As the broker calls it. Compaction would drop records that have an outcome due."""
 
     @property
     def config(self) -> Mapping[str, str]:
-        """The same in the broker's words. ``delete``: compaction would drop records that have an outcome due."""
+        """The same in the broker's words."""
         return {
-            "cleanup.policy": "delete",
+            "cleanup.policy": self.cleanup,
             "retention.ms": str(self.retention // timedelta(milliseconds=1)),
             "max.message.bytes": str(self.max_message_bytes),
         }
@@ -59,6 +66,20 @@ def topic_specs(topics: TopicSettings) -> tuple[TopicSpec, ...]:
     )
 
 
+def analytics_specs(topics: TopicSettings) -> tuple[TopicSpec, ...]:
+    """Every topic that the analytics app writes: rows that are written again, so that the last of each is enough.
+
+    Partials are kept as long as their windows, whose members delete them; all on one partition, since all read all.
+    """
+    month, ever = timedelta(days=30), timedelta(milliseconds=-1)
+    both = "compact,delete"
+    return (
+        TopicSpec(topics.trends, TREND_PARTITIONS, month, MAX_INPUT_BYTES, both),
+        TopicSpec(topics.alerts, TREND_PARTITIONS, month, MAX_INPUT_BYTES, both),
+        TopicSpec(topics.partials, 1, ever, MAX_INPUT_BYTES, "compact"),
+    )
+
+
 def subject(topic: str) -> str:
     """The subject that a topic's value schemas are registered under."""
     return f"{topic}-value"
@@ -71,6 +92,8 @@ def row_types(topics: TopicSettings) -> Mapping[str, type[Row]]:
         topics.results: EmotionResult,
         topics.segments: EmotionSegment,
         topics.ledger: LedgerEntry,
+        topics.trends: EmotionTrend,
+        topics.alerts: EmotionAlert,
     }
 
 

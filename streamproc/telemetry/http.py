@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
-from wsgiref.types import StartResponse, WSGIEnvironment
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -128,9 +128,9 @@ class _Quiet(WSGIRequestHandler):
 
 
 class HttpServer:
-    """Serves the endpoints on a thread of its own from ``start`` to ``close``. Port 0 takes a free one."""
+    """Serves endpoints on a thread of its own from ``start`` to ``close``. Port 0 takes a free one."""
 
-    def __init__(self, settings: HttpSettings, endpoints: Endpoints) -> None:
+    def __init__(self, settings: HttpSettings, endpoints: WSGIApplication) -> None:
         """Bind at once, so that a port in use is found before any work is taken. Raises OSError."""
         self._server = make_server(settings.host, settings.port, endpoints, _Server, _Quiet)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(_CLOSE_S,), name="http", daemon=True)

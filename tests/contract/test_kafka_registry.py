@@ -36,7 +36,8 @@ def test_registering_again_changes_nothing_and_events_go_round(
 ) -> None:
     ids = register_schemas(client, topics)
     assert register_schemas(client, topics) == ids
-    assert set(ids) == {subject(t) for t in (topics.recordings, topics.results, topics.segments, topics.ledger)}
+    workers = (topics.recordings, topics.results, topics.segments, topics.ledger)
+    assert set(ids) == {subject(topic) for topic in (*workers, topics.trends, topics.alerts)}
     assert client.get_compatibility(subject(topics.recordings)) == "BACKWARD_TRANSITIVE"
     assert client.get_compatibility(subject(topics.results)) == "FULL_TRANSITIVE"
 

@@ -13,7 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 from confluent_kafka.cimpl import NewTopic
 
 from streamproc.errors import DependencyDownError, UsageError
-from streamproc.kafka.admin import ask_broker, create_topics
+from streamproc.kafka.admin import ask_broker, create_analytics_topics, create_topics
 from streamproc.kafka.config import client_config
 from streamproc.local.kafka import BROKER
 from streamproc.records.topics import topic_specs
@@ -49,6 +49,14 @@ def test_all_topics_are_made_once(settings: Settings) -> None:
     assert set(create_topics(settings)) == {spec.name for spec in topic_specs(settings.topics)}
     assert create_topics(settings) == ()
     assert ask_broker(settings).missing == ()
+
+
+def test_topics_whose_last_rows_are_enough_are_compacted(settings: Settings) -> None:
+    name = settings.topics.recordings
+    own = {what: f"{name}.{what}" for what in ("trends", "alerts", "partials")}
+    mine = settings.model_copy(update={"topics": settings.topics.model_copy(update=own)})
+    assert set(create_analytics_topics(mine)) == set(own.values())
+    assert create_analytics_topics(mine) == ()  # what the broker says of them is what was asked for
 
 
 def test_a_topic_that_is_wrong_is_named_and_left_alone(settings: Settings) -> None:

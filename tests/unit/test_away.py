@@ -77,7 +77,7 @@ def test_the_store(nowhere: Settings) -> None:
 
 
 def test_the_store_where_the_platform_is_prepared(nowhere: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    for made in ("create_topics", "register_schemas"):
+    for made in ("create_topics", "create_analytics_topics", "register_schemas"):
         monkeypatch.setattr(wiring, made, lambda *_: None)
     with pytest.raises(DependencyDownError, match=r"^object store does not answer: .*127\.0\.0\.1:1 \(storage"):
         wiring.prepare(nowhere)

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from streamproc.errors import UsageError
-from streamproc.settings import FlowSettings, Settings, TopicSettings, load_settings, users_settings
+from streamproc.settings import AnalyticsSettings, FlowSettings, Settings, TopicSettings, load_settings, users_settings
 
 
 @pytest.fixture
@@ -378,3 +378,8 @@ def test_what_is_wrong_in_the_local_servers_file_is_told_with_its_variable(
         UsageError, match=r"registry\.timeout_s='0' \(STREAMPROC_REGISTRY__TIMEOUT_S in .*local\.env\): has"
     ):
         load_settings()
+
+
+def test_windows_that_overlap_begin_at_multiples_of_their_hop() -> None:
+    with pytest.raises(ValidationError, match=r"hopping_s=3600 is no multiple of hop_s=1000"):
+        Settings(analytics=AnalyticsSettings(hop_s=1000))

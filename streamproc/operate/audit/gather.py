@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from streamproc.errors import PoisonError, UsageError
+from streamproc.kafka.columns import Columns
 from streamproc.kafka.registry import Registry
 from streamproc.operate.audit.chain import End, Move
 from streamproc.operate.audit.check import LaneRecord
 from streamproc.operate.audit.finding import Fault, Finding
 from streamproc.operate.audit.ledger import Coverage, LedgerRow, cover
 from streamproc.operate.audit.outcomes import ID_BYTES, Outcomes
-from streamproc.operate.columns import Columns
 from streamproc.records.lane import Attempt, read_attempt
 from streamproc.records.ledger import LedgerEntry
 from streamproc.records.outcome import OutcomeKind

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 
 from streamproc.errors import PoisonError, UsageError
+from streamproc.kafka.columns import Columns
 from streamproc.kafka.log import Log
 from streamproc.kafka.messages import whole
 from streamproc.kafka.registry import Registry, connect
-from streamproc.operate.columns import Columns
 from streamproc.operate.dead_letter import read_dead_letter
 from streamproc.operate.originals import Originals
 from streamproc.operate.place import Place

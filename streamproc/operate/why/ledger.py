@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 from streamproc.errors import PoisonError
+from streamproc.kafka.columns import Columns
 from streamproc.kafka.log import Log
 from streamproc.kafka.messages import keyed
 from streamproc.kafka.partitioner import partition_of
 from streamproc.kafka.registry import Registry
-from streamproc.operate.columns import Columns
 from streamproc.operate.place import Place
 from streamproc.operate.why.life import Committed
 from streamproc.records.ledger import LedgerEntry

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from streamproc.errors import PoisonError
+from streamproc.kafka.columns import Columns
 from streamproc.kafka.log import Log
 from streamproc.kafka.messages import whole
 from streamproc.kafka.partitioner import partition_of
 from streamproc.kafka.registry import Registry
-from streamproc.operate.columns import Columns
 from streamproc.operate.dead_letter import DeadLetter, read_dead_letter
 from streamproc.operate.place import Place
 from streamproc.operate.why.life import Written

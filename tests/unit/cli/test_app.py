@@ -19,6 +19,7 @@ GROUPS = {
     "bench": ("engine", "gpu", "cost", "cold", "pipeline", "delivery", "groups"),
     "dlq": ("ls", "stats", "show", "replay"),
     "brake": ("release",),
+    "analytics": ("rebuild",),
 }
 COMMANDS = ("up", "down", "status", "demo", "worker", "publish", "results", "audit", "why", "forget")
 HEAVY = ("torch", "av", "confluent_kafka", "onnxruntime", "soundfile", "minio", "redis", "numpy", "httpx2")

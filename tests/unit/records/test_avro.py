@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamproc.errors import PoisonError, Reason
+from streamproc.records.alert import EmotionAlert
 from streamproc.records.avro import (
     MAX_ROW_BYTES,
     OutputCodec,
@@ -23,8 +24,16 @@ from streamproc.records.ledger import LedgerEntry
 from streamproc.records.recording import RecordingEvent, event_from_avro
 from streamproc.records.result import EmotionResult
 from streamproc.records.segment import EmotionSegment
+from streamproc.records.trend import EmotionTrend
 
-ROWS: tuple[type[Row], ...] = (RecordingEvent, EmotionResult, EmotionSegment, LedgerEntry)
+ROWS: tuple[type[Row], ...] = (
+    RecordingEvent,
+    EmotionResult,
+    EmotionSegment,
+    LedgerEntry,
+    EmotionTrend,
+    EmotionAlert,
+)
 EVENT = schema_of(RecordingEvent)
 WRITER = parse_writer(EVENT.text, EVENT)
 
@@ -70,7 +79,7 @@ def test_a_schema_has_the_fields_of_its_row_in_order_each_documented(kind: type[
     assert all(field["doc"] for field in schema["fields"])
 
 
-@pytest.mark.parametrize("kind", [EmotionResult, EmotionSegment, LedgerEntry])
+@pytest.mark.parametrize("kind", [row for row in ROWS if row is not RecordingEvent])
 def test_an_output_schema_is_flat_and_every_optional_column_is_nullable_with_default_null(kind: type[Row]) -> None:
     hints = get_type_hints(kind)
     for field in json.loads(schema_of(kind).text)["fields"]:

@@ -1,0 +1,55 @@
+"""What has to be written: where the rows that are there differ from what the windows come to."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from streamproc.analytics.trend import Rule, build_alert, build_trend
+from streamproc.analytics.view import Window
+from streamproc.records.alert import AlertState, EmotionAlert
+from streamproc.records.trend import EmotionTrend
+
+ALERTING = "tumbling"
+"""Windows of this kind raise alerts: one that overlaps others would say the same thing several times."""
+
+
+class Published:
+    """The rows that readers have, by their ids; ``trend_id`` and ``alert_id`` are what they upsert by."""
+
+    def __init__(self) -> None:
+        self.trends: dict[str, EmotionTrend] = {}
+        self.alerts: dict[str, EmotionAlert] = {}
+
+    def put(self, row: EmotionTrend | EmotionAlert) -> None:
+        """Take a row for read; of two with one id, the later."""
+        match row:
+            case EmotionTrend():
+                self.trends[row.trend_id] = row
+            case EmotionAlert():
+                self.alerts[row.trend_id] = row
+
+    def forget(self, before_ms: int) -> None:
+        """Let go of windows that ended before."""
+        self.trends = {name: row for name, row in self.trends.items() if row.window_end > before_ms}
+        self.alerts = {name: row for name, row in self.alerts.items() if row.window_end > before_ms}
+
+    def missing(self, windows: Iterable[Window], rule: Rule, now_ms: int) -> Iterator[EmotionTrend | EmotionAlert]:
+        """The rows to write so that readers have what these windows come to."""
+        for window in windows:
+            trend = build_trend(window, rule.negative, now_ms)
+            if not _same(self.trends.get(trend.trend_id), trend):
+                yield trend
+            if window.kind == ALERTING and (state := self._due(trend, rule)) is not None:
+                yield build_alert(trend, state, rule.share, now_ms)
+
+    def _due(self, trend: EmotionTrend, rule: Rule) -> AlertState | None:
+        """The state to tell, when readers have another one."""
+        told = self.alerts.get(trend.trend_id)
+        raised = told is not None and told.state == AlertState.RAISED
+        if rule.alarming(trend) == raised:
+            return None
+        return AlertState.CLEARED if raised else AlertState.RAISED
+
+
+def _same(there: EmotionTrend | None, wanted: EmotionTrend) -> bool:
+    """Whether two rows say the same, whenever each was made."""
+    return there is not None and replace(there, produced_at=wanted.produced_at) == wanted

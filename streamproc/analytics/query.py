@@ -1,0 +1,91 @@
+"""Questions to the view: windows of now, of a key over time, and who moved most. Answers are plain values."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from streamproc.analytics.emission import ALERTING
+from streamproc.analytics.observation import Key
+from streamproc.analytics.trend import Rule, build_trend
+from streamproc.analytics.view import View, Window
+from streamproc.analytics.windows import Windows
+
+Row = Mapping[str, Any]
+
+
+class Query:
+    """Asks one view. Whoever shares the view holds its lock."""
+
+    def __init__(self, view: View, rule: Rule) -> None:
+        self._view = view
+        self._rule = rule
+
+    def state(self) -> Row:
+        """How far the partitions are, and what can be asked for."""
+        return {
+            "watermark": self._view.watermark,
+            "attributes": self._view.attributes(),
+            "alert_share": self._rule.share,
+            "alert_support": self._rule.support,
+            "partitions": [
+                {"partition": told.partition, "watermark": told.watermark, "left_out": dict(told.left_out)}
+                for told in self._view.progress
+            ],
+        }
+
+    def windows(self, kind: str, attribute: str) -> Sequence[Row]:
+        """The current window of each key of an attribute: those with support first, of each the most negative first."""
+        windows = self._windows(kind)
+        start = windows.current(self._view.watermark)
+        found = (self._view.window(windows, key, start) for key in self._view.keys(attribute))
+        rows = [self._row(window) for window in found if window is not None]
+        return sorted(rows, key=self._rank)
+
+    def series(self, kind: str, key: Key) -> Sequence[Row]:
+        """Every window of a key, in order."""
+        windows = self._windows(kind)
+        found = (self._view.window(windows, key, start) for start in self._view.starts(windows, key))
+        return [self._row(window) for window in found if window is not None]
+
+    def movers(self, kind: str, attribute: str, most: int) -> Sequence[Row]:
+        """Whose negative share changed most from the window before to the current one, with support in both."""
+        windows = self._windows(kind)
+        start = windows.current(self._view.watermark)
+        moved = []
+        for key in self._view.keys(attribute):
+            now, before = (self._view.window(windows, key, at) for at in (start, start - windows.size_ms))
+            if now is None or before is None:
+                continue
+            rows = self._row(now), self._row(before)
+            if min(row["labelled"] for row in rows) >= self._rule.support:
+                change = rows[0]["negative_share"] - rows[1]["negative_share"]
+                moved.append({**rows[0], "share_before": rows[1]["negative_share"], "share_change": change})
+        return sorted(moved, key=lambda row: (-abs(row["share_change"]), row["value"]))[:most]
+
+    def alerts(self) -> Sequence[Row]:
+        """Live windows that are alarming now, latest first."""
+        view, windows = self._view, self._windows(ALERTING)
+        found = [
+            self._row(window)
+            for attribute in view.attributes()
+            for key in view.keys(attribute)
+            for start in view.starts(windows, key)
+            if (window := view.window(windows, key, start)) is not None and self._alarming(window)
+        ]
+        return sorted(found, key=lambda row: (-row["window_start"], row["attribute"], row["value"]))
+
+    def _rank(self, row: Row) -> tuple[object, ...]:
+        weak = row["labelled"] < self._rule.support
+        return weak, -(row["negative_share"] or 0.0), -row["labelled"], row["value"]
+
+    def _alarming(self, window: Window) -> bool:
+        return self._rule.alarming(build_trend(window, self._rule.negative, 0))
+
+    def _windows(self, kind: str) -> Windows:
+        return next(windows for windows in self._view.calendar.windows if windows.kind == kind)
+
+    def _row(self, window: Window) -> dict[str, Any]:
+        trend = build_trend(window, self._rule.negative, 0)
+        names = [name for name in trend.__dataclass_fields__ if name not in {"trend_id", "produced_at", "counts_json"}]
+        counts = {label: count for label, count in sorted(window.tally.labels.items()) if count}
+        plain = {name: getattr(trend, name) for name in names if not name.startswith("count_")}
+        return plain | {"counts": counts}

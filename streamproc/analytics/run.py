@@ -1,0 +1,67 @@
+"""The app as a process: its parts joined, from the start to SIGTERM."""
+
+import asyncio
+import signal
+from contextlib import ExitStack, closing, suppress
+
+from streamproc.analytics.api import Api
+from streamproc.analytics.app import Feed, build_app
+from streamproc.analytics.desk import Desk
+from streamproc.analytics.history import History
+from streamproc.analytics.rows import look_up_codec
+from streamproc.errors import Fatal, FatalError, StreamprocError
+from streamproc.kafka.publisher import Publisher
+from streamproc.patience import Patience
+from streamproc.settings import HttpSettings, Settings
+from streamproc.telemetry.clock import Clock
+from streamproc.telemetry.http import HttpServer
+from streamproc.telemetry.log import get_log
+
+_log = get_log(__name__)
+_LOOK_S = 0.2
+"""How soon an end is noticed."""
+
+
+def run_analytics(settings: Settings, clock: Clock) -> None:
+    """Run the app in this process until SIGTERM or SIGINT. Raises StreamprocError with its exit code."""
+    asyncio.run(_run(settings, Patience(settings.worker, clock)))
+
+
+async def _run(settings: Settings, patience: Patience) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    codec = await asyncio.to_thread(patience, lambda: look_up_codec(settings))
+    with ExitStack() as stack:
+        history = stack.enter_context(History(settings))
+        partitions = await asyncio.to_thread(patience, history.partitions)
+        member = history.member(())
+        partials, rows = (stack.enter_context(closing(Publisher(settings))) for _ in range(2))
+        desk = Desk(settings, rows, codec, lambda: 0 in member.partitions)
+        stack.callback(desk.close)
+        feed = Feed(settings, member, history, partials, desk.starts)
+        api = Api(settings, desk, lambda: feed.gate.is_set() and desk.current)
+        listening = HttpSettings(host=settings.analytics.host, port=settings.analytics.port)
+        http = stack.enter_context(closing(HttpServer(listening, api)))
+        app = build_app(settings, feed)
+        desk.start()
+        http.start()
+        url = f"http://{settings.analytics.host}:{http.port}"
+        _log.info("analytics starts", url=url, count=len(partitions))
+        await app.start()
+        while not app.should_stop and desk.failure is None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _LOOK_S)
+                break
+        reason = app.crash_reason or desk.failure
+        await app.stop()
+        if reason is not None:
+            raise _ended(reason) from reason
+    _log.info("stopped")
+
+
+def _ended(reason: BaseException) -> StreamprocError:
+    """What the process ends with."""
+    if isinstance(reason, StreamprocError):
+        return reason
+    return FatalError(f"the analytics app failed: {type(reason).__name__}: {reason}", Fatal.UNFORESEEN)

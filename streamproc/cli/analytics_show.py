@@ -1,0 +1,20 @@
+"""What a rebuild found, for people and programs."""
+
+import json
+from dataclasses import asdict
+
+import typer
+
+from streamproc.analytics.rebuild import Report
+
+
+def show(report: Report, *, as_json: bool) -> None:
+    """Print it."""
+    if as_json:
+        typer.echo(json.dumps({**asdict(report), "differing": report.differing}))
+        return
+    left = ", ".join(f"{count} {why}" for why, count in sorted(report.left_out.items())) or "none"
+    typer.echo(f"{report.rows} rows read in {report.seconds:.1f} s; left out: {left}")
+    typer.echo(f"{report.windows} windows, {report.raised} alerts")
+    what = "written" if report.written else "not written"
+    typer.echo(f"{report.trends} trends and {report.alerts} alerts differ from what readers have ({what})")

@@ -1,0 +1,118 @@
+"""Rows of calls that never were, and windows of them by the plainest recomputation there is."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+from streamproc.analytics.fold import Fold
+from streamproc.analytics.observation import Mark, Observation, Step
+from streamproc.analytics.partial import Partial, Place, Progress
+from streamproc.analytics.view import View
+from streamproc.analytics.windows import calendar
+from streamproc.settings import AnalyticsSettings
+
+SETTINGS = AnalyticsSettings(tumbling_s=60, hopping_s=60, hop_s=20, retention_s=100, ahead_s=5)
+CALENDAR = calendar(SETTINGS)
+LABELS = ("angry", "happy", "neutral", None)
+PARTITIONS = 3
+TERMS = "t"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A row where it stands."""
+
+    partition: int
+    row: Observation | Step
+
+
+def result(number: int, at_ms: int, agent: str = "a", label: str | None = "angry") -> Observation:
+    return Observation(f"r{number}", at_ms, at_ms, (("all", ""), ("agent", agent)), label, 500_000)
+
+
+def step(number: int, at_ms: int, index: int, negativity: int = 0) -> Step:
+    return Step(f"r{number}", at_ms, at_ms, Mark(index * 1000, index, negativity))
+
+
+@st.composite
+def reads(draw: st.DrawFn) -> list[Read]:
+    """Rows of some recordings with repeats, in any order; what belongs to one recording is on one partition."""
+    rows: list[Read] = []
+    for number in range(draw(st.integers(0, 12))):
+        partition, at_ms = draw(st.integers(0, PARTITIONS - 1)), draw(st.integers(0, 400_000))
+        late = draw(st.sampled_from([0, 0, 0, 3_000, 6_000]))
+        label, agent = draw(st.sampled_from(LABELS)), draw(st.sampled_from("ab"))
+        keys = (("all", ""), ("agent", agent))
+        one = Observation(f"r{number}", at_ms + late, at_ms, keys, label, draw(st.integers(0, 1_000_000)))
+        rows.append(Read(partition, one))
+        for index in range(draw(st.integers(0, 3))):
+            mark = Mark(draw(st.integers(0, 9_000)), index, draw(st.integers(0, 1_000_000)))
+            rows.append(Read(partition, Step(f"r{number}", at_ms + late, at_ms, mark)))
+    repeats = draw(st.lists(st.sampled_from(rows), max_size=8)) if rows else []
+    return draw(st.permutations(rows + repeats))
+
+
+def fold_all(rows: Iterable[Read]) -> dict[int, Fold]:
+    folds = {partition: Fold(CALENDAR, SETTINGS.ahead_s * 1000) for partition in range(PARTITIONS)}
+    for read in rows:
+        put(folds[read.partition], read.row)
+    return folds
+
+
+def put(fold: Fold, row: Observation | Step) -> None:
+    if isinstance(row, Observation):
+        fold.result(row)
+    else:
+        fold.segment(row)
+
+
+def tell(view: View, folds: Mapping[int, Fold]) -> None:
+    for partition, fold in folds.items():
+        for key, start, tally in fold.changes():
+            view.take(Partial(Place(TERMS, partition, key, start), tally))
+        view.take(Progress(TERMS, partition, fold.watermark))
+
+
+def shown(view: View) -> dict[Any, tuple[Any, ...]]:
+    """Every live window."""
+    return {
+        (w.kind, w.key, w.start): (
+            w.tally.results,
+            +w.tally.labels,
+            w.tally.confidence,
+            w.tally.changed,
+            w.tally.change,
+        )
+        for w in view.windows_of(view.everything())
+    }
+
+
+def recomputed(rows: Iterable[Read]) -> dict[Any, tuple[Any, ...]]:
+    """The same from nothing but the rows: each window by itself, each result once, with sorted segments."""
+    results: dict[str, Observation] = {}
+    marks: dict[str, set[Mark]] = {}
+    for read in rows:
+        if read.row.recorded_at > read.row.produced_at + SETTINGS.ahead_s * 1000:
+            continue
+        if isinstance(read.row, Observation):
+            results[read.row.result_id] = read.row
+        else:
+            marks.setdefault(read.row.result_id, set()).add(read.row.mark)
+    now = max((min(row.recorded_at, row.produced_at) for row in results.values()), default=0)
+    found: dict[Any, tuple[Any, ...]] = {}
+    for kind, size, hop in (("tumbling", 60_000, 60_000), ("hopping", 60_000, 20_000)):
+        for start in range(-60_000, 500_000, hop):
+            if start + size + SETTINGS.retention_s * 1000 <= now:
+                continue
+            inside = [row for row in results.values() if start <= row.recorded_at < start + size]
+            for key in {key for row in inside for key in row.keys}:
+                mine = [row for row in inside if key in row.keys]
+                calls = [sorted(marks.get(row.result_id, ())) for row in mine]
+                changes = [call[-1].negativity - call[0].negativity for call in calls if len(call) > 1]
+                labels = Counter(row.label for row in mine if row.label)
+                sure = sum(row.confidence for row in mine if row.label)
+                found[kind, key, start] = (len(mine), labels, sure, len(changes), sum(changes))
+    return found

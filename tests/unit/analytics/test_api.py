@@ -1,0 +1,124 @@
+import json
+from typing import Any
+from wsgiref.util import setup_testing_defaults
+
+import pytest
+
+from streamproc.analytics.api import Api
+from streamproc.analytics.desk import Desk
+from streamproc.analytics.fold import Fold
+from streamproc.analytics.openapi import description
+from streamproc.analytics.partial import Partial, Place, Progress, terms
+from streamproc.analytics.rows import RowCodec
+from streamproc.analytics.windows import calendar
+from streamproc.kafka.publisher import Publisher
+from streamproc.settings import AnalyticsSettings, Settings
+from tests.unit.analytics.rows import result
+
+HOUR_MS = 3_600_000
+SETTINGS = Settings(analytics=AnalyticsSettings(alert_support=2))
+HOSTILE = '</script><b>"agent'
+
+
+@pytest.fixture
+def api() -> Api:
+    """Two hours: a turns from happy to angry, b the other way, a hostile one is new, and of c nothing is labelled."""
+    desk = Desk(SETTINGS, Publisher(SETTINGS), RowCodec("t", "a", 1, 2), lambda: False)
+    fold = Fold(calendar(SETTINGS.analytics), 0)
+    for number in range(8):
+        hour, agent = number % 2, "ab"[number // 2 % 2]
+        label = "angry" if (agent == "a") == (hour == 1) else "happy"
+        fold.result(result(number, hour * HOUR_MS + number, agent, label))
+    fold.result(result(9, HOUR_MS, HOSTILE, "angry"))
+    for number in (20, 21):
+        fold.result(result(number, (number - 20) * HOUR_MS, "c", None))
+    agreed = terms(SETTINGS)
+    for key, start, tally in fold.changes():
+        desk.view.take(Partial(Place(agreed, 0, key, start), tally))
+    desk.view.take(Progress(agreed, 0, fold.watermark, dict(fold.left_out)))
+    return Api(SETTINGS, desk, lambda: True)
+
+
+def ask(api: Api, path: str, query: str = "", method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+    told: dict[str, Any] = {}
+
+    def start(status: str, headers: list[tuple[str, str]], *_: object) -> Any:
+        told.update(status=int(status.split(maxsplit=1)[0]), headers=dict(headers))
+
+    environ: dict[str, Any] = {}
+    setup_testing_defaults(environ)
+    environ |= {"PATH_INFO": path, "QUERY_STRING": query, "REQUEST_METHOD": method}
+    body = b"".join(api(environ, start))
+    return told["status"], told["headers"], body
+
+
+def rows(api: Api, path: str, query: str = "") -> Any:
+    status, _, body = ask(api, path, query)
+    assert status == 200, body
+    return json.loads(body)
+
+
+def test_current_windows_come_most_negative_first_and_those_without_support_last(api: Api) -> None:
+    found = rows(api, "/api/windows", "attribute=agent")
+    assert [(row["value"], row["negative_share"]) for row in found] == [
+        ("a", 1.0),
+        ("b", 0.0),
+        (HOSTILE, 1.0),
+        ("c", None),
+    ]
+    assert {row["window_start"] for row in found} == {HOUR_MS}
+    assert found[0]["counts"] == {"angry": 2}
+
+
+def test_a_series_has_each_window_in_order(api: Api) -> None:
+    assert [row["results"] for row in rows(api, "/api/series")] == [5, 6]
+    starts = [row["window_start"] for row in rows(api, "/api/series", "kind=hopping&attribute=agent&value=b")]
+    assert starts == sorted(starts)
+    assert len(starts) == 8
+
+
+def test_movers_need_support_in_both_windows(api: Api) -> None:
+    found = rows(api, "/api/movers", "attribute=agent")
+    assert [(row["value"], row["share_change"]) for row in found] == [("a", 1.0), ("b", -1.0)]
+    assert len(rows(api, "/api/movers", "attribute=agent&most=1")) == 1
+
+
+def test_alerts_are_the_windows_that_are_alarming(api: Api) -> None:
+    found = [(row["attribute"], row["value"], row["window_start"]) for row in rows(api, "/api/alerts")]
+    assert found == [("agent", "a", HOUR_MS), ("all", "", HOUR_MS), ("agent", "b", 0), ("all", "", 0)]
+
+
+@pytest.mark.parametrize("query", ["kind=sliding", "attribute=agent&most=0", "attribute=agent&most=x", ""])
+def test_a_parameter_that_cannot_be_is_told(api: Api, query: str) -> None:
+    status, _, body = ask(api, "/api/movers", query)
+    assert status == 400
+    assert json.loads(body)["error"]
+
+
+def test_the_description_is_what_is_answered(api: Api) -> None:
+    document = rows(api, "/openapi.json")
+    assert document == json.loads(json.dumps(description()))
+    schemas = document["components"]["schemas"]
+    for path, told in document["paths"].items():
+        answer = rows(api, path, "attribute=agent")
+        schema = told["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        names = schema.get("$ref") or schema["items"]["$ref"]
+        for row in answer if isinstance(answer, list) else [answer]:
+            assert set(row) == set(schemas[names.rpartition("/")[2]]["properties"]), path
+
+
+@pytest.mark.parametrize("path", ["/", "/page.js", "/page.css"])
+def test_the_page_loads_nothing_from_elsewhere(api: Api, path: str) -> None:
+    status, headers, body = ask(api, path)
+    assert status == 200
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert b"//" not in body.replace(b"http://www.w3.org/2000/svg", b"")
+    assert b"innerHTML" not in body  # values of rows are text, never markup
+
+
+def test_only_reading_is_answered(api: Api) -> None:
+    status, headers, _ = ask(api, "/", method="POST")
+    assert (status, headers["Allow"]) == (405, "GET, HEAD")
+    assert ask(api, "/", method="HEAD")[2] == b""
+    assert ask(api, "/api/nothing")[0] == 404
+    assert ask(api, "/healthz")[0] == ask(api, "/readyz")[0] == 200

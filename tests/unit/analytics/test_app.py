@@ -1,0 +1,218 @@
+"""What is relied on of Faust, each thing pinned: a version that does otherwise fails here, not in production."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import faust
+import pytest
+from faust.transport.drivers.aiokafka import Transport
+from faust.transport.producer import ProducerBuffer
+from faust.types import TP
+from faust.types.enums import ProcessingGuarantee
+from pydantic import SecretStr
+
+from streamproc.analytics.app import Feed, build_app
+from streamproc.analytics.member import Member
+from streamproc.errors import DependencyDownError, FatalError
+from streamproc.records.record import OutputRecord
+from streamproc.settings import KafkaSettings, Settings
+
+SETTINGS = Settings()
+RESULTS, SEGMENTS = SETTINGS.topics.results, SETTINGS.topics.segments
+
+
+class Reader:
+    """Reads nothing; no row comes in these tests."""
+
+    def read(self, value: bytes | None) -> Any:
+        raise AssertionError(value)
+
+
+class Past:
+    """Topics that are empty, or away for so many times that they are asked."""
+
+    def __init__(self, away: int = 0) -> None:
+        self.away = away
+        self.read: list[frozenset[int]] = []
+        self.watch: Callable[[], None] = lambda: None
+
+    def catch_up(self, member: Member) -> int:
+        self.watch()
+        if self.away:
+            self.away -= 1
+            raise DependencyDownError("kafka", "it is not there")
+        self.read.append(member.partitions)
+        return 0
+
+
+class Sent:
+    """Takes records; the broker is away for so many flushes."""
+
+    def __init__(self, away: int = 0) -> None:
+        self.away = away
+        self.records: list[OutputRecord] = []
+
+    def send(self, record: OutputRecord, _name: str) -> None:
+        self.records.append(record)
+
+    def flush(self) -> None:
+        if self.away:
+            self.away -= 1
+            raise DependencyDownError("kafka", "it is not there")
+
+
+def feed(past: Past | None = None, sent: Sent | None = None) -> Feed:
+    return Feed(SETTINGS, Member(SETTINGS, Reader(), Reader()), past or Past(), sent or Sent(), dict)
+
+
+def on_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(test())
+
+
+def places(topic: str, *partitions: int) -> set[TP]:
+    return {TP(topic, partition) for partition in partitions}
+
+
+def test_one_row_at_a_time_without_tables_or_windows() -> None:
+    """More than one commits past what is in flight (Faust's issue 606); its windows close for one partition only."""
+
+    async def test() -> None:
+        app = build_app(SETTINGS, feed())
+        app.finalize()
+        (agent,) = app.agents.values()
+        assert agent.concurrency == 1
+        assert set(agent.channel.topics) == {RESULTS, SEGMENTS}
+        assert not app.tables
+        conf: Any = app.conf
+        assert conf.processing_guarantee is ProcessingGuarantee.AT_LEAST_ONCE
+        assert not app.conf.web_enabled
+
+    on_loop(test)
+
+
+@pytest.mark.parametrize(("transport", "level"), [(None, "read_committed"), (Transport, "read_uncommitted")])
+def test_only_our_transport_skips_aborted_rows(transport: type[Transport] | None, level: str) -> None:
+    async def test() -> None:
+        app = build_app(SETTINGS, feed())
+        if transport is not None:  # Faust's own: when it reads committed rows, ours is not needed any more
+            app.transport = transport(app.conf.broker_consumer, app)
+        consumer: Any = app.consumer
+        made = consumer._thread._create_worker_consumer(app.transport)
+        assert made._isolation_level == level
+        assert made._auto_offset_reset == "earliest"
+        await made.stop()
+
+    on_loop(test)
+
+
+def test_faust_commits_past_a_row_that_is_in_flight() -> None:
+    """Its issue 606, as it is: so nothing may depend on what it commits, and nothing does."""
+
+    async def test() -> None:
+        consumer: Any = build_app(SETTINGS, feed()).consumer
+        place = TP(RESULTS, 0)
+        consumer._committed_offset[place] = 2585  # which is in flight; those behind it are done
+        consumer._acked[place] = [2586, 2587, 2588, 2589]
+        assert consumer._new_offset(place) == 2590
+
+    on_loop(test)
+
+
+def test_results_and_segments_stay_together() -> None:
+    """Without its own assignor Faust would deal the partitions of both topics out by themselves."""
+
+    async def test() -> None:
+        app = build_app(SETTINGS, feed())
+        consumer: Any = app.consumer
+        made = consumer._thread._create_worker_consumer(app.transport)
+        assert consumer._thread._assignor is app.assignor
+        await made.stop()
+        with pytest.raises(FatalError, match=r"\[0, 1\] of the results, but \[0\] of segments"):
+            await feed().assigned(places(RESULTS, 0, 1) | places(SEGMENTS, 0))
+
+    on_loop(test)
+
+
+def test_what_is_assigned_is_read_before_any_row_is_taken() -> None:
+    async def test() -> None:
+        past = Past()
+        fed = feed(past)
+        assert not fed.gate.is_set()
+        await fed.assigned(places(RESULTS, 0, 1) | places(SEGMENTS, 0, 1))
+        assert fed.gate.is_set()
+        open_while_reading: list[bool] = []
+        past.watch = lambda: open_while_reading.append(fed.gate.is_set())
+        await asyncio.gather(*(fed.assigned(places(RESULTS, n) | places(SEGMENTS, n)) for n in (0, 1, 2)))
+        assert open_while_reading == [False, False]
+        assert past.read == [{0, 1}, {0}, {2}]  # of two that waited, the one that was overtaken was not read
+        assert fed.gate.is_set()
+
+    on_loop(test)
+
+
+def test_servers_that_are_away_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamproc.analytics.app._AGAIN_S", 0.0)
+
+    async def test() -> None:
+        past, sent = Past(away=2), Sent(away=1)
+        fed = feed(past, sent)
+        await fed.assigned(places(RESULTS, 0) | places(SEGMENTS, 0))
+        await fed.tell()
+        await fed.tell()
+        await fed.tell()
+        assert len(sent.records) == 2  # told again, since it may not have arrived, and then no more
+        assert sent.records[0] == sent.records[1]
+
+    on_loop(test)
+
+
+def test_an_error_ends_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faust by itself takes a row whose agent raised for done."""
+
+    async def test() -> None:
+        app = build_app(SETTINGS, feed())
+        crashed: list[BaseException] = []
+
+        async def crash(error: BaseException) -> None:
+            crashed.append(error)
+
+        monkeypatch.setattr(app, "crash", crash)  # Faust's would stop services that were not started
+        await app.on_partitions_assigned.send(places(RESULTS, 0))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert [type(error) for error in crashed] == [FatalError]
+
+    on_loop(test)
+
+
+def test_secrets_go_to_faust_as_it_wants_them() -> None:
+    async def test() -> None:
+        kafka = KafkaSettings(
+            bootstrap_servers="a:1, b:2",
+            security_protocol="sasl_plaintext",
+            sasl_mechanism="SCRAM-SHA-256",
+            sasl_username="u",
+            sasl_password=SecretStr("hunter2"),
+        )
+        app: faust.App = build_app(SETTINGS.model_copy(update={"kafka": kafka}), feed())
+        made: Any = app.conf.broker_credentials
+        assert (made.username, made.password, made.mechanism.value) == ("u", "hunter2", "SCRAM-SHA-256")
+        assert [str(url) for url in app.conf.broker] == ["kafka://a:1", "kafka://b:2"]
+        assert "hunter2" not in repr(made)
+
+    on_loop(test)
+
+
+def test_faust_flushes_for_a_tenth_of_a_second_and_then_commits() -> None:
+    """Why there is no table: a changelog record that waits longer is behind the offset that is committed next."""
+
+    async def test() -> None:
+        buffer: Any = ProducerBuffer()
+        buffer.app = build_app(SETTINGS, feed())
+        buffer._started.set()
+        buffer.pending.put_nowait("a changelog record that the broker does not take yet")
+        await buffer.flush()
+        assert buffer.size == 1
+
+    on_loop(test)

@@ -1,0 +1,51 @@
+import json
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from streamproc.analytics.rebuild import Report
+from streamproc.cli.app import app
+from streamproc.errors import UsageError
+from streamproc.settings import Settings
+
+run = CliRunner()
+
+
+def report(trends: int, *, written: bool) -> Report:
+    return Report(1000, 70, 3, trends, 0, written, {"late": 2, "repeated": 5}, 1.25)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether it was a dry run, each time; the first finds two rows that differ."""
+    calls: list[bool] = []
+
+    def rebuild(_settings: Settings, *, dry_run: bool) -> Report:
+        calls.append(dry_run)
+        return report(0 if len(calls) > 1 else 2, written=not dry_run)
+
+    monkeypatch.setattr("streamproc.analytics.rebuild.rebuild", rebuild)
+    return calls
+
+
+def test_a_dry_run_that_finds_a_difference_is_exit_code_1(asked: list[bool]) -> None:
+    done = run.invoke(app, ["analytics", "rebuild", "--dry-run"])
+    assert (done.exit_code, asked) == (1, [True])
+    assert "1000 rows read in 1.2 s; left out: 2 late, 5 repeated" in done.stdout
+    assert "2 trends and 0 alerts differ from what readers have (not written)" in done.stdout
+    assert run.invoke(app, ["analytics", "rebuild", "--dry-run"]).exit_code == 0
+
+
+def test_what_differs_is_written_and_exit_code_0(asked: list[bool]) -> None:
+    done = run.invoke(app, ["analytics", "rebuild", "--json"])
+    assert (done.exit_code, asked) == (0, [False])
+    told = json.loads(done.stdout)
+    assert (told["differing"], told["written"], told["left_out"]) == (2, True, {"late": 2, "repeated": 5})
+
+
+def test_without_faust_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faust", None)
+    done = run.invoke(app, ["analytics"])
+    assert done.exit_code == UsageError.exit_code
+    assert "pip install '.[analytics]'" in done.stderr
