@@ -19,6 +19,7 @@ from streamproc.cli.forget import forget
 from streamproc.cli.model import model
 from streamproc.cli.publish import publish
 from streamproc.cli.results import results
+from streamproc.cli.schemas import schemas
 from streamproc.cli.speak import Warnings, say, with_program
 from streamproc.cli.status import status
 from streamproc.cli.up import up
@@ -124,6 +125,7 @@ for _command in (up, down, status, demo, worker, publish, results, audit, why, f
 app.add_typer(model)
 app.add_typer(bench)
 app.add_typer(dlq)
+app.add_typer(schemas)
 
 
 def main() -> None:
