@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from streamproc import __version__
 from streamproc.cli.audit import audit
 from streamproc.cli.bench import bench
+from streamproc.cli.connect import connect
 from streamproc.cli.demo import demo
 from streamproc.cli.dlq import dlq
 from streamproc.cli.down import down
@@ -126,6 +127,7 @@ app.add_typer(model)
 app.add_typer(bench)
 app.add_typer(dlq)
 app.add_typer(schemas)
+app.add_typer(connect)
 
 
 def main() -> None:
