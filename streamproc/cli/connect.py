@@ -44,8 +44,8 @@ def status(*, as_json: Json = False) -> None:
     _show(look(load_settings()), as_json=as_json)
 
 
-@connect.command("read-again")
-def read_again(
+@connect.command()
+def reread(
     name: Annotated[str, typer.Argument(help="A connector, as in emotion-results.")],
 ) -> None:
     """Let a connector read its topic from the first record that is kept.
@@ -53,7 +53,7 @@ def read_again(
     For rows that went to the connector's dead letters and would be taken now, as after an outage of the registry. Rows
     are upserted by their id, so none comes twice.
 
-    Example: `streamproc connect read-again emotion-results`
+    Example: `streamproc connect reread emotion-results`
     """
     from streamproc.operate.warehouse.apply import read_again as run_read_again
 

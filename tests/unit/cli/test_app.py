@@ -18,6 +18,8 @@ GROUPS = {
     "model": ("pull", "info", "verify"),
     "bench": ("engine", "gpu", "cost", "cold", "pipeline", "delivery", "groups"),
     "dlq": ("ls", "stats", "show", "replay"),
+    "schemas": ("push", "check"),
+    "connect": ("apply", "status", "reread"),
 }
 COMMANDS = ("up", "down", "status", "demo", "worker", "publish", "results", "audit", "why", "forget")
 HEAVY = ("torch", "av", "confluent_kafka", "onnxruntime", "soundfile", "minio", "redis", "numpy", "httpx2")
