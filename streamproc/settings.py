@@ -162,6 +162,8 @@ class WarehouseSettings(Section):
     address: Name = "127.0.0.1:5432"
     """host:port, for Kafka Connect too."""
     database: Name = "streamproc"
+    namespace: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "public"
+    """The schema of PostgreSQL that the tables are in; it has to be there."""
     user: Name = "streamproc"
     password: SecretStr = SecretStr("")
     """It stands in no connector: workers of Kafka Connect read it from a variable of theirs, of the same name."""

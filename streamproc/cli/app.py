@@ -24,6 +24,7 @@ from streamproc.cli.schemas import schemas
 from streamproc.cli.speak import Warnings, say, with_program
 from streamproc.cli.status import status
 from streamproc.cli.up import up
+from streamproc.cli.warehouse import warehouse
 from streamproc.cli.why import why
 from streamproc.cli.worker import worker
 from streamproc.errors import DependencyDownError, ExitCode, FatalError, NoRestartError, StreamprocError
@@ -128,6 +129,7 @@ app.add_typer(bench)
 app.add_typer(dlq)
 app.add_typer(schemas)
 app.add_typer(connect)
+app.add_typer(warehouse)
 
 
 def main() -> None:

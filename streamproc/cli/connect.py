@@ -61,6 +61,24 @@ def reread(
     say(f"{name} reads its topic again. `streamproc connect status` tells what it does.")
 
 
+@connect.command()
+def watch() -> None:
+    """Keep the connectors going until told to stop: start again what failed, which Kafka Connect does not do.
+
+    Runs beside Kafka Connect, for as long as it does; `streamproc up --with warehouse` starts one. A task that fails
+    again and again is started after 2 s, 4 s and so on, up to 60 s; none while the registry is away. Speaks in its log
+    and answers /metrics, /healthz, /readyz (all connectors run) and /status over HTTP (http.host, http.port).
+
+    Example: `streamproc connect watch`
+    """
+    from streamproc.telemetry.log import configure_log
+    from streamproc.wiring import run_watch
+
+    settings = load_settings()
+    configure_log(settings.log)
+    run_watch(settings)
+
+
 def _show(applied: Any, *, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table

@@ -23,15 +23,16 @@ from streamproc.local.server import Place, Recipe
 from streamproc.local.state import State
 from streamproc.local.status import ServerStatus, look
 from streamproc.local.toolbox import Report, Toolbox
+from streamproc.local.watch import WatchRecipe
 from streamproc.settings import Settings, cache_root
 
 T = TypeVar("T")
 
 RECIPES: tuple[Recipe, ...] = (KafkaRecipe(), RegistryRecipe(), RedisRecipe(), MinioRecipe())
-WAREHOUSE: tuple[Recipe, ...] = (PostgresRecipe(), ConnectRecipe())
+WAREHOUSE: tuple[Recipe, ...] = (PostgresRecipe(), ConnectRecipe(), WatchRecipe())
 """What ``up --with warehouse`` adds."""
-LATE = frozenset({"connect"})
-"""Names of those that need others to be ready before they start, and to run still while they stop."""
+LATE = ("connect", "watch")
+"""Those that need others to be ready before they start, and to run still while they stop; each those before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,8 @@ def up(
 ) -> Stack:
     """Bring every server up that the user did not name himself, at the same time; keep those that run.
 
-    Those of ``LATE`` start when the others are ready, with settings that lead to them. Of a warehouse that runs
-    already and is not among the recipes the addresses are kept.
+    Those of ``LATE`` start one by one when the others are ready, with settings that lead to them. Of a warehouse that
+    runs already and is not among the recipes the addresses are kept.
 
     ``prepare`` is called with the addresses once all are ready, to make topics, bucket and schemas; only then is
     ``local.env`` written. If anything fails, or on Ctrl-C, what this call started is stopped again.
@@ -69,8 +70,7 @@ def up(
         missing = [recipe for recipe in ours if recipe.name not in kept]
         try:
             places = kept
-            for late in (False, True):
-                wave = [recipe for recipe in missing if (recipe.name in LATE) is late]
+            for wave in _waves(missing):
                 places = places | _start_all(wave, box, state, _apply(settings, ours, places))
             ready = _apply(settings, ours, places)
             report("up", "preparing topics, schemas and bucket")
@@ -168,6 +168,12 @@ def _start_all(recipes: Sequence[Recipe], box: Toolbox, state: State, settings: 
     return _all(box, {r.name: partial(start, r, ports[r.name], box, state, settings) for r in recipes})
 
 
+def _waves(recipes: Sequence[Recipe]) -> Sequence[Sequence[Recipe]]:
+    """What is started at the same time, one wave after the other."""
+    first = [recipe for recipe in recipes if recipe.name not in LATE]
+    return [first, *([recipe for recipe in recipes if recipe.name == late] for late in LATE)]
+
+
 def _running(recipes: Sequence[Recipe], state: State) -> dict[str, Place]:
     """Where those live that were started and not stopped."""
     return {
@@ -180,7 +186,8 @@ def _running(recipes: Sequence[Recipe], state: State) -> dict[str, Place]:
 def _halt_all(names: Sequence[str], state: State) -> Sequence[str]:
     """Stop servers at the same time, those of ``LATE`` before the others; the names of those that ran."""
     ran: set[str] = set()
-    for wave in ([name for name in names if name in LATE], [name for name in names if name not in LATE]):
+    late = [[name for name in names if name == one] for one in reversed(LATE)]
+    for wave in (*late, [name for name in names if name not in LATE]):
         with ThreadPoolExecutor(max(1, len(wave))) as pool:
             did = pool.map(lambda name: halt(name, state), wave)
             ran.update(name for name, one in zip(wave, did, strict=True) if one)

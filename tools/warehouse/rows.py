@@ -4,7 +4,7 @@ import io
 import json
 import random
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import fastavro
@@ -61,11 +61,6 @@ class Encoder:
         out = io.BytesIO()
         fastavro.schemaless_writer(out, self._parsed, dict(row), strict=True)
         return frame(self._id, out.getvalue())
-
-
-def columns() -> Iterator[str]:
-    """Of the table when the version to come has come."""
-    return (field["name"] for field in json.loads(next_version())["fields"])
 
 
 def _value(field: Mapping[str, Any], source: random.Random, nulls: float) -> Any:

@@ -18,10 +18,11 @@ from streamproc.local.postgres import PostgresRecipe
 from streamproc.local.registry import RegistryRecipe
 from streamproc.local.server import Recipe
 from streamproc.local.stack import Stack, down, up
+from streamproc.local.watch import WatchRecipe
 from streamproc.operate.warehouse.apply import apply_whole
 from streamproc.settings import Settings, users_settings
 
-RECIPES: Sequence[Recipe] = (KafkaRecipe(), RegistryRecipe(), PostgresRecipe(), ConnectRecipe())
+RECIPES: Sequence[Recipe] = (KafkaRecipe(), RegistryRecipe(), PostgresRecipe(), ConnectRecipe(), WatchRecipe())
 DEAD = "streamproc.connect.dead"
 WAIT_S = 60
 

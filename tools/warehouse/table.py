@@ -1,7 +1,7 @@
 """What is in the warehouse's table of results, against what has to be."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ import psycopg
 
 from streamproc.operate.warehouse.database import open_database
 from streamproc.settings import Settings
-from tools.warehouse.rows import Row, columns
+from tools.warehouse.rows import Row
 
 TABLE = "emotion_results"
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # the table's times have no zone, they are UTC
@@ -52,13 +52,14 @@ class Table:
         """Everything that is not as it has to be; at most a few are spelt out."""
         cursor = self._database.execute("select * from emotion_results")
         names = [column.name for column in cursor.description or ()]
-        if missing := [name for name in columns() if name not in names]:
+        wanted = {name for row in expected.values() for name in row}
+        if missing := sorted(wanted.difference(names)):
             return [f"the table has no column {', '.join(missing)}"]
         found = {row["result_id"]: row for values in cursor if (row := dict(zip(names, values, strict=True)))}
         wrong = [f"{one} is not there" for one in expected if one not in found]
         wrong += [f"{one} is there and was never committed" for one in found if one not in expected]
         for one in expected.keys() & found.keys():
-            wrong += _differences(expected[one], found[one])
+            wrong += _differences(expected[one], found[one], wanted)
         return wrong[:MOST_SHOWN] + ([f"and {len(wrong) - MOST_SHOWN} more"] if len(wrong) > MOST_SHOWN else [])
 
     def reach(self, rows: int, timeout_s: float) -> None:
@@ -90,8 +91,8 @@ def open_table(settings: Settings) -> Iterator[Table]:
         yield Table(database)
 
 
-def _differences(row: Row, found: Mapping[str, Any]) -> Iterator[str]:
-    for name in columns():
+def _differences(row: Row, found: Mapping[str, Any], names: Iterable[str]) -> Iterator[str]:
+    for name in names:
         there = found[name]
         if isinstance(there, datetime):
             there = (there - EPOCH) // timedelta(milliseconds=1)

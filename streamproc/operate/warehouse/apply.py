@@ -71,6 +71,13 @@ def look(settings: Settings) -> Sequence[Applied]:
         return [Applied(one.name, Change.LOOKED_AT, connect.state(one.name) or MISSING) for one in connectors(settings)]
 
 
+def remove(settings: Settings) -> None:
+    """Take every connector away; the offsets that they have read to stay. Raises UsageError, DependencyDownError."""
+    with open_connect(settings.connect) as connect:
+        for one in connectors(settings):
+            connect.remove(one.name)
+
+
 def read_again(settings: Settings, name: str) -> None:
     """Let a connector read its topic from the first record that is kept: rows are upserted, so none comes twice.
 

@@ -15,6 +15,8 @@ from streamproc.settings import Settings
 
 COMPAT_API, OWN_API = "/apis/ccompat/v7", "/apis/registry/v2"
 """Apicurio's API in Confluent's words, which ``registry.url`` leads to, and its own, which its converter speaks."""
+PUBLIC = "public"
+"""PostgreSQL's own schema; connectors that write to another one carry its name."""
 CONVERTER_URL = "value.converter.apicurio.registry.url"
 
 
@@ -41,10 +43,11 @@ def connectors(settings: Settings) -> Sequence[Connector]:
             "topics": topic,
             "connection.url": f"jdbc:postgresql://{warehouse.address}/{warehouse.database}",
             "connection.username": warehouse.user,
+            "collection.name.format": f"{warehouse.namespace}.{config['collection.name.format']}",
         }
         if CONVERTER_URL in config:
             config[CONVERTER_URL] = registry_url(settings)
-        made.append(Connector(name, config))
+        made.append(Connector(name if warehouse.namespace == PUBLIC else f"{warehouse.namespace}-{name}", config))
     return made
 
 

@@ -84,6 +84,10 @@ class Connect:
         """Let a connector go on. Raises DependencyDownError."""
         self._ask("PUT", f"/connectors/{name}/resume")
 
+    def remove(self, name: str) -> None:
+        """Take a connector away; where none is, nothing happens. Raises DependencyDownError."""
+        self._ask("DELETE", f"/connectors/{name}", missing=HTTPStatus.NOT_FOUND)
+
     def _ask(self, method: str, path: str, *, json: object = None, missing: HTTPStatus | None = None) -> Any:
         again = Retrying(
             retry=retry_if_exception_type(_SettlingError),
@@ -103,8 +107,8 @@ class Connect:
             raise self._away(f"{type(error).__name__}: {error}") from error
         if answer.status_code == missing:
             return None
-        if answer.status_code == HTTPStatus.CONFLICT:
-            raise _SettlingError(_said(answer))
+        if answer.status_code == HTTPStatus.CONFLICT or answer.is_server_error:  # "a rebalance is expected" is a 500
+            raise _SettlingError(f"{answer.status_code} to {method} {path}: {_said(answer)}")
         if answer.status_code == HTTPStatus.BAD_REQUEST:
             raise UsageError(f"Kafka Connect refuses {method} {path}: {_said(answer)}")
         if not answer.is_success:

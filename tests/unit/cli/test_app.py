@@ -19,7 +19,8 @@ GROUPS = {
     "bench": ("engine", "gpu", "cost", "cold", "pipeline", "delivery", "groups"),
     "dlq": ("ls", "stats", "show", "replay"),
     "schemas": ("push", "check"),
-    "connect": ("apply", "status", "reread"),
+    "connect": ("apply", "status", "reread", "watch"),
+    "warehouse": ("ask",),
 }
 COMMANDS = ("up", "down", "status", "demo", "worker", "publish", "results", "audit", "why", "forget")
 HEAVY = ("torch", "av", "confluent_kafka", "onnxruntime", "soundfile", "minio", "redis", "numpy", "httpx2")
