@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -11,14 +12,14 @@ LONGEST = 40
 """Characters of one cell; `--json` has all of it."""
 
 
-def answer_table(answer: Answer) -> Table:
+def answer_table(answer: Answer) -> Group:
     """The question, and a row for each of its answer."""
-    table = Table(title=answer.question.words, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0))
     for name in answer.columns:
         table.add_column(name)
     for row in answer.rows or [("(nothing)", *("" for _ in answer.columns[1:]))]:
         table.add_row(*(Text(cell(value)) for value in row))
-    return table
+    return Group(Text(answer.question.words, style="bold"), table)
 
 
 def cell(value: object) -> str:
