@@ -42,7 +42,7 @@ help:
 demo: $(VENV)/runtime.done $(VENV)/servers.done
 	@$(RUN)streamproc demo
 
-test: $(VENV)/dev.done $(VENV)/servers.done
+test: $(VENV)/dev.done $(VENV)/servers.done $(VENV)/warehouse.done
 	@$(RUN)python -m pytest $(HALVES) $(SUITES)
 
 check: $(VENV)/dev.done
@@ -61,7 +61,7 @@ simulate: $(VENV)/dev.done
 mutants: $(VENV)/dev.done
 	@$(RUN)python -m tools.mutants $(if $(MUTANT),--only "$(MUTANT)",--report docs/reports/mutants.md)
 
-integration: $(VENV)/dev.done $(VENV)/servers.done
+integration: $(VENV)/dev.done $(VENV)/servers.done $(VENV)/warehouse.done
 	@$(RUN)python -m tools.warehouse --report docs/reports/warehouse.md
 
 # Only the whole of it writes the report.
@@ -106,3 +106,6 @@ $(VENV)/runtime.done $(VENV)/dev.done: $(VENV)/%.done: requirements/%.lock pypro
 # No reason to stop: whoever needs the servers tries again, and says what is wrong.
 $(VENV)/servers.done: $(VENV)/local.done $(wildcard streamproc/local/poms/*)
 	@$(RUN)python -m streamproc.local.build && touch $@ || true
+
+$(VENV)/warehouse.done: $(VENV)/dev.done $(VENV)/servers.done
+	@$(RUN)python -m streamproc.local.build warehouse && touch $@ || true

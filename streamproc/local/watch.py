@@ -9,7 +9,7 @@ from streamproc.local.ports import HOST
 from streamproc.local.probe import ok
 from streamproc.local.server import MAIN, Place, Server
 from streamproc.local.toolbox import Toolbox
-from streamproc.local.worker import environment
+from streamproc.local.variables import environment
 from streamproc.settings import HttpSettings, LogSettings, Settings
 
 NEEDED = ("registry", "topics", "connect", "warehouse")

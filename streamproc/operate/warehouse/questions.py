@@ -1,6 +1,7 @@
 """What an analyst asks the warehouse: views over its tables, and questions with their answers."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -28,18 +29,25 @@ def questions(names: Sequence[str] = NAMES) -> Sequence[Question]:
 
 
 def ask(settings: WarehouseSettings, names: Sequence[str] = NAMES) -> Sequence[Answer]:
-    """Make the views, then ask. Raises UsageError while a table waits for its first row, DependencyDownError."""
+    """Make the views, then ask. Raises UsageError for what needs a table without a first row, DependencyDownError."""
     wanted = questions(names)
     with open_database(settings) as database:
         database.execute(sql.SQL("set search_path to {}").format(sql.Identifier(settings.namespace)))
+        _make_views(database)
         try:
-            database.execute(files().joinpath("views.sql").read_bytes())
             return [_answer(database, question) for question in wanted]
         except psycopg.errors.UndefinedTable as error:
             raise UsageError(
-                f"{str(error).splitlines()[0]}: Kafka Connect makes each table with its first row. "
+                f"{str(error).splitlines()[0]}: Kafka Connect makes each table with its first row, views follow. "
                 "`streamproc connect status` tells what the connectors do"
             ) from error
+
+
+def _make_views(database: "psycopg.Connection[tuple[Any, ...]]") -> None:
+    """Make each view, but for those whose tables wait for their first row."""
+    for statement in files().joinpath("views.sql").read_bytes().split(b";\n"):
+        with suppress(psycopg.errors.UndefinedTable):
+            database.execute(statement)
 
 
 def _answer(database: "psycopg.Connection[tuple[Any, ...]]", question: Question) -> Answer:

@@ -1,5 +1,7 @@
 import io
+import re
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -17,6 +19,12 @@ def test_every_question_has_words_and_a_statement_and_every_file_is_asked() -> N
     assert all(one.words.endswith("?") and one.statement.strip().startswith("select") for one in found)
     there = {path.name.removesuffix(".sql") for path in files().joinpath("questions").iterdir()}
     assert there == set(NAMES)
+
+
+def test_the_page_has_an_answer_to_each_question() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "downstream.md").read_text("utf-8")
+    told = re.findall(r"^\*\*(.*\?)\*\* \(`(\w+)`", page, re.MULTILINE)
+    assert told == [(one.words, one.name) for one in questions()]
 
 
 def test_a_question_that_nobody_has_is_refused_with_those_that_are() -> None:
