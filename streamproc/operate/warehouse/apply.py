@@ -6,9 +6,9 @@ from enum import StrEnum
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from streamproc.errors import StreamprocError
+from streamproc.errors import DependencyDownError, StreamprocError
 from streamproc.operate.warehouse.connectors import Connector, connectors
-from streamproc.operate.warehouse.rest import WAIT_S, Connect, State, open_connect
+from streamproc.operate.warehouse.rest import NAME, WAIT_S, Connect, State, open_connect
 from streamproc.settings import Settings
 
 NONE_YET = State("UNASSIGNED", (), None)
@@ -72,10 +72,21 @@ def look(settings: Settings) -> Sequence[Applied]:
 
 
 def remove(settings: Settings) -> None:
-    """Take every connector away; the offsets that they have read to stay. Raises UsageError, DependencyDownError."""
+    """Take every connector away and see its tasks end; the offsets that they have read to stay.
+
+    Raises UsageError, DependencyDownError.
+    """
+    names = [one.name for one in connectors(settings)]
     with open_connect(settings.connect) as connect:
-        for one in connectors(settings):
-            connect.remove(one.name)
+        for name in names:
+            connect.remove(name)
+        left = _settle(
+            lambda: [connect.state(name) or MISSING for name in names],
+            settings.connect.timeout_s,
+            lambda state: state == MISSING,
+        )
+    if set(left) != {MISSING}:
+        raise DependencyDownError(NAME, f"{', '.join(names)} do not end")
 
 
 def read_again(settings: Settings, name: str) -> None:
