@@ -14,14 +14,14 @@ from confluent_kafka.schema_registry import Schema
 from streamproc.demo.plan import Announcement
 from streamproc.demo.tally import Sent
 from streamproc.demo.warehouse import ASKED, DemoWarehouse
-from streamproc.errors import PoisonError, Reason, Stage
+from streamproc.errors import PoisonError, Reason, Stage, UsageError
 from streamproc.kafka.admin import create_topics
 from streamproc.kafka.own_schemas import look_up_outputs, register_schemas
 from streamproc.kafka.registry import connect
 from streamproc.local.apart import apart
 from streamproc.local.failure import ProgramMissingError
 from streamproc.operate.dead_letter import DeadLetter
-from streamproc.operate.warehouse.apply import MISSING, Change, apply, look
+from streamproc.operate.warehouse.apply import MISSING, Change, apply, look, read_again
 from streamproc.operate.warehouse.database import open_database
 from streamproc.operate.warehouse.questions import ask
 from streamproc.records.avro import schema_of
@@ -125,6 +125,24 @@ def test_a_connector_that_failed_goes_on_by_itself_once_the_cause_is_healed(serv
         database.execute("alter table emotion_results drop constraint refusing")
         table.reach(before + IN_A_TRANSACTION, PATIENCE_S)
     assert servers.dead_letters() == 0
+
+
+def test_rows_that_never_came_come_when_the_topic_is_read_again(servers: Servers) -> None:
+    settings = servers.settings
+    with open_database(settings.warehouse) as database, open_table(settings) as table:
+        before = table.count()
+        database.execute(
+            "delete from emotion_results where produced_at > (select min(produced_at) from emotion_results)"
+        )
+        assert table.count() < before / 2
+        read_again(settings, "emotion-results")
+        table.reach(before, PATIENCE_S)
+        assert table.count() == before
+
+
+def test_a_connector_that_nobody_has_is_not_read_again(servers: Servers) -> None:
+    with pytest.raises(UsageError, match="there is no connector results; there are emotion-results,"):
+        read_again(servers.settings, "results")
 
 
 SENT = [Sent(Announcement(name, "c", "result", "ok", name, f"calls/{name}.wav"), 0, at) for at, name in enumerate("ab")]

@@ -56,6 +56,8 @@ class Run:
     """Seconds from event to row before the first outage."""
     whole: Mapping[str, float]
     """The same, outages included."""
+    restarts: int
+    """Tasks that the watch started again."""
     wall_s: float
 
     @property
@@ -110,6 +112,7 @@ def run(folder: Path, away_s: float, tell: Callable[[str], None]) -> Run:
                 running=all(one.state.running for one in look(servers.settings)),
                 quiet=quiet,
                 whole=table.seconds(),
+                restarts=servers.restarts(),
                 wall_s=time.monotonic() - began,
             )
 
@@ -131,10 +134,11 @@ def _outage(servers: Servers, load: Load, server: str, away_s: float, tell: Call
     time.sleep(away_s)
     servers.start_again()
     back = time.monotonic()
-    committed = len(load.writer.rows)
+    committed = list(load.writer.rows.values())
+    last_ms = max(row["produced_at"] for row in committed)
     with open_table(servers.settings) as table:
-        behind = max(0, committed - table.count())
-        table.reach(committed, PATIENCE_S)
+        behind = max(0, len(committed) - table.count(last_ms))
+        table.reach(len(committed), PATIENCE_S, last_ms)
     caught_up_s = time.monotonic() - back
     states = {one.name: "/".join((one.state.connector, *one.state.tasks)) for one in look(servers.settings)}
     outage = Outage(server, back - gone, rows, behind, caught_up_s, states)

@@ -18,6 +18,7 @@ from streamproc.local.postgres import PostgresRecipe
 from streamproc.local.registry import RegistryRecipe
 from streamproc.local.server import Recipe
 from streamproc.local.stack import Stack, down, up
+from streamproc.local.state import State
 from streamproc.local.watch import WatchRecipe
 from streamproc.operate.warehouse.apply import apply_whole
 from streamproc.settings import Settings, users_settings
@@ -70,6 +71,11 @@ class Servers:
             return sum(high - low for low, high in (consumer.get_watermark_offsets(one, WAIT_S) for one in places))
         finally:
             consumer.close()
+
+    def restarts(self) -> int:
+        """How often the watch started something again."""
+        log = State(self.settings.local.state_dir).log("watch")
+        return log.read_text("utf-8").count('"connector is started again"')
 
     def _process(self, name: str) -> psutil.Process:
         (pid,) = (server.pid for server in self.stack.servers if server.name == name)

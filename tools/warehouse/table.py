@@ -14,6 +14,8 @@ from tools.warehouse.rows import Row
 
 TABLE = "emotion_results"
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # the table's times have no zone, they are UTC
+LAST_MS = 253_402_300_799_999
+"""The end of the year 9999."""
 POLL_S, SOON_S = 0.5, 0.02
 MOST_SHOWN = 5
 
@@ -28,9 +30,10 @@ class Table:
         """Whether the sink has made it."""
         return bool(self._one("select to_regclass(%s) is not null", TABLE))
 
-    def count(self) -> int:
-        """How many rows it has."""
-        return int(self._one("select count(*) from emotion_results"))
+    def count(self, until_ms: int = LAST_MS) -> int:
+        """How many rows it has of results that left until a moment."""
+        moment = EPOCH + timedelta(milliseconds=until_ms)
+        return int(self._one("select count(*) from emotion_results where produced_at <= %s", moment))
 
     def watch(self) -> None:
         """From now on rows remember when they first came, in a column that the sink knows nothing of."""
@@ -62,10 +65,10 @@ class Table:
             wrong += _differences(expected[one], found[one], wanted)
         return wrong[:MOST_SHOWN] + ([f"and {len(wrong) - MOST_SHOWN} more"] if len(wrong) > MOST_SHOWN else [])
 
-    def reach(self, rows: int, timeout_s: float) -> None:
-        """Return once there are so many rows. Raises TimeoutError."""
+    def reach(self, rows: int, timeout_s: float, until_ms: int = LAST_MS) -> None:
+        """Return once there are so many rows, of results that left until a moment. Raises TimeoutError."""
         deadline = time.monotonic() + timeout_s
-        while not self.exists() or self.count() < rows:
+        while not self.exists() or self.count(until_ms) < rows:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"there are not {rows} rows after {timeout_s} s")
             time.sleep(SOON_S)

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from streamproc.errors import DependencyDownError, StreamprocError
+from streamproc.errors import DependencyDownError, StreamprocError, UsageError
 from streamproc.operate.warehouse.connectors import Connector, connectors
 from streamproc.operate.warehouse.rest import NAME, WAIT_S, Connect, State, open_connect
 from streamproc.settings import Settings
@@ -94,6 +94,9 @@ def read_again(settings: Settings, name: str) -> None:
 
     For rows that went to the connector's dead letters and would be taken now. Raises UsageError, DependencyDownError.
     """
+    names = [one.name for one in connectors(settings)]
+    if name not in names:
+        raise UsageError(f"there is no connector {name}; there are {', '.join(names)}")
     with open_connect(settings.connect) as connect:
         connect.stop(name)
         _settle(lambda: [connect.state(name) or NONE_YET], settings.connect.timeout_s, lambda one: not one.tasks)

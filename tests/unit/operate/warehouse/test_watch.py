@@ -1,10 +1,15 @@
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import generate_latest
 
+from streamproc.errors import DependencyDownError
 from streamproc.operate.warehouse.rest import State
-from streamproc.operate.warehouse.watch import FIRST_WAIT_S, LONGEST_WAIT_S, Backoff
+from streamproc.operate.warehouse.watch import FIRST_WAIT_S, LONGEST_WAIT_S, Backoff, Watch
+from streamproc.settings import RegistrySettings, Settings
+from tests.unit.operate.warehouse.scripted import FAILED, answering
 
 
 def starts(backoff: Backoff, moments: list[float]) -> list[float]:
@@ -36,6 +41,17 @@ def test_one_connector_does_not_wait_for_another() -> None:
 def test_starts_are_never_closer_than_the_first_wait(moments: list[float]) -> None:
     found = starts(Backoff(), moments)
     assert all(after - before >= FIRST_WAIT_S for before, after in pairwise(found))
+
+
+def test_nothing_is_started_again_while_the_registry_is_away() -> None:
+    registry = RegistrySettings(url="http://127.0.0.1:1/apis/ccompat/v7", timeout_s=0.3)
+    with answering((200, FAILED)) as connect:
+        watch = Watch(Settings(registry=registry, connect=connect), lambda: 0.0)
+        with pytest.raises(DependencyDownError, match="schema registry"):
+            watch.step()
+        assert not watch.ready().ok
+        assert "RUNNING/FAILED" in str(watch.status())
+        assert b"connector_restarts_total{" not in generate_latest(watch.metrics)
 
 
 def test_a_connector_runs_only_if_it_and_all_its_tasks_do() -> None:
