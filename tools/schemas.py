@@ -32,8 +32,8 @@ UNITS = {"_ms": "ms", "_bytes": "bytes", "_rate": "Hz", "_dbfs": "dBFS", "_count
 """By the end of a field's name."""
 UNITS_OF = {
     **dict.fromkeys(("confidence", "margin"), "0 to 1"),
-    **dict.fromkeys(("attempts", "results", "retries", "dead_letters"), "number"),
-    **dict.fromkeys(("index", "channel", "input_partition"), "place"),
+    **dict.fromkeys(("attempts", "results", "retries", "dead_letters", "micro_batch_records"), "number"),
+    **dict.fromkeys(("index", "channel", "input_partition", "micro_batch"), "place"),
 }
 
 EXAMPLE_ID = 7
