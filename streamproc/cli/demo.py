@@ -41,6 +41,9 @@ def demo(
     settings = load_settings()
     more = None
     if warehouse:
+        from streamproc.operate.warehouse.extra import need_client
+
+        need_client()
         from streamproc.demo.warehouse import DemoWarehouse
 
         more = DemoWarehouse()

@@ -32,6 +32,9 @@ def ask(
     """
     from rich.console import Console
 
+    from streamproc.operate.warehouse.extra import need_client
+
+    need_client()
     from streamproc.operate.warehouse.questions import NAMES
     from streamproc.operate.warehouse.questions import ask as run_ask
     from streamproc.operate.warehouse.shown import answer_table

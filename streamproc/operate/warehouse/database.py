@@ -4,13 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
+
 from streamproc.errors import DependencyDownError, UsageError
 from streamproc.settings import WarehouseSettings
-
-try:
-    import psycopg
-except ImportError as error:  # an extra; what it needs to load may be missing as well
-    raise UsageError("asking the warehouse needs psycopg: `pip install 'streamproc[warehouse]'`") from error
 
 CONNECT_S = 10
 
