@@ -3,6 +3,7 @@
 # make check     static checks and the quick tests
 # make simulate  play a million schedules of workers and faults (SEEDS=n: fewer; SEED=n: one, with its history)
 # make mutants   break the worker on purpose, one mistake at a time, and see each found (MUTANT=name: just that)
+# make integration  take PostgreSQL, the registry and Kafka Connect away while results are on their way there
 # make parity    compare the engine with FunASR, one file at a time (CLIPS=n: fewer)
 # make bench     measure the engine, the pipeline and delivery (WHAT=engine, pipeline or delivery: just that)
 # make lock      resolve the dependencies anew (UPGRADE=--upgrade takes newer ones)
@@ -32,7 +33,7 @@ LEAN := --override requirements/lean.txt
 SUITES := $(wildcard tests/simulation tests/e2e tests/parity tests/contract tests/integration tests/unit)
 HALVES := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test check simulate mutants parity bench lock clean
+.PHONY: help demo test check simulate mutants integration parity bench lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -41,7 +42,7 @@ help:
 demo: $(VENV)/runtime.done $(VENV)/servers.done
 	@$(RUN)streamproc demo
 
-test: $(VENV)/dev.done $(VENV)/servers.done
+test: $(VENV)/dev.done $(VENV)/servers.done $(VENV)/warehouse.done
 	@$(RUN)python -m pytest $(HALVES) $(SUITES)
 
 check: $(VENV)/dev.done
@@ -60,6 +61,9 @@ simulate: $(VENV)/dev.done
 mutants: $(VENV)/dev.done
 	@$(RUN)python -m tools.mutants $(if $(MUTANT),--only "$(MUTANT)",--report docs/reports/mutants.md)
 
+integration: $(VENV)/dev.done $(VENV)/servers.done $(VENV)/warehouse.done
+	@$(RUN)python -m tools.warehouse --report docs/reports/warehouse.md
+
 # Only the whole of it writes the report.
 parity: $(VENV)/dev.done
 	@$(RUN)python -m tools.parity --clips $(CLIPS) $(if $(filter 320,$(CLIPS)),--report docs/reports/parity.md)
@@ -70,8 +74,8 @@ bench: $(VENV)/dev.done $(VENV)/servers.done
 
 # One after the other, since each keeps to the versions of the one before.
 lock: $(VENV)/uv.done
-	$(COMPILE) $(LEAN) --extra local --group dev pyproject.toml --output-file requirements/dev.lock
-	$(COMPILE) $(LEAN) --extra local --constraints requirements/dev.lock pyproject.toml --output-file requirements/runtime.lock
+	$(COMPILE) $(LEAN) --extra local --extra warehouse --group dev pyproject.toml --output-file requirements/dev.lock
+	$(COMPILE) $(LEAN) --extra local --extra warehouse --constraints requirements/dev.lock pyproject.toml --output-file requirements/runtime.lock
 	$(COMPILE) --constraints requirements/dev.lock requirements/local.in --output-file requirements/local.lock
 	$(COMPILE) requirements/bootstrap.in --output-file requirements/bootstrap.lock
 
@@ -102,3 +106,6 @@ $(VENV)/runtime.done $(VENV)/dev.done: $(VENV)/%.done: requirements/%.lock pypro
 # No reason to stop: whoever needs the servers tries again, and says what is wrong.
 $(VENV)/servers.done: $(VENV)/local.done $(wildcard streamproc/local/poms/*)
 	@$(RUN)python -m streamproc.local.build && touch $@ || true
+
+$(VENV)/warehouse.done: $(VENV)/dev.done $(VENV)/servers.done
+	@$(RUN)python -m streamproc.local.build warehouse && touch $@ || true

@@ -165,6 +165,31 @@ class TopicSettings(Section):
         return f"{self.recordings}.dlq"
 
 
+class ConnectSettings(Section):
+    """Kafka Connect, which brings results to the warehouse."""
+
+    url: str = "http://127.0.0.1:8083"
+    """Where its REST API listens, as in http://connect:8083."""
+    timeout_s: Positive = 30
+    """For one request, and for a connector to begin."""
+    registry_url: str | None = None
+    """Where its converters ask Apicurio's own API, as in http://registry:8080/apis/registry/v2; without, it is made of
+    ``registry.url``."""
+
+
+class WarehouseSettings(Section):
+    """The database that results are brought to (PostgreSQL)."""
+
+    address: Name = "127.0.0.1:5432"
+    """host:port, for Kafka Connect too."""
+    database: Name = "streamproc"
+    namespace: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "public"
+    """The schema of PostgreSQL that the tables are in; it has to be there."""
+    user: Name = "streamproc"
+    password: SecretStr = SecretStr("")
+    """It stands in no connector: workers of Kafka Connect read it from a variable of theirs, of the same name."""
+
+
 class AudioSettings(Section):
     """What is accepted as a recording, and the sandbox that decodes it."""
 
@@ -360,6 +385,8 @@ class Settings(BaseModel):
     redis: RedisSettings = RedisSettings()
     storage: StorageSettings = StorageSettings()
     topics: TopicSettings = TopicSettings()
+    connect: ConnectSettings = ConnectSettings()
+    warehouse: WarehouseSettings = WarehouseSettings()
     audio: AudioSettings = AudioSettings()
     model: ModelSettings = ModelSettings()
     dedupe: DedupeSettings = DedupeSettings()

@@ -3,9 +3,10 @@
 import os
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from streamproc.arena import SLOT_SECONDS, Arena
@@ -29,6 +30,7 @@ from streamproc.kafka.sink import IdempotentSink, TransactionalSink
 from streamproc.kafka.slot import Slot, claim_slot
 from streamproc.kafka.source import KafkaSource
 from streamproc.local.signals import interrupted_by_sigterm
+from streamproc.operate.warehouse.watch import Watch
 from streamproc.patience import Patience
 from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
 from streamproc.records.record import CommitOffset
@@ -214,8 +216,19 @@ def open_sink(settings: Settings, slot: Slot, source: SourceOpener) -> Sink:
     return IdempotentSink(settings, source.commit)
 
 
-@contextmanager
-def serve(settings: Settings, runtime: Runtime, metrics: Metrics) -> Iterator[HttpServer]:
+def run_watch(settings: Settings) -> None:
+    """Keep connectors going in this process until SIGTERM or SIGINT. Raises UsageError."""
+    watch, stop = Watch(settings, SystemClock().monotonic), threading.Event()
+    endpoints = Endpoints(watch.metrics, health=lambda: Check(ok=True), ready=watch.ready, status=watch.status)
+    with interrupted_by_sigterm(), listen(settings, endpoints) as http:
+        log.info("watch starts", url=f"http://{settings.http.host}:{http.port}")
+        try:
+            watch.run(stop)
+        except KeyboardInterrupt:
+            log.info("stopped")
+
+
+def serve(settings: Settings, runtime: Runtime, metrics: Metrics) -> AbstractContextManager[HttpServer]:
     """The worker's endpoints."""
     endpoints = Endpoints(
         metrics.registry,
@@ -224,12 +237,18 @@ def serve(settings: Settings, runtime: Runtime, metrics: Metrics) -> Iterator[Ht
         status=runtime.status,
         release=runtime.release_brake,
     )
+    return listen(settings, endpoints)
+
+
+@contextmanager
+def listen(settings: Settings, endpoints: Endpoints) -> Iterator[HttpServer]:
+    """Answer over HTTP. Raises UsageError for an address that cannot be had."""
     try:
         server = HttpServer(settings.http, endpoints)
     except OSError as error:
         where = f"{settings.http.host}:{settings.http.port}"
         raise UsageError(
-            f"the worker cannot listen on {where}: {error.strerror}. Set STREAMPROC_HTTP__PORT to a free port, "
+            f"this process cannot listen on {where}: {error.strerror}. Set STREAMPROC_HTTP__PORT to a free port, "
             "or to 0 for any"
         ) from None
     server.start()

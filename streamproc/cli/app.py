@@ -14,6 +14,7 @@ from streamproc.cli.analytics import analytics
 from streamproc.cli.audit import audit
 from streamproc.cli.bench import bench
 from streamproc.cli.brake import brake
+from streamproc.cli.connect import connect
 from streamproc.cli.demo import demo
 from streamproc.cli.dlq import dlq
 from streamproc.cli.down import down
@@ -21,9 +22,11 @@ from streamproc.cli.forget import forget
 from streamproc.cli.model import model
 from streamproc.cli.publish import publish
 from streamproc.cli.results import results
+from streamproc.cli.schemas import schemas
 from streamproc.cli.speak import Warnings, say, with_program
 from streamproc.cli.status import status
 from streamproc.cli.up import up
+from streamproc.cli.warehouse import warehouse
 from streamproc.cli.why import why
 from streamproc.cli.worker import worker
 from streamproc.errors import DependencyDownError, ExitCode, FatalError, NoRestartError, StreamprocError
@@ -128,6 +131,9 @@ app.add_typer(bench)
 app.add_typer(dlq)
 app.add_typer(brake)
 app.add_typer(analytics)
+app.add_typer(schemas)
+app.add_typer(connect)
+app.add_typer(warehouse)
 
 
 def main() -> None:

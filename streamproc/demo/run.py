@@ -6,21 +6,24 @@ from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from streamproc.client import RecordingClient
 from streamproc.demo.clips import load_manifest, read_bytes
 from streamproc.demo.plan import Announcement, build_plan
-from streamproc.demo.tally import Sent, Tally
+from streamproc.demo.tally import End, Sent, Tally
 from streamproc.errors import Stage, StoreError, StreamprocError
 from streamproc.kafka.publisher import Publisher
 from streamproc.kafka.tail import Tail
 from streamproc.local import stack as servers
 from streamproc.local.apart import apart
+from streamproc.local.server import Recipe
 from streamproc.local.signals import interrupted_by_sigterm, shielded
 from streamproc.local.toolbox import Report
 from streamproc.local.worker import WorkerProcess, parse_stages
 from streamproc.operate.dead_letter import DeadLetter
 from streamproc.operate.outputs import Output, Outputs, open_outputs
+from streamproc.operate.warehouse.answer import Answer
 from streamproc.records.record import OutputRecord, Record
 from streamproc.records.recording import RecordingEvent
 from streamproc.records.result import EmotionResult
@@ -38,6 +41,31 @@ PATIENCE_S = 300
 POLL_S = 0.2
 
 
+class Warehouse(Protocol):
+    """What the demo shows of a warehouse, where it is asked to."""
+
+    @property
+    def recipes(self) -> Sequence[Recipe]:
+        """The servers that come on top."""
+        ...
+
+    def settings(self, settings: Settings) -> Settings:
+        """The settings with names of the demo's own."""
+        ...
+
+    def begin(self, settings: Settings) -> None:
+        """Clear what another demo has left, and start connectors."""
+        ...
+
+    def answers(self, settings: Settings, ends: Sequence[End]) -> Sequence[Answer]:
+        """Wait until everything that ended is there, then ask."""
+        ...
+
+    def end(self, settings: Settings) -> None:
+        """Take the connectors away."""
+        ...
+
+
 class NoOutcomeError(StreamprocError):
     """Raised when outcomes stay away."""
 
@@ -51,6 +79,8 @@ class Run:
     stages: Mapping[Stage, tuple[float, int]]
     """Seconds of all records together, and how many records, by stage."""
     wall_s: Mapping[str, float] = field(default_factory=dict)
+    answers: Sequence[Answer] = ()
+    """The warehouse's."""
 
 
 def demo_settings(settings: Settings) -> Settings:
@@ -69,14 +99,21 @@ def demo_settings(settings: Settings) -> Settings:
     )
 
 
-def run_demo(settings: Settings, report: Report, progress: Told) -> Run:
+def run_demo(settings: Settings, report: Report, progress: Told, warehouse: Warehouse | None = None) -> Run:
     """Run it once; what was started is stopped, whatever happens. Raises StreamprocError."""
     name = f"demo-{uuid.uuid4().hex[:8]}"
     laps = _Laps()
     with interrupted_by_sigterm(), ExitStack() as stack:
-        up = servers.up(demo_settings(settings), report, prepare)
+        up = servers.up(
+            demo_settings(settings), report, prepare, (*servers.RECIPES, *(warehouse.recipes if warehouse else ()))
+        )
         stack.callback(shielded, lambda: servers.down(settings, report, only=up.started))
         laps.lap("servers")
+        if warehouse is not None:
+            housed = warehouse.settings(up.settings)
+            stack.callback(shielded, lambda: warehouse.end(housed))
+            warehouse.begin(housed)
+            laps.lap("connectors")
         worker = WorkerProcess(up.settings, settings.local.state_dir / "demo-worker.log")
         stack.callback(shielded, worker.stop)
         worker.start()
@@ -96,8 +133,12 @@ def run_demo(settings: Settings, report: Report, progress: Told) -> Run:
         for output in outputs.rest():  # an outcome too many would be here
             tally.add(output)
         laps.lap("look for more")
+        answers: Sequence[Answer] = ()
+        if warehouse is not None:
+            answers = warehouse.answers(housed, [end for _, end in tally.ends()])
+            laps.lap("warehouse")
     laps.lap("stop the servers")
-    return Run(name, tally, stages, laps.seconds)
+    return Run(name, tally, stages, laps.seconds, answers)
 
 
 def store(settings: Settings, plan: Sequence[Announcement], progress: Told) -> None:
@@ -162,6 +203,7 @@ def event(one: Announcement, bucket: str, tenant: str, now_ms: int) -> Recording
         object_key=one.object_key,
         tenant=tenant,
         call_id=one.key,
+        queue="phone" if one.object_key.endswith(".wav") else "upload",
         language="en",
         outputs=frozenset({"scores", "segments"}),
     )

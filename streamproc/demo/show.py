@@ -13,6 +13,7 @@ from streamproc.demo.tally import End, Sent, Totals
 from streamproc.operate.dead_letter import DeadLetter
 from streamproc.operate.lines import bar_text
 from streamproc.operate.scores import GLYPHS, bar, scores_of, style
+from streamproc.operate.warehouse.shown import answer_table
 from streamproc.records.result import EmotionResult
 
 BAR_WIDTH = 10
@@ -47,6 +48,9 @@ def show(run: Run, console: Console) -> None:
     console.print()
     console.print(stage_table(run))
     console.print()
+    for answer in run.answers:
+        console.print(answer_table(answer))
+        console.print()
     parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.wall_s.items())
     console.print(f"Wall time {sum(run.wall_s.values()):.1f} s: {parts}.", highlight=False)
     console.print()
@@ -160,6 +164,9 @@ def as_json(run: Run) -> Mapping[str, object]:
         "wall_seconds": dict(run.wall_s),
         "results": [_row(sent, end) for sent, end in ends if isinstance(end, EmotionResult)],
         "dead_letters": [_row(sent, end) for sent, end in ends if isinstance(end, DeadLetter)],
+        "answers": {
+            one.question.name: [dict(zip(one.columns, row, strict=True)) for row in one.rows] for one in run.answers
+        },
     }
 
 

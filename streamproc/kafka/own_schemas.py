@@ -1,6 +1,7 @@
 """Our own schemas in the registry: put there by a deploy step, looked up by every worker at its start."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from confluent_kafka.schema_registry import Schema
 
@@ -11,6 +12,20 @@ from streamproc.records.topics import compatibility, row_types, subject
 from streamproc.settings import TopicSettings
 
 
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What a registry has of one of our schemas."""
+
+    subject: str
+    row: str
+    compatibility: str
+    """The rule that this program sets."""
+    schema_id: int | None
+    """None where the text of this program is not registered."""
+    version: int | None
+    """Its number among the subject's versions."""
+
+
 def register_schemas(client: Registry, topics: TopicSettings) -> Mapping[str, int]:
     """Register each topic's schema under its subject, with its compatibility rule; ids by subject.
 
@@ -18,6 +33,11 @@ def register_schemas(client: Registry, topics: TopicSettings) -> Mapping[str, in
     there, DependencyDownError.
     """
     return {subject(topic): _register(client, subject(topic), row) for topic, row in row_types(topics).items()}
+
+
+def registered_schemas(client: Registry, topics: TopicSettings) -> Sequence[Registered]:
+    """What the registry has of each topic's schema; nothing is changed. Raises DependencyDownError."""
+    return [_registered(client, topic, row) for topic, row in row_types(topics).items()]
 
 
 def look_up_outputs(client: Registry, topics: TopicSettings) -> OutputCodec:
@@ -52,17 +72,22 @@ def _register(client: Registry, name: str, row: type[Row]) -> int:
 
 
 def _look_up(client: Registry, topics: TopicSettings, topic: str) -> int:
-    row, name = row_types(topics)[topic], subject(topic)
-    try:
-        schema_id = ask(client, lambda: client.lookup_schema(name, _registrable(row)).schema_id)
-    except (UnknownSchemaError, RefusedSchemaError):
-        schema_id = None
-    if schema_id is None:
+    found = _registered(client, topic, row_types(topics)[topic])
+    if found.schema_id is None:
         raise UsageError(
-            f"this version's {row.__name__} is not registered under {name}: `streamproc up` does it, once "
-            "for each version"
+            f"this version's {found.row} is not registered under {found.subject}: `streamproc schemas push` does it, "
+            "once for each version"
         )
-    return schema_id
+    return found.schema_id
+
+
+def _registered(client: Registry, topic: str, row: type[Row]) -> Registered:
+    name = subject(topic)
+    try:
+        found = ask(client, lambda: client.lookup_schema(name, _registrable(row)))
+    except (UnknownSchemaError, RefusedSchemaError):
+        return Registered(name, row.__name__, compatibility(row), None, None)
+    return Registered(name, row.__name__, compatibility(row), found.schema_id, found.version)
 
 
 def _registrable(row: type[Row]) -> Schema:

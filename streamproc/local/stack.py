@@ -10,22 +10,29 @@ from typing import TypeVar
 
 from streamproc.errors import UsageError
 from streamproc.local.cache import Cache
+from streamproc.local.connect import ConnectRecipe
 from streamproc.local.kafka import KafkaRecipe
 from streamproc.local.launch import halt, keep, start
 from streamproc.local.minio import MinioRecipe
 from streamproc.local.own import address_of, is_own, named_by_user
 from streamproc.local.ports import choose, fresh_candidates
+from streamproc.local.postgres import PostgresRecipe
 from streamproc.local.redis import RedisRecipe
 from streamproc.local.registry import RegistryRecipe
 from streamproc.local.server import Place, Recipe
 from streamproc.local.state import State
 from streamproc.local.status import ServerStatus, look
 from streamproc.local.toolbox import Report, Toolbox
+from streamproc.local.watch import WatchRecipe
 from streamproc.settings import Settings, cache_root
 
 T = TypeVar("T")
 
 RECIPES: tuple[Recipe, ...] = (KafkaRecipe(), RegistryRecipe(), RedisRecipe(), MinioRecipe())
+WAREHOUSE: tuple[Recipe, ...] = (PostgresRecipe(), ConnectRecipe(), WatchRecipe())
+"""What ``up --with warehouse`` adds."""
+LATE = ("connect", "watch")
+"""Those that need others to be ready before they start, and to run still while they stop; each those before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,9 @@ def up(
 ) -> Stack:
     """Bring every server up that the user did not name himself, at the same time; keep those that run.
 
+    Those of ``LATE`` start one by one when the others are ready, with settings that lead to them. Of a warehouse that
+    runs already and is not among the recipes the addresses are kept.
+
     ``prepare`` is called with the addresses once all are ready, to make topics, bucket and schemas; only then is
     ``local.env`` written. If anything fails, or on Ctrl-C, what this call started is stopped again.
 
@@ -59,11 +69,14 @@ def up(
         kept = {recipe.name: place for recipe in ours if (place := keep(recipe, box, state))}
         missing = [recipe for recipe in ours if recipe.name not in kept]
         try:
-            places = kept | _start_all(missing, box, state, settings)
+            places = kept
+            for wave in _waves(missing):
+                places = places | _start_all(wave, box, state, _apply(settings, ours, places))
             ready = _apply(settings, ours, places)
             report("up", "preparing topics, schemas and bucket")
             prepare(ready)
-            state.write_environment(_exports(ours, places))
+            beside = [one for one in WAREHOUSE if one not in recipes and not is_own(one, named)]
+            state.write_environment(_exports([*ours, *beside], places | _running(beside, state)))
         except BaseException:
             _halt_all([recipe.name for recipe in missing], state)
             raise
@@ -76,7 +89,7 @@ def down(
     *,
     only: Collection[str] | None = None,
     wipe: bool = False,
-    recipes: Sequence[Recipe] = RECIPES,
+    recipes: Sequence[Recipe] = (*RECIPES, *WAREHOUSE),
 ) -> Sequence[str]:
     """Stop the servers that were started here, or ``only`` those named; the names of those that ran.
 
@@ -86,20 +99,17 @@ def down(
     names = [recipe.name for recipe in recipes if only is None or wipe or recipe.name in only]
     with state.held(threading.Event(), lambda: report("down", "waiting: another `up` or `down` is at work")):
         stopped = _halt_all(names, state)
-        left = {
-            recipe.name: Place(state.folder(recipe.name), running.ports)
-            for recipe in recipes
-            if (running := state.running(recipe.name))
-        }
-        state.write_environment(_exports(recipes, left))
+        state.write_environment(_exports(recipes, _running(recipes, state)))
         if wipe:
             state.wipe()
     return stopped
 
 
-def status(settings: Settings, recipes: Sequence[Recipe] = RECIPES) -> Sequence[ServerStatus]:
-    """What is known of each server, in the order of the recipes."""
+def status(settings: Settings, recipes: Sequence[Recipe] | None = None) -> Sequence[ServerStatus]:
+    """What is known of each server, in the order of the recipes. By default of a warehouse too, if one was started."""
     state, named = _state(settings), named_by_user()
+    if recipes is None:
+        recipes = (*RECIPES, *(recipe for recipe in WAREHOUSE if state.ports(recipe.name)))
     return [
         ServerStatus(recipe.name, "own", address_of(recipe, named)) if is_own(recipe, named) else look(recipe, state)
         for recipe in recipes
@@ -158,11 +168,30 @@ def _start_all(recipes: Sequence[Recipe], box: Toolbox, state: State, settings: 
     return _all(box, {r.name: partial(start, r, ports[r.name], box, state, settings) for r in recipes})
 
 
+def _waves(recipes: Sequence[Recipe]) -> Sequence[Sequence[Recipe]]:
+    """What is started at the same time, one wave after the other."""
+    first = [recipe for recipe in recipes if recipe.name not in LATE]
+    return [first, *([recipe for recipe in recipes if recipe.name == late] for late in LATE)]
+
+
+def _running(recipes: Sequence[Recipe], state: State) -> dict[str, Place]:
+    """Where those live that were started and not stopped."""
+    return {
+        recipe.name: Place(state.folder(recipe.name), running.ports)
+        for recipe in recipes
+        if (running := state.running(recipe.name))
+    }
+
+
 def _halt_all(names: Sequence[str], state: State) -> Sequence[str]:
-    """Stop servers at the same time; the names of those that ran."""
-    with ThreadPoolExecutor(max(1, len(names))) as pool:
-        ran = list(pool.map(lambda name: halt(name, state), names))
-    return [name for name, did in zip(names, ran, strict=True) if did]
+    """Stop servers at the same time, those of ``LATE`` before the others; the names of those that ran."""
+    ran: set[str] = set()
+    late = [[name for name in names if name == one] for one in reversed(LATE)]
+    for wave in (*late, [name for name in names if name not in LATE]):
+        with ThreadPoolExecutor(max(1, len(wave))) as pool:
+            did = pool.map(lambda name: halt(name, state), wave)
+            ran.update(name for name, one in zip(wave, did, strict=True) if one)
+    return [name for name in names if name in ran]
 
 
 def _exports(recipes: Sequence[Recipe], places: Mapping[str, Place]) -> dict[str, Mapping[str, str]]:

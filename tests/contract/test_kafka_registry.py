@@ -2,18 +2,23 @@ import json
 import time
 import uuid
 
+import psutil
 import pytest
 from confluent_kafka.schema_registry import Schema
+from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from streamproc.errors import DependencyDownError, PoisonError, UsageError
 from streamproc.kafka.event_codec import RegistryEventCodec
-from streamproc.kafka.own_schemas import look_up_events, look_up_outputs, register_schemas
+from streamproc.kafka.own_schemas import look_up_events, look_up_outputs, register_schemas, registered_schemas
 from streamproc.kafka.registry import Registry, connect
-from streamproc.records.avro import encode, frame, unframe
+from streamproc.local.stack import Stack
+from streamproc.records.avro import encode, frame, schema_of, unframe
 from streamproc.records.ledger import LedgerEntry
 from streamproc.records.recording import RecordingEvent
-from streamproc.records.topics import subject
+from streamproc.records.result import EmotionResult
+from streamproc.records.topics import compatibility, row_types, subject
 from streamproc.settings import Settings, TopicSettings
+from tools.schemas import published
 
 pytestmark = pytest.mark.servers
 
@@ -51,6 +56,63 @@ def test_rows_are_framed_with_the_registered_ids(client: Registry, topics: Topic
     entry = LedgerEntry("0", "t", 0, 1, 2, 1, 1, 0, "d", 5)
     framed = look_up_outputs(client, topics).encode(entry)
     assert unframe(framed) == (ids[subject(topics.ledger)], encode(entry))
+
+
+def test_every_published_version_is_taken_one_after_the_other_and_the_newest_is_ours(
+    client: Registry, topics: TopicSettings
+) -> None:
+    for topic, row in row_types(topics).items():
+        client.set_compatibility(subject(topic), compatibility(row))
+        for text in published(row):
+            client.register_schema(subject(topic), Schema(text, "AVRO"))
+    before = {one.subject: one.schema_id for one in registered_schemas(client, topics)}
+    assert register_schemas(client, topics) == before
+
+
+def test_what_is_not_registered_is_told_without_registering_it(client: Registry, topics: TopicSettings) -> None:
+    assert {one.schema_id for one in registered_schemas(client, topics)} == {None}
+    ids = register_schemas(client, topics)
+    found = registered_schemas(client, topics)
+    assert {one.subject: one.schema_id for one in found} == ids
+    assert {one.version for one in found} == {1}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ('{"name": "result_id", "type": "string"', '{"name": "result_id", "type": "int"'),
+        ('"name": "label", "type": ["null", "string"]', '"name": "label", "type": ["null", "long"]'),
+        ('{"name": "fingerprint"', '{"name": "weights", "type": "string", "doc": "d"}, {"name": "fingerprint"'),
+    ],
+)
+def test_a_version_that_older_readers_cannot_read_is_refused(
+    client: Registry, topics: TopicSettings, change: tuple[str, str]
+) -> None:
+    register_schemas(client, topics)
+    text = schema_of(EmotionResult).text
+    assert change[0] in text
+    with pytest.raises(SchemaRegistryError, match="409"):
+        client.register_schema(subject(topics.results), Schema(text.replace(*change), "AVRO"))
+
+
+def test_a_registry_that_hangs_is_down_after_its_timeout_and_goes_on_when_it_is_back(
+    stack: Stack, patient: Settings, topics: TopicSettings
+) -> None:
+    with connect(patient.registry) as client:
+        register_schemas(client, topics)
+    (pid,) = (server.pid for server in stack.servers if server.name == "registry")
+    assert pid is not None
+    process = psutil.Process(pid)
+    hurried = patient.registry.model_copy(update={"timeout_s": 0.3})
+    with connect(hurried) as impatient:
+        process.suspend()
+        try:
+            with pytest.raises(DependencyDownError):
+                look_up_outputs(impatient, topics)
+        finally:
+            process.resume()
+    with connect(patient.registry) as client:
+        assert look_up_outputs(client, topics).result_schema_id > 0
 
 
 def test_a_worker_without_registered_schemas_is_told_to_register(client: Registry, topics: TopicSettings) -> None:

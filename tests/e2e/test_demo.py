@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from streamproc.local.stack import Stack, status
-from streamproc.local.worker import environment
+from streamproc.local.variables import environment
 from streamproc.settings import Settings
 
 ROOT = Path(__file__).parents[2]

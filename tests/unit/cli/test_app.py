@@ -20,6 +20,9 @@ GROUPS = {
     "dlq": ("ls", "stats", "show", "replay"),
     "brake": ("release",),
     "analytics": ("rebuild",),
+    "schemas": ("push", "check"),
+    "connect": ("apply", "status", "reread", "watch"),
+    "warehouse": ("ask",),
 }
 COMMANDS = ("up", "down", "status", "demo", "worker", "publish", "results", "audit", "why", "forget")
 HEAVY = ("torch", "av", "confluent_kafka", "onnxruntime", "soundfile", "minio", "redis", "numpy", "httpx2")

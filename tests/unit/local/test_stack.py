@@ -134,6 +134,21 @@ def test_down_of_some_leaves_the_others_and_their_addresses(session: Session) ->
     assert "REGISTRY" not in session.environment.read_text()
 
 
+def test_a_late_server_starts_when_the_others_are_ready_and_is_told_where_they_are(session: Session) -> None:
+    told: list[str] = []
+
+    class Late(Web):
+        def describe(self, box: Toolbox, place: Place, settings: Settings) -> Server:
+            told.append(settings.registry.url)
+            assert ok(int(settings.registry.url.rpartition(":")[2]), "/")
+            return super().describe(box, place, settings)
+
+    late = Late("connect", ("connect", "url"))
+    stack = session.up(late, Web())
+    assert told == [stack.settings.registry.url]
+    assert session.down(late, Web()) == ["connect", "registry"]
+
+
 def test_wiping_removes_the_data(session: Session) -> None:
     session.up(Web())
     session.down(Web(), wipe=True)

@@ -8,7 +8,8 @@ from pydantic import SecretStr
 
 from streamproc.errors import Stage
 from streamproc.local.apart import apart
-from streamproc.local.worker import WorkerEndedError, WorkerProcess, environment, parse_histogram, parse_stages
+from streamproc.local.variables import environment
+from streamproc.local.worker import WorkerEndedError, WorkerProcess, parse_histogram, parse_stages
 from streamproc.settings import Settings, load_settings
 from streamproc.telemetry.metrics import Metrics
 

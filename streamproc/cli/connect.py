@@ -1,0 +1,99 @@
+"""``streamproc connect``."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from streamproc.cli.speak import say
+from streamproc.errors import ExitCode
+from streamproc.settings import load_settings
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON array instead of a table.")]
+
+connect = typer.Typer(
+    name="connect",
+    help="Kafka Connect: bring results, segments and dead letters to the warehouse.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+
+
+@connect.command()
+def apply(*, as_json: Json = False) -> None:
+    """Make or change the connectors so that they are as this program and the settings say; start again what failed.
+
+    Doing it again changes nothing. Exit code 0 only if all of them run.
+
+    Example: `streamproc connect apply`
+    """
+    from streamproc.operate.warehouse.apply import apply as run_apply
+
+    _show(run_apply(load_settings()), as_json=as_json)
+
+
+@connect.command()
+def status(*, as_json: Json = False) -> None:
+    """Say what each connector does; nothing is changed. Exit code 0 only if all of them run.
+
+    Example: `streamproc connect status --json`
+    """
+    from streamproc.operate.warehouse.apply import look
+
+    _show(look(load_settings()), as_json=as_json)
+
+
+@connect.command()
+def reread(
+    name: Annotated[str, typer.Argument(help="A connector, as in emotion-results.")],
+) -> None:
+    """Let a connector read its topic from the first record that is kept.
+
+    For rows that went to the connector's dead letters and would be taken now, as after an outage of the registry. Rows
+    are upserted by their id, so none comes twice.
+
+    Example: `streamproc connect reread emotion-results`
+    """
+    from streamproc.operate.warehouse.apply import read_again as run_read_again
+
+    run_read_again(load_settings(), name)
+    say(f"{name} reads its topic again. `streamproc connect status` tells what it does.")
+
+
+@connect.command()
+def watch() -> None:
+    """Keep the connectors going until told to stop: start again what failed, which Kafka Connect does not do.
+
+    Runs beside Kafka Connect, for as long as it does; `streamproc up --with warehouse` starts one. A task that fails
+    again and again is started after 2 s, 4 s and so on, up to 60 s; none while the registry is away. Speaks in its log
+    and answers /metrics, /healthz, /readyz (all connectors run) and /status over HTTP (http.host, http.port).
+
+    Example: `streamproc connect watch`
+    """
+    from streamproc.telemetry.log import configure_log
+    from streamproc.wiring import run_watch
+
+    settings = load_settings()
+    configure_log(settings.log)
+    run_watch(settings)
+
+
+def _show(applied: Any, *, as_json: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in applied]))
+    else:
+        table = Table("connector", "change", "state", "tasks", box=None, padding=(0, 2, 0, 0))
+        for one in applied:
+            table.add_row(one.name, one.change, one.state.connector, ", ".join(one.state.tasks) or "-")
+        Console().print(table)
+        for one in applied:
+            if one.state.problem:
+                typer.echo(f"{one.name}: {one.state.problem}", err=True)
+    if not all(one.state.running for one in applied):
+        if not as_json:
+            say("`streamproc connect apply` starts again what failed.", err=True)
+        raise typer.Exit(ExitCode.OTHER)

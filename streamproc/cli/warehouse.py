@@ -1,0 +1,47 @@
+"""``streamproc warehouse``."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from streamproc.settings import load_settings
+
+warehouse = typer.Typer(
+    name="warehouse",
+    help="Results in the database: what an analyst asks, and the answers.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+
+
+@warehouse.command()
+def ask(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[angry|turned|coverage|slowest|dead]...", help="Default: all.")
+    ] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a question.")] = False,
+) -> None:
+    """Make the views over the warehouse's tables, ask questions, show the answers.
+
+    Share of angry by hour and queue, calls that turned from neutral to angry, coverage by version of the model, slowest
+    recordings, dead letters by reason. The views and the SQL of the questions are in `infra/connect`.
+
+    Example: `streamproc warehouse ask angry slowest`
+    """
+    from rich.console import Console
+
+    from streamproc.operate.warehouse.extra import need_client
+
+    need_client()
+    from streamproc.operate.warehouse.questions import NAMES
+    from streamproc.operate.warehouse.questions import ask as run_ask
+    from streamproc.operate.warehouse.shown import answer_table
+
+    for answer in run_ask(load_settings().warehouse, names or NAMES):
+        if as_json:
+            rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+            typer.echo(json.dumps({"question": answer.question.name, "rows": rows}, default=str, ensure_ascii=False))
+        else:
+            Console().print(answer_table(answer))

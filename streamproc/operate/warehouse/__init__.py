@@ -1,0 +1,1 @@
+"""Results in a warehouse: connectors of Kafka Connect, and what an analyst asks the database."""

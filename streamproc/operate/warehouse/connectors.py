@@ -1,0 +1,69 @@
+"""The connectors, as their files say them and as the settings change them. Pure.
+
+A file (``infra/connect/*.json``) is a whole configuration for the default names and servers on one computer; what
+depends on the settings is replaced.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+from streamproc.errors import UsageError
+from streamproc.settings import Settings
+
+COMPAT_API, OWN_API = "/apis/ccompat/v7", "/apis/registry/v2"
+"""Apicurio's API in Confluent's words, which ``registry.url`` leads to, and its own, which its converter speaks."""
+PUBLIC = "public"
+"""PostgreSQL's own schema; connectors that write to another one carry its name."""
+CONVERTER_URL = "value.converter.apicurio.registry.url"
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """One connector: its name in Connect, and its configuration."""
+
+    name: str
+    config: Mapping[str, str]
+
+
+def connectors(settings: Settings) -> Sequence[Connector]:
+    """Every connector, with what the settings say. Raises UsageError."""
+    topics, warehouse = settings.topics, settings.warehouse
+    source = {
+        "emotion-results": topics.results,
+        "emotion-segments": topics.segments,
+        "dead-letters": topics.dead_letters,
+    }
+    made = []
+    for name, topic in source.items():
+        config = dict(json.loads(files().joinpath(f"{name}.json").read_text("utf-8")))
+        config |= {
+            "topics": topic,
+            "connection.url": f"jdbc:postgresql://{warehouse.address}/{warehouse.database}",
+            "connection.username": warehouse.user,
+            "collection.name.format": f"{warehouse.namespace}.{config['collection.name.format']}",
+        }
+        if CONVERTER_URL in config:
+            config[CONVERTER_URL] = registry_url(settings)
+        made.append(Connector(name if warehouse.namespace == PUBLIC else f"{warehouse.namespace}-{name}", config))
+    return made
+
+
+def registry_url(settings: Settings) -> str:
+    """Where the converter asks for schemas. Raises UsageError when the settings do not say it."""
+    if settings.connect.registry_url is not None:
+        return settings.connect.registry_url
+    head, api, rest = settings.registry.url.partition(COMPAT_API)
+    if not api or rest.strip("/"):
+        raise UsageError(
+            f"registry.url does not end in {COMPAT_API}, so it does not say where Apicurio's own API is, which the "
+            f"converter asks. Set STREAMPROC_CONNECT__REGISTRY_URL, as in http://registry:8080{OWN_API}"
+        )
+    return head + OWN_API
+
+
+def files() -> Traversable:
+    """The folder of connectors, views and questions."""
+    return resources.files("streamproc.operate.warehouse").joinpath("files")

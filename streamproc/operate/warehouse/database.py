@@ -1,0 +1,34 @@
+"""The database of the warehouse, as analysts reach it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+from streamproc.errors import DependencyDownError, UsageError
+from streamproc.settings import WarehouseSettings
+
+CONNECT_S = 10
+
+
+@contextmanager
+def open_database(settings: WarehouseSettings) -> "Iterator[psycopg.Connection[tuple[Any, ...]]]":
+    """A connection on which each statement is a transaction of its own. Raises DependencyDownError, UsageError."""
+    host, mark, port = settings.address.rpartition(":")
+    if not mark or not port.isdecimal():
+        raise UsageError(f"warehouse.address is {settings.address}: give it as host:port")
+    try:
+        connection = psycopg.connect(
+            host=host,
+            port=int(port),
+            dbname=settings.database,
+            user=settings.user,
+            password=settings.password.get_secret_value() or None,
+            connect_timeout=CONNECT_S,
+            autocommit=True,
+        )
+    except psycopg.OperationalError as error:
+        raise DependencyDownError("warehouse", f"{settings.address} (warehouse.address): {error}") from error
+    with connection:
+        yield connection

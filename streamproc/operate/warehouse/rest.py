@@ -1,0 +1,140 @@
+"""Kafka Connect's REST API: what is asked of it, and what its answers mean."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import httpx2
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from streamproc.errors import DependencyDownError, StreamprocError, UsageError
+from streamproc.settings import ConnectSettings, without_credentials
+
+WAIT_S = 0.5
+"""Between questions while a group of workers settles."""
+NAME = "kafka connect"
+
+
+class _SettlingError(StreamprocError):
+    """Raised while workers are sharing out what there is to do; the same question is asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What one connector does."""
+
+    connector: str
+    """RUNNING, PAUSED, STOPPED, FAILED, UNASSIGNED."""
+    tasks: tuple[str, ...]
+    """The same for each task."""
+    problem: str | None
+    """The first line of what made it, or a task, fail."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it does all it is to do."""
+        return self.connector == "RUNNING" and bool(self.tasks) and set(self.tasks) == {"RUNNING"}
+
+    @property
+    def failed(self) -> bool:
+        """Whether some of it ended, which Connect does not mend by itself."""
+        return "FAILED" in (self.connector, *self.tasks)
+
+
+class Connect:
+    """One cluster of Connect workers. Used by one thread."""
+
+    def __init__(self, client: httpx2.Client, settings: ConnectSettings) -> None:
+        self._client = client
+        self._settings = settings
+
+    def config(self, name: str) -> Mapping[str, str] | None:
+        """The configuration of a connector, None where it has none. Raises DependencyDownError."""
+        answer = self._ask("GET", f"/connectors/{name}/config", missing=HTTPStatus.NOT_FOUND)
+        return None if answer is None else dict(answer)
+
+    def put(self, name: str, config: Mapping[str, str]) -> None:
+        """Make or change a connector. Raises UsageError for what Connect refuses, DependencyDownError."""
+        self._ask("PUT", f"/connectors/{name}/config", json={"name": name, **config})
+
+    def restart_failed(self, name: str) -> None:
+        """Start again what failed of a connector. Raises DependencyDownError."""
+        self._ask("POST", f"/connectors/{name}/restart?includeTasks=true&onlyFailed=true")
+
+    def state(self, name: str) -> State | None:
+        """What a connector does; None where nothing is known of it (yet). Raises DependencyDownError."""
+        answer = self._ask("GET", f"/connectors/{name}/status", missing=HTTPStatus.NOT_FOUND)
+        if answer is None:
+            return None
+        parts = [answer["connector"], *answer["tasks"]]
+        problem = next((part["trace"].strip().splitlines()[0] for part in parts if part.get("trace")), None)
+        return State(answer["connector"]["state"], tuple(task["state"] for task in answer["tasks"]), problem)
+
+    def stop(self, name: str) -> None:
+        """Let a connector end all its tasks and keep its offsets. Raises DependencyDownError."""
+        self._ask("PUT", f"/connectors/{name}/stop")
+
+    def forget_offsets(self, name: str) -> None:
+        """Let a connector that is stopped begin at the first record again. Raises UsageError, DependencyDownError."""
+        self._ask("DELETE", f"/connectors/{name}/offsets")
+
+    def resume(self, name: str) -> None:
+        """Let a connector go on. Raises DependencyDownError."""
+        self._ask("PUT", f"/connectors/{name}/resume")
+
+    def remove(self, name: str) -> None:
+        """Take a connector away; where none is, nothing happens. Raises DependencyDownError."""
+        self._ask("DELETE", f"/connectors/{name}", missing=HTTPStatus.NOT_FOUND)
+
+    def _ask(self, method: str, path: str, *, json: object = None, missing: HTTPStatus | None = None) -> Any:
+        again = Retrying(
+            retry=retry_if_exception_type(_SettlingError),
+            stop=stop_after_delay(self._settings.timeout_s),
+            wait=wait_fixed(WAIT_S),
+            reraise=True,
+        )
+        try:
+            return again(self._once, method, path, json, missing)
+        except _SettlingError as error:
+            raise self._away(str(error)) from error
+
+    def _once(self, method: str, path: str, json: object, missing: HTTPStatus | None) -> Any:
+        try:
+            answer = self._client.request(method, path, json=json)
+        except httpx2.HTTPError as error:
+            raise self._away(f"{type(error).__name__}: {error}") from error
+        if answer.status_code == missing:
+            return None
+        if answer.status_code == HTTPStatus.CONFLICT or answer.is_server_error:  # "a rebalance is expected" is a 500
+            raise _SettlingError(f"{answer.status_code} to {method} {path}: {_said(answer)}")
+        if answer.status_code == HTTPStatus.BAD_REQUEST:
+            raise UsageError(f"Kafka Connect refuses {method} {path}: {_said(answer)}")
+        if not answer.is_success:
+            raise self._away(f"{answer.status_code} to {method} {path}: {_said(answer)}")
+        return answer.json() if answer.content else {}
+
+    def _away(self, detail: str) -> DependencyDownError:
+        return DependencyDownError(NAME, f"{without_credentials(self._settings.url)} (connect.url): {detail:.512}")
+
+
+@contextmanager
+def open_connect(settings: ConnectSettings) -> Iterator[Connect]:
+    """A client of the workers at ``connect.url``. Raises UsageError for what is no address."""
+    try:
+        url = httpx2.URL(settings.url)
+    except httpx2.InvalidURL:
+        url = httpx2.URL()
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise UsageError("connect.url is not http(s)://host[:port]")
+    with httpx2.Client(base_url=url, timeout=settings.timeout_s) as client:
+        yield Connect(client, settings)
+
+
+def _said(answer: httpx2.Response) -> str:
+    try:
+        message: Callable[[str, object], object] = dict(answer.json()).get
+        return str(message("message", answer.text))
+    except (ValueError, TypeError):
+        return answer.text

@@ -1,0 +1,32 @@
+"""How an answer is shown to people."""
+
+from datetime import datetime
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from streamproc.operate.warehouse.answer import Answer
+
+LONGEST = 40
+"""Characters of one cell; `--json` has all of it."""
+
+
+def answer_table(answer: Answer) -> Group:
+    """The question, and a row for each of its answer."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in answer.columns:
+        table.add_column(name)
+    for row in answer.rows or [("(nothing)", *("" for _ in answer.columns[1:]))]:
+        table.add_row(*(Text(cell(value)) for value in row))
+    return Group(Text(answer.question.words, style="bold"), table)
+
+
+def cell(value: object) -> str:
+    """A value in a few characters, without anything that a terminal would take for a command."""
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "seconds")
+    text = "".join(char if char.isprintable() else "?" for char in str(value))
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

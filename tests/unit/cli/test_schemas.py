@@ -1,0 +1,40 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from streamproc.cli.app import app
+from streamproc.kafka.own_schemas import Registered
+
+THERE = Registered("emotion.results-value", "EmotionResult", "FULL_TRANSITIVE", 12, 3)
+MISSING = Registered("emotion.segments-value", "EmotionSegment", "FULL_TRANSITIVE", None, None)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, found: list[Registered], *arguments: str) -> tuple[int, str]:
+    monkeypatch.setattr("streamproc.kafka.own_schemas.registered_schemas", lambda _client, _topics: found)
+    done = CliRunner().invoke(app, ["schemas", *arguments])
+    return done.exit_code, done.output
+
+
+def test_check_ends_well_only_if_the_registry_has_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, told = run(monkeypatch, [THERE], "check")
+    assert code == 0
+    assert all(text in told for text in ("emotion.results-value", "12", "3", "FULL_TRANSITIVE"))
+    code, told = run(monkeypatch, [THERE, MISSING], "check")
+    assert code == 1
+    assert "missing" in told
+    assert "streamproc schemas push" in told
+
+
+def test_check_as_json_holds_every_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, told = run(monkeypatch, [THERE, MISSING], "check", "--json")
+    assert code == 1
+    assert [one["schema_id"] for one in json.loads(told)] == [12, None]
+
+
+def test_a_registry_that_is_away_is_exit_code_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMPROC_REGISTRY__URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("STREAMPROC_REGISTRY__TIMEOUT_S", "0.3")
+    done = CliRunner().invoke(app, ["schemas", "push"])
+    assert done.exit_code == 3
+    assert "registry.url" in done.output

@@ -1,0 +1,66 @@
+import json
+from typing import Any
+
+import pytest
+
+from streamproc.errors import UsageError
+from streamproc.operate.warehouse.connectors import CONVERTER_URL, Connector, connectors, files
+from streamproc.settings import Settings
+
+NAMES = ["emotion-results", "emotion-segments", "dead-letters"]
+
+
+def made(**sections: Any) -> list[Connector]:
+    registry = {"url": "http://registry:8080/apis/ccompat/v7"}
+    return list(connectors(Settings(**{"registry": registry, **sections})))
+
+
+def test_every_connector_has_a_file_and_is_made_of_it() -> None:
+    found = made()
+    assert [one.name for one in found] == NAMES
+    for one in found:
+        file = json.loads(files().joinpath(f"{one.name}.json").read_text("utf-8"))
+        assert set(one.config) == set(file)
+        assert {type(value) for value in one.config.values()} == {str}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_connector_reads_committed_records_only_and_upserts_by_its_key(name: str) -> None:
+    (config,) = (one.config for one in made() if one.name == name)
+    assert config["consumer.override.isolation.level"] == "read_committed"
+    assert config["insert.mode"] == "upsert"
+    assert config["primary.key.mode"] == "record_value"
+
+
+def test_topics_database_and_registry_are_those_of_the_settings() -> None:
+    found = made(
+        topics={"recordings": "calls", "results": "calls.r", "segments": "calls.s", "ledger": "calls.l"},
+        warehouse={"address": "db:5433", "database": "calls", "user": "ann"},
+    )
+    assert [one.config["topics"] for one in found] == ["calls.r", "calls.s", "calls.dlq"]
+    assert {one.config["connection.url"] for one in found} == {"jdbc:postgresql://db:5433/calls"}
+    assert {one.config["connection.username"] for one in found} == {"ann"}
+    assert {one.config[CONVERTER_URL] for one in found[:2]} == {"http://registry:8080/apis/registry/v2"}
+
+
+def test_the_password_stands_in_no_connector() -> None:
+    found = made(warehouse={"password": "very secret"})
+    assert "very secret" not in json.dumps([dict(one.config) for one in found])
+    assert {one.config["connection.password"] for one in found} == {"${env:STREAMPROC_WAREHOUSE__PASSWORD}"}
+
+
+def test_connectors_of_another_namespace_are_others() -> None:
+    found = made(warehouse={"namespace": "trial"})
+    assert [one.name for one in found] == [f"trial-{name}" for name in NAMES]
+    assert [one.config["collection.name.format"] for one in found] == [
+        "trial.emotion_results",
+        "trial.emotion_segments",
+        "trial.dead_letters",
+    ]
+
+
+def test_a_registry_that_is_not_apicurio_needs_the_address_to_be_said() -> None:
+    with pytest.raises(UsageError, match="STREAMPROC_CONNECT__REGISTRY_URL"):
+        made(registry={"url": "http://registry:8081"})
+    found = made(registry={"url": "http://registry:8081"}, connect={"registry_url": "http://other/apis/registry/v2"})
+    assert found[0].config[CONVERTER_URL] == "http://other/apis/registry/v2"

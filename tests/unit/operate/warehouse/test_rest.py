@@ -1,0 +1,55 @@
+"""What Connect's answers mean; which it gives is seen on the real one."""
+
+import pytest
+
+from streamproc.errors import DependencyDownError, UsageError
+from streamproc.operate.warehouse.rest import State, open_connect
+from streamproc.settings import ConnectSettings
+from tests.unit.operate.warehouse.scripted import FAILED, TRACE, answering
+
+SETTLING = (500, {"error_code": 500, "message": "Request cannot be completed because a rebalance is expected"})
+
+
+@pytest.mark.parametrize("first", [SETTLING, (409, {"message": "rebalancing"}), (503, {"message": "starting"})])
+def test_workers_that_settle_are_asked_again(first: tuple[int, object]) -> None:
+    with answering(first, (200, {"topics": "t"})) as settings, open_connect(settings) as connect:
+        assert connect.config("one") == {"topics": "t"}
+
+
+def test_workers_that_never_settle_are_away() -> None:
+    with answering(SETTLING) as settings:
+        hurried = settings.model_copy(update={"timeout_s": 0.6})
+        with open_connect(hurried) as connect, pytest.raises(DependencyDownError, match=r"rebalance.*"):
+            connect.config("one")
+
+
+def test_a_refused_configuration_is_wrong_use_with_what_connect_said() -> None:
+    with (
+        answering((400, {"message": "topics is missing"})) as settings,
+        open_connect(settings) as connect,
+        pytest.raises(UsageError, match="topics is missing"),
+    ):
+        connect.put("one", {})
+
+
+def test_a_failed_task_is_told_by_the_first_line_of_its_trace() -> None:
+    with answering((200, FAILED)) as settings, open_connect(settings) as connect:
+        assert connect.state("one") == State("RUNNING", ("FAILED",), TRACE.splitlines()[0])
+
+
+def test_a_connector_that_is_not_there_has_no_state_and_no_configuration() -> None:
+    with answering((404, {"message": "no"})) as settings, open_connect(settings) as connect:
+        assert connect.state("one") is None
+        assert connect.config("one") is None
+
+
+def test_nobody_at_the_address_is_a_dependency_that_is_away() -> None:
+    nowhere = ConnectSettings(url="http://127.0.0.1:1", timeout_s=1)
+    with open_connect(nowhere) as connect, pytest.raises(DependencyDownError, match=r"connect\.url"):
+        connect.state("one")
+
+
+@pytest.mark.parametrize("url", ["localhost:8083", "ftp://connect", "http://"])
+def test_what_is_no_address_is_wrong_use(url: str) -> None:
+    with pytest.raises(UsageError, match=r"connect\.url"), open_connect(ConnectSettings(url=url)):
+        pass
