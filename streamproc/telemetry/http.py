@@ -43,7 +43,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """What the paths answer, as a WSGI application. ``release`` says whether there was anything to release.
+    """What the paths answer, as a WSGI application. ``release``, of who has a brake, says whether it was on.
 
     The callables run on the server's threads: they must be thread-safe and must not block.
     """
@@ -52,16 +52,17 @@ class Endpoints:
     health: Callable[[], Check]
     ready: Callable[[], Check]
     status: Callable[[], Mapping[str, object]]
-    release: Callable[[], bool]
+    release: Callable[[], bool] | None = None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, by WSGI."""
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        allowed = "POST" if path == RELEASE else _READING
+        release = self.release if path == RELEASE else None
+        allowed = "POST" if release else _READING
         if method not in allowed.split(", "):
             answer = _json(HTTPStatus.METHOD_NOT_ALLOWED, {"error": f"only {allowed}"})
-        elif path == RELEASE:
-            answer = self._released(web_page="HTTP_ORIGIN" in environ)
+        elif release:
+            answer = _released(release, web_page="HTTP_ORIGIN" in environ)
         else:
             answer = self._answer(path, environ.get("HTTP_ACCEPT", ""))
         headers = [
@@ -73,11 +74,6 @@ class Endpoints:
             headers.append(("Allow", allowed))
         start_response(f"{answer.status.value} {answer.status.phrase}", headers)
         return [] if method == "HEAD" else [answer.body]
-
-    def _released(self, *, web_page: bool) -> Answer:
-        if web_page:
-            return _json(HTTPStatus.FORBIDDEN, {"error": "not for web pages"})
-        return _json(HTTPStatus.OK, {"released": self.release()})
 
     def _answer(self, path: str, accept: str) -> Answer:
         try:
@@ -96,6 +92,12 @@ class Endpoints:
         except Exception as error:  # noqa: BLE001  # the log gets the traceback, whoever probes gets an answer
             _log.exception("an endpoint failed")
             return _json(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": type(error).__name__})
+
+
+def _released(release: Callable[[], bool], *, web_page: bool) -> Answer:
+    if web_page:
+        return _json(HTTPStatus.FORBIDDEN, {"error": "not for web pages"})
+    return _json(HTTPStatus.OK, {"released": release()})
 
 
 def _check(check: Check) -> Answer:

@@ -153,3 +153,11 @@ def test_close_frees_the_port_and_a_taken_port_is_found_at_once(world: World) ->
     first.close()
     second = HttpServer(HttpSettings(port=first.port), endpoints)
     second.close()
+
+
+def test_who_has_no_brake_has_none_to_release() -> None:
+    endpoints = replace(World().endpoints(), release=None)
+    told: list[str] = []
+    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/brake/release"}
+    b"".join(endpoints(environ, lambda status, _headers: told.append(status)))  # type: ignore[arg-type]  # enough of WSGI
+    assert told == ["405 Method Not Allowed"]
