@@ -7,7 +7,7 @@ import typer
 from streamproc.errors import UsageError
 from streamproc.settings import LogSettings, load_settings
 
-analytics = typer.Typer(name="analytics", invoke_without_command=True, help="Trends and alerts over the results.")
+analytics = typer.Typer(name="analytics", invoke_without_command=True)
 
 
 def _installed() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,11 @@ def settled(settings: Settings, *apps: App) -> None:
     until(lambda: not differences(settings), SETTLE_S, lambda: "\n".join(app.tail() for app in apps))
 
 
+def exact(app: App) -> bool:
+    """Whether it owns everything, and a rebuild finds nothing to correct."""
+    return app.owns() == 4 and app.rebuild()["differing"] == 0
+
+
 @pytest.mark.timeout(6 * SETTLE_S)
 def test_windows_are_exact_through_kills_and_rebalances(analysed: Settings, apps: tuple[App, App]) -> None:
     first, second = apps
@@ -158,6 +164,18 @@ def test_what_is_computed_does_not_depend_on_committed_offsets(analysed: Setting
     consumer.close()
     apps[0].start()
     settled(analysed, apps[0])
+
+
+def test_a_takeover_reads_what_windows_need_and_no_more(analysed: Settings, apps: tuple[App, App]) -> None:
+    Conversations(analysed, seed=5, total=1200, hours=8).write(1200)
+    rows = []
+    for app in apps:
+        app.environment["STREAMPROC_ANALYTICS__RETENTION_S"] = "3600"
+        app.start()
+        until(partial(exact, app), PATIENCE_S, app.tail)
+        assert app.stop() == 0
+        rows.append(app.lines("partitions read")[-1]["records"])
+    assert rows[1] < 0.6 * rows[0]
 
 
 def test_a_rebuild_writes_what_is_missing(analysed: Settings, apps: tuple[App, App]) -> None:

@@ -49,3 +49,9 @@ def test_without_faust_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     done = run.invoke(app, ["analytics"])
     assert done.exit_code == UsageError.exit_code
     assert "pip install '.[analytics]'" in done.stderr
+
+
+def test_the_app_teaches_by_an_example() -> None:
+    assert (
+        "Example: STREAMPROC_ANALYTICS__PORT=9475 streamproc analytics" in run.invoke(app, ["analytics", "-h"]).output
+    )
