@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.arena import SAMPLE_RATE
+from streamproc.errors import Fatal, FatalError
 from streamproc.records.compute import ItemError
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.profile import Profile, Trial, bend, fit
@@ -60,15 +61,43 @@ Factory = Callable[[AnalyzerOptions], Analyzer]
 
 
 def measure(run: Callable[[Wave], object], most_samples: int = 0) -> Profile:
-    """Warm up, and fit a profile to the best of a few runs of a few lengths, alone."""
-    trials = []
-    for seconds in (*TRIAL_SECONDS[-1:], *TRIAL_SECONDS):  # the first, longest one is the warm-up
-        wave = np.zeros(int(seconds * SAMPLE_RATE), np.float32)
-        trials.append(Trial(1, len(wave), min(_seconds(run, wave) for _ in range(TRIALS))))
-    return fit(most_samples, trials[1:], bend(trials[-2], trials[-1]))
+    """Warm up, and fit a profile to the best of a few runs of a few lengths, alone. Raises FatalError as ``trial``."""
+
+    def alone(wave: Wave) -> Sequence[object]:
+        return [run(wave)]
+
+    trials = [trial(alone, 1, seconds) for seconds in (*TRIAL_SECONDS[-1:], *TRIAL_SECONDS)]
+    return fit(most_samples, trials[1:], bend(trials[-2], trials[-1]))  # the first, longest one is the warm-up
 
 
-def _seconds(run: Callable[[Wave], object], wave: Wave) -> float:
-    start = time.perf_counter()
-    run(wave)
-    return time.perf_counter() - start
+def trial(run: Callable[[Wave], Sequence[object]], items: int, seconds: float, enough_s: float = 0.0) -> Trial:
+    """Time (``best``) a run of ``items`` clips of so many seconds; it gets the wave that all of them are.
+
+    Raises FatalError where one of them ends as an ItemError: who computes nothing now would make a dead letter of each
+    recording.
+    """
+    wave = noise(int(seconds * SAMPLE_RATE))
+
+    def timed() -> float:
+        start = time.perf_counter()
+        found = run(wave)
+        taken = time.perf_counter() - start
+        for end in found:
+            if isinstance(end, ItemError):
+                raise FatalError(f"{seconds:g} s of noise cannot be computed: {end.message}", Fatal.DEVICE_FAILS)
+        return taken
+
+    return Trial(items, len(wave), best(timed, enough_s))
+
+
+def best(run: Callable[[], float], enough_s: float = 0.0) -> float:
+    """The least of a few, or of as many as take ``enough_s``: whatever else the machine does only adds."""
+    found = [run() for _ in range(TRIALS)]
+    while sum(found) < enough_s:
+        found.append(run())
+    return min(found)
+
+
+def noise(samples: int) -> Wave:
+    """A sound that every network has scores for; not silence: accelerators multiply zeros faster."""
+    return np.random.default_rng(0).standard_normal(samples, np.float32)

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from streamproc.analyzer import measure as measure_alone
 from streamproc.arena import SAMPLE_RATE
 from streamproc.emotion.engine import Passed, Wave
 from streamproc.emotion.passes import Passes
 from streamproc.emotion.trials import LONG_S, measure
+from streamproc.errors import Fatal, FatalError
+from streamproc.records.compute import ItemError
 from streamproc.records.profile import Profile
 
 TRUE = Profile(0, 0.002, 4e-7, 2e-13, 3e-13)
@@ -60,3 +63,36 @@ def test_on_a_cpu_no_long_clip_has_to_run_whole(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(time, "perf_counter", lambda: engine.now)
     measure(engine, Passes(engine))
     assert max(samples for _, samples in engine.passes) < LONG_S * SAMPLE_RATE
+
+
+@dataclass
+class Broken(Clocked):
+    """An engine of which nothing comes back, or no numbers."""
+
+    raises: bool = True
+
+    def run(self, waves: Sequence[Wave], *, frames: bool = False) -> Passed:
+        if self.raises:
+            raise RuntimeError("could not create a primitive")
+        return super().run(waves, frames=frames)._replace(logits=np.full((len(waves), 2), np.nan, np.float32))
+
+
+@pytest.mark.parametrize("raises", [True, False])
+@pytest.mark.parametrize("most", [0, 60 * SAMPLE_RATE])
+def test_a_device_that_computes_nothing_is_not_warm(most: int, *, raises: bool) -> None:
+    engine = Broken(most, raises=raises)
+    with pytest.raises(FatalError, match="primitive" if raises else "finite") as raised:
+        measure(engine, Passes(engine))
+    assert raised.value.cause is Fatal.DEVICE_FAILS
+
+
+def test_neither_is_an_analyzer_whose_clips_are_all_errors() -> None:
+    heard: list[Wave] = []
+
+    def run(wave: Wave) -> ItemError:
+        heard.append(wave)
+        return ItemError("no kernel")
+
+    with pytest.raises(FatalError, match="no kernel"):
+        measure_alone(run)
+    assert heard[0].std() > 0, "silence is faster than sound on an accelerator"
