@@ -6,17 +6,13 @@ import signal
 import socket
 import sys
 
-import numpy as np
-from numpy.typing import NDArray
-
 from streamproc.analyzer import Analyzer, AnalyzerOptions
-from streamproc.arena import ArenaMap, Lease, StaleLeaseError
+from streamproc.arena import ArenaMap
 from streamproc.emotion.device_loop import Begin, Later, serve
 from streamproc.emotion.device_message import Ready, Refused, Start, decode_start, encode_answer
 from streamproc.emotion.engines import load_analyzer
 from streamproc.emotion.model import EmotionModel
 from streamproc.errors import ExitCode, NoRestartError, UsageError
-from streamproc.records.compute import ItemError
 from streamproc.settings import LogSettings
 from streamproc.telemetry.log import configure_log
 
@@ -43,7 +39,7 @@ def _serve(start: Start, connection: socket.socket) -> ExitCode:
         return ExitCode.NO_RESTART
     arena = ArenaMap(start.arena, start.slots)
     connection.send(encode_answer(Ready(analyzer.identity, analyzer.profile)))
-    serve(connection, lambda lease: _read(arena, lease), _begin(analyzer))
+    serve(connection, arena.read, _begin(analyzer))
     return ExitCode.DONE
 
 
@@ -65,13 +61,6 @@ def _load(start: Start) -> Analyzer:
 def _begin(analyzer: Analyzer) -> Begin:
     """Ours launches a batch while the device has another; the protocol of the analyzers knows no such thing."""
     return analyzer.begin if isinstance(analyzer, EmotionModel) else lambda waves: Later(analyzer.run, waves)
-
-
-def _read(arena: ArenaMap, lease: Lease) -> NDArray[np.float32] | ItemError:
-    try:
-        return arena.read(lease)
-    except StaleLeaseError as error:
-        return ItemError(str(error))
 
 
 if __name__ == "__main__":

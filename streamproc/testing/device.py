@@ -23,11 +23,8 @@ def fake_scores(wave: NDArray[np.float32]) -> tuple[float, ...]:
 
 
 def read(arena: ArenaMap, item: SegmentHandle) -> NDArray[np.float32] | ItemError:
-    """The waveform of one item, or why it cannot be computed."""
-    try:
-        wave = arena.read(item.lease)
-    except StaleLeaseError as error:
-        return ItemError(str(error))
+    """The waveform of one item, or why it cannot be computed. Raises StaleLeaseError for a slot that is not its own."""
+    wave = arena.read(item.lease)
     if len(wave) < _MIN_SAMPLES:
         return ItemError(f"{len(wave)} samples are under the {_MIN_SAMPLES} that one frame takes")
     return wave if np.isfinite(wave).all() else ItemError("holds samples that are not finite")
@@ -106,9 +103,13 @@ class FakeDevice:
     def _run(self, count: int) -> list[BatchDone]:
         done = []
         for batch in list(self._queue)[:count]:
-            items = self._queue.pop(batch)
-            self.batches.append(len(items))
-            done.append(BatchDone(batch, tuple(self._score(item) for item in items), 0.001))
+            try:
+                scores = tuple(self._score(item) for item in self._queue[batch])
+            except StaleLeaseError:
+                self.die()
+                break
+            self.batches.append(len(self._queue.pop(batch)))
+            done.append(BatchDone(batch, scores, 0.001))
         return done
 
     def _score(self, item: SegmentHandle) -> tuple[float, ...] | ItemError:
