@@ -10,11 +10,9 @@ from typing import Protocol
 
 from streamproc.arena import Lease
 from streamproc.emotion.device_message import MAX_BYTES, decode_batch, encode_answer
-from streamproc.emotion.engine import Wave
+from streamproc.emotion.engine import UNDER_WAY, Wave
 from streamproc.records.compute import BatchDone, ItemError
 
-UNDER_WAY = 2
-"""One that is computed and one that waits on the device, as the worker sends them."""
 GLANCE_S = 0.001
 """How long to listen for the next batch before looking again whether the device is through with the last."""
 

@@ -35,7 +35,8 @@ TOKENS_OF = 4
 class Runner:
     """Waveforms to embeddings, logits and frames, each alone. Not for several threads at once.
 
-    ``kinds`` are what a CPU may choose from for the blocks' linear layers: equal numbers, within one precision's bound.
+    The network becomes the runner's own: it is changed (``fit``). ``kinds`` are what a CPU may choose from for the
+    blocks' linear layers: equal numbers, within one precision's bound.
     """
 
     most_samples = 0
@@ -43,8 +44,8 @@ class Runner:
     def __init__(self, network: Network, kinds: Mapping[str, Kind] = FP32) -> None:
         self._network = network
         self.min_samples = field(1, network.config.stem)
-        network.stem_frames, network.tokens_of = STEM_FRAMES, TOKENS_OF
         fit(network, kinds)
+        network.stem_frames, network.tokens_of = STEM_FRAMES, TOKENS_OF
 
     @torch.inference_mode()
     def run(self, waves: Sequence[Wave], *, frames: bool = False) -> Passed:
@@ -88,8 +89,11 @@ def fit(network: Network, kinds: Mapping[str, Kind]) -> None:
     """Make the network's products of the kind that this machine runs fastest.
 
     ``kinds`` are the blocks'. What is around them is fp32 always; where oneDNN is faster than the library that torch
-    asks for linear layers, it is for convolutions and attention, too.
+    asks for linear layers, it is for convolutions and attention, too. Raises ValueError for a network that was fitted.
     """
+    if network.fitted:
+        raise ValueError("this network is fitted already: give each runner one of its own")
+    network.fitted = True
     blocks = [block for block in network.blocks if isinstance(block, Block)]
     if not blocks:
         return

@@ -13,8 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from streamproc.arena import Lease
-from streamproc.emotion.device_loop import UNDER_WAY, Value, serve
+from streamproc.emotion.device_loop import Value, serve
 from streamproc.emotion.device_message import MAX_BYTES, decode_answer
+from streamproc.emotion.engine import UNDER_WAY
 from streamproc.records.compute import BatchDone
 
 PATIENCE_S = 20.0

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamproc.emotion.engine import Passed, Wave
+from streamproc.emotion.engine import UNDER_WAY, Passed, Wave
 from streamproc.emotion.passes import Passes, Row
 from streamproc.errors import FatalError
 from streamproc.records.compute import ItemError
 
-PLACES = 3
+PLACES = UNDER_WAY + 1
 LENGTHS = st.lists(st.integers(1, 50), max_size=40)
 
 
