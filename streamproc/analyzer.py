@@ -18,6 +18,9 @@ Wave = NDArray[np.float32]
 """A segment: 1-D, 16 kHz, one channel, at most 15 s; a worker sends none under 25 ms."""
 Scores = tuple[float, ...]
 """Shares of the labels, in the order of ``ModelIdentity.labels``; they sum to 1."""
+MOST_LABELS = 64
+MOST_WORDS = 200
+"""Characters of an ItemError's message that go on: it travels in a header of the dead letter."""
 TRIAL_SECONDS = (0.5, 2.0, 6.0)
 TRIALS = 2
 
@@ -40,7 +43,7 @@ class Analyzer(Protocol):
 
     @property
     def identity(self) -> ModelIdentity:
-        """What it is. Whatever can change a number is in it, since results of equal identities are shared."""
+        """What it is, of at most 64 labels. Whatever can change a number is in it: equal ones share their results."""
         ...
 
     @property

@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 
-from streamproc.analyzer import Analyzer, AnalyzerOptions
+from streamproc.analyzer import MOST_LABELS, Analyzer, AnalyzerOptions
 from streamproc.arena import ArenaMap
 from streamproc.emotion.device_loop import Begin, Later, serve
 from streamproc.emotion.device_message import Ready, Refused, Start, decode_start, encode_answer
@@ -55,7 +55,10 @@ def _bind_to_parent() -> None:
 
 def _load(start: Start) -> Analyzer:
     options = AnalyzerOptions(start.model, start.device, start.precision, start.threads, start.max_batch_seconds)
-    return load_analyzer(start.engine, options)
+    analyzer = load_analyzer(start.engine, options)
+    if (labels := len(analyzer.identity.labels)) > MOST_LABELS:
+        raise UsageError(f"model.engine is {start.engine}, which has {labels} labels; {MOST_LABELS} are the most")
+    return analyzer
 
 
 def _begin(analyzer: Analyzer) -> Begin:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streamproc.analyzer import noise
+from streamproc.analyzer import MOST_WORDS, noise
 from streamproc.arena import SAMPLE_RATE, SLOT_SAMPLES
 from streamproc.emotion.engine import Engine, Launching, Passed, Running, Wave
 from streamproc.errors import Fatal, FatalError
@@ -16,9 +16,6 @@ from streamproc.records.profile import split
 from streamproc.telemetry.log import get_log
 
 log = get_log(__name__)
-
-MOST_WORDS = 200
-"""Of what a library said, in an item's error: it travels in a header of the dead letter."""
 
 
 NOT_FINITE = "the network gave no finite scores"

@@ -253,6 +253,22 @@ def test_a_death_before_it_is_warm_is_the_devices(settings: ModelSettings, arena
             take(device)
 
 
+def test_an_analyzer_of_too_many_labels_is_refused(
+    arena: Arena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wordy.py").write_text(
+        "from types import SimpleNamespace\n"
+        "def make(options):\n"
+        "    return SimpleNamespace(identity=SimpleNamespace(labels=tuple(map(str, range(65)))))\n",
+        "utf-8",
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    with closing(DeviceProcess(ModelSettings(engine="wordy:make"), arena)) as device:
+        device.start()
+        with pytest.raises(NoRestartError, match="65 labels"):
+            wait(device, DeviceReady)
+
+
 def test_a_checkpoint_that_is_refused_is_not_tried_again(settings: ModelSettings, arena: Arena, tmp_path: Path) -> None:
     with closing(DeviceProcess(settings.model_copy(update={"name_or_dir": str(tmp_path)}), arena)) as device:
         device.start()
