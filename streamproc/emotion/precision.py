@@ -25,6 +25,11 @@ OFFERED: Mapping[str, tuple[Precision, ...]] = MappingProxyType(
 """By kind of device. CPUs have no fast products in fp16; int8 is written for CPUs alone."""
 
 
+def stated(precision: Precision, device: str) -> str:
+    """What an identity says of it: fp32 is one on every kind of device, within its bound; others round other layers."""
+    return precision.value if precision is Precision.FP32 else f"{precision}-{device}"
+
+
 def check(name: str, device: str) -> Precision:
     """Raise UsageError for a precision that there is not, or not on this kind of device (cpu or cuda)."""
     offered = OFFERED[device]
