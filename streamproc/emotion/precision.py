@@ -8,7 +8,10 @@ from streamproc.errors import UsageError
 
 
 class Precision(StrEnum):
-    """Of the products' factors. Sums, norms, softmax and what layers hand on are fp32 in all of them."""
+    """Of the products' factors. Their sums, norms and softmax are fp32 in all of them.
+
+    What a product of bf16 or fp16 gives is rounded to it once (``half`` says where fp32 takes over again).
+    """
 
     FP32 = "fp32"
     BF16 = "bf16"
