@@ -34,7 +34,7 @@ class AnalyzerOptions:
     device: str
     precision: str
     threads: int
-    """0 means all cores."""
+    """0 means all cores that there are for it (``cores``)."""
     max_batch_seconds: float
 
 

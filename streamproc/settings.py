@@ -226,7 +226,7 @@ class ModelSettings(Section):
     """The same for the whole group: it is part of the fingerprint. `fp16` needs CUDA, `int8` the CPU;
     `model info --measure` tells what each gains and costs."""
     threads: Number = 0
-    """CPU threads of the device process; 0 means all cores."""
+    """CPU threads of the device process; 0 means all cores of its affinity that its cgroup's CPU quota pays for."""
     max_batch_seconds: Positive = 60
     """Padded audio-seconds of one compute batch on an accelerator; on CPU clips run alone, which is faster there."""
     stuck_s: Positive = 120
