@@ -99,7 +99,7 @@ def fit(network: Network, kinds: Mapping[str, Kind]) -> None:
         return
     sample = blocks[0].proj  # the smallest: each start waits for its trial
     kind = choose(kinds, sample)
-    around = kind if kinds is FP32 else choose(FP32, sample)
+    around = kind if kind in FP32.values() else choose(FP32, sample)
     for block in blocks:
         _replace(block, ("qkv", "proj", "fc1", "fc2"), kind)
     if around is plain:
