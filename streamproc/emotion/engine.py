@@ -41,11 +41,13 @@ class Engine(Protocol):
         """
         ...
 
-    def blocks_s(self, samples: int) -> float:
-        """Seconds that the network's blocks take for one clip, from a run of one of them.
 
-        Asked where waveforms run alone, that is, where a pass of a long clip takes long.
-        """
+@runtime_checkable
+class Lone(Engine, Protocol):
+    """An engine in which waveforms run alone, so that a pass of a long one takes long: one block stands for it."""
+
+    def blocks_s(self, samples: int) -> float:
+        """Seconds that the network's blocks take for one clip, from a run of one of them."""
         ...
 
 

@@ -95,8 +95,6 @@ def fit(network: Network, kinds: Mapping[str, Kind]) -> None:
         raise ValueError("this network is fitted already: give each runner one of its own")
     network.fitted = True
     blocks = [block for block in network.blocks if isinstance(block, Block)]
-    if not blocks:
-        return
     sample = blocks[0].proj  # the smallest: each start waits for its trial
     kind = choose(kinds, sample)
     around = kind if kind in FP32.values() else choose(FP32, sample)
@@ -108,11 +106,12 @@ def fit(network: Network, kinds: Mapping[str, Kind]) -> None:
     for layer in network.stem:
         if isinstance(layer, StemLayer):
             layer.products = nn.ModuleList(map(around, layer.linears()))
-    convolutions = [layer for layer in network.positions if isinstance(layer, nn.Conv1d)]
+            layer.weight = nn.Parameter(layer.weight.new_empty(0), requires_grad=False)  # its type is still asked for
+    first, *others = (layer for layer in network.positions if isinstance(layer, nn.Conv1d))
     with torch.inference_mode():
-        packed = made(PackedConvolution, convolutions[0], torch.ones(1, ROWS, network.config.embed_dim).transpose(1, 2))
+        packed = made(PackedConvolution, first, torch.ones(1, ROWS, network.config.embed_dim).transpose(1, 2))
     if packed is not None:  # torch may lose these operations one by one
-        network.positions = nn.ModuleList(map(PackedConvolution, convolutions))
+        network.positions = nn.ModuleList([packed, *map(PackedConvolution, others)])
     for block in blocks:
         block.attention = attention
     # What is left of the weights file, norms and biases, would keep all of it mapped: let it go.

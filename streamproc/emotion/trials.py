@@ -6,7 +6,7 @@ would take longer than all the others: on a CPU one of its blocks stands for it,
 
 from streamproc.analyzer import best, noise, trial
 from streamproc.arena import SAMPLE_RATE
-from streamproc.emotion.engine import Engine
+from streamproc.emotion.engine import Engine, Lone
 from streamproc.emotion.passes import Passes
 from streamproc.records.profile import KNEE_SAMPLES, Profile, Trial, bends, fit, most_items
 
@@ -22,11 +22,11 @@ def measure(engine: Engine, passes: Passes) -> Profile:
     """
     passes.run([noise(int(SHORT_S * SAMPLE_RATE))])
     timed = [_pass(passes, 1, SHORT_S), _full(passes, MIDDLE_S)]
-    if passes.most_samples:
+    if isinstance(engine, Lone):
+        curve = [_blocks(engine, seconds) for seconds in (MIDDLE_S, KNEE_S, LONG_S)]
+    else:
         curve = [timed[-1], _full(passes, KNEE_S), _full(passes, LONG_S)]
         timed += curve[1:]
-    else:
-        curve = [_blocks(engine, seconds) for seconds in (MIDDLE_S, KNEE_S, LONG_S)]
     return fit(passes.most_samples, timed, *bends(*curve))
 
 
@@ -42,6 +42,6 @@ def _pass(passes: Passes, items: int, seconds: float) -> Trial:
     return trial(lambda wave: passes.run([wave] * items), items, seconds, ENOUGH_S)
 
 
-def _blocks(engine: Engine, seconds: float) -> Trial:
+def _blocks(engine: Lone, seconds: float) -> Trial:
     samples = int(seconds * SAMPLE_RATE)
     return Trial(1, samples, best(lambda: engine.blocks_s(samples), ENOUGH_S))

@@ -82,12 +82,6 @@ def split(lengths: Sequence[int], most_samples: int) -> list[list[int]]:
     return passes
 
 
-def padding(lengths: Sequence[int], passes: Sequence[Sequence[int]]) -> float:
-    """The share of all that these passes compute that is padding."""
-    padded = sum(len(places) * max(lengths[place] for place in places) for places in passes)
-    return 1 - sum(lengths[place] for places in passes for place in places) / padded
-
-
 def fit(most_samples: int, trials: Sequence[Trial], square_s: float, late_s: float = 0.0) -> Profile:
     """Least squares through timed passes of two sizes at least, less what bends; nothing goes below 0."""
     xs = [trial.items * trial.samples for trial in trials]

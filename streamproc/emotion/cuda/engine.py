@@ -67,10 +67,6 @@ class CudaEngine:
             self._graphs.give_up()
             return self._begin(waves, frames=frames)
 
-    def blocks_s(self, samples: int) -> float:
-        """Never asked: clips share passes here."""
-        raise NotImplementedError(samples)
-
     @torch.inference_mode()
     def _begin(self, waves: Sequence[Wave], *, frames: bool) -> "Launched":
         if not self._free:

@@ -176,9 +176,6 @@ def test_an_embedding_that_is_not_finite_is_an_error_though_the_scores_are(model
             numbers = np.array([[0.0 if wave.any() else np.inf] for wave in waves], np.float32)
             return Passed(numbers, np.zeros((len(waves), 9), np.float32), [])
 
-        def blocks_s(self, samples: int) -> float:
-            raise NotImplementedError(samples)
-
     found = EmotionModel(model.identity, range(9), Broken()).run([np.zeros(400, np.float32)])
     assert found == [ItemError("the network gave no finite scores")]
 

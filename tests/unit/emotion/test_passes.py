@@ -51,9 +51,6 @@ class Fussy:
         numbers = np.array([[wave[0] + bad, 1] for wave in waves], np.float32)
         return Passed(numbers, numbers, [wave[None] for wave in waves] if frames else [])
 
-    def blocks_s(self, samples: int) -> float:
-        raise NotImplementedError(samples)
-
 
 def waves_of(lengths: Sequence[int]) -> list[Wave]:
     """Waveforms that are told apart by their numbers."""

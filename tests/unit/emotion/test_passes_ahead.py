@@ -49,9 +49,6 @@ class Launcher:
     def run(self, waves: Sequence[Wave], *, frames: bool = False) -> Passed:
         return self.submit(waves, frames=frames).take()
 
-    def blocks_s(self, samples: int) -> float:
-        raise NotImplementedError(samples)
-
 
 @dataclass(eq=False)
 class Pass:
