@@ -173,7 +173,7 @@ class DeviceProcess:
 
     def most_items(self, longest: int) -> int:
         """How many items of at most ``longest`` samples one batch should hold; valid once ready."""
-        return min(MAX_ITEMS, self._measured().most_items(longest))
+        return min(MAX_ITEMS, self._measured().batch_items(longest))
 
     def _receive(self, child: _Child, now: float) -> list[DeviceEvent]:
         events: list[DeviceEvent] = []

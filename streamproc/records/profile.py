@@ -12,6 +12,8 @@ Under 8 % is what we promise; a device that rounds shapes up takes what is left 
 """
 
 
+PASSES = 3
+"""Full passes' worth of clips in a compute batch."""
 KNEE_SAMPLES = SLOT_SAMPLES
 """A segment's most samples. Longer clips, which no worker has, outgrow caches, and attention runs in spans."""
 
@@ -34,6 +36,13 @@ class Profile:
     def most_items(self, longest: int) -> int:
         """How many clips of at most ``longest`` samples go into one pass."""
         return most_items(longest, self.most_samples)
+
+    def batch_items(self, longest: int) -> int:
+        """How many clips of at most ``longest`` samples a compute batch should hold; one where clips run alone.
+
+        Lengths differ, so a batch is cut (``split``): one of a single pass's worth would give two that are half full.
+        """
+        return PASSES * self.most_items(longest) if self.most_samples else 1
 
     def cost(self, lengths: Sequence[int]) -> float:
         """Predicted seconds for clips of these lengths (samples)."""
