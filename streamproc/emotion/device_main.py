@@ -7,20 +7,22 @@ import socket
 import sys
 
 from streamproc.analyzer import MOST_LABELS, Analyzer, AnalyzerOptions
-from streamproc.arena import ArenaMap
+from streamproc.arena import ArenaMap, StaleLeaseError
 from streamproc.emotion.device_loop import Begin, Later, serve
 from streamproc.emotion.device_message import Ready, Refused, Start, decode_start, encode_answer
 from streamproc.emotion.engines import load_analyzer
 from streamproc.emotion.model import EmotionModel
-from streamproc.errors import ExitCode, NoRestartError, UsageError
+from streamproc.errors import ExitCode, FatalError, NoRestartError, UsageError
 from streamproc.settings import LogSettings
-from streamproc.telemetry.log import configure_log
+from streamproc.telemetry.log import configure_log, get_log
+
+log = get_log(__name__)
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def main(argument: str) -> ExitCode:
-    """Serve until the parent's end of the socket closes."""
+    """Serve until the parent's end of the socket closes, or this process cannot: no item is to blame for that."""
     start = decode_start(argument)
     _bind_to_parent()
     configure_log(LogSettings())  # one JSON line a sentence, as the parent speaks: both write to the same stderr
@@ -29,6 +31,9 @@ def main(argument: str) -> ExitCode:
             return _serve(start, connection)
         except ConnectionError:
             return ExitCode.DONE  # the parent left before it took our answer
+        except (FatalError, StaleLeaseError) as error:
+            log.exception("device process cannot go on", detail=str(error))
+            return ExitCode.FATAL
 
 
 def _serve(start: Start, connection: socket.socket) -> ExitCode:

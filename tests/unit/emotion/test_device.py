@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamproc.arena import Arena
+from streamproc.arena import Arena, Lease
 from streamproc.emotion import load_model
 from streamproc.emotion.device import DeviceProcess
 from streamproc.emotion.device_message import MAX_ITEMS
-from streamproc.errors import FatalError, NoRestartError
+from streamproc.errors import ExitCode, FatalError, NoRestartError
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
 from streamproc.records.identity import ModelIdentity
 from streamproc.settings import ModelSettings
@@ -267,6 +267,19 @@ def test_an_analyzer_of_too_many_labels_is_refused(
         device.start()
         with pytest.raises(NoRestartError, match="65 labels"):
             wait(device, DeviceReady)
+
+
+def test_a_device_that_cannot_go_on_says_so_by_its_status(
+    device: DeviceProcess, arena: Arena, clip: Callable[[int, int], Wave]
+) -> None:
+    """Here for a slot that is somebody else's: no recording's fault, as a death by a signal may be."""
+    handle = put(arena, clip(16_000, 5))
+    device.submit(1, [SegmentHandle(Lease(handle.lease.slot, 999), 16_000)])
+    died = wait(device, DeviceDied)
+    arena.release(handle.lease)
+    assert isinstance(died, DeviceDied)
+    assert f"status {ExitCode.FATAL:d}" in died.detail
+    wait(device, DeviceReady)
 
 
 def test_a_checkpoint_that_is_refused_is_not_tried_again(settings: ModelSettings, arena: Arena, tmp_path: Path) -> None:
