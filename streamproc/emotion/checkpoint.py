@@ -61,9 +61,9 @@ def load(directory: Path) -> Checkpoint:
     Raises CheckpointError, and FatalError when its weights are written to meanwhile.
 
     Weights are mapped, not read: what inference does not use (a published file is two thirds optimizer state) takes no
-    memory, and processes of one host share the rest. They are hashed and searched for values that are not finite; a
-    large file that is the same as then is not again (``checked``). Each file of a pulled model has to be what was
-    pulled.
+    memory, and processes of one host share the rest, until a runner lays out copies of its own. They are hashed and
+    searched for values that are not finite; a large file that is the same as then is not again (``checked``). Each file
+    of a pulled model has to be what was pulled.
     """
     files = find_files(directory)
     labels = read_labels(files.tokens)
