@@ -109,7 +109,8 @@ class DeviceProcess:
         self._open: dict[int, int] = {}
         """Batches on it, and of how many items each."""
         self._idle_at: float | None = None
-        """When it last had nothing to do or something to say; None until its child was looked at once."""
+        """When it last had nothing to do or something to say, which while it loads it has not; None until its child was
+        looked at once."""
         self._deaths: deque[float] = deque()
         self._identity: ModelIdentity | None = None
         self._profile: Profile | None = None
@@ -155,11 +156,12 @@ class DeviceProcess:
         dead = child.process.poll() is not None  # before receiving, so that a dead child's last words are all taken
         events = self._receive(child, now)
         self._send()
-        if events or not self._open or self._idle_at is None:
+        if events or self._idle_at is None or (child.warm and not self._open):
             self._idle_at = now
+        patience_s = self._settings.stuck_s if child.warm else self._settings.load_s
         if dead:
             events.append(self._replace(child, now))
-        elif now - self._idle_at > self._settings.stuck_s:
+        elif now - self._idle_at > patience_s:
             log.error("device process is stuck and killed", pid=child.process.pid, seconds=now - self._idle_at)
             child.process.kill()  # its death is taken next time
             self._idle_at = now

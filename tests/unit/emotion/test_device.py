@@ -159,11 +159,25 @@ def test_a_child_that_takes_the_place_of_a_silent_one_has_all_its_time(device: D
     assert isinstance(died, DeviceDied)
     device.submit(902, [handle])
     assert not device.take(5121.0)
+    assert not device.take(5321.0), "what it has to load is no work that it hangs with"
     said: list[DeviceEvent] = []
     while not any(isinstance(event, BatchDone) for event in said):
-        said += take(device, 5122.0)
+        said += take(device, 5322.0)
     arena.release(handle.lease)
     assert [type(event) for event in said] == [DeviceReady, BatchDone]
+
+
+def test_a_child_that_hangs_while_it_loads_is_killed_and_replaced(settings: ModelSettings, arena: Arena) -> None:
+    with closing(DeviceProcess(settings, arena)) as device:
+        device.start()
+        assert device.pid is not None
+        os.kill(device.pid, signal.SIGSTOP)
+        for now in (0.0, 239.0, 241.0):
+            assert not device.take(now)
+        died = wait(device, DeviceDied)
+        assert isinstance(died, DeviceDied)
+        assert died.batches == ()
+        assert "status -9" in died.detail
 
 
 def test_more_than_the_socket_holds_waits_its_turn(device: DeviceProcess, arena: Arena) -> None:
