@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from streamproc.emotion.linears import Kind
 from streamproc.emotion.network import Network, StemLayer
-from streamproc.emotion.packed import ROWS
+from streamproc.emotion.onednn import ROWS
 from streamproc.emotion.precision import Precision
 
 HALVES: Mapping[Precision, torch.dtype] = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}

@@ -14,7 +14,7 @@ from streamproc.emotion.int8 import INT8
 from streamproc.emotion.linears import FP32, Kind, plain
 from streamproc.emotion.network import Block, Network, StemLayer, collate, field
 from streamproc.emotion.network import frames as frames_of
-from streamproc.emotion.packed import PackedConvolution, attention
+from streamproc.emotion.onednn import PackedConvolution, attention
 from streamproc.emotion.precision import Precision
 from streamproc.emotion.torch_errors import translated
 from streamproc.errors import UsageError

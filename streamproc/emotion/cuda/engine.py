@@ -15,7 +15,7 @@ from streamproc.emotion.cuda.berth import Berth, PinnedBerth
 from streamproc.emotion.cuda.bucket import Bucket, bucket
 from streamproc.emotion.cuda.capture import CudaCapturer
 from streamproc.emotion.cuda.graphs import Graphs
-from streamproc.emotion.cuda.packed import pack, size, unpack
+from streamproc.emotion.cuda.staging import pack, size, unpack
 from streamproc.emotion.engine import UNDER_WAY, Passed, Wave
 from streamproc.emotion.network import Network, field
 from streamproc.emotion.network import frames as frames_of

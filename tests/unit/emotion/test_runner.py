@@ -5,7 +5,7 @@ import torch
 
 from streamproc.emotion.linears import Kind, plain
 from streamproc.emotion.network import Network, NetworkConfig
-from streamproc.emotion.packed import PackedLinear
+from streamproc.emotion.onednn import PackedLinear
 from streamproc.emotion.runner import Runner, choose_device
 from streamproc.errors import UsageError
 
