@@ -19,7 +19,7 @@ from streamproc.emotion.device_message import (
     encode_batch,
     encode_start,
 )
-from streamproc.errors import Fatal, FatalError, NoRestartError
+from streamproc.errors import ExitCode, Fatal, FatalError, NoRestartError
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, SegmentHandle
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.profile import Profile
@@ -220,9 +220,9 @@ class DeviceProcess:
         child.close(CLOSE_S)
         self._child = None
         detail = f"the device process ended with status {child.process.returncode}"
-        died = DeviceDied(tuple(self._open), detail)
-        # One that was warm could compute: with a single item on board that item is to blame.
-        if not (child.warm and sum(self._open.values()) == 1):
+        died = DeviceDied(tuple(self._open), detail, blameless=child.process.returncode == ExitCode.FATAL)
+        # One that was warm could compute: with a single item on board that item is to blame, unless it says otherwise.
+        if died.blameless or not (child.warm and sum(self._open.values()) == 1):
             self._deaths.append(now)
         self._open.clear()
         self._unsent.clear()

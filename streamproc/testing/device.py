@@ -54,6 +54,7 @@ class FakeDevice:
         self._ready = False
         self._measured = False
         self._last_words: int | None = None
+        self._blameless = False
 
     @property
     def waiting(self) -> int:
@@ -65,9 +66,9 @@ class FakeDevice:
         check_batch(batch, items, self._queue)
         self._queue[batch] = items
 
-    def die(self, answered: int = 0) -> None:
+    def die(self, answered: int = 0, *, blameless: bool = False) -> None:
         """End; the next take says so, after the answers of the first ``answered`` batches. It is ready one later."""
-        self._last_words = answered
+        self._last_words, self._blameless = answered, blameless
 
     def take(self, now: float) -> Sequence[DeviceEvent]:
         """Events since the last take."""
@@ -95,7 +96,7 @@ class FakeDevice:
 
     def _end(self, answered: int) -> list[DeviceEvent]:
         events: list[DeviceEvent] = [*self._run(answered)]
-        events.append(DeviceDied(tuple(self._queue), "it was killed"))
+        events.append(DeviceDied(tuple(self._queue), "it was killed", self._blameless))
         self._queue.clear()
         self._ready, self._last_words = False, None
         return events

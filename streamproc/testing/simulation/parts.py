@@ -448,7 +448,7 @@ class SimulatedDevice:
         try:
             found = [read(self._arena, item) for item in items]
         except StaleLeaseError:
-            self.die()
+            self._end()
             return
         if self._deadly and any(self._arena.read(item.lease).tobytes() in self._deadly for item in items):
             self._end()

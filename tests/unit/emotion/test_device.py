@@ -293,6 +293,7 @@ def test_a_device_that_cannot_go_on_says_so_by_its_status(
     arena.release(handle.lease)
     assert isinstance(died, DeviceDied)
     assert f"status {ExitCode.FATAL:d}" in died.detail
+    assert died.blameless
     wait(device, DeviceReady)
 
 
