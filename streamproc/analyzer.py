@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamproc.arena import SAMPLE_RATE
+from streamproc.errors import Fatal, FatalError
 from streamproc.records.compute import ItemError
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.profile import Profile, Trial, bend, fit
@@ -17,6 +18,9 @@ Wave = NDArray[np.float32]
 """A segment: 1-D, 16 kHz, one channel, at most 15 s; a worker sends none under 25 ms."""
 Scores = tuple[float, ...]
 """Shares of the labels, in the order of ``ModelIdentity.labels``; they sum to 1."""
+MOST_LABELS = 64
+MOST_WORDS = 200
+"""Characters of an ItemError's message that go on: it travels in a header of the dead letter."""
 TRIAL_SECONDS = (0.5, 2.0, 6.0)
 TRIALS = 2
 
@@ -30,7 +34,7 @@ class AnalyzerOptions:
     device: str
     precision: str
     threads: int
-    """0 means all cores."""
+    """0 means all cores that there are for it (``cores``)."""
     max_batch_seconds: float
 
 
@@ -39,7 +43,7 @@ class Analyzer(Protocol):
 
     @property
     def identity(self) -> ModelIdentity:
-        """What it is. Whatever can change a number is in it, since results of equal identities are shared."""
+        """What it is, of at most 64 labels. Whatever can change a number is in it: equal ones share their results."""
         ...
 
     @property
@@ -60,15 +64,43 @@ Factory = Callable[[AnalyzerOptions], Analyzer]
 
 
 def measure(run: Callable[[Wave], object], most_samples: int = 0) -> Profile:
-    """Warm up, and fit a profile to the best of a few runs of a few lengths, alone."""
-    trials = []
-    for seconds in (*TRIAL_SECONDS[-1:], *TRIAL_SECONDS):  # the first, longest one is the warm-up
-        wave = np.zeros(int(seconds * SAMPLE_RATE), np.float32)
-        trials.append(Trial(1, len(wave), min(_seconds(run, wave) for _ in range(TRIALS))))
-    return fit(most_samples, trials[1:], bend(trials[-2], trials[-1]))
+    """Warm up, and fit a profile to the best of a few runs of a few lengths, alone. Raises FatalError as ``trial``."""
+
+    def alone(wave: Wave) -> Sequence[object]:
+        return [run(wave)]
+
+    trials = [trial(alone, 1, seconds) for seconds in (*TRIAL_SECONDS[-1:], *TRIAL_SECONDS)]
+    return fit(most_samples, trials[1:], bend(trials[-2], trials[-1]))  # the first, longest one is the warm-up
 
 
-def _seconds(run: Callable[[Wave], object], wave: Wave) -> float:
-    start = time.perf_counter()
-    run(wave)
-    return time.perf_counter() - start
+def trial(run: Callable[[Wave], Sequence[object]], items: int, seconds: float, enough_s: float = 0.0) -> Trial:
+    """Time (``best``) a run of ``items`` clips of so many seconds; it gets the wave that all of them are.
+
+    Raises FatalError where one of them ends as an ItemError: who computes nothing now would make a dead letter of each
+    recording.
+    """
+    wave = noise(int(seconds * SAMPLE_RATE))
+
+    def timed() -> float:
+        start = time.perf_counter()
+        found = run(wave)
+        taken = time.perf_counter() - start
+        for end in found:
+            if isinstance(end, ItemError):
+                raise FatalError(f"{seconds:g} s of noise cannot be computed: {end.message}", Fatal.DEVICE_FAILS)
+        return taken
+
+    return Trial(items, len(wave), best(timed, enough_s))
+
+
+def best(run: Callable[[], float], enough_s: float = 0.0) -> float:
+    """The least of a few, or of as many as take ``enough_s``: whatever else the machine does only adds."""
+    found = [run() for _ in range(TRIALS)]
+    while sum(found) < enough_s:
+        found.append(run())
+    return min(found)
+
+
+def noise(samples: int) -> Wave:
+    """A sound that every network has scores for; not silence: accelerators multiply zeros faster."""
+    return np.random.default_rng(0).standard_normal(samples, np.float32)

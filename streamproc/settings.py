@@ -226,11 +226,14 @@ class ModelSettings(Section):
     """The same for the whole group: it is part of the fingerprint. `fp16` needs CUDA, `int8` the CPU;
     `model info --measure` tells what each gains and costs."""
     threads: Number = 0
-    """CPU threads of the device process; 0 means all cores."""
+    """CPU threads of the device process; 0 means all cores of its affinity that its cgroup's CPU quota pays for."""
     max_batch_seconds: Positive = 60
     """Padded audio-seconds of one compute batch on an accelerator; on CPU clips run alone, which is faster there."""
+    load_s: Positive = 240
+    """A device process that is not warm after so long is killed and replaced. A disk may be cold and cores busy; but
+    ``deaths_allowed`` of them have to fall into ``deaths_window_s``, or one that always hangs is never told."""
     stuck_s: Positive = 120
-    """A device process that has work and says nothing for so long is killed and replaced: some drivers hang."""
+    """A warm one that has work and says nothing for so long is, too: some drivers hang."""
     deaths_allowed: Count = 3
     """So many deaths of the device process within ``deaths_window_s`` end the worker. One that had a single segment on
     it counts against that segment."""

@@ -16,6 +16,7 @@ from streamproc.bench.machine import Machine, look
 from streamproc.bench.spread import Spread, ratios, spread
 from streamproc.bench.subject import open_subject
 from streamproc.bench.waves import make_waves
+from streamproc.cores import cores
 from streamproc.emotion.device import MEMORY, DeviceProcess
 from streamproc.emotion.engines import funasr_installed
 from streamproc.emotion.funasr_config import read_paths
@@ -94,15 +95,15 @@ def run_cold(model: str, threads: int, rounds: int, told: Told) -> ColdReport:
 
     Raises CheckpointError, NoStartError.
     """
-    machine, cores = look(PACKAGES), threads or len(os.sched_getaffinity(0))
+    machine, threads = look(PACKAGES), threads or cores()
     kinds = [TORCH, OURS, FUNASR] if funasr_installed() else [TORCH, OURS]
     with open_subject(model, told, training_state=True) as directory:
         starts: dict[str, list[Start]] = {kind: [] for kind in kinds}
         ready: list[float] = []
-        settings = ModelSettings(name_or_dir=str(directory), device="cpu", threads=cores)
+        settings = ModelSettings(name_or_dir=str(directory), device="cpu", threads=threads)
         for number in range(rounds + 1):
             for kind in kinds:
-                start = start_once(kind, directory, cores)
+                start = start_once(kind, directory, threads)
                 if number:
                     starts[kind].append(start)
             with ExitStack() as stack:
@@ -112,7 +113,7 @@ def run_cold(model: str, threads: int, rounds: int, told: Told) -> ColdReport:
             told("rounds", ", ".join(kinds), number, rounds)
         crowds = [_crowd(settings, processes) for processes in CROWDS]
         size = read_paths(directory)[1].stat().st_size / 2**20
-    return ColdReport(machine, directory.name, size, cores, starts, ready, crowds)
+    return ColdReport(machine, directory.name, size, threads, starts, ready, crowds)
 
 
 def start_once(kind: str, directory: Path, threads: int) -> Start:

@@ -43,8 +43,8 @@ def cold_lines(report: ColdReport) -> Iterator[str]:
     for kind in report.starts:
         if kind != OURS:
             yield f"Ours over {NAMES[kind]}: {_text(report.over(kind))}."
-    loads = [start.peak_mib["load"] - start.peak_mib["imports"] for start in report.starts[OURS]]
-    yield f"Loading the weights adds {median(loads):.0f} MiB to what the imports took at most."
+    added = [max(start.peak_mib.values()) - start.peak_mib["imports"] for start in report.starts[OURS]]
+    yield f"Weights and a first result add {median(added):.0f} MiB at most to what the imports took."
     yield (
         f"A device process is ready after {median(report.ready_s):.2f} s, {_text(report.ready_over_torch_s)} s more "
         "than torch's import."

@@ -1,6 +1,5 @@
 """The engine's cost model against the clock: what it predicts for clips of mixed lengths, and what they take."""
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,9 @@ import torch
 from streamproc.arena import SAMPLE_RATE
 from streamproc.bench.machine import Machine, look
 from streamproc.bench.spread import Spread, spread
+from streamproc.bench.subject import open_subject
 from streamproc.bench.waves import Wave, make_waves
+from streamproc.cores import cores
 from streamproc.emotion.model import EmotionModel, load_model
 from streamproc.records.profile import Profile
 from streamproc.telemetry.told import Told
@@ -68,9 +69,10 @@ def run_cost(model: str, device: str, threads: int, clips: int, repeats: int, to
     """Measure. ``threads`` 0 takes all cores. Raises CheckpointError, UsageError for a device that is not there."""
     machine = look(PACKAGES)
     before = torch.get_num_threads()
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads or cores())
     try:
-        loaded = load_model(model, device=device)
+        with open_subject(model, told) as directory:
+            loaded = load_model(directory, device=device)
         start = time.perf_counter()
         profile = loaded.profile
         trials_s = time.perf_counter() - start

@@ -1,6 +1,5 @@
 """The engine against its peers, clip by clip in one process: the same clips, threads and settings of memory for all."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from streamproc.bench.spread import Spread, ratios, spread
 from streamproc.bench.subject import open_subject
 from streamproc.bench.turns import Run, Turns, largest_difference, take_turns
 from streamproc.bench.waves import Wave, make_waves, seconds_of
+from streamproc.cores import cores
 from streamproc.emotion import checkpoint
 from streamproc.emotion.model import EmotionModel, load_model
 from streamproc.errors import StreamprocError
@@ -95,7 +95,7 @@ def run_engine(model: str, threads: int, repeats: int, told: Told) -> EngineRepo
     """
     machine = look(PACKAGES)
     before = torch.get_num_threads()
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads or cores())
     try:
         with open_subject(model, told) as directory:
             return _measure(machine, directory, repeats, told)

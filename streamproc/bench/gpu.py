@@ -1,11 +1,11 @@
 """The engine on a CUDA device, against its goals. It has run nowhere yet: no such device could be had."""
 
-import os
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,15 +17,14 @@ from streamproc.bench.kernels import Launch, busy, shares
 from streamproc.bench.machine import Machine, look
 from streamproc.bench.peer import Peer, open_peer
 from streamproc.bench.spread import Spread, ratios, spread
+from streamproc.bench.subject import open_subject
 from streamproc.bench.waves import Wave, make_waves, seconds_of
 from streamproc.emotion import checkpoint
 from streamproc.emotion.cuda.engine import CudaEngine, Launched, open_cuda
-from streamproc.emotion.directory import find_directory
 from streamproc.emotion.engines import funasr_installed
 from streamproc.emotion.half import HALVES, cast
 from streamproc.emotion.precision import Precision, check
 from streamproc.errors import UsageError
-from streamproc.settings import cache_root
 from streamproc.telemetry.told import Told
 
 CLIP_S, CLIPS = 5.0, 128
@@ -94,7 +93,11 @@ def run_gpu(model: str, precision: str, turns: int, told: Told) -> GpuReport:
         raise UsageError("bench gpu measures a CUDA device, and torch finds none here; bench engine measures the CPU")
     bits = check(precision, "cuda")
     machine = look(PACKAGES)
-    directory = find_directory(model, cache_root(None, os.environ))
+    with open_subject(model, told) as directory:
+        return _measure(machine, directory, bits, turns, told)
+
+
+def _measure(machine: Machine, directory: Path, bits: Precision, turns: int, told: Told) -> GpuReport:
     loaded = checkpoint.load(directory)
     operations = gflop(loaded.network, [np.zeros(int(CLIP_S * SAMPLE_RATE), np.float32)]) / CLIP_S
     engine = open_cuda(cast(loaded.network, bits), CLIPS * CLIP_S)

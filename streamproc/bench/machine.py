@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import streamproc
+from streamproc.cores import cores
 
 CPUINFO = Path("/proc/cpuinfo")
 GIT_S = 5
@@ -34,7 +35,7 @@ def look(packages: Sequence[str]) -> Machine:
     """Look at this machine. A package that is not installed is left out."""
     return Machine(
         cpu=cpu_name(CPUINFO.read_text("utf-8", "replace")) or platform.machine(),
-        cores=len(os.sched_getaffinity(0)),
+        cores=cores(),
         load=round(os.getloadavg()[0], 2),
         python=platform.python_version(),
         packages={"streamproc": streamproc.__version__}

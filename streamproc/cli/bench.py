@@ -63,8 +63,11 @@ def engine(
 def gpu(
     *,
     model: Annotated[
-        str, typer.Option(help="A pulled or shipped model by name, or a directory in FunASR's layout.")
-    ] = "emotion2vec_plus_large",
+        str,
+        typer.Option(
+            help="plus_large or plus_base with random weights, a model by name, or a directory in FunASR's layout."
+        ),
+    ] = "plus_large",
     precision: Annotated[Precision, typer.Option(help="What the products are computed in.")] = "bf16",
     turns: Annotated[int, typer.Option(min=1, max=50, help="Turns of the stream, and of FunASR.")] = 7,
     as_json: Json = False,
@@ -93,7 +96,12 @@ def gpu(
 @bench.command()
 def cost(
     *,
-    model: Annotated[str, typer.Option(help="A shipped model by name, or a directory in FunASR's layout.")] = "demo",
+    model: Annotated[
+        str,
+        typer.Option(
+            help="plus_large or plus_base with random weights, a model by name, or a directory in FunASR's layout."
+        ),
+    ] = "demo",
     clips: Annotated[int, typer.Option(min=1, max=200, help="Clips of 0.5 to 60 s, log-uniform.")] = 24,
     repeats: Annotated[int, typer.Option(min=1, max=50, help="Turns over all clips; the best counts.")] = 3,
     as_json: Json = False,

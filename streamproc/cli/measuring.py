@@ -1,6 +1,5 @@
 """What ``model info --measure`` runs."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import torch
 
 from streamproc.arena import SAMPLE_RATE
 from streamproc.bench.waves import make_waves
+from streamproc.cores import cores
 from streamproc.emotion.comparison import Comparison, compare
 from streamproc.emotion.engine import Wave
 from streamproc.emotion.model import load_model
@@ -32,7 +32,7 @@ def measured(directory: Path, settings: ModelSettings, clips: Path | None, turns
     """
     waves = make_waves(CLIPS, SEED, SHORTEST_S, LONGEST_S) if clips is None else read_waves(clips)
     before = torch.get_num_threads()
-    torch.set_num_threads(settings.threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(settings.threads or cores())
     try:
         offered = OFFERED[choose_device(settings.device).type]
         models = {precision: load_model(directory, settings.device, precision) for precision in offered}

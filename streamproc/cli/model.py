@@ -97,7 +97,7 @@ def info(
 
     settings = load_settings()
     directory = _directory(name, settings)
-    found = describe(directory, settings.model.precision)
+    found = describe(directory, settings.model)
     if measure:
         from streamproc.cli.measuring import measured
 

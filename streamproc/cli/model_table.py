@@ -23,6 +23,7 @@ def model_table(model: ModelInfo) -> Table:
         "weights": f"sha256 {model.weights_sha256}",
         **{f"fingerprint, {channels}": text for channels, text in model.fingerprints.items()},
         "precision": model.precision,
+        "engine": model.engine,
         "source": f"{source.hub} {source.repo} @ {source.revision}" if source else "a directory of its own, not pulled",
         "attribution": source.attribution if source else "",
         "licence": source.licence if source else "",

@@ -19,6 +19,7 @@ from streamproc.emotion.funasr_config import read_config, read_labels, read_path
 from streamproc.emotion.layout import CONFIGURATION, WEIGHTS
 from streamproc.emotion.manifest import FileRecord, Manifest, check_file, read_manifest, sha256
 from streamproc.emotion.network import Network, NetworkConfig
+from streamproc.errors import Fatal, FatalError
 
 SCOPE = "d2v_model."
 """How the published names begin, all but the head's; FunASR's own names lack it."""
@@ -55,12 +56,14 @@ class ModelFiles:
 
 
 def load(directory: Path) -> Checkpoint:
-    """Load a directory (config.yaml, configuration.json, tokens.txt, weights). Raises CheckpointError.
+    """Load a directory (config.yaml, configuration.json, tokens.txt, weights).
+
+    Raises CheckpointError, and FatalError when its weights are written to meanwhile.
 
     Weights are mapped, not read: what inference does not use (a published file is two thirds optimizer state) takes no
-    memory, and processes of one host share the rest. They are hashed and searched for values that are not finite; a
-    large file that is the same as then is not again (``checked``). Each file of a pulled model has to be what was
-    pulled.
+    memory, and processes of one host share the rest, until a runner lays out copies of its own. They are hashed and
+    searched for values that are not finite; a large file that is the same as then is not again (``checked``). Each file
+    of a pulled model has to be what was pulled.
     """
     files = find_files(directory)
     labels = read_labels(files.tokens)
@@ -104,25 +107,27 @@ def read_weights(files: ModelFiles, fill: Callable[[Mapping[str, Tensor], bool],
     """Hash of the weights and what ``fill`` makes of them, which were one and the same file all the while.
 
     ``fill`` gets the tensors by published name, and whether they were found finite before: if not, it has to look.
-    Raises CheckpointError.
+    Raises CheckpointError, FatalError for a file that changed.
     """
     begun_ns, path = time.time_ns(), files.weights
-    mark = _mark(path)
+    mark = _readable(Mark.of, path)
     known = recall(path, mark)
-    digest = sha256(path) if known is None else known
+    digest = _readable(sha256, path) if known is None else known
     if files.record is not None:
         check_file(path, files.record, digest)
     filled = fill(_tensors(path), known is not None)
-    if _mark(path) != mark:
-        raise CheckpointError(path, "was changed while it was read", "start again when nobody writes to it")
+    if _readable(Mark.of, path) != mark:
+        raise FatalError(
+            f"{path} was changed while it was read: start again when nobody writes to it", Fatal.MODEL_CHANGED
+        )
     if known is None:
         remember(path, mark, digest, begun_ns)
     return digest, filled
 
 
-def _mark(path: Path) -> Mark:
+def _readable(read: Callable[[Path], T], path: Path) -> T:
     try:
-        return Mark.of(path)
+        return read(path)
     except OSError as error:
         raise CheckpointError(path, error.strerror or "cannot be read", _PULL_AGAIN) from error
 

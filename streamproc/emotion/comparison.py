@@ -13,8 +13,6 @@ from streamproc.emotion.model import Emotion, EmotionModel
 from streamproc.emotion.precision import Precision
 from streamproc.telemetry.told import Told
 
-BOUND = 5e-3
-"""The largest difference of any score that a recommendation takes, unless the user names another."""
 CLEAR = 0.05
 """A label whose score leads by more than this may not flip."""
 WORTH = 1.1

@@ -19,7 +19,7 @@ from streamproc.emotion.device_message import (
     encode_batch,
     encode_start,
 )
-from streamproc.errors import Fatal, FatalError, NoRestartError
+from streamproc.errors import ExitCode, Fatal, FatalError, NoRestartError
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, SegmentHandle
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.profile import Profile
@@ -109,7 +109,8 @@ class DeviceProcess:
         self._open: dict[int, int] = {}
         """Batches on it, and of how many items each."""
         self._idle_at: float | None = None
-        """When it last had nothing to do or something to say; None until its child was looked at once."""
+        """When it last had nothing to do or something to say, which while it loads it has not; None until its child was
+        looked at once."""
         self._deaths: deque[float] = deque()
         self._identity: ModelIdentity | None = None
         self._profile: Profile | None = None
@@ -155,11 +156,12 @@ class DeviceProcess:
         dead = child.process.poll() is not None  # before receiving, so that a dead child's last words are all taken
         events = self._receive(child, now)
         self._send()
-        if events or not self._open or self._idle_at is None:
+        if events or self._idle_at is None or (child.warm and not self._open):
             self._idle_at = now
+        patience_s = self._settings.stuck_s if child.warm else self._settings.load_s
         if dead:
             events.append(self._replace(child, now))
-        elif now - self._idle_at > self._settings.stuck_s:
+        elif now - self._idle_at > patience_s:
             log.error("device process is stuck and killed", pid=child.process.pid, seconds=now - self._idle_at)
             child.process.kill()  # its death is taken next time
             self._idle_at = now
@@ -173,7 +175,7 @@ class DeviceProcess:
 
     def most_items(self, longest: int) -> int:
         """How many items of at most ``longest`` samples one batch should hold; valid once ready."""
-        return min(MAX_ITEMS, self._measured().most_items(longest))
+        return min(MAX_ITEMS, self._measured().batch_items(longest))
 
     def _receive(self, child: _Child, now: float) -> list[DeviceEvent]:
         events: list[DeviceEvent] = []
@@ -218,9 +220,9 @@ class DeviceProcess:
         child.close(CLOSE_S)
         self._child = None
         detail = f"the device process ended with status {child.process.returncode}"
-        died = DeviceDied(tuple(self._open), detail)
-        # One that was warm could compute: with a single item on board that item is to blame.
-        if not (child.warm and sum(self._open.values()) == 1):
+        died = DeviceDied(tuple(self._open), detail, blameless=child.process.returncode == ExitCode.FATAL)
+        # One that was warm could compute: with a single item on board that item is to blame, unless it says otherwise.
+        if died.blameless or not (child.warm and sum(self._open.values()) == 1):
             self._deaths.append(now)
         self._open.clear()
         self._unsent.clear()

@@ -10,11 +10,9 @@ from typing import Protocol
 
 from streamproc.arena import Lease
 from streamproc.emotion.device_message import MAX_BYTES, decode_batch, encode_answer
-from streamproc.emotion.engine import Wave
+from streamproc.emotion.engine import UNDER_WAY, Wave
 from streamproc.records.compute import BatchDone, ItemError
 
-UNDER_WAY = 2
-"""One that is computed and one that waits on the device, as the worker sends them."""
 GLANCE_S = 0.001
 """How long to listen for the next batch before looking again whether the device is through with the last."""
 
@@ -49,26 +47,28 @@ class Later:
         return self.run(self.waves)
 
 
-Read = Callable[[Lease], Wave | ItemError]
+Read = Callable[[Lease], Wave]
 Begin = Callable[[Sequence[Wave]], Begun]
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
     number: int
-    items: Sequence[Wave | ItemError]
     begun: Begun
     at: float
 
     def answer(self, since: float) -> BatchDone:
         """Its values, and the seconds since it was begun or the batch before it was done."""
-        values = iter(self.begun.take())
-        items = tuple(item if isinstance(item, ItemError) else next(values) for item in self.items)
-        return BatchDone(self.number, items, time.perf_counter() - max(since, self.at))
+        values = tuple(self.begun.take())
+        return BatchDone(self.number, values, time.perf_counter() - max(since, self.at))
 
 
 def serve(connection: socket.socket, read: Read, begin: Begin) -> None:
-    """Answer batches in their order until the other end closes. Raises ConnectionError when it does so in between."""
+    """Answer batches in their order until the other end closes.
+
+    Raises ConnectionError when it does so in between; and what ``read`` raises, since a slot is held until its batch is
+    answered: one that is somebody else's is a mistake of ours, or of a decoder, and no fault of its recording.
+    """
     under_way: deque[_Batch] = deque()
     done_at = 0.0
     while True:
@@ -96,5 +96,4 @@ def _another(connection: socket.socket, first: Begun) -> bool:
 def _begin(message: bytes, read: Read, begin: Begin) -> _Batch:
     at = time.perf_counter()
     number, leases = decode_batch(message)
-    items = [read(lease) for lease in leases]
-    return _Batch(number, items, begin([item for item in items if not isinstance(item, ItemError)]), at)
+    return _Batch(number, begin([read(lease) for lease in leases]), at)

@@ -6,25 +6,23 @@ import signal
 import socket
 import sys
 
-import numpy as np
-from numpy.typing import NDArray
-
-from streamproc.analyzer import Analyzer, AnalyzerOptions
-from streamproc.arena import ArenaMap, Lease, StaleLeaseError
+from streamproc.analyzer import MOST_LABELS, Analyzer, AnalyzerOptions
+from streamproc.arena import ArenaMap, StaleLeaseError
 from streamproc.emotion.device_loop import Begin, Later, serve
 from streamproc.emotion.device_message import Ready, Refused, Start, decode_start, encode_answer
 from streamproc.emotion.engines import load_analyzer
 from streamproc.emotion.model import EmotionModel
-from streamproc.errors import ExitCode, NoRestartError, UsageError
-from streamproc.records.compute import ItemError
+from streamproc.errors import ExitCode, FatalError, NoRestartError, UsageError
 from streamproc.settings import LogSettings
-from streamproc.telemetry.log import configure_log
+from streamproc.telemetry.log import configure_log, get_log
+
+log = get_log(__name__)
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def main(argument: str) -> ExitCode:
-    """Serve until the parent's end of the socket closes."""
+    """Serve until the parent's end of the socket closes, or this process cannot: no item is to blame for that."""
     start = decode_start(argument)
     _bind_to_parent()
     configure_log(LogSettings())  # one JSON line a sentence, as the parent speaks: both write to the same stderr
@@ -33,6 +31,9 @@ def main(argument: str) -> ExitCode:
             return _serve(start, connection)
         except ConnectionError:
             return ExitCode.DONE  # the parent left before it took our answer
+        except (FatalError, StaleLeaseError) as error:
+            log.exception("device process cannot go on", detail=str(error))
+            return ExitCode.FATAL
 
 
 def _serve(start: Start, connection: socket.socket) -> ExitCode:
@@ -43,7 +44,7 @@ def _serve(start: Start, connection: socket.socket) -> ExitCode:
         return ExitCode.NO_RESTART
     arena = ArenaMap(start.arena, start.slots)
     connection.send(encode_answer(Ready(analyzer.identity, analyzer.profile)))
-    serve(connection, lambda lease: _read(arena, lease), _begin(analyzer))
+    serve(connection, arena.read, _begin(analyzer))
     return ExitCode.DONE
 
 
@@ -59,19 +60,15 @@ def _bind_to_parent() -> None:
 
 def _load(start: Start) -> Analyzer:
     options = AnalyzerOptions(start.model, start.device, start.precision, start.threads, start.max_batch_seconds)
-    return load_analyzer(start.engine, options)
+    analyzer = load_analyzer(start.engine, options)
+    if (labels := len(analyzer.identity.labels)) > MOST_LABELS:
+        raise UsageError(f"model.engine is {start.engine}, which has {labels} labels; {MOST_LABELS} are the most")
+    return analyzer
 
 
 def _begin(analyzer: Analyzer) -> Begin:
     """Ours launches a batch while the device has another; the protocol of the analyzers knows no such thing."""
     return analyzer.begin if isinstance(analyzer, EmotionModel) else lambda waves: Later(analyzer.run, waves)
-
-
-def _read(arena: ArenaMap, lease: Lease) -> NDArray[np.float32] | ItemError:
-    try:
-        return arena.read(lease)
-    except StaleLeaseError as error:
-        return ItemError(str(error))
 
 
 if __name__ == "__main__":

@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from streamproc.analyzer import MOST_WORDS
 from streamproc.arena import Lease
 from streamproc.records.compute import BatchDone, ItemError, SegmentHandle
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.profile import Profile
 
 MAX_ITEMS = 128
-"""With 64 labels their answer is 180 KB, under the 208 KiB that Linux grants a socket's buffer by default."""
-MAX_BYTES = 256 * 1024
+"""Scores of ``MOST_LABELS`` for each are 197 KB at most, messages of ``MOST_WORDS`` 160 KB."""
+MAX_BYTES = 208 * 1024
+"""What Linux grants a socket's buffer by default, some words less: a message that is longer cannot be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +72,14 @@ def decode_batch(message: bytes) -> tuple[int, list[Lease]]:
 
 
 def encode_answer(answer: Ready | Refused | BatchDone) -> bytes:
-    """What a child sends."""
+    """What a child sends. Of an item's message the first ``MOST_WORDS`` characters."""
     match answer:
         case Ready(identity, profile):
             return _encode({"ready": {"identity": asdict(identity), "profile": asdict(profile)}})
         case Refused(problem):
             return _encode({"refused": problem})
         case BatchDone(batch, items, seconds):
-            values = [{"error": item.message} if isinstance(item, ItemError) else item for item in items]
+            values = [{"error": item.message[:MOST_WORDS]} if isinstance(item, ItemError) else item for item in items]
             return _encode({"done": {"batch": batch, "items": values, "seconds": seconds}})
 
 
@@ -97,4 +99,5 @@ def decode_answer(message: bytes) -> Ready | Refused | BatchDone:
 
 
 def _encode(body: dict[str, Any]) -> bytes:
-    return json.dumps(body, separators=(",", ":")).encode()
+    # Not as ASCII, where a character may take twelve bytes. Half of a surrogate pair is no character: a question mark.
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")

@@ -7,6 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Wave = NDArray[np.float32]
+UNDER_WAY = 2
+"""Batches that a device process has at once: one that is computed and one that waits, as the worker sends them.
+
+Each of them has one pass launched, and the one that is taken has a second: ``UNDER_WAY + 1`` in all.
+"""
 
 
 class Passed(NamedTuple):
@@ -36,11 +41,13 @@ class Engine(Protocol):
         """
         ...
 
-    def blocks_s(self, samples: int) -> float:
-        """Seconds that the network's blocks take for one clip, from a run of one of them.
 
-        Asked where waveforms run alone, that is, where a pass of a long clip takes long.
-        """
+@runtime_checkable
+class Lone(Engine, Protocol):
+    """An engine in which waveforms run alone, so that a pass of a long one takes long: one block stands for it."""
+
+    def blocks_s(self, samples: int) -> float:
+        """Seconds that the network's blocks take for one clip, from a run of one of them."""
         ...
 
 
@@ -61,5 +68,9 @@ class Launching(Engine, Protocol):
     """An engine that computes while the host prepares and launches what comes next."""
 
     def submit(self, waves: Sequence[Wave], *, frames: bool = False) -> Running:
-        """``run`` without the wait. Raises what ``run`` does, and ValueError when too many passes are not taken."""
+        """``run`` without the wait.
+
+        Raises what ``run`` does; FatalError, too, when more than ``UNDER_WAY + 1`` passes are not taken, which is no
+        waveform's fault.
+        """
         ...

@@ -1,10 +1,10 @@
 """Which analyzer the device process serves: the setting ``model.engine``. Free of torch until one is loaded."""
 
-import os
 from importlib import import_module
 from importlib.util import find_spec
 
 from streamproc.analyzer import Analyzer, AnalyzerOptions, Factory
+from streamproc.cores import cores
 from streamproc.errors import UsageError
 
 OURS, FUNASR = "streamproc", "funasr"
@@ -40,7 +40,7 @@ def load_analyzer(engine: str, options: AnalyzerOptions) -> Analyzer:
 def _load_emotion(engine: str, options: AnalyzerOptions) -> Analyzer:
     import torch  # noqa: PLC0415  # an analyzer of somebody else's may need none
 
-    torch.set_num_threads(options.threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(options.threads or cores())
     if engine == OURS:
         from streamproc.emotion.model import load_model  # noqa: PLC0415  # same
 

@@ -1,7 +1,8 @@
-"""Half: products of bf16 or fp16 numbers, summed up in fp32. Each layer takes and gives fp32, unless it says otherwise.
+"""Half: products of bf16 or fp16 numbers, summed up in fp32, their sums rounded to half once.
 
 What stays fp32 is what would lose most: the waveform's norm and the stem's first layer, which has a waveform's range to
-tell apart; all norms; softmax; what a block adds to its input; the mean over frames; the head.
+tell apart; all norms; softmax; the sum that blocks add to, though what each adds is rounded; the mean over frames; the
+head.
 """
 
 from collections.abc import Mapping
@@ -12,14 +13,14 @@ from torch.nn import functional
 
 from streamproc.emotion.linears import Kind
 from streamproc.emotion.network import Network, StemLayer
-from streamproc.emotion.packed import ROWS
+from streamproc.emotion.onednn import ROWS
 from streamproc.emotion.precision import Precision
 
 HALVES: Mapping[Precision, torch.dtype] = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
 
 
 class HalfLinear(nn.Module):
-    """A linear layer of half precision; what it gives is rounded to half, and ``gives`` is its type."""
+    """A linear layer of half precision: what it gives is rounded to half, whatever type (``gives``) hands it on."""
 
     def __init__(self, linear: nn.Linear, half: torch.dtype, gives: torch.dtype = torch.float32) -> None:
         super().__init__()

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from streamproc.emotion import checkpoint
+from streamproc.emotion.engines import OURS
 from streamproc.emotion.layout import CONFIG, CONFIGURATION, TOKENS, WEIGHTS
 from streamproc.emotion.manifest import Manifest, read_manifest
+from streamproc.emotion.precision import check, stated
 from streamproc.records.identity import ModelIdentity, fingerprint
 from streamproc.records.recording import CHANNELS
+from streamproc.settings import ModelSettings
 
 FIVE_LABELS = ("angry", "happy", "neutral", "sad", "unknown")
 FIVE_LABELS_NOTE = (
@@ -34,12 +37,20 @@ class ModelInfo:
     """Bytes of each file."""
     weights_sha256: str
     precision: str
+    """As the identity of a worker has it, with the kind of its device."""
+    engine: str
+    """Of the settings."""
     fingerprints: Mapping[str, str]
-    """By the rule for channels."""
+    """By the rule for channels; none where another engine would run the model, whose own they are."""
 
 
-def describe(directory: Path, precision: str) -> ModelInfo:
-    """Load a model, with every check that a load makes, and say what it is. Raises CheckpointError."""
+def describe(directory: Path, settings: ModelSettings) -> ModelInfo:
+    """Load a model, with every check that a load makes, and say what it is.
+
+    Raises CheckpointError, and UsageError for a precision that the device of the settings does not have.
+    """
+    kind = "cuda" if settings.device == "cuda" else "cpu"
+    precision = stated(check(settings.precision, kind), kind)
     loaded = checkpoint.load(directory)
     identity = ModelIdentity(loaded.name, loaded.weights_sha256, precision, loaded.labels)
     shape = asdict(loaded.network.config) | {"stem": [list(layer) for layer in loaded.network.config.stem]}
@@ -55,5 +66,6 @@ def describe(directory: Path, precision: str) -> ModelInfo:
         sizes={file.name: file.stat().st_size for file in files if file.exists()},
         weights_sha256=loaded.weights_sha256,
         precision=precision,
-        fingerprints={channels: fingerprint(identity, channels) for channels in CHANNELS},
+        engine=settings.engine,
+        fingerprints={c: fingerprint(identity, c) for c in CHANNELS} if settings.engine == OURS else {},
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
-from streamproc.emotion.packed import PackedLinear
+from streamproc.emotion.onednn import PackedLinear
 
 Kind = Callable[[nn.Linear], nn.Module]
 """Makes an equal of a linear layer: [..., in] -> [..., out].

@@ -13,7 +13,7 @@ from streamproc.emotion.directory import find_directory
 from streamproc.emotion.engine import Engine, Wave
 from streamproc.emotion.errors import WaveformError
 from streamproc.emotion.passes import Begun, Passes, Row
-from streamproc.emotion.precision import check
+from streamproc.emotion.precision import check, stated
 from streamproc.emotion.trials import measure
 from streamproc.records.analysis import best
 from streamproc.records.compute import ItemError
@@ -134,7 +134,7 @@ def load_model(
     kind = runner.choose_device(device).type
     bits = check(precision, kind)
     loaded = checkpoint.load(find_directory(name_or_dir, cache_root(None, os.environ)))
-    identity = ModelIdentity(loaded.name, loaded.weights_sha256, bits, loaded.labels)
+    identity = ModelIdentity(loaded.name, loaded.weights_sha256, stated(bits, kind), loaded.labels)
     engine: Engine
     if kind == "cuda":
         from streamproc.emotion.cuda.engine import open_cuda  # noqa: PLC0415  # its imports serve CUDA alone

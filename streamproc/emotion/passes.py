@@ -7,17 +7,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streamproc.arena import SAMPLE_RATE
+from streamproc.analyzer import MOST_WORDS, noise
+from streamproc.arena import SAMPLE_RATE, SLOT_SAMPLES
 from streamproc.emotion.engine import Engine, Launching, Passed, Running, Wave
-from streamproc.errors import FatalError
+from streamproc.errors import Fatal, FatalError
 from streamproc.records.compute import ItemError
 from streamproc.records.profile import split
 from streamproc.telemetry.log import get_log
 
 log = get_log(__name__)
 
-MOST_WORDS = 200
-"""Of what a library said, in an item's error: it travels in a header of the dead letter."""
+
+NOT_FINITE = "the network gave no finite scores"
+FAULTS = (ArithmeticError, RuntimeError, ValueError)
+"""What an engine may raise because of a waveform."""
 
 
 class Row(NamedTuple):
@@ -32,7 +35,9 @@ class Passes:
     """Plans, runs, and finds out who was to blame. Not for several threads at once.
 
     A pass that fails runs again in halves, until the fault is one waveform's: for ``k`` of them among ``n`` that is at
-    most ``2 k ceil(log2 n)`` passes more. One that the device has no memory for lowers the ceiling of all later ones.
+    most ``2 k ceil(log2 n)`` passes more. Whoever fails alone is heard once more, after noise of the same length, which
+    every device that is well has numbers for: two passes for each. What there is no memory for lowers the ceiling of
+    all later passes.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -64,28 +69,37 @@ class Passes:
             else:
                 self._launch_next(begun)
             clips = [waves[place] for place in places]
+            problem = NOT_FINITE
             try:
                 passed = running.take() if running else self._engine.run(clips, frames=begun.frames)
             except MemoryError:
                 again = self._too_large(places, lengths, ends)
-            except (ArithmeticError, RuntimeError, ValueError) as error:
-                again = self._failed(places, f"{type(error).__name__}: {error}", ends)
+            except FAULTS as error:
+                again, problem = _halves(places), _told(error)
+                log.warning("a pass failed and runs again in halves", detail=problem, count=len(places))
             else:
-                again = self._take(places, passed, ends)
+                again = _halves(self._take(places, passed, ends))
             # Outside of the handlers: while an exception is held, so is the memory that its frames refer to.
-            queue.extendleft(Planned(other, None) for other in reversed(again))
+            if again and len(places) == 1:
+                ends[places[0]] = self._judged(clips[0], problem, frames=begun.frames)
+            else:
+                queue.extendleft(Planned(other, None) for other in reversed(again))
             if running is None:
                 self._launch_next(begun)
         return [ends[place] for place in range(len(waves))]
 
     def _launch_next(self, begun: "Begun") -> None:
         """Let the engine compute while whoever called does something else, if it can."""
-        if not isinstance(self._engine, Launching) or not begun.queue or begun.queue[0].running:
+        if (
+            not isinstance(self._engine, Launching)
+            or not begun.queue
+            or any(planned.running for planned in begun.queue)
+        ):
             return
         places = begun.queue[0].places
         try:
             running = self._engine.submit([begun.waves[place] for place in places], frames=begun.frames)
-        except (ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
+        except (MemoryError, *FAULTS) as error:
             # It is met again, and dealt with, when it is this pass's turn.
             log.debug("a pass is not launched ahead", detail=str(error)[:MOST_WORDS])
         else:
@@ -96,7 +110,10 @@ class Passes:
     ) -> list[list[int]]:
         longest = lengths[places[-1]]
         if len(places) == 1:
-            ends[places[0]] = ItemError(f"the device has no memory for {longest / SAMPLE_RATE:.1f} s of audio")
+            problem = f"the device has no memory for {longest / SAMPLE_RATE:.1f} s of audio"
+            if longest <= SLOT_SAMPLES:  # a worker's segment: the shortness is ours, whatever it comes from
+                raise FatalError(problem, Fatal.DEVICE_FAILS)
+            ends[places[0]] = ItemError(problem)
             return []
         self.most_samples = min(self.most_samples, -(-len(places) // 2) * longest)
         log.warning(
@@ -113,14 +130,8 @@ class Passes:
         parts = split([lengths[place] for place in places], self.most_samples)
         return [[places[i] for i in part] for part in parts]
 
-    def _failed(self, places: list[int], problem: str, ends: dict[int, Row | ItemError]) -> list[list[int]]:
-        if len(places) == 1:
-            ends[places[0]] = ItemError(f"the network failed: {problem[:MOST_WORDS]}")
-            return []
-        log.warning("a pass failed and runs again in halves", detail=problem[:MOST_WORDS], count=len(places))
-        return _halves(places)
-
-    def _take(self, places: list[int], passed: Passed, ends: dict[int, Row | ItemError]) -> list[list[int]]:
+    def _take(self, places: list[int], passed: Passed, ends: dict[int, Row | ItemError]) -> list[int]:
+        """Those of the places that got no numbers. One of them may have spoilt the others."""
         if not len(places) == len(passed.logits) == len(passed.embeddings):
             raise FatalError(f"the engine gave {len(passed.logits)} rows for {len(places)} waveforms")
         finite = [bool(np.isfinite(row).all()) for row in np.hstack([passed.logits, passed.embeddings])]
@@ -128,12 +139,26 @@ class Passes:
             if finite[row]:
                 frames = passed.frames[row] if passed.frames else None
                 ends[place] = Row(passed.embeddings[row], passed.logits[row], frames)
-        broken = [place for row, place in enumerate(places) if not finite[row]]
-        if len(places) == 1 and broken:
-            ends[broken[0]] = ItemError("the network gave no finite scores")
-            return []
-        # One of them may have spoilt the others: each is heard again, apart from half of them.
-        return _halves(broken)
+        return [place for row, place in enumerate(places) if not finite[row]]
+
+    def _judged(self, clip: Wave, problem: str, *, frames: bool) -> Row | ItemError:
+        """What becomes of a clip that failed alone. Raises FatalError when it is not to blame: noise fails as well.
+
+        The device may have been short of something for a moment, so the clip is heard again.
+        """
+        if isinstance(self._alone(noise(len(clip)), frames=False), ItemError):
+            raise FatalError(f"the device fails, whatever it hears: {problem}", Fatal.DEVICE_FAILS)
+        return self._alone(clip, frames=frames)
+
+    def _alone(self, clip: Wave, *, frames: bool) -> Row | ItemError:
+        ends: dict[int, Row | ItemError] = {}
+        try:
+            broken = self._take([0], self._engine.run([clip], frames=frames), ends)
+        except MemoryError as error:
+            raise FatalError(f"the device has no memory: {_told(error)}", Fatal.DEVICE_FAILS) from error
+        except FAULTS as error:
+            return ItemError(_told(error))
+        return ItemError(NOT_FINITE) if broken else ends[0]
 
 
 class Planned(NamedTuple):
@@ -151,7 +176,7 @@ class Begun:
     passes: Passes
     waves: Sequence[Wave]
     queue: deque[Planned]
-    """What is left to do. Of the passes at most the first is launched."""
+    """What is left to do. At most one of the passes is launched, besides the one that is taken."""
     frames: bool
 
     def ready(self) -> bool:
@@ -162,6 +187,10 @@ class Begun:
     def take(self) -> list[Row | ItemError]:
         """One row or one error per waveform, in order."""
         return self.passes.finish(self)
+
+
+def _told(error: Exception) -> str:
+    return f"the network failed: {type(error).__name__}: {error}"[:MOST_WORDS]
 
 
 def _halves(places: list[int]) -> list[list[int]]:

@@ -8,7 +8,10 @@ from streamproc.errors import UsageError
 
 
 class Precision(StrEnum):
-    """Of the products' factors. Sums, norms, softmax and what layers hand on are fp32 in all of them."""
+    """Of the products' factors. Their sums, norms and softmax are fp32 in all of them.
+
+    What a product of bf16 or fp16 gives is rounded to it once (``half`` says where fp32 takes over again).
+    """
 
     FP32 = "fp32"
     BF16 = "bf16"
@@ -23,6 +26,11 @@ OFFERED: Mapping[str, tuple[Precision, ...]] = MappingProxyType(
     }
 )
 """By kind of device. CPUs have no fast products in fp16; int8 is written for CPUs alone."""
+
+
+def stated(precision: Precision, device: str) -> str:
+    """What an identity says of it: fp32 is one on every kind of device, within its bound; others round other layers."""
+    return precision.value if precision is Precision.FP32 else f"{precision}-{device}"
 
 
 def check(name: str, device: str) -> Precision:

@@ -14,7 +14,7 @@ from streamproc.emotion.int8 import INT8
 from streamproc.emotion.linears import FP32, Kind, plain
 from streamproc.emotion.network import Block, Network, StemLayer, collate, field
 from streamproc.emotion.network import frames as frames_of
-from streamproc.emotion.packed import PackedConvolution, attention
+from streamproc.emotion.onednn import PackedConvolution, attention
 from streamproc.emotion.precision import Precision
 from streamproc.emotion.torch_errors import translated
 from streamproc.errors import UsageError
@@ -35,7 +35,8 @@ TOKENS_OF = 4
 class Runner:
     """Waveforms to embeddings, logits and frames, each alone. Not for several threads at once.
 
-    ``kinds`` are what a CPU may choose from for the blocks' linear layers: equal numbers, within one precision's bound.
+    The network becomes the runner's own: it is changed (``fit``). ``kinds`` are what a CPU may choose from for the
+    blocks' linear layers: equal numbers, within one precision's bound.
     """
 
     most_samples = 0
@@ -43,8 +44,8 @@ class Runner:
     def __init__(self, network: Network, kinds: Mapping[str, Kind] = FP32) -> None:
         self._network = network
         self.min_samples = field(1, network.config.stem)
-        network.stem_frames, network.tokens_of = STEM_FRAMES, TOKENS_OF
         fit(network, kinds)
+        network.stem_frames, network.tokens_of = STEM_FRAMES, TOKENS_OF
 
     @torch.inference_mode()
     def run(self, waves: Sequence[Wave], *, frames: bool = False) -> Passed:
@@ -88,14 +89,15 @@ def fit(network: Network, kinds: Mapping[str, Kind]) -> None:
     """Make the network's products of the kind that this machine runs fastest.
 
     ``kinds`` are the blocks'. What is around them is fp32 always; where oneDNN is faster than the library that torch
-    asks for linear layers, it is for convolutions and attention, too.
+    asks for linear layers, it is for convolutions and attention, too. Raises ValueError for a network that was fitted.
     """
+    if network.fitted:
+        raise ValueError("this network is fitted already: give each runner one of its own")
+    network.fitted = True
     blocks = [block for block in network.blocks if isinstance(block, Block)]
-    if not blocks:
-        return
     sample = blocks[0].proj  # the smallest: each start waits for its trial
     kind = choose(kinds, sample)
-    around = kind if kinds is FP32 else choose(FP32, sample)
+    around = kind if kind in FP32.values() else choose(FP32, sample)
     for block in blocks:
         _replace(block, ("qkv", "proj", "fc1", "fc2"), kind)
     if around is plain:
@@ -104,11 +106,12 @@ def fit(network: Network, kinds: Mapping[str, Kind]) -> None:
     for layer in network.stem:
         if isinstance(layer, StemLayer):
             layer.products = nn.ModuleList(map(around, layer.linears()))
-    convolutions = [layer for layer in network.positions if isinstance(layer, nn.Conv1d)]
+            layer.weight = nn.Parameter(layer.weight.new_empty(0), requires_grad=False)  # its type is still asked for
+    first, *others = (layer for layer in network.positions if isinstance(layer, nn.Conv1d))
     with torch.inference_mode():
-        packed = made(PackedConvolution, convolutions[0], torch.ones(1, ROWS, network.config.embed_dim).transpose(1, 2))
+        packed = made(PackedConvolution, first, torch.ones(1, ROWS, network.config.embed_dim).transpose(1, 2))
     if packed is not None:  # torch may lose these operations one by one
-        network.positions = nn.ModuleList(map(PackedConvolution, convolutions))
+        network.positions = nn.ModuleList([packed, *map(PackedConvolution, others)])
     for block in blocks:
         block.attention = attention
     # What is left of the weights file, norms and biases, would keep all of it mapped: let it go.

@@ -43,6 +43,8 @@ class DeviceDied:
 
     batches: tuple[int, ...]
     detail: str
+    blameless: bool = False
+    """It said by its status that it could not go on: no item of it is to blame, though it be the only one."""
 
 
 DeviceEvent = DeviceReady | BatchDone | DeviceDied

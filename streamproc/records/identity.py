@@ -7,6 +7,8 @@ from typing import Literal
 
 from streamproc.records.recording import Channels
 
+ARITHMETIC = "1"
+"""Bump when our own network could give another number: beyond fp32's stated bound, or at all in another precision."""
 PREPROCESSING = "2"
 """Bump when decoding, mixing or resampling could change a sample."""
 SEGMENTATION = "vad15-1"
@@ -23,9 +25,10 @@ class ModelIdentity:
     name: str
     weights_sha256: str
     precision: str
+    """With the kind of device where that is part of the arithmetic, as it is in all but fp32."""
     labels: tuple[str, ...]
-    engine: str = "streamproc"
-    """Whose arithmetic it is; with its version where another one may give other numbers."""
+    engine: str = f"streamproc {ARITHMETIC}"
+    """Whose arithmetic it is, with its version, since another one may give other numbers."""
 
 
 def fingerprint(model: ModelIdentity, channels: Channels) -> str:

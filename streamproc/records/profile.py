@@ -12,6 +12,8 @@ Under 8 % is what we promise; a device that rounds shapes up takes what is left 
 """
 
 
+PASSES = 3
+"""Full passes' worth of clips in a compute batch."""
 KNEE_SAMPLES = SLOT_SAMPLES
 """A segment's most samples. Longer clips, which no worker has, outgrow caches, and attention runs in spans."""
 
@@ -34,6 +36,13 @@ class Profile:
     def most_items(self, longest: int) -> int:
         """How many clips of at most ``longest`` samples go into one pass."""
         return most_items(longest, self.most_samples)
+
+    def batch_items(self, longest: int) -> int:
+        """How many clips of at most ``longest`` samples a compute batch should hold; one where clips run alone.
+
+        Lengths differ, so a batch is cut (``split``): one of a single pass's worth would give two that are half full.
+        """
+        return PASSES * self.most_items(longest) if self.most_samples else 1
 
     def cost(self, lengths: Sequence[int]) -> float:
         """Predicted seconds for clips of these lengths (samples)."""
@@ -80,12 +89,6 @@ def split(lengths: Sequence[int], most_samples: int) -> list[list[int]]:
             passes.append([place])
             real = longest
     return passes
-
-
-def padding(lengths: Sequence[int], passes: Sequence[Sequence[int]]) -> float:
-    """The share of all that these passes compute that is padding."""
-    padded = sum(len(places) * max(lengths[place] for place in places) for places in passes)
-    return 1 - sum(lengths[place] for places in passes for place in places) / padded
 
 
 def fit(most_samples: int, trials: Sequence[Trial], square_s: float, late_s: float = 0.0) -> Profile:

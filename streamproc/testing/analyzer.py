@@ -12,16 +12,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from streamproc.analyzer import Analyzer, Scores, Wave
+from streamproc.analyzer import MOST_LABELS, Analyzer, Scores, Wave
 from streamproc.arena import SAMPLE_RATE, SLOT_SAMPLES
-from streamproc.emotion.device_message import MAX_BYTES, Ready, decode_answer, encode_answer
+from streamproc.emotion.device_message import MAX_BYTES, MAX_ITEMS, Ready, decode_answer, encode_answer
 from streamproc.records.compute import BatchDone, ItemError
 from streamproc.records.identity import fingerprint
 
 SHORTEST = SAMPLE_RATE // 40
 """25 ms: a worker hands out nothing shorter."""
 LENGTHS = (SHORTEST, 3 * SAMPLE_RATE, 7_000, SAMPLE_RATE, 401)
-MOST_LABELS = 64
 SUM_BOUND = 1e-4
 """Shares are rounded; this is far over what rounding leaves, and under what anybody reads."""
 COLD_S = 1.0
@@ -198,7 +197,7 @@ def _check_answer(answer: Scores | ItemError, labels: int) -> None:
     _require(all(type(score) is float for score in answer), f"scores that are no floats of Python: {answer}")
     shares = all(0 <= score <= 1 for score in answer) and abs(sum(answer) - 1) <= SUM_BOUND
     _require(shares, f"scores that are no shares of 1: {answer}")
-    done = BatchDone(1, (answer,), 0.0)
+    done = BatchDone(1, (answer,) * MAX_ITEMS, 0.0)
     message = encode_answer(done)
     _require(len(message) < MAX_BYTES and decode_answer(message) == done, f"it does not reach the worker: {answer}")
 

@@ -23,11 +23,8 @@ def fake_scores(wave: NDArray[np.float32]) -> tuple[float, ...]:
 
 
 def read(arena: ArenaMap, item: SegmentHandle) -> NDArray[np.float32] | ItemError:
-    """The waveform of one item, or why it cannot be computed."""
-    try:
-        wave = arena.read(item.lease)
-    except StaleLeaseError as error:
-        return ItemError(str(error))
+    """The waveform of one item, or why it cannot be computed. Raises StaleLeaseError for a slot that is not its own."""
+    wave = arena.read(item.lease)
     if len(wave) < _MIN_SAMPLES:
         return ItemError(f"{len(wave)} samples are under the {_MIN_SAMPLES} that one frame takes")
     return wave if np.isfinite(wave).all() else ItemError("holds samples that are not finite")
@@ -57,6 +54,7 @@ class FakeDevice:
         self._ready = False
         self._measured = False
         self._last_words: int | None = None
+        self._blameless = False
 
     @property
     def waiting(self) -> int:
@@ -68,9 +66,9 @@ class FakeDevice:
         check_batch(batch, items, self._queue)
         self._queue[batch] = items
 
-    def die(self, answered: int = 0) -> None:
+    def die(self, answered: int = 0, *, blameless: bool = False) -> None:
         """End; the next take says so, after the answers of the first ``answered`` batches. It is ready one later."""
-        self._last_words = answered
+        self._last_words, self._blameless = answered, blameless
 
     def take(self, now: float) -> Sequence[DeviceEvent]:
         """Events since the last take."""
@@ -98,7 +96,7 @@ class FakeDevice:
 
     def _end(self, answered: int) -> list[DeviceEvent]:
         events: list[DeviceEvent] = [*self._run(answered)]
-        events.append(DeviceDied(tuple(self._queue), "it was killed"))
+        events.append(DeviceDied(tuple(self._queue), "it was killed", self._blameless))
         self._queue.clear()
         self._ready, self._last_words = False, None
         return events
@@ -106,9 +104,13 @@ class FakeDevice:
     def _run(self, count: int) -> list[BatchDone]:
         done = []
         for batch in list(self._queue)[:count]:
-            items = self._queue.pop(batch)
-            self.batches.append(len(items))
-            done.append(BatchDone(batch, tuple(self._score(item) for item in items), 0.001))
+            try:
+                scores = tuple(self._score(item) for item in self._queue[batch])
+            except StaleLeaseError:
+                self.die()
+                break
+            self.batches.append(len(self._queue.pop(batch)))
+            done.append(BatchDone(batch, scores, 0.001))
         return done
 
     def _score(self, item: SegmentHandle) -> tuple[float, ...] | ItemError:

@@ -35,7 +35,3 @@ class FakeEngine:
         if (heads[:, 0] == POISON["spoils"]).any():
             heads += np.float32(np.nan)
         return Passed(heads, heads, [wave[None] for wave in waves] if frames else [])
-
-    def blocks_s(self, samples: int) -> float:
-        """A microsecond a sample."""
-        return samples / 1e6

@@ -73,16 +73,18 @@ RECALL = (
         "blamed together",
         "when a pass fails, all waveforms in it are to blame",
         _PASSES,
-        "        return _halves(places)\n\n    def _take(",
-        "        ends.update((place, ItemError(problem)) for place in places)\n        return []\n\n    def _take(",
+        "                again, problem = _halves(places), _told(error)\n",
+        "                again, problem = [], _told(error)\n"
+        "                ends.update((place, ItemError(problem)) for place in places)\n",
         _SEEDS,
     ),
     Mutant(
         "neighbours of what is not finite",
         "numbers that a broken waveform spoilt are errors of their own",
         _PASSES,
-        "        return _halves(broken)\n",
-        "        ends.update((place, ItemError('not finite')) for place in broken)\n        return []\n",
+        "                again = _halves(self._take(places, passed, ends))\n",
+        "                again = []\n"
+        "                ends.update((place, ItemError('not finite')) for place in self._take(places, passed, ends))\n",
         _PASSES_TESTS,
     ),
 )

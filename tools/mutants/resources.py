@@ -76,8 +76,8 @@ RESOURCES = (
         "batch of a dead device forgotten",
         "nobody computes it again",
         _INFER,
-        "                self._again([pending for ident in ids for pending in self._running.pop(ident)], detail)\n",
-        "                [self._running.pop(ident) for ident in ids]\n",
+        "                self._again(lost, detail, blameless=blameless)\n",
+        "",
         _SEEDS,
     ),
     Mutant(

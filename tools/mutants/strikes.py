@@ -58,7 +58,7 @@ STRIKES = (
         "device blames its batch",
         "whatever was on a device that died is given up",
         "streamproc/worker/stages/infer.py",
-        "strikes = pending.strikes + (len(lost) == 1)",
+        "strikes = pending.strikes + (len(lost) == 1 and not blameless)",
         "strikes = MOST_STRIKES",
         _SEEDS,
     ),

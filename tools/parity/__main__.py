@@ -1,6 +1,5 @@
 """``python -m tools.parity``: the engine against FunASR, one file at a time, over many clips in many batches."""
 
-import os
 import resource
 import time
 from functools import partial
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from streamproc.bench.machine import look
+from streamproc.cores import cores
 from tools.parity.clips import LONGEST_S, choose
 from tools.parity.compare import compare
 from tools.parity.plan import plan
@@ -45,7 +45,7 @@ def main(
     names = [subject.name for subject in SUBJECTS]
     if unknown := set(model or names) - set(names):
         raise typer.BadParameter(f"there is no model {', '.join(unknown)}: {', '.join(names)}")
-    machine, threads, began = look(PACKAGES), threads or len(os.sched_getaffinity(0)), time.monotonic()
+    machine, threads, began = look(PACKAGES), threads or cores(), time.monotonic()
     torch.set_num_threads(threads)
     rounds = plan(choose(clips, seed, longest), seed)
     tallies: list[Tally] = []

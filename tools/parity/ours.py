@@ -1,6 +1,6 @@
 """The engine under comparison, and the values that are compared."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from streamproc.emotion import checkpoint
 from streamproc.emotion.engine import Wave
+from streamproc.emotion.linears import FP32, Kind
 from streamproc.emotion.model import EmotionModel, softmax
 from streamproc.emotion.runner import Runner
 from streamproc.records.identity import ModelIdentity
@@ -38,14 +39,17 @@ def _difference(found: Wave, expected: Wave) -> float:
 
 
 class Ours:
-    """The model of a directory as a worker on a CPU has it, and its engine, which takes any batch in one pass."""
+    """The model of a directory as a worker on a CPU has it, and its engine, which takes any batch in one pass.
 
-    def __init__(self, directory: Path) -> None:
+    ``kinds`` are what it may choose its products from.
+    """
+
+    def __init__(self, directory: Path, kinds: Mapping[str, Kind] = FP32) -> None:
         loaded = checkpoint.load(directory)
         identity = ModelIdentity(directory.name, loaded.weights_sha256, "fp32", loaded.labels)
         self.parameters = sum(parameter.numel() for parameter in loaded.network.parameters())
         self._live = list(loaded.live)
-        self._engine = Runner(loaded.network)
+        self._engine = Runner(loaded.network, kinds)
         self._model = EmotionModel(identity, loaded.live, self._engine)
 
     def alone(self, wave: Wave) -> Value:

@@ -15,16 +15,17 @@ from streamproc.emotion.cuda.berth import Berth, PinnedBerth
 from streamproc.emotion.cuda.bucket import Bucket, bucket
 from streamproc.emotion.cuda.capture import CudaCapturer
 from streamproc.emotion.cuda.graphs import Graphs
-from streamproc.emotion.cuda.packed import pack, size, unpack
-from streamproc.emotion.engine import Passed, Wave
+from streamproc.emotion.cuda.staging import pack, size, unpack
+from streamproc.emotion.engine import UNDER_WAY, Passed, Wave
 from streamproc.emotion.network import Network, field
 from streamproc.emotion.network import frames as frames_of
 from streamproc.emotion.torch_errors import translated
+from streamproc.errors import FatalError
 from streamproc.telemetry.log import get_log
 
 log = get_log(__name__)
 
-BERTHS = 3
+BERTHS = UNDER_WAY + 1
 """One pass that is computed, one that waits for it on the device, and one that is packed, copied and launched."""
 ATTENTION = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 """The fused kernel that takes a bias in every precision. Torch would prefer cuDNN's on Hopper, which takes no fp32 and
@@ -53,7 +54,7 @@ class CudaEngine:
         """Pack, copy and launch a pass, and wait for none of it.
 
         Raises MemoryError when there is no room even once all graphs are gone, FatalError when the device fails,
-        ValueError when as many passes as there are berths have not been taken.
+        FatalError, too, when as many passes as there are berths have not been taken: a mistake of ours.
         """
         with translated():
             try:
@@ -66,14 +67,10 @@ class CudaEngine:
             self._graphs.give_up()
             return self._begin(waves, frames=frames)
 
-    def blocks_s(self, samples: int) -> float:
-        """Never asked: clips share passes here."""
-        raise NotImplementedError(samples)
-
     @torch.inference_mode()
     def _begin(self, waves: Sequence[Wave], *, frames: bool) -> "Launched":
         if not self._free:
-            raise ValueError("as many passes as there is room for are under way: take one before the next")
+            raise FatalError("as many passes as there is room for are under way: take one before the next")
         counts = [frames_of(len(wave), self._stem) for wave in waves]
         shape = bucket(len(waves), max(counts), self._network.config.extra_tokens)
         berth = self._free[0]
@@ -120,9 +117,11 @@ class Launched:
 
     def take(self) -> Passed:
         """The values; waits for the device, once. Raises FatalError when it fails."""
-        with translated():
-            rows = self.berth.take()
-        self.free.append(self.berth)
+        try:
+            with translated():
+                rows = self.berth.take()
+        finally:
+            self.free.append(self.berth)
         dim, classes = self.network.config.embed_dim, self.network.config.classes
         encoded = rows[:, dim + classes :].reshape(len(rows), -1, dim)
         own = [clip[:count].copy() for clip, count in zip(encoded, self.counts, strict=True)] if encoded.size else []

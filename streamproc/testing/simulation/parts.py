@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
-from streamproc.arena import Arena, Lease
+from streamproc.arena import Arena, Lease, StaleLeaseError
 from streamproc.emotion.engine import Wave
 from streamproc.emotion.passes import Passes
 from streamproc.errors import Cause, DependencyDownError, StoreError, TierError
@@ -444,12 +444,17 @@ class SimulatedDevice:
         self._place.sleep(self._place.takes())
         if life != self._life:
             return
-        batch = next(iter(self._queue))
-        if self._deadly and any(self._arena.read(item.lease).tobytes() in self._deadly for item in self._queue[batch]):
+        batch, items = next(iter(self._queue.items()))
+        try:
+            found = [read(self._arena, item) for item in items]
+        except StaleLeaseError:
             self._end()
             return
-        items = self._queue.pop(batch)
-        self._events.append(BatchDone(batch, self._run([read(self._arena, item) for item in items]), 0.001))
+        if self._deadly and any(self._arena.read(item.lease).tobytes() in self._deadly for item in items):
+            self._end()
+            return
+        del self._queue[batch]
+        self._events.append(BatchDone(batch, self._run(found), 0.001))
         self._busy = False
         self._place.wake()
         self._go_on()
@@ -460,7 +465,7 @@ class SimulatedDevice:
         rows = self._passes.run(waves)
         poisoned = sum(isinstance(row, ItemError) for row in rows)
         planned = len(split([len(wave) for wave in waves], self._engine.most_samples))
-        most = planned + 2 * poisoned * math.ceil(math.log2(len(waves) or 1))
+        most = planned + 2 * poisoned * (math.ceil(math.log2(len(waves) or 1)) + 1)
         self.passes_over += max(0, self._engine.passes - before - most)
         ends = iter(row if isinstance(row, ItemError) else fake_scores(row.logits) for row in rows)
         return tuple(item if isinstance(item, ItemError) else next(ends) for item in items)

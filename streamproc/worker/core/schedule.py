@@ -3,7 +3,11 @@
 from collections.abc import Callable, Sequence
 
 LENGTH_RATIO = 1.25
-"""Segments of one compute batch differ in length by at most this factor: what is above the shortest is padding."""
+"""Segments of one compute batch differ in length by at most this factor.
+
+How much of it may be padding is for the device to say, which cuts a batch into passes (``records.profile``): a batch is
+a net that brings in several passes' worth, for those have to fill.
+"""
 
 
 def choose(lengths: Sequence[int], most_items: Callable[[int], int]) -> list[int]:

@@ -197,10 +197,11 @@ class Infer:
                 if identity != self._identity:
                     message = f"the device came back with another model: {identity}, not {self._identity}"
                     raise FatalError(message, Fatal.MODEL_CHANGED)
-            case DeviceDied(ids, detail):
+            case DeviceDied(ids, detail, blameless):
                 self._metrics.device_restarts.inc()
                 log.warning("device process died, its batches run again", detail=detail, count=len(ids))
-                self._again([pending for ident in ids for pending in self._running.pop(ident)], detail)
+                lost = [pending for ident in ids for pending in self._running.pop(ident)]
+                self._again(lost, detail, blameless=blameless)
             case BatchDone(ident, items, seconds):
                 self._metrics.device_batch_seconds.observe(seconds)
                 chosen = self._running.pop(ident)
@@ -210,10 +211,10 @@ class Infer:
                     self._arena.release(pending.ready.lease)
                     self._scored(pending, item, now)
 
-    def _again(self, lost: list[_Pending], detail: str) -> None:
+    def _again(self, lost: list[_Pending], detail: str, *, blameless: bool) -> None:
         """Compute what was on a device that died, each alone: the waveforms are in their slots still."""
         for pending in lost:
-            strikes = pending.strikes + (len(lost) == 1)
+            strikes = pending.strikes + (len(lost) == 1 and not blameless)
             if pending.recording.failed:
                 self._arena.release(pending.ready.lease)
             elif strikes < MOST_STRIKES:

@@ -21,7 +21,10 @@ Private_Dirty:      1024 kB
 
 
 def starts(*seconds: float) -> Sequence[Start]:
-    return [Start({"python": 0.25, "imports": s, "load": 0.25}, {"imports": 200, "load": 300}) for s in seconds]
+    return [
+        Start({"python": 0.25, "imports": s, "load": 0.25}, {"imports": 200, "load": 300, "warm-up": 450})
+        for s in seconds
+    ]
 
 
 def report() -> ColdReport:
@@ -46,10 +49,10 @@ def test_the_phases_and_the_memory_are_shown_in_80_columns() -> None:
     out = io.StringIO()
     show_cold(report(), Console(file=out, width=80))
     text = " ".join(out.getvalue().split())
-    assert "streamproc 0.25 2.25 0.25 2.75 300" in text
+    assert "streamproc 0.25 2.25 0.25 2.75 450" in text
     assert "Ours over FunASR: 0.38 (0.25-0.50)" in text
     assert "ready after 2.25 s, 0.75 (0.50-1.00) s more than torch's import" in text
-    assert "Loading the weights adds 100 MiB" in text
+    assert "Weights and a first result add 250 MiB" in text
     assert "2 device processes: 1000 MiB resident, 700 MiB with what they share counted once, 600 MiB of it" in text
     assert "…" not in text
     assert json.loads(json.dumps(cold_json(report())))["over"][TORCH]["most"] == 2.0

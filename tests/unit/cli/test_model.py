@@ -14,7 +14,9 @@ from streamproc.cli.app import app
 from streamproc.emotion import checkpoint
 from streamproc.emotion.layout import WEIGHTS
 from streamproc.emotion.manifest import sha256
+from streamproc.emotion.model import load_model
 from streamproc.emotion.pins import NEEDED
+from streamproc.records.identity import fingerprint
 from streamproc.settings import load_settings
 from tools.hub import Address, LocalHub, serving
 
@@ -117,6 +119,26 @@ def test_info_of_the_set_model() -> None:
     assert told["parameters"] == sum(p.numel() for p in checkpoint.load(DEMO).network.parameters())
     assert told["fingerprints"].keys() == {"mix", "split"}
     assert told["sizes"][WEIGHTS] == (DEMO / WEIGHTS).stat().st_size
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_fingerprint_that_is_told_is_the_workers(monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
+    monkeypatch.setenv("STREAMPROC_MODEL__PRECISION", precision)
+    told = json.loads(run.invoke(app, ["model", "info", "--json"]).stdout)
+    assert told["fingerprints"]["mix"] == fingerprint(load_model("demo", "cpu", precision).identity, "mix")
+
+
+def test_no_fingerprint_is_told_of_what_another_engine_would_make(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMPROC_MODEL__ENGINE", "funasr")
+    told = json.loads(run.invoke(app, ["model", "info", "--json"]).stdout)
+    assert (told["engine"], told["fingerprints"]) == ("funasr", {})
+
+
+def test_a_precision_that_no_worker_would_start_with_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMPROC_MODEL__PRECISION", "fp16")
+    done = run.invoke(app, ["model", "info"])
+    assert done.exit_code == 2
+    assert "fp16 runs on cuda only" in done.stderr
 
 
 def test_info_of_a_pulled_model_names_its_source(hub: LocalHub, command: Command) -> None:

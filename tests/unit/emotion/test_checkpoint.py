@@ -18,7 +18,7 @@ from streamproc.emotion.errors import CheckpointError
 from streamproc.emotion.funasr_config import parse_stem
 from streamproc.emotion.manifest import sha256
 from streamproc.emotion.network import PUBLISHED_STEM
-from streamproc.errors import ExitCode
+from streamproc.errors import ExitCode, FatalError
 
 Change = Callable[[dict[str, Any]], object]
 ENGLISH = ("angry", "disgusted", "fearful", "happy", "neutral", "other", "sad", "surprised", "unknown")
@@ -207,14 +207,25 @@ def test_a_link_inside_the_directory_is_followed(directory: Path) -> None:
     assert checkpoint.load(directory).labels == ENGLISH
 
 
-def test_weights_that_change_while_they_are_read_are_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["config.yaml", "configuration.json", "tokens.txt", "model.pt"])
+def test_what_is_no_file_is_named(directory: Path, name: str) -> None:
+    (directory / name).unlink()
+    (directory / name).mkdir()
+    assert refusal(directory).path.name == name
+
+
+def test_weights_that_change_while_they_are_read_need_another_start(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def and_touched(path: Path) -> str:
         digest = sha256(path)
         path.write_bytes(path.read_bytes() + b"x")
         return digest
 
     monkeypatch.setattr(checkpoint, "sha256", and_touched)
-    assert "changed while it was read" in refusal(directory).problem
+    with pytest.raises(FatalError, match="changed while it was read") as caught:
+        checkpoint.load(directory)
+    assert caught.value.exit_code == ExitCode.FATAL
 
 
 def test_a_large_file_that_was_checked_is_not_hashed_again(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

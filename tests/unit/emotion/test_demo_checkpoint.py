@@ -11,13 +11,17 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from streamproc.emotion import checkpoint
+from streamproc.emotion import checkpoint, load_model
 from streamproc.emotion.checkpoint import Checkpoint
+from streamproc.emotion.comparison import difference
 from streamproc.emotion.network import collate
+from streamproc.emotion.precision import Precision
 
 DEMO = Path(str(files("streamproc.emotion"))) / "checkpoints" / "demo"
 HELD_OUT = Path(__file__).parents[2] / "data" / "heldout"
 ACCURACY = json.loads((DEMO / "accuracy.json").read_text(encoding="utf-8"))
+BOUND = 5e-3
+"""Of a score: what ``model info --measure`` takes unless told otherwise."""
 CLIPS: list[dict[str, Any]] = json.loads((HELD_OUT / "manifest.json").read_text(encoding="utf-8"))
 
 
@@ -80,3 +84,13 @@ def test_funasr_reads_the_same_scores_from_it(demo: Checkpoint, reference: Calla
         ours = scores(demo, wave)
         assert max(ours, key=ours.__getitem__) == max(expected, key=expected.__getitem__)
         assert ours == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("precision", [Precision.BF16, Precision.INT8])
+def test_narrower_precisions_stay_inside_what_is_recommended(precision: Precision) -> None:
+    """On the held-out clips, as docs/engine.md has them."""
+    waves = [waveform(row) for row in CLIPS]
+    found, expected = (load_model("demo", "cpu", bits).analyze(waves) for bits in (precision, Precision.FP32))
+    seen = difference(found, expected)
+    assert 0 < seen.most < BOUND
+    assert seen.clear_flips == 0

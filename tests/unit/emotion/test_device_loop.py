@@ -13,12 +13,12 @@ import pytest
 from numpy.typing import NDArray
 
 from streamproc.arena import Lease
-from streamproc.emotion.device_loop import UNDER_WAY, Value, serve
+from streamproc.emotion.device_loop import Value, serve
 from streamproc.emotion.device_message import MAX_BYTES, decode_answer
-from streamproc.records.compute import BatchDone, ItemError
+from streamproc.emotion.engine import UNDER_WAY
+from streamproc.records.compute import BatchDone
 
 PATIENCE_S = 20.0
-STALE = Lease(9, 9)
 
 
 @dataclass
@@ -53,8 +53,8 @@ class Device:
         with connection, contextlib.suppress(ConnectionError):
             serve(connection, self._read, self._begin)
 
-    def _read(self, lease: Lease) -> NDArray[np.float32] | ItemError:
-        return ItemError("stale") if lease == STALE else np.full(400, lease.slot, np.float32)
+    def _read(self, lease: Lease) -> NDArray[np.float32]:
+        return np.full(400, lease.slot, np.float32)
 
     def _begin(self, waves: Sequence[NDArray[np.float32]]) -> Batch:
         through = threading.Event()
@@ -127,11 +127,6 @@ def test_a_batch_that_is_through_is_answered_though_none_follows(device: Device)
     device.wait_begun(1)
     device.begun[0].through.set()
     assert device.take().batch == 1
-
-
-def test_items_keep_their_places_beside_those_that_are_gone(prompt: Device) -> None:
-    prompt.send(7, Lease(3, 0), STALE, Lease(5, 0))
-    assert prompt.take().items == ((3.0,), ItemError("stale"), (5.0,))
 
 
 def test_many_batches_are_answered_in_their_order(prompt: Device) -> None:

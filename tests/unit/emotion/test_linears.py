@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from streamproc.emotion.choice import choose
 from streamproc.emotion.linears import FP32, Kind, plain
 from streamproc.emotion.network import Network, NetworkConfig, frames
-from streamproc.emotion.packed import FEW, PackedConvolution, PackedLinear, attention
+from streamproc.emotion.onednn import FEW, PackedConvolution, PackedLinear, attention
 from streamproc.emotion.runner import fit
 
 packed_is_here = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")  # type: ignore[no-untyped-call]  # torch left it without types

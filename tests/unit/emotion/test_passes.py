@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from streamproc.arena import SAMPLE_RATE
+from streamproc.arena import SAMPLE_RATE, SLOT_SAMPLES
 from streamproc.emotion.engine import Passed, Wave
 from streamproc.emotion.passes import Passes, Row
 from streamproc.emotion.torch_errors import translated
-from streamproc.errors import FatalError
+from streamproc.errors import Fatal, FatalError
 from streamproc.records.compute import ItemError
 
 ROOMY = 10**9
@@ -51,9 +51,6 @@ class Fussy:
         numbers = np.array([[wave[0] + bad, 1] for wave in waves], np.float32)
         return Passed(numbers, numbers, [wave[None] for wave in waves] if frames else [])
 
-    def blocks_s(self, samples: int) -> float:
-        raise NotImplementedError(samples)
-
 
 def waves_of(lengths: Sequence[int]) -> list[Wave]:
     """Waveforms that are told apart by their numbers."""
@@ -86,18 +83,17 @@ def test_a_poisoned_clip_costs_few_passes_and_no_neighbour(
     check(Passes(engine).run(waves), waves, poisoned)
     count = len(waves)
     extra = len(engine.passes) - (1 if waves else 0)
-    assert extra <= 2 * len(poisoned) * math.ceil(math.log2(count or 1))
+    assert extra <= 2 * len(poisoned) * (math.ceil(math.log2(count or 1)) + 1)
 
 
-@given(lengths=LENGTHS, memory=st.integers(1, 300), data=st.data())
+@given(lengths=LENGTHS, memory=st.integers(50, 300), data=st.data())
 def test_little_memory_and_poison_together_still_give_each_an_end(
     lengths: list[int], memory: int, data: st.DataObject
 ) -> None:
     poisoned = set(data.draw(st.lists(st.sampled_from(range(len(lengths))), unique=True))) if lengths else set()
     engine = Fussy(memory=memory, poisoned=lambda number: number in poisoned)
     waves = waves_of(lengths)
-    too_long = {place for place, length in enumerate(lengths) if length > memory}
-    check(Passes(engine).run(waves), waves, poisoned | too_long)
+    check(Passes(engine).run(waves), waves, poisoned)
 
 
 @given(count=st.integers(1, 128), memory=st.integers(10, 1280))
@@ -125,12 +121,34 @@ def test_a_ceiling_is_said_once() -> None:
     assert [(line["log_level"], line["seconds"]) for line in lines] == [("warning", 4.0)]
 
 
-def test_a_clip_that_no_memory_holds_is_an_error_and_lowers_nothing() -> None:
-    passes = Passes(Fussy(most_samples=100, memory=99))
-    found = passes.run(waves_of([100, 50]))
+def test_a_clip_longer_than_a_segment_may_be_too_long_and_lowers_nothing() -> None:
+    passes = Passes(Fussy(memory=SLOT_SAMPLES))
+    found = passes.run(waves_of([SLOT_SAMPLES + 1, 50]))
     assert isinstance(found[0], ItemError)
-    assert "no memory" in found[0].message
-    assert passes.most_samples == 100
+    assert "no memory for 15.0 s" in found[0].message
+    assert isinstance(found[1], Row)
+    assert passes.most_samples == ROOMY
+
+
+def test_a_device_that_cannot_hold_a_segment_blames_nobody() -> None:
+    with pytest.raises(FatalError, match=r"no memory for 15\.0 s") as raised:
+        Passes(Fussy(memory=SLOT_SAMPLES - 1)).run(waves_of([SLOT_SAMPLES]))
+    assert raised.value.cause is Fatal.DEVICE_FAILS
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_a_device_that_fails_whatever_it_hears_blames_nobody(fault: Callable[[], float]) -> None:
+    with pytest.raises(FatalError, match="whatever it hears") as raised:
+        Passes(Fussy(poisoned=lambda _: True, fault=fault)).run(waves_of([10, 10, 20]))
+    assert raised.value.cause is Fatal.DEVICE_FAILS
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_a_device_that_was_short_of_something_for_a_moment_blames_nobody(fault: Callable[[], float]) -> None:
+    calls = iter(range(10**6))
+    engine = Fussy(poisoned=lambda _: next(calls) == 0, fault=fault)
+    waves = waves_of([10])
+    check(Passes(engine).run(waves), waves, set())
 
 
 def test_frames_follow_their_clip() -> None:

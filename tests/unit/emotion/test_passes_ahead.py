@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamproc.emotion.engine import Passed, Wave
+from streamproc.emotion.engine import UNDER_WAY, Passed, Wave
 from streamproc.emotion.passes import Passes, Row
+from streamproc.errors import FatalError
 from streamproc.records.compute import ItemError
 
-PLACES = 3
+PLACES = UNDER_WAY + 1
 LENGTHS = st.lists(st.integers(1, 50), max_size=40)
 
 
@@ -34,7 +35,7 @@ class Launcher:
     def submit(self, waves: Sequence[Wave], *, frames: bool = False) -> "Pass":
         assert not frames
         if len(self.under_way) == PLACES:
-            raise ValueError("too many")
+            raise FatalError("too many")
         launched = Pass(self, [float(wave[0]) for wave in waves], len(waves) * max(map(len, waves)))
         if launched.size > self.memory:
             raise MemoryError("no room")
@@ -47,9 +48,6 @@ class Launcher:
 
     def run(self, waves: Sequence[Wave], *, frames: bool = False) -> Passed:
         return self.submit(waves, frames=frames).take()
-
-    def blocks_s(self, samples: int) -> float:
-        raise NotImplementedError(samples)
 
 
 @dataclass(eq=False)
@@ -98,6 +96,16 @@ def test_a_batch_is_under_way_while_another_is_begun() -> None:
     assert first.ready()
     check(first.take(), set())
     check(second.take(), set())
+    assert (engine.most, engine.under_way) == (PLACES, [])
+
+
+def test_looking_for_who_is_to_blame_takes_no_more_room() -> None:
+    """A pass fails that was launched, while the one behind it and another batch's are: three places, not four."""
+    engine = Launcher(poisoned=lambda value: value == 0, at_launch=False)
+    passes = Passes(engine)
+    first, second = passes.begin(waves_of([10, 10, 10, 10, 40])), passes.begin(waves_of([10, 20])[1:])
+    check(first.take(), {0})
+    assert isinstance(second.take()[0], Row)
     assert (engine.most, engine.under_way) == (PLACES, [])
 
 

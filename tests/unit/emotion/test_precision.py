@@ -19,7 +19,7 @@ from streamproc.emotion.half import BF16, HALVES, HalfLinear, cast
 from streamproc.emotion.int8 import INT8, MOST, EmulatedLinear, Int8Linear, quantize
 from streamproc.emotion.linears import Kind
 from streamproc.emotion.network import Network, NetworkConfig, collate
-from streamproc.emotion.precision import OFFERED, Precision, check
+from streamproc.emotion.precision import OFFERED, Precision, check, stated
 from streamproc.emotion.runner import CPU_KINDS, Runner
 from streamproc.errors import UsageError
 from streamproc.records.identity import ModelIdentity, fingerprint
@@ -63,10 +63,15 @@ def test_every_precision_can_be_set_and_runs_somewhere() -> None:
 
 def test_results_of_two_precisions_have_two_fingerprints(directories: Callable[[str], Path]) -> None:
     found = {precision: load_model(directories("tiny"), "cpu", precision).identity for precision in OFFERED["cpu"]}
-    assert {identity.precision for identity in found.values()} == set(found)
+    assert {identity.precision for identity in found.values()} == {"fp32", "bf16-cpu", "int8-cpu"}
     assert len({fingerprint(identity, "mix") for identity in found.values()}) == len(found)
     assert len({replace(identity, precision="") for identity in found.values()}) == 1
     assert isinstance(found[Precision.FP32], ModelIdentity)
+
+
+def test_what_rounds_other_layers_on_each_kind_of_device_is_of_that_kind() -> None:
+    assert stated(Precision.FP32, "cpu") == stated(Precision.FP32, "cuda")
+    assert stated(Precision.BF16, "cpu") != stated(Precision.BF16, "cuda")
 
 
 @pytest.mark.parametrize("precision", list(OFFERED["cpu"]))

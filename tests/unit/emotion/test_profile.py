@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamproc.arena import SAMPLE_RATE
-from streamproc.records.profile import KNEE_SAMPLES, MOST_PADDING, Profile, Trial, bends, fit, padding, split
+from streamproc.records.profile import KNEE_SAMPLES, MOST_PADDING, Profile, Trial, bends, fit, split
 
 LENGTHS = st.lists(st.integers(400, 60 * SAMPLE_RATE), max_size=128)
 CEILINGS = st.one_of(st.just(0), st.integers(1, 200 * SAMPLE_RATE))
@@ -30,6 +30,12 @@ def test_every_clip_runs_once_and_every_pass_keeps_its_limits(lengths: list[int]
 def test_equal_clips_fill_each_pass_but_the_last(count: int, length: int, most: int) -> None:
     full = Profile(most, 0, 0, 0).most_items(length)
     assert [len(places) for places in split([length] * count, most)[:-1]] == [full] * ((count - 1) // full)
+
+
+def padding(lengths: Sequence[int], passes: Sequence[Sequence[int]]) -> float:
+    """The share of all that these passes compute that is padding."""
+    padded = sum(len(places) * max(lengths[place] for place in places) for places in passes)
+    return 1 - sum(lengths[place] for places in passes for place in places) / padded
 
 
 def test_mixed_traffic_pads_little_and_still_shares_passes() -> None:

@@ -1,7 +1,12 @@
+from collections.abc import Callable, Mapping
+
 import pytest
 import torch
 
-from streamproc.emotion.runner import choose_device
+from streamproc.emotion.linears import Kind, plain
+from streamproc.emotion.network import Network, NetworkConfig
+from streamproc.emotion.onednn import PackedLinear
+from streamproc.emotion.runner import Runner, choose_device
 from streamproc.errors import UsageError
 
 
@@ -17,3 +22,13 @@ def test_a_device_that_nobody_measured_is_taken_only_when_it_is_named(
     else:
         with pytest.raises(UsageError, match=r"model\.device"):
             choose_device("cuda")
+
+
+@pytest.mark.parametrize("kinds", [{"plain": plain}, {"packed": PackedLinear}], ids=["plain", "packed"])
+def test_a_network_serves_one_runner_whatever_that_made_of_it(
+    kinds: Mapping[str, Kind], random_network: Callable[[NetworkConfig], Network], shapes: dict[str, NetworkConfig]
+) -> None:
+    network = random_network(shapes["tiny"])
+    Runner(network, kinds)
+    with pytest.raises(ValueError, match="one of its own"):
+        Runner(network, kinds)

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from streamproc.analyzer import measure as measure_alone
 from streamproc.arena import SAMPLE_RATE
 from streamproc.emotion.engine import Passed, Wave
 from streamproc.emotion.passes import Passes
 from streamproc.emotion.trials import LONG_S, measure
+from streamproc.errors import Fatal, FatalError
+from streamproc.records.compute import ItemError
 from streamproc.records.profile import Profile
 
 TRUE = Profile(0, 0.002, 4e-7, 2e-13, 3e-13)
@@ -36,6 +39,11 @@ class Clocked:
         self.now += TRUE.pass_s + len(waves) * (TRUE.cost([samples]) - TRUE.pass_s)
         return Passed(np.zeros((len(waves), 2), np.float32), np.zeros((len(waves), 2), np.float32), [])
 
+
+@dataclass
+class Alone(Clocked):
+    """One of a CPU."""
+
     def blocks_s(self, samples: int) -> float:
         return TRUE.cost([samples]) - TRUE.pass_s - TRUE.sample_s / 2 * samples
 
@@ -44,7 +52,7 @@ class Clocked:
     ("most", "memory"), [(0, 10**9), (60 * SAMPLE_RATE, 10**9), (60 * SAMPLE_RATE, 31 * SAMPLE_RATE)]
 )
 def test_the_curve_is_the_engines_own(monkeypatch: pytest.MonkeyPatch, most: int, memory: int) -> None:
-    engine = Clocked(most, memory)
+    engine = Clocked(most, memory) if most else Alone(most)
     monkeypatch.setattr(time, "perf_counter", lambda: engine.now)
     passes = Passes(engine)
     found = measure(engine, passes)
@@ -56,7 +64,40 @@ def test_the_curve_is_the_engines_own(monkeypatch: pytest.MonkeyPatch, most: int
 
 
 def test_on_a_cpu_no_long_clip_has_to_run_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Clocked(0)
+    engine = Alone(0)
     monkeypatch.setattr(time, "perf_counter", lambda: engine.now)
     measure(engine, Passes(engine))
     assert max(samples for _, samples in engine.passes) < LONG_S * SAMPLE_RATE
+
+
+@dataclass
+class Broken(Clocked):
+    """An engine of which nothing comes back, or no numbers."""
+
+    raises: bool = True
+
+    def run(self, waves: Sequence[Wave], *, frames: bool = False) -> Passed:
+        if self.raises:
+            raise RuntimeError("could not create a primitive")
+        return super().run(waves, frames=frames)._replace(logits=np.full((len(waves), 2), np.nan, np.float32))
+
+
+@pytest.mark.parametrize("raises", [True, False])
+@pytest.mark.parametrize("most", [0, 60 * SAMPLE_RATE])
+def test_a_device_that_computes_nothing_is_not_warm(most: int, *, raises: bool) -> None:
+    engine = Broken(most, raises=raises)
+    with pytest.raises(FatalError, match="primitive" if raises else "finite") as raised:
+        measure(engine, Passes(engine))
+    assert raised.value.cause is Fatal.DEVICE_FAILS
+
+
+def test_neither_is_an_analyzer_whose_clips_are_all_errors() -> None:
+    heard: list[Wave] = []
+
+    def run(wave: Wave) -> ItemError:
+        heard.append(wave)
+        return ItemError("no kernel")
+
+    with pytest.raises(FatalError, match="no kernel"):
+        measure_alone(run)
+    assert heard[0].std() > 0, "silence is faster than sound on an accelerator"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from streamproc.records.identity import ModelIdentity, fingerprint
+from streamproc.records.identity import ARITHMETIC, ModelIdentity, fingerprint
 
 MODEL = ModelIdentity("a", "0" * 64, "fp32", ("angry", "happy"))
 
@@ -21,6 +21,10 @@ MODEL = ModelIdentity("a", "0" * 64, "fp32", ("angry", "happy"))
 )
 def test_engine_weights_precision_and_labels_are_in_it(other: ModelIdentity) -> None:
     assert fingerprint(other, "mix") != fingerprint(MODEL, "mix")
+
+
+def test_the_version_of_our_own_arithmetic_is_in_it() -> None:
+    assert MODEL.engine == f"streamproc {ARITHMETIC}"
 
 
 def test_the_rule_for_channels_is_and_the_name_is_not() -> None:

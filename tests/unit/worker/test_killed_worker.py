@@ -136,6 +136,18 @@ def test_one_that_is_alone_when_the_device_dies_of_something_else_is_computed(wo
     assert done(worker) == ["a.wav"]
 
 
+def test_one_that_is_alone_on_devices_that_could_not_go_on_is_computed(worker: WorkerHarness) -> None:
+    worker.device.held = True
+    worker.poll(worker.record(put(worker, "a.wav")))
+    worker.settle()
+    for _ in range(MOST_STRIKES + 1):
+        worker.device.die(blameless=True)
+        worker.settle()
+    worker.device.held = False
+    worker.settle()
+    assert done(worker) == ["a.wav"]
+
+
 def test_suspects_are_computed_alone_and_the_oldest_first(worker: WorkerHarness) -> None:
     worker.device.held = True
     worker.poll(*[worker.record(put(worker, f"{n}.wav")) for n in range(4)])

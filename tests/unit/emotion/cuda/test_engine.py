@@ -40,8 +40,9 @@ def assert_equal(found: Passed, expected: Passed, *, frames: bool = False) -> No
 
 
 @pytest.mark.parametrize("frames", [False, True])
-def test_its_numbers_are_the_cpu_engines(engine: CudaEngine, tiny: Network, waves: list[Wave], *, frames: bool) -> None:
-    reference = Runner(tiny)
+def test_its_numbers_are_the_cpu_engines(
+    engine: CudaEngine, reference: Runner, waves: list[Wave], *, frames: bool
+) -> None:
     assert_equal(engine.run(waves, frames=frames), reference.run(waves, frames=frames), frames=frames)
 
 
@@ -89,7 +90,7 @@ def test_a_replayed_pass_gives_the_numbers_of_its_own_waves(
 def test_two_passes_may_be_under_way_and_be_taken_in_any_order(engine: CudaEngine, waves: list[Wave]) -> None:
     alone = [engine.run([wave]) for wave in waves[:3]]
     first, second = engine.submit(waves[:1]), engine.submit(waves[1:2])
-    with pytest.raises(ValueError, match="under way"):
+    with pytest.raises(FatalError, match="under way"):
         engine.submit(waves[2:3])
     assert second.ready()
     assert_equal(second.take(), alone[1])
@@ -124,11 +125,11 @@ def short_of_memory(engine: CudaEngine, monkeypatch: pytest.MonkeyPatch, times: 
 
 
 def test_what_does_not_fit_is_tried_again_without_the_graphs(
-    engine: CudaEngine, capturer: RunsAgain, waves: list[Wave], monkeypatch: pytest.MonkeyPatch
+    engine: CudaEngine, reference: Runner, capturer: RunsAgain, waves: list[Wave], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = recorded(engine, waves[:2])
     short_of_memory(engine, monkeypatch, 1)
-    assert_equal(engine.run(waves, frames=False)._replace(frames=[]), Runner(engine._network).run(waves))
+    assert_equal(engine.run(waves, frames=False)._replace(frames=[]), reference.run(waves))
     assert capturer.calls == ["finish", "release"]
     assert_equal(engine.run(waves[:2]), expected)
 
@@ -159,3 +160,20 @@ def test_a_device_that_fails_ends_the_process(
 def test_no_waveform_is_refused_before_anything_is_launched(engine: CudaEngine) -> None:
     with pytest.raises(ValueError, match=r"."):
         engine.run([])
+
+
+def test_a_pass_that_is_lost_gives_its_place_back(
+    engine: CudaEngine, waves: list[Wave], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, right = engine.run(waves), PlainBerth.take
+
+    def lost(berth: PlainBerth) -> Wave:
+        right(berth)
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PlainBerth, "take", lost)
+        for _ in range(3):  # more than there are places
+            with pytest.raises(MemoryError):
+                engine.run(waves)
+    assert_equal(engine.run(waves), expected)

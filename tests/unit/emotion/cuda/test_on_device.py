@@ -59,8 +59,11 @@ def apart(found: Passed, expected: Passed) -> tuple[float, float]:
     return float(embeddings), float(np.abs(softmax(found.logits) - softmax(expected.logits)).max())
 
 
-def test_fp32_gives_the_cpus_numbers(engine: CudaEngine, small: Network, waves: list[Wave]) -> None:
-    found, expected = engine.run(waves, frames=True), Runner(small).run(waves, frames=True)
+def test_fp32_gives_the_cpus_numbers(
+    engine: CudaEngine, random_network: Make, shapes: dict[str, NetworkConfig], waves: list[Wave]
+) -> None:
+    expected = Runner(random_network(shapes["small"])).run(waves, frames=True)
+    found = engine.run(waves, frames=True)
     assert max(apart(found, expected)) < PARITY
     for own, other in zip(found.frames, expected.frames, strict=True):
         assert own.shape == other.shape

@@ -1,4 +1,4 @@
-"""Packed: the network's products in oneDNN's own layouts, where it is faster than the library that torch asks.
+"""oneDNN: the network's products in oneDNN's own layouts, where it is faster than the library that torch asks.
 
 torch has no public names for these operations, so whoever uses them goes on without where they are gone. The numbers
 are those of the plain layers but for the order of sums.

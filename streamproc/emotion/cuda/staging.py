@@ -1,4 +1,4 @@
-"""Packed: the waveforms of a pass one behind the other, so that one copy takes all of them to the device.
+"""Staging: the waveforms of a pass one behind the other, so that one copy takes all of them to the device.
 
     [items] int64 samples of each, [items] int64 frames of each, float32 samples of all, with nothing between them
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streamproc.emotion.cuda.bucket import Bucket, bucket
-from streamproc.emotion.cuda.packed import Batch, pack, size, unpack
+from streamproc.emotion.cuda.staging import Batch, pack, size, unpack
 from streamproc.emotion.network import PUBLISHED_STEM, collate, frames
 
 Wave = NDArray[np.float32]
