@@ -11,7 +11,7 @@ from streamproc.errors import DependencyDownError, PoisonError, UsageError
 from streamproc.kafka.event_codec import RegistryEventCodec
 from streamproc.kafka.own_schemas import look_up_events, look_up_outputs, register_schemas, registered_schemas
 from streamproc.kafka.registry import Registry, connect
-from streamproc.local.stack import Stack
+from streamproc.local.stack import status
 from streamproc.records.avro import encode, frame, schema_of, unframe
 from streamproc.records.ledger import LedgerEntry
 from streamproc.records.recording import RecordingEvent
@@ -96,11 +96,11 @@ def test_a_version_that_older_readers_cannot_read_is_refused(
 
 
 def test_a_registry_that_hangs_is_down_after_its_timeout_and_goes_on_when_it_is_back(
-    stack: Stack, patient: Settings, topics: TopicSettings
+    patient: Settings, topics: TopicSettings
 ) -> None:
     with connect(patient.registry) as client:
         register_schemas(client, topics)
-    (pid,) = (server.pid for server in stack.servers if server.name == "registry")
+    (pid,) = (server.pid for server in status(patient) if server.name == "registry")
     assert pid is not None
     process = psutil.Process(pid)
     hurried = patient.registry.model_copy(update={"timeout_s": 0.3})

@@ -36,7 +36,7 @@ from tests.unit.demo.made import dead_letter, result
 from tools.warehouse.load import Writer
 from tools.warehouse.rows import NEW, Encoder, next_version
 from tools.warehouse.servers import Servers, open_servers
-from tools.warehouse.table import open_table
+from tools.warehouse.table import Table, open_table
 
 RESULTS = 20_000
 IN_A_TRANSACTION = 500
@@ -73,6 +73,14 @@ def write(writer: Writer, encode: Encoder, numbers: range, *, edition: int = 0, 
     for first in range(numbers.start, numbers.stop, IN_A_TRANSACTION):
         part = range(first, min(first + IN_A_TRANSACTION, numbers.stop))
         writer.commit(encode, part, edition=edition, new=new)
+
+
+def bring(writer: Writer, encode: Encoder, table: Table, numbers: range) -> int:
+    """Write results that no other test writes and wait for their rows; how many rows there are then."""
+    before = table.count() if table.exists() else 0
+    writer.commit(encode, numbers)
+    table.reach(before + len(numbers), PATIENCE_S)
+    return before + len(numbers)
 
 
 def test_applying_again_changes_nothing_and_a_changed_setting_is_taken(servers: Servers) -> None:
@@ -115,7 +123,7 @@ def test_a_connector_that_failed_goes_on_by_itself_once_the_cause_is_healed(serv
     settings = servers.settings
     writer, encode = Writer(settings), ours(settings)
     with open_database(settings.warehouse) as database, open_table(settings) as table:
-        before = table.count()
+        before = bring(writer, encode, table, range(RESULTS + 1_000, RESULTS + 1_100))
         database.execute("alter table emotion_results add constraint refusing check (false) not valid")
         writer.commit(encode, range(RESULTS, RESULTS + IN_A_TRANSACTION))
         deadline = time.monotonic() + PATIENCE_S
@@ -129,8 +137,9 @@ def test_a_connector_that_failed_goes_on_by_itself_once_the_cause_is_healed(serv
 
 def test_rows_that_never_came_come_when_the_topic_is_read_again(servers: Servers) -> None:
     settings = servers.settings
+    writer, encode = Writer(settings), ours(settings)
     with open_database(settings.warehouse) as database, open_table(settings) as table:
-        before = table.count()
+        before = bring(writer, encode, table, range(RESULTS + 2_000, RESULTS + 2_100))
         database.execute(
             "delete from emotion_results where produced_at > (select min(produced_at) from emotion_results)"
         )

@@ -33,11 +33,14 @@ def test_the_pages_are_there() -> None:
         "CHANGELOG.md",
         "docs/architecture.md",
         "docs/configuration.md",
+        "docs/downstream.md",
+        "docs/event-bytes.md",
         "docs/glossary.md",
         "docs/guarantees.md",
         "docs/operations.md",
         "docs/producers.md",
         "docs/runbook.md",
+        "docs/schemas.md",
     }
 
 
