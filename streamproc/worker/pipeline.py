@@ -109,7 +109,7 @@ class Pipeline:
         retry = RetryPolicy(settings.topics, settings.retry)
         self._parking = Parking(retry)
         prices = Prices(world.device.cost, world.device.most_items)
-        self._strikes = strikes = Strikes(window(flow), lambda: not len(batches), self._in_flight)
+        self._strikes = strikes = Strikes(window(flow), self._nothing_goes_on, self._in_flight)
         self._admit = Admit(settings, identity, world.codec, world.schema_lookups, batches, offsets, prices, metrics)
         aliases = Aliases(world.near_aliases, world.shared, world.alias_reads, world.alias_writes)
         self._recall = Recall(settings.dedupe, world.store, world.heads, flow.io_threads, aliases, batches)
@@ -314,6 +314,10 @@ class Pipeline:
     def settled(self, partitions: Sequence[TopicPartition]) -> bool:
         """Whether nothing of these partitions waits for a commit any more, and their next owners will know."""
         return not any(map(self._in_flight, partitions)) and all(map(self._strikes.closed, partitions))
+
+    def _nothing_goes_on(self) -> bool:
+        """Whether a record could be taken alone now: the brake lets none go, and what is not tried earns no strike."""
+        return not len(self._batches) and not self._probe.held()
 
     def _in_flight(self, partition: TopicPartition) -> bool:
         return any(not batch.dropped(taken.index) for batch, taken in self._batches.entries(partition))

@@ -15,7 +15,8 @@ NOWHERE = RegistrySettings(url="http://127.0.0.1:1", timeout_s=0.5)
 def topics() -> TopicSettings:
     """Names that no other test uses, and so subjects of its own."""
     name = f"t-{uuid.uuid4().hex[:12]}"
-    return TopicSettings(recordings=name, results=f"{name}.r", segments=f"{name}.s", ledger=f"{name}.l")
+    own = {kind: f"{name}.{kind}" for kind in ("results", "segments", "ledger", "trends", "alerts", "partials")}
+    return TopicSettings.model_validate({"recordings": name, **own})
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from streamproc.records.identity import ModelIdentity
 class Breakable:
     def __init__(self):
         self.identity = ModelIdentity("breakable", "0" * 64, "fp64", ("good", "bad"), engine="breakable 1")
-        self.profile = measure(self._one)
+        self.profile = measure(lambda wave: (0.75, 0.25))  # its trials are well, or it would not start
 
     def run(self, batch):
         return [self._one(wave) for wave in batch]

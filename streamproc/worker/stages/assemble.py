@@ -107,6 +107,10 @@ class Assemble:
             self._objects.keep(taken, stored, Outcome(OutcomeKind.DEAD_LETTER, (pointer,), reason=error.reason))
 
     def _settle(self, taken: Taken, outcome: Outcome) -> None:
+        if taken.probe:
+            self._let_go(taken)
+            self.worked(taken)
+            return
         self._batches.settle(taken, outcome)
         self.free(taken)
         self.ended(outcome.kind)
@@ -125,11 +129,7 @@ class Assemble:
     def _succeed(self, analysed: Analysed, now: Instant) -> None:
         """Settle a record with its result, once what that points to is stored. Raises PoisonError."""
         taken = analysed.admitted.taken
-        if taken.probe:
-            self._result(analysed, now)
-            self._let_go(taken)
-            self.worked(taken)
-        elif "timeline" in analysed.admitted.event.outputs:
+        if "timeline" in analysed.admitted.event.outputs:
             stored = timeline(analysed.key, analysed.analysis)
             self._objects.keep(taken, stored, self._result(analysed, now, stored.uri(self._objects.bucket)))
         else:

@@ -88,8 +88,12 @@ class Lookup:
     def _look(self, one: Fetched | Recalled, now: Instant) -> None:
         if not self._batches.wanted(one.taken):
             return
-        analysis, leader = self._near.get(one.key), self._leaders.get(one.key)
-        if analysis is not None:
+        leader = self._leaders.get(one.key)
+        if one.taken.probe and leader is None:
+            # What is known says nothing of what is to be computed, which is what is tried.
+            self._leaders[one.key] = one
+            self._miss(one, now)
+        elif not one.taken.probe and (analysis := self._near.get(one.key)) is not None:
             self._known(one, analysis, Tier.MEMORY, now)
         elif leader is None:
             self._leaders[one.key] = one

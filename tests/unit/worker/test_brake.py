@@ -2,11 +2,14 @@
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from streamproc.errors import Cause, DependencyDownError, FatalError, Reason
-from streamproc.records.record import Record, TopicPartition
+from streamproc.errors import Cause, DependencyDownError, FatalError, Reason, StoreError
+from streamproc.records.mark import read_mark
+from streamproc.records.record import CommitOffset, Record, TopicPartition
+from streamproc.records.stored import StoredObject
 from streamproc.settings import BrakeSettings, FlowSettings, Settings
 from streamproc.testing.codec import encode_event
 from streamproc.testing.decoders import recording
@@ -268,3 +271,59 @@ def test_a_store_that_is_away_is_waited_for_in_a_probe_too(worker: WorkerHarness
     worker.store.down = None
     worker.settle(60)
     assert not on(worker)
+
+
+def test_what_is_known_already_says_nothing_of_a_network_that_fails(worker: WorkerHarness) -> None:
+    worker.poll(worker.record(good(worker, "known.wav")))
+    worker.settle()
+    assert len(worker.results()) == 1
+    heads = [good(worker, f"{number}.wav") for number in range(40)]
+    records = [worker.record(event) for event in heads]
+    last = worker.record(good(worker, "known.wav"))
+    worker.newest.records = [last]
+    worker.device.poisoned.update(
+        float(number / np.float32(255)) for number in range(256)
+    )  # every first sample that there is
+    worker.poll(*records, last)
+    for _ in range(60):
+        worker.settle(1)
+    assert worker.pipeline.held
+    assert len(worker.sink.values(DEAD)) <= 5 + MOST_IN_FLIGHT
+
+
+def test_a_probe_stores_what_a_row_would_point_to(worker: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = worker.store.put
+
+    def refuse(bucket: str, key: str, body: bytes, content_type: str) -> StoredObject:
+        if key.endswith("timeline.json"):
+            raise StoreError(Cause.DENIED, "injected")
+        return put(bucket, key, body, content_type)
+
+    worker.store.put("recordings", "a.wav", recording(1000, name="a"), "audio/wav")
+    event = encode_event(event_id="a", object_key="a.wav", fields={"outputs": ["timeline"]})
+    records = [worker.record(event) for _ in range(100)]
+    worker.newest.records = records[-1:]
+    monkeypatch.setattr(worker.store, "put", refuse)
+    worker.poll(*records)
+    for _ in range(60):
+        worker.settle(1)
+    assert worker.pipeline.held
+    assert len(worker.sink.values(DEAD)) <= 5 + MOST_IN_FLIGHT
+    monkeypatch.undo()
+    worker.settle(60)
+    assert not worker.pipeline.held
+
+
+def test_what_the_brake_keeps_waiting_earns_no_strike(worker: WorkerHarness) -> None:
+    # Two owners crashed at the head of this partition: its records are taken alone.
+    other = WorkerHarness(worker.settings)
+    other.sink.commit([], [CommitOffset(IN, 1, 0, "sp1 open=10 crashes=1 strikes=0")], None)
+    other.assign(0, 1)
+    event = good(other, "good.wav")
+    other.poll(*(other.record(BAD, 0) for _ in range(6)), other.record(event, 1, offset=0))
+    other.settle()
+    assert other.pipeline.held
+    assert not other.results()
+    committed = other.sink.committed(IN, 1)
+    assert committed is not None
+    assert read_mark(committed.metadata).strikes == 0
