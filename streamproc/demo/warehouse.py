@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from streamproc.demo.tally import End
-from streamproc.errors import StreamprocError
+from streamproc.errors import StreamprocError, UsageError
 from streamproc.local.server import Recipe
 from streamproc.local.stack import WAREHOUSE
 from streamproc.operate.dead_letter import DeadLetter
@@ -20,6 +20,8 @@ from streamproc.records.result import EmotionResult
 from streamproc.settings import Settings, WarehouseSettings
 
 NAMESPACE = "demo"
+MADE = "made, and dropped again, by streamproc demo --warehouse"
+"""What is said of the namespace by whoever may drop it."""
 ASKED = ("angry", "turned", "dead")
 PATIENCE_S = 120
 """Connect that starts beside everything else took 10 s."""
@@ -47,12 +49,13 @@ class DemoWarehouse:
         return settings.model_copy(update={"warehouse": settings.warehouse.model_copy(update={"namespace": NAMESPACE})})
 
     def begin(self, settings: Settings) -> None:
-        """Clear what another demo has left, and start connectors. Raises DependencyDownError, NotRunningError."""
-        remove(settings)
+        """Clear what another demo has left, and start connectors.
+
+        Raises DependencyDownError, NotRunningError; UsageError where the namespace is somebody else's.
+        """
         with open_database(settings.warehouse) as database:
-            name = sql.Identifier(settings.warehouse.namespace)
-            database.execute(sql.SQL("drop schema if exists {} cascade").format(name))
-            database.execute(sql.SQL("create schema {}").format(name))
+            clear(database, settings.warehouse)
+        remove(settings)
         apply_whole(settings)
 
     def answers(self, settings: Settings, ends: Sequence[End]) -> Sequence[Answer]:
@@ -63,6 +66,22 @@ class DemoWarehouse:
     def end(self, settings: Settings) -> None:
         """Take the demo's connectors away; its tables stay."""
         remove(settings)
+
+
+def clear(database: "psycopg.Connection[tuple[Any, ...]]", settings: WarehouseSettings) -> None:
+    """Make the namespace anew. Raises UsageError for one that no demo has made: nothing of it is touched."""
+    name = sql.Identifier(settings.namespace)
+    found = database.execute(
+        "select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = %s", (settings.namespace,)
+    ).fetchone()
+    if found is not None and found[0] != MADE:
+        raise UsageError(
+            f"{settings.address} has a schema {settings.namespace} that is not the demo's, which would drop it: "
+            "let the demo have another database (warehouse.database), or rename that schema"
+        )
+    database.execute(sql.SQL("drop schema if exists {} cascade").format(name))
+    database.execute(sql.SQL("create schema {}").format(name))
+    database.execute(sql.SQL("comment on schema {} is {}").format(name, sql.Literal(MADE)))
 
 
 def _await_rows(settings: WarehouseSettings, ends: Sequence[End]) -> None:

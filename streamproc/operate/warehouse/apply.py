@@ -99,9 +99,11 @@ def read_again(settings: Settings, name: str) -> None:
         raise UsageError(f"there is no connector {name}; there are {', '.join(names)}")
     with open_connect(settings.connect) as connect:
         connect.stop(name)
-        _settle(lambda: [connect.state(name) or NONE_YET], settings.connect.timeout_s, lambda one: not one.tasks)
-        connect.forget_offsets(name)
-        connect.resume(name)
+        try:
+            _settle(lambda: [connect.state(name) or NONE_YET], settings.connect.timeout_s, lambda one: not one.tasks)
+            connect.forget_offsets(name)
+        finally:  # a connector that is stopped is mended by nobody
+            connect.resume(name)
 
 
 def _bring(connect: Connect, one: Connector) -> Change:

@@ -55,6 +55,11 @@ def registry_url(settings: Settings) -> str:
     """Where the converter asks for schemas. Raises UsageError when the settings do not say it."""
     if settings.connect.registry_url is not None:
         return settings.connect.registry_url
+    if settings.registry.username is not None or "@" in settings.registry.url:
+        raise UsageError(
+            "the registry wants a name and a password, which no connector may hold: let Connect ask it without and say "
+            f"where, as in STREAMPROC_CONNECT__REGISTRY_URL=http://registry:8080{OWN_API}"
+        )
     head, api, rest = settings.registry.url.partition(COMPAT_API)
     if not api or rest.strip("/"):
         raise UsageError(

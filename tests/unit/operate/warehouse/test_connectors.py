@@ -64,3 +64,15 @@ def test_a_registry_that_is_not_apicurio_needs_the_address_to_be_said() -> None:
         made(registry={"url": "http://registry:8081"})
     found = made(registry={"url": "http://registry:8081"}, connect={"registry_url": "http://other/apis/registry/v2"})
     assert found[0].config[CONVERTER_URL] == "http://other/apis/registry/v2"
+
+
+@pytest.mark.parametrize(
+    "registry",
+    [{"url": "http://bob:hunter2@reg:8080/apis/ccompat/v7"}, {"username": "bob", "password": "hunter2"}],
+    ids=["in the address", "beside it"],
+)
+def test_a_registry_with_a_password_is_asked_nothing_by_a_connector(registry: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="no connector may hold") as caught:
+        made(registry=registry)
+    assert "hunter2" not in str(caught.value)
+    assert made(registry=registry, connect={"registry_url": "http://reg:8080/apis/registry/v2"})
