@@ -70,7 +70,7 @@ class ArchiveTier:
         try:
             return self._decode(stored.body)
         except ValueError:
-            _log.warning("a value in the archive does not verify", bucket=self._bucket, object=object_name(key, NAME))
+            _log.warning("a value in the archive does not verify", detail=f"{self._bucket}/{object_name(key, NAME)}")
             self._metrics.tier_errors[TierFault.CORRUPT].inc()
             return None
 
