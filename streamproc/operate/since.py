@@ -19,7 +19,7 @@ def parse_since(text: str, now_ms: int) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{text!r} is no time: write a span like 15m, 2h or 7d, or a date like 2030-01-31") from None
+        raise UsageError(f"{text!r} is no time: write a span like 15m, 2h or 7d, or a date like 2026-01-31") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     at_ms = round(moment.timestamp() * 1000)
