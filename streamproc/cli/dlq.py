@@ -2,10 +2,13 @@
 
 import json
 import time
+from difflib import get_close_matches
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
+from streamproc.errors import UsageError
 from streamproc.settings import load_settings
 
 Since = Annotated[str | None, typer.Option(help="Given up since 15m, 2h, 7d ago or a date. Default: all that is kept.")]
@@ -142,10 +145,22 @@ def replay(  # one parameter for each way to choose
         show_replay(replayed, Console(), dry_run=dry_run)
 
 
+def _known(option: str, given: str | None, names: type[StrEnum]) -> None:
+    """Raise UsageError for a name that no dead letter can have."""
+    if given is None or given in {*names}:
+        return
+    near = get_close_matches(given, [*names], n=3)
+    there = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
+    raise UsageError(f"{option} {given}: there is none of that name; {there}")
+
+
 def _choice(since: str | None, reason: str | None, stage: str | None, key: str | None, origin: str | None) -> Any:
+    from streamproc import errors
     from streamproc.operate.dlq.choice import Choice
     from streamproc.operate.place import parse_place
     from streamproc.operate.since import parse_since
 
+    _known("--reason", reason, errors.Reason)
+    _known("--stage", stage, errors.Stage)
     since_ms = 0 if since is None else parse_since(since, time.time_ns() // 1_000_000)
     return Choice(since_ms, reason, stage, key, None if origin is None else parse_place(origin))

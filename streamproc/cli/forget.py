@@ -11,7 +11,7 @@ from streamproc.settings import load_settings
 
 def forget(
     what: Annotated[
-        str | None, typer.Argument(metavar="[OBJECT|HASH]", help="s3://BUCKET/KEY, or sha256:HEX as results name it.")
+        str | None, typer.Argument(metavar="[OBJECT|HASH]", help="s3://BUCKET/KEY, or the content_sha256 of a result.")
     ] = None,
     *,
     tenant: Annotated[

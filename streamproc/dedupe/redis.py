@@ -181,10 +181,10 @@ class RedisTier:
             with self._guarded():
                 self._let_go(keys=[claim_key(key) for key in keys], args=[owner])
 
-    def erase(self, sha256: str | None, scope: str | None) -> int:
+    def erase(self, sha256: str | None, scope: str | None, *, dry_run: bool = False) -> int:
         """Forget all of a content, of whom computations are shared by, or of both; how many keys that were.
 
-        Looks at every name in Redis. Raises TierError.
+        Looks at every name in Redis. With ``dry_run`` it only counts. Raises TierError.
         """
         pattern = f"{_short(sha256, 24) if sha256 else '*'}:{_short(scope, 6) if scope else '*'}:*"
         erased = 0
@@ -192,16 +192,17 @@ class RedisTier:
             for prefix in (PREFIX, FINISHED_PREFIX, CLAIM_PREFIX):
                 names = self._redis.scan_iter(prefix + pattern, _SCANNED)
                 while some := list(islice(names, _SCANNED)):
-                    answer: object = self._redis.unlink(*some)
+                    answer: object = len(some) if dry_run else self._redis.unlink(*some)
                     erased += answer if isinstance(answer, int) else 0
         return erased
 
-    def erase_aliases(self, names: Sequence[str]) -> int:
-        """Forget these aliases; how many were known. Raises TierError."""
+    def erase_aliases(self, names: Sequence[str], *, dry_run: bool = False) -> int:
+        """Forget these aliases; how many were known. With ``dry_run`` it only counts. Raises TierError."""
         if not names:
             return 0
+        keys = list(map(alias_key, names))
         with self._guarded():
-            answer: object = self._redis.unlink(*map(alias_key, names))
+            answer: object = self._redis.exists(*keys) if dry_run else self._redis.unlink(*keys)
         return answer if isinstance(answer, int) else 0
 
     def get_aliases(self, names: Sequence[str]) -> Mapping[str, str]:

@@ -66,6 +66,7 @@ class Log:
         }
         if glance:
             config |= {"fetch.message.max.bytes": _GLANCE_BYTES, "queued.max.messages.kbytes": _GLANCE_BYTES // 1024}
+        self._closed = False
         self._consumer = build(Consumer, config)
         self._admin = build(AdminClient, client_config(settings))
         self._lookup = Lookup(self._consumer, settings.kafka.bootstrap_servers)
@@ -135,10 +136,12 @@ class Log:
             while left:
                 yield self._some(left, take)
         finally:
-            self._consumer.unassign()
+            if not self._closed:  # who stops reading may close first, and this runs when it is collected
+                self._consumer.unassign()
 
     def close(self) -> None:
         """Drop the connection."""
+        self._closed = True
         self._consumer.close()
 
     def _written(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:

@@ -24,7 +24,7 @@ from streamproc.telemetry.clock import SystemClock
 from streamproc.telemetry.metrics import Metrics
 
 _URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,62})/(.{1,512})")
-_SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
+_SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 
 UNREACHED: Mapping[str, str] = {
     "workers": "what running workers remember (dedupe.memory_bytes) goes when they are started again",
@@ -50,7 +50,7 @@ class Forgotten:
     sha256: str | None
     tenant: str | None
     redis_keys: int | None
-    """None where it was only looked what there is: Redis does not say without erasing; or without a Redis."""
+    """None without a Redis."""
     objects: tuple[str, ...]
 
 
@@ -76,15 +76,20 @@ def find_content(settings: Settings, what: str, tenant: str | None) -> Wanted:
 
 
 def forget(settings: Settings, wanted: Wanted, *, dry_run: bool) -> Forgotten:
-    """Erase it from the archive and from Redis; with ``dry_run`` say which objects that would be.
+    """Erase it from the archive and from Redis; with ``dry_run`` say what that would be.
 
-    First the objects: a worker may else take a value from the archive back to Redis. Raises DependencyDownError.
+    First the objects: a worker may else take a value from the archive back to Redis. Raises UsageError,
+    DependencyDownError.
     """
-    if wanted.sha256 is None and wanted.tenant is None:
-        raise UsageError("say what is to be forgotten: an object, a hash, or --tenant")
+    if wanted.sha256 is None and not wanted.tenant:
+        raise UsageError("say what is to be forgotten: an object, a hash, or --tenant with a name")
+    if wanted.tenant is not None and settings.dedupe.scope != "tenant":
+        raise UsageError(
+            "with dedupe.scope = global nothing is kept by tenant: all share what one sent. Name its recordings"
+        )
     shared_by = scope("tenant", wanted.tenant) if wanted.tenant is not None else None
     erased = tuple(_objects(settings.storage, wanted.sha256, shared_by, dry_run=dry_run))
-    keys = None if dry_run else _keys(settings, wanted, shared_by)
+    keys = _keys(settings, wanted, shared_by, dry_run=dry_run)
     return Forgotten(wanted.sha256, wanted.tenant, keys, erased)
 
 
@@ -114,13 +119,14 @@ def _objects(settings: StorageSettings, sha256: str | None, shared_by: str | Non
         raise DependencyDownError("store", f"{type(error).__name__} while objects under {prefix} were erased") from None
 
 
-def _keys(settings: Settings, wanted: Wanted, shared_by: str | None) -> int | None:
+def _keys(settings: Settings, wanted: Wanted, shared_by: str | None, *, dry_run: bool) -> int | None:
     url = settings.redis.url
     if url is None or not url.get_secret_value():
         return None
     tier = RedisTier(settings.redis, analysis_to_bytes, analysis_from_bytes, SystemClock(), Metrics())
     try:
-        return tier.erase(wanted.sha256, shared_by) + tier.erase_aliases(wanted.aliases)
+        found = tier.erase(wanted.sha256, shared_by, dry_run=dry_run)
+        return found + tier.erase_aliases(wanted.aliases, dry_run=dry_run)
     except TierError as error:
         raise DependencyDownError("redis", f"{error}; the objects are erased, do it again when redis answers") from None
     finally:

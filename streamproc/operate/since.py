@@ -12,14 +12,17 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 def parse_since(text: str, now_ms: int) -> int:
     """Ms since the epoch of a span before now, or of an ISO 8601 date (UTC unless it names a zone).
 
-    Raises UsageError.
+    Raises UsageError; also for a moment that is still to come, of which nothing can be said.
     """
     if span := _SPAN.fullmatch(text):
         return now_ms - timedelta(**{_UNITS[span[2]]: int(span[1])}) // timedelta(milliseconds=1)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{text!r} is no time: write a span like 15m, 2h or 7d, or a date like 2030-01-31") from None
+        raise UsageError(f"{text!r} is no time: write a span like 15m, 2h or 7d, or a date like 2026-01-31") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)
+    at_ms = round(moment.timestamp() * 1000)
+    if at_ms > now_ms:
+        raise UsageError(f"{text} is still to come")
+    return at_ms

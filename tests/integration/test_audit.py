@@ -6,6 +6,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from streamproc.errors import UsageError
 from streamproc.operate.audit.finding import AuditReport, Fault
 from streamproc.operate.audit.read import audit
 from streamproc.operate.audit.window import Selection
@@ -185,3 +186,29 @@ def test_workers_that_go_on_meanwhile_are_no_fault(world: World) -> None:
     assert any(report.records for report in reports)
     last = prove(world)
     assert (last.proved, last.records, last.retried) == (True, 120, 40)
+
+
+def test_a_group_that_has_done_nothing_proves_nothing(world: World) -> None:
+    world.announce(3)
+    results(world, [0, 1, 2])
+    assert prove(world).proved
+    other = world.settings.model_copy(update={"kafka": world.settings.kafka.model_copy(update={"group": "typo"})})
+    report = audit(other, Selection(), unheard)
+    assert not report.proved
+    assert {one.why for one in report.unseen} == {"not committed yet"}
+    assert report.unseen[0].first == 0
+
+
+@pytest.mark.parametrize(
+    ("selection", "says"),
+    [
+        (Selection(0, 2, 1), "begins at offset 2 and ends at 1"),
+        (Selection(0, 100, 200), "nothing is at 100 yet"),
+        (Selection(0, 100), "nothing is at 100 yet"),
+    ],
+)
+def test_a_window_of_nothing_is_refused(world: World, selection: Selection, says: str) -> None:
+    world.announce(3)
+    results(world, [0, 1, 2])
+    with pytest.raises(UsageError, match=says):
+        prove(world, selection)

@@ -22,7 +22,7 @@ from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_b
 from streamproc.records.finished import FinishedSegment, Stretch
 from streamproc.records.identity import content_key, scope
 from streamproc.records.recording import RecordingEvent
-from streamproc.settings import Settings, StorageSettings
+from streamproc.settings import DedupeSettings, Settings, StorageSettings
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import SystemClock
 from streamproc.telemetry.metrics import Metrics
@@ -37,7 +37,8 @@ class Kept:
     def __init__(self, settings: Settings) -> None:
         bucket = f"forget-{uuid.uuid4()}"
         storage = settings.storage.model_copy(update={"bucket": bucket})
-        self.settings = settings.model_copy(update={"storage": storage})
+        dedupe = DedupeSettings(scope="tenant")
+        self.settings = settings.model_copy(update={"storage": storage, "dedupe": dedupe})
         self.store = S3Store(storage, 2, SystemClock())
         self.store.ensure_bucket(bucket)
         secrets = storage.access_key.get_secret_value(), storage.secret_key.get_secret_value()
@@ -108,7 +109,7 @@ def test_what_a_tenant_has_of_a_content_is_forgotten_alone(kept: Kept) -> None:
 
 def test_a_dry_run_names_and_erases_nothing(kept: Kept) -> None:
     found = forget(kept.settings, Wanted(kept.sha256("mine"), None), dry_run=True)
-    assert (len(found.objects), found.redis_keys) == (8, None)
+    assert (len(found.objects), found.redis_keys) == (8, 8)
     assert left(kept) == [6, 6, 6, 6]
 
 
@@ -135,9 +136,15 @@ def test_an_object_that_is_gone_says_what_to_do(kept: Kept) -> None:
         find_content(kept.settings, f"s3://{kept.settings.storage.bucket}/gone.wav", None)
 
 
-def test_nothing_is_not_everything(patient: Settings) -> None:
+@pytest.mark.parametrize("tenant", [None, ""])
+def test_nothing_is_not_everything(kept: Kept, tenant: str | None) -> None:
     with pytest.raises(UsageError, match="say what"):
-        forget(patient, Wanted(None, None), dry_run=False)
+        forget(kept.settings, Wanted(None, tenant), dry_run=False)
+
+
+def test_a_tenant_of_whom_nothing_is_kept_apart_is_refused(patient: Settings) -> None:
+    with pytest.raises(UsageError, match="kept by tenant"):
+        forget(patient, Wanted(None, "t"), dry_run=False)
 
 
 def test_a_store_that_is_away_is_told_and_nothing_is_erased(kept: Kept) -> None:
@@ -154,7 +161,7 @@ def test_the_command_says_what_it_did_and_what_it_cannot_reach(kept: Kept, monke
     assert told.exit_code == 0
     assert told.stdout.count("would be erased: s3://") == 8
     assert "running workers" in told.stderr
-    told = CliRunner().invoke(app, ["forget", f"sha256:{sha256}", "--json"])
+    told = CliRunner().invoke(app, ["forget", sha256, "--json"])
     answer = json.loads(told.stdout)
     assert (answer["sha256"], len(answer["objects"]), answer["redis_keys"]) == (sha256, 8, 8)
     assert set(answer["unreached"]) == {"workers", "topics", "downstream", "recording"}

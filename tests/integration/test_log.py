@@ -135,3 +135,12 @@ def test_no_topic_and_no_broker_are_told_apart(log: Log, patient: Settings, monk
     )
     with closing(Log(nowhere, "g")) as away, pytest.raises(DependencyDownError, match=r"127\.0\.0\.1:1"):
         away.partitions("any")
+
+
+def test_who_stops_reading_may_close_before_the_reading_ends(patient: Settings, topic: str, writer: Producer) -> None:
+    write(writer, topic, range(5))
+    log = Log(patient, "somebody")
+    taken = log.read({Place(topic, 0): range(5)}, lambda message: message.offset())
+    next(taken)
+    log.close()
+    taken.close()  # type: ignore[attr-defined]  # it is a generator, as collecting it finds out

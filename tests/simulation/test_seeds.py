@@ -8,7 +8,7 @@ import sys
 import pytest
 
 SEEDS = 20_000
-FLOOR = 3
+FLOOR = 5
 """How often each fault must have had an effect at each point, in these seeds."""
 
 

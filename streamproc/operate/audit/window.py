@@ -51,12 +51,20 @@ def select(partitions: Sequence[TopicPartition], selection: Selection) -> Sequen
 def windows(
     log: Log, kept: Mapping[TopicPartition, range], committed: Mapping[TopicPartition, int], selection: Selection
 ) -> Mapping[TopicPartition, range]:
-    """Per partition, what is asked for, whether it can be seen or not."""
+    """Per partition, what is asked for, whether it can be seen or not.
+
+    Where the group has committed nothing that is everything: a group of another name has done nothing. Raises
+    UsageError for a window that ends before it begins, or begins where nothing is yet.
+    """
     firsts, ends = _bounds(log, kept, selection.first), _bounds(log, kept, selection.end)
     found = {}
     for partition, stretch in kept.items():
-        done = max(committed.get(partition, stretch.start), stretch.start)
+        done = max(committed.get(partition, stretch.stop), stretch.start)
         first, end = firsts.get(partition, stretch.start), ends.get(partition, done)
+        if selection.end is not None and first > end:
+            raise UsageError(f"the window of {partition} begins at offset {first} and ends at {end}: turn them round")
+        if isinstance(selection.first, int) and first > stretch.stop:
+            raise UsageError(f"{partition} ends at offset {stretch.stop}: nothing is at {first} yet")
         if isinstance(selection.first, Moment) and first == stretch.start:
             first = 0  # what retention has passed may have been of that time as well
         found[partition] = range(first, max(first, end))

@@ -130,3 +130,18 @@ def test_a_replay_is_summed_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (told["dry_run"], told["put"]) == (True, {"object_missing": 5})
     assert told["left"] == [{"place": "audio.recordings.dlq/0/7", "why": "it is [gone]"}]
     assert orders[1].dry_run
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("ls --reason objekt_missing", "did you mean object_missing"),
+        ("stats --stage xx", "there are admit, fetch"),
+        ("replay --reason objekt_missing --dry-run", "did you mean object_missing"),
+    ],
+)
+def test_a_name_that_no_dead_letter_can_have_is_refused(letters: FakeLetters, command: str, says: str) -> None:
+    told = run.invoke(app, ["dlq", *command.split()])
+    assert told.exit_code == 2
+    assert says in told.stderr
+    assert letters.chosen_by == []

@@ -148,12 +148,12 @@ def _empty(monkeypatch: pytest.MonkeyPatch) -> None:
         ("", "Nothing in emotion.results. `streamproc publish FILE` announces a recording, a worker answers."),
         ("--dead-letters", "No dead letter in audio.recordings.dlq."),
         (
-            "--since 2030-01-31",
-            "No result in emotion.results for --since 2030-01-31. Without --since all that is kept is shown.",
+            "--since 2020-01-31",
+            "No result in emotion.results for --since 2020-01-31. Without --since all that is kept is shown.",
         ),
         (
-            "--dead-letters --since 2030-01-31",
-            "No dead letter in audio.recordings.dlq for --since 2030-01-31.",
+            "--dead-letters --since 2020-01-31",
+            "No dead letter in audio.recordings.dlq for --since 2020-01-31.",
         ),
     ],
 )

@@ -26,3 +26,9 @@ def test_spans_and_dates(text: str, ms: int) -> None:
 def test_anything_else_is_refused_with_what_to_write(text: str) -> None:
     with pytest.raises(UsageError, match="15m, 2h or 7d"):
         parse_since(text, NOW)
+
+
+@pytest.mark.parametrize("text", ["2023-11-14T22:13:21", "2030-01-01"])
+def test_of_what_is_still_to_come_nothing_can_be_said(text: str) -> None:
+    with pytest.raises(UsageError, match="still to come"):
+        parse_since(text, NOW)
