@@ -245,8 +245,8 @@ def _faults(random: Random, first: tuple[FaultKind, Point], *, busy: bool) -> It
         causes = _AWAY if kind in _HOLDERS else _GIVEN_UP if busy else random.choice((_AWAY, _GIVEN_UP))
         for cause in causes:
             # The first visits of most points of a commit are the mark's, when nothing is at work.
-            first = 1 if cause[1] is Point.PRODUCE else 2
-            yield Fault(*cause, visit=first + random.choice((0, 0, 1)))
+            earliest = 1 if cause[1] is Point.PRODUCE else 2
+            yield Fault(*cause, visit=earliest + random.choice((0, 0, 1)))
     visit = 1 if busy or point is Point.ABORT else random.choice((1, 1, 2, 3, 5))
     yield Fault(kind, point, visit, waits=busy or random.random() < _WAITING)
     if busy and _VICTIMS[kind] is not point:
