@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from streamproc.errors import FatalError, TierError
 from streamproc.records.alias import names_of
 from streamproc.records.recording import RecordingEvent
 from streamproc.records.stored import Tags
 from streamproc.worker.ports import Calls, NearAliases, SharedTier
 from streamproc.worker.stages.items import Admitted
+from streamproc.worker.stages.tiers import or_else
 
 Known = Mapping[str, str]
 """SHA-256 by alias."""
@@ -59,9 +59,7 @@ class Aliases:
     def _read(self) -> bool:
         answers = self._reads.take()
         for _, answer in answers:
-            if isinstance(answer, Exception) and not isinstance(answer, TierError):
-                raise FatalError(f"reading the shared tier failed in an unforeseen way: {answer!r}") from answer
-            found: Known = {} if isinstance(answer, Exception) else answer
+            found: Known = or_else(answer, {})
             asked, self._asked = self._asked, []
             for admitted, names in asked:
                 sha256 = next((found[name] for name in names if name in found), None)
@@ -80,8 +78,7 @@ class Aliases:
         answers = self._writes.take()
         for _, answer in answers:
             self._writing = False
-            if isinstance(answer, Exception) and not isinstance(answer, TierError):
-                raise FatalError(f"writing the shared tier failed in an unforeseen way: {answer!r}") from answer
+            or_else(answer, None)
         if self._to_write and not self._writing and self._shared is not None:
             aliases, self._to_write = self._to_write, {}
             self._writing = True

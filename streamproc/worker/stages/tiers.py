@@ -108,7 +108,7 @@ class Tiers:
         answers = self._calls.reads.take()
         for keys, answer in answers:
             self._reading = False
-            found: Found = _or_else(answer, {})
+            found: Found = or_else(answer, {})
             for key in keys:
                 if key in found:
                     self._waiting.pop(key, None)
@@ -137,7 +137,7 @@ class Tiers:
         answers = self._calls.writes.take()
         for _, answer in answers:
             self._writing = False
-            _or_else(answer, None)
+            or_else(answer, None)
         if self._to_write and not self._writing and self._shared is not None:
             analyses, self._to_write = self._to_write, {}
             self._writing = True
@@ -163,7 +163,7 @@ class Tiers:
         answers = self._calls.claims.take()
         for keys, answer in answers:
             self._claiming = False
-            ours: Collection[str] = _or_else(answer, keys)
+            ours: Collection[str] = or_else(answer, keys)
             for key in keys:
                 if key in ours:
                     self._claimed.add(key)
@@ -180,7 +180,7 @@ class Tiers:
     def _release(self) -> bool:
         answers = self._calls.releases.take()
         for _, answer in answers:
-            _or_else(answer, None)
+            or_else(answer, None)
         if self._to_release and self._shared is not None:
             keys, self._to_release = tuple(self._to_release), []
             self._calls.releases.submit(keys, partial(self._shared.release_many, keys, self._owner))
@@ -193,7 +193,7 @@ class Tiers:
         answers = self._calls.archive_reads.take()
         for key, answer in answers:
             self._archive_reads -= 1
-            analysis: Analysis | None = _or_else(answer, None)
+            analysis: Analysis | None = or_else(answer, None)
             if analysis is None:
                 self._unknown(key)
                 continue
@@ -212,7 +212,7 @@ class Tiers:
         answers = self._calls.archive_writes.take()
         for _, answer in answers:
             self._archive_writes -= 1
-            _or_else(answer, None)
+            or_else(answer, None)
         began = False
         while self._archive is not None and self._unwritten and self._archive_writes < MOST_ARCHIVED:
             key, analysis = self._unwritten.popleft()
@@ -222,7 +222,7 @@ class Tiers:
         return bool(answers) or began
 
 
-def _or_else(answer: V | Exception, otherwise: V) -> V:
+def or_else(answer: V | Exception, otherwise: V) -> V:
     """What a tier said, or what its silence means: the tier has counted it and said so, for records it is a miss."""
     if isinstance(answer, TierError):
         return otherwise
