@@ -315,6 +315,16 @@ class Pipeline:
         """Whether nothing of these partitions waits for a commit any more, and their next owners will know."""
         return not any(map(self._in_flight, partitions)) and all(map(self._strikes.closed, partitions))
 
+    def acquit(self) -> None:
+        """Begin to say beside the offsets that nothing is in flight: what ends this worker is no record's fault."""
+        self._commit.leave()
+        self._strikes.acquit()
+
+    def acquitted(self) -> bool:
+        """Go on with that; whether it is done. Raises what a commit raises."""
+        self._commit.step(self.now())
+        return self._commit.idle
+
     def _nothing_goes_on(self) -> bool:
         """Whether a record could be taken alone now: the brake lets none go, and what is not tried earns no strike."""
         return not len(self._batches) and not self._probe.held()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from streamproc.errors import Fatal
 from streamproc.records.mark import Mark, read_mark
 from streamproc.records.record import CommitOffset, TopicPartition
 
@@ -14,6 +15,17 @@ CONDEMNED_AFTER = 3
 NARROWER = 16
 """After a crash a partition has a part of its window, up to where the last owner had: what kills is then among few,
 and few are gone through one by one."""
+NOBODYS_FAULT = frozenset(
+    {
+        Fatal.REFUSED,
+        Fatal.ABORTED_AGAIN,
+        Fatal.DECODERS_FAIL,
+        Fatal.DEVICE_FAILS,
+        Fatal.MODEL_CHANGED,
+    }
+)
+"""Ends of a worker that name no record, and leave it able to say so. Who was fenced, or does not know what became of a
+transaction, cannot; what no code expected may be one record's doing."""
 
 
 class Position(NamedTuple):
@@ -38,8 +50,8 @@ class _Owned:
     suspected_to: int
     """Offsets before this were in flight under an owner that crashed."""
     careful: bool
-    open: int | None = None
-    """As we committed it; None before the first time, and once it is let go of."""
+    said: Mark | None = None
+    """What we committed last."""
     wanted: int | None = None
     """A record that waits for this partition's next plain commit."""
     struck: bool = False
@@ -47,6 +59,11 @@ class _Owned:
     asked: bool = False
     """Whether a plain commit is on its way."""
     closing: bool = False
+
+    @property
+    def open(self) -> int | None:
+        """As we committed it; None before the first time, and once it is let go of."""
+        return None if self.said is None else self.said.open
 
 
 class Strikes:
@@ -100,12 +117,17 @@ class Strikes:
     def closed(self, partition: TopicPartition) -> bool:
         """Whether the next owner finds that nothing of a partition is in flight."""
         owned = self._owned.get(partition)
-        return owned is None or (owned.closing and owned.open is None and not owned.asked)
+        return owned is None or (owned.closing and not owned.asked and owned.said in {None, _last_word(owned)})
 
     def stop(self) -> None:
         """Open nothing more: nothing is taken any more."""
         for owned in self._owned.values():
             owned.wanted = None
+
+    def acquit(self) -> None:
+        """Close all, with what is in flight: it is left to others, and what ends us is no fault of it."""
+        self._in_flight = lambda _: False
+        self.close(self._owned)
 
     # --- records -----------------------------------------------------------------------------------------------------
 
@@ -154,14 +176,14 @@ class Strikes:
     def mark(self, source: TopicPartition, epoch: int, offset: int) -> Mark:
         """What to commit beside an offset up to which records have their outcomes."""
         owned = self._current(source, epoch)
-        return Mark() if owned is None else Mark(self._open(owned, offset))
+        return Mark() if owned is None else Mark(self._open(owned, offset, crashes=0))
 
     def committed(self, source: TopicPartition, epoch: int, offset: int, mark: Mark, *, progress: bool) -> None:
         """Note what is committed now; ``progress`` when records have their outcomes by it."""
         owned = self._current(source, epoch)
         if owned is None:
             return
-        owned.open, owned.wanted = mark.open, None
+        owned.said, owned.wanted = mark, None
         if progress:
             owned.offset, owned.crashes, owned.strikes, owned.struck = offset, 0, 0, False
             if self._alone == source:
@@ -172,14 +194,13 @@ class Strikes:
     def _due(self, source: TopicPartition, owned: _Owned) -> Mark | None:
         """What a plain commit at ``owned.offset`` has to say now, if anything."""
         if owned.closing:
-            # What is left of a strike that was given for a try which did not kill is taken back.
-            wanted = owned.open is not None and not self._in_flight(source)
-            return Mark(None, owned.crashes, owned.strikes) if wanted else None
+            last = _last_word(owned)
+            return None if owned.said in {None, last} or self._in_flight(source) else last
         if owned.wanted is None:
             return None
         if not (owned.careful and owned.wanted < owned.suspected_to):
             reached = max(owned.offset, owned.wanted)
-            renewed = Mark(self._open(owned, reached), owned.crashes, owned.strikes)
+            renewed = Mark(self._open(owned, reached, owned.crashes), owned.crashes, owned.strikes)
             return None if self._in_flight(source) else renewed
         if not self._idle():
             return None
@@ -188,14 +209,26 @@ class Strikes:
             owned.offset, owned.strikes = owned.wanted, 0
         return Mark(owned.suspected_to, owned.crashes, owned.strikes + 1)
 
-    def _open(self, owned: _Owned, offset: int) -> int:
+    def _open(self, owned: _Owned, offset: int, crashes: int) -> int:
         """One past the last that may be in flight when this offset is committed; what is in flight stays inside."""
-        if offset >= owned.suspected_to:
-            until = offset + self._window
+        suspected = offset < owned.suspected_to
+        if suspected and owned.careful:
+            until = owned.suspected_to
         else:
-            until = owned.suspected_to if owned.careful else offset + self._narrow
+            until = offset + (self._narrow if suspected or crashes else self._window)
         return max(until, owned.open or 0)
 
     def _current(self, source: TopicPartition, epoch: int) -> _Owned | None:
         owned = self._owned.get(source)
         return owned if owned is not None and owned.epoch == epoch else None
+
+
+def _last_word(owned: _Owned) -> Mark:
+    """What is left to the next owner when nothing is in flight.
+
+    A strike for a try that did not kill is taken back. Who takes records alone leaves open what is suspected, so that
+    the next one does too; that one counts a crash for it, which is why one less is said.
+    """
+    if owned.careful and owned.offset < owned.suspected_to:
+        return Mark(owned.suspected_to, max(owned.crashes, CAREFUL_AFTER) - 1, owned.strikes)
+    return Mark(None, owned.crashes, owned.strikes)

@@ -245,8 +245,80 @@ def test_a_strike_is_taken_back_from_a_record_that_killed_nobody(group: Group) -
     group.owner.close([A])
     group.flying = {}  # it is left to the next owner
     group.marks()
-    assert group.mark(A) == (0, Mark(None, crashes=3, strikes=1))
+    assert group.mark(A) == (0, Mark(NARROW, crashes=2, strikes=1))
     assert group.start(A) == [True]
+
+
+def hand_over(group: Group) -> None:
+    """A clean end, with nothing in flight."""
+    group.owner.close([A])
+    group.flying = {}
+    group.marks()
+    assert group.owner.closed(A)
+
+
+def test_a_clean_hand_over_keeps_who_is_suspected(group: Group) -> None:
+    crash_with(group, *range(20))
+    crash_with(group, 0, 1)
+    left = group.mark(A)
+    for _ in range(3):
+        assert group.start(A) == [True]
+        group.take(A, 0)
+        group.marks()
+        assert group.take(A, 0)
+        hand_over(group)
+    assert group.mark(A) == (0, Mark(left[1].open, crashes=1))
+    assert group.start(A) == [True]
+    group.take(A, 0)
+    group.marks()
+    assert group.mark(A) == (0, Mark(left[1].open, crashes=2, strikes=1)), "hand-overs are no crashes"
+
+
+def test_a_clean_hand_over_of_who_was_careful_and_went_on_leaves_the_rest_suspected(group: Group) -> None:
+    crash_with(group, 0, 1, 2)
+    group.start(A)
+    group.take(A, 0)
+    group.marks()  # a smaller window
+    group.take(A, 0)
+    assert group.start(A) == [True]
+    group.take(A, 0)
+    group.marks()
+    assert group.take(A, 0)
+    group.finish(A, 1)
+    hand_over(group)
+    assert group.start(A) == [True]
+    assert not group.take(A, 1)
+    assert group.marks()[0].mark.strikes == 1
+
+
+def test_a_clean_hand_over_after_a_crash_keeps_the_smaller_window(group: Group) -> None:
+    crash_with(group, *range(20))
+    group.start(A)
+    group.take(A, 0)
+    group.marks()
+    hand_over(group)
+    assert group.mark(A) == (0, Mark(None, crashes=1))
+    assert group.start(A) == [False]
+    group.take(A, 0)
+    group.marks()
+    assert group.mark(A) == (0, Mark(NARROW, crashes=1))
+    assert group.take(A, 0)
+    group.finish(A, 1)
+    assert group.mark(A) == (1, Mark(1 + WINDOW))
+    hand_over(group)
+    assert group.mark(A) == (1, Mark())
+
+
+def test_who_acquits_leaves_nothing_to_blame_whatever_is_in_flight(group: Group) -> None:
+    group.start(A, B)
+    group.owner.came(A, 1, 0)
+    group.owner.came(B, 2, 5)
+    group.marks()
+    assert group.take(A, 0)
+    assert group.take(B, 5)
+    group.owner.acquit()
+    group.marks()
+    assert (group.mark(A), group.mark(B)) == ((0, Mark()), (0, Mark()))
 
 
 def test_strikes_of_a_record_that_is_not_there_any_more_are_nobodys(group: Group) -> None:
