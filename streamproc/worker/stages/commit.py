@@ -175,8 +175,10 @@ class Commit:
         self._plain = bool(marks)
         if marks:
             return tuple(Share(one.source, one.epoch, (), one.offset, one.mark) for one in marks)
+        if self._leaving:
+            return None
         head = self._batches.head()
-        return self._split(head) if head is not None and head.finished and not self._leaving else None
+        return self._split(head) if head is not None and head.finished else None
 
     def _begin(self, shares: tuple[Share, ...], now: Instant) -> None:
         head = self._batches.head()
