@@ -153,12 +153,15 @@ def bound_s(world: World) -> float:
 def _held_s(world: World) -> float:
     """The longest that a brake holds records back that are well.
 
-    First for a pause that grew while there were none, then for a probe each time that the rest of a burst turns it on.
+    First for a pause that grew while there were none, then for a pause and a probe each time that the rest of a burst
+    turns it on.
     """
     if not world.plan.burst:
         return 0.0
     pause_s = min(2 * probe.FIRST_WAIT_S + world.past.healed_at, probe.LONGEST_WAIT_S)
-    return pause_s + len(world.plan.announced) / world.settings.brake.in_a_row * _PROBE_S
+    times = len(world.plan.announced) // world.settings.brake.in_a_row
+    pauses_s = sum(min(probe.FIRST_WAIT_S * float(2**number), probe.LONGEST_WAIT_S) for number in range(times))
+    return pause_s + pauses_s + times * _PROBE_S
 
 
 def _in_place_s(world: World) -> float:
