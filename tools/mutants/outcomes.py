@@ -106,6 +106,14 @@ RECORDS = (
         NamedTests(("tests/unit/worker/test_brake.py",)),
     ),
     Mutant(
+        "brake without a memory",
+        "whatever a probe does not see drains the topic in steps: after each release the next one comes at once",
+        _PROBE,
+        "        if self._results >= self._window:\n",
+        "        if self._results >= 0:\n",
+        NamedTests(("tests/unit/worker/test_brake.py",)),
+    ),
+    Mutant(
         "straggler waited for",
         "one object that drips holds its whole micro-batch up until its own time is over",
         _FETCH,

@@ -28,7 +28,8 @@ class Probe:
     """Releases the brake when every candidate of a probe comes to a result.
 
     A probe is read beside the group and passes the same stages up to its outcome, which is thrown away. It begins when
-    what was in flight has been committed, so that a release begins with nothing from before it.
+    what was in flight has been committed, so that a release begins with nothing from before it. A release that did not
+    lead to a window of results was a mistake: the next one is waited for, twice as long each time.
     """
 
     def __init__(
@@ -49,7 +50,10 @@ class Probe:
         self._metrics = metrics
         self._since: Instant | None = None
         """When the brake went on."""
-        self._wait_s = FIRST_WAIT_S
+        self._window = settings.window
+        self._results = settings.window
+        """Since the last release, or enough."""
+        self._held_s = self._wait_s = FIRST_WAIT_S
         self._probe_at = 0.0
         self._seen: dict[TopicPartition, int] = {}
         self._asked = False
@@ -64,6 +68,7 @@ class Probe:
 
     def ended(self, kind: OutcomeKind) -> None:
         """Count how a record ended; a retry is no end."""
+        self._results += kind is OutcomeKind.RESULT
         if kind is not OutcomeKind.RETRY:
             self.brake.ended(dead=kind is OutcomeKind.DEAD_LETTER)
 
@@ -87,6 +92,7 @@ class Probe:
         if self._since is not None:
             log.info("brake is off", detail=how, seconds=round(now.mono - self._since.mono, 3))
         self.brake.release()
+        self._results = 0
         self._metrics.brake_on.set(0)
         self._since = None
         self._tried = ()
@@ -112,7 +118,13 @@ class Probe:
 
     def _hold(self, now: Instant) -> None:
         self._since = now
-        self._wait_s, self._probe_at = FIRST_WAIT_S, now.mono
+        if self._results >= self._window:
+            self._held_s = self._wait_s = FIRST_WAIT_S
+            self._probe_at = now.mono
+        else:
+            self._wait_s = self._held_s
+            self._held_s = min(2 * self._held_s, LONGEST_WAIT_S)
+            self._wait(now)
         self._seen.clear()
         self._metrics.brake_on.set(1)
         log.error("brake is on: no more records are taken", detail=self.brake.why)
