@@ -248,6 +248,8 @@ class Pipeline:
                     offset=start.offset,
                     detail=start.metadata,
                 )
+            if self._strikes.crashed(TopicPartition(start.topic, start.partition)):
+                self._probe.doubt()
 
     def accept(self, polled: Sequence[Polled]) -> None:
         """Take in what was polled."""

@@ -96,6 +96,11 @@ class Strikes:
         )
         return careful
 
+    def crashed(self, source: TopicPartition) -> bool:
+        """Whether the last owner of a partition ended with records in flight, and nothing has come of them since."""
+        owned = self._owned.get(source)
+        return owned is not None and owned.crashes > 0
+
     def end(self, partitions: Iterable[TopicPartition]) -> None:
         """Forget partitions that are somebody else's."""
         for partition in partitions:

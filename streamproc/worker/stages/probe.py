@@ -30,6 +30,7 @@ class Probe:
     A probe is read beside the group and passes the same stages up to its outcome, which is thrown away. It begins when
     what was in flight has been committed, so that a release begins with nothing from before it. A release that did not
     lead to a window of results was a mistake: the next one is waited for, twice as long each time.
+    What a probe tries has no mark, so it is waited for, too, where a former owner crashed: it may have died of a probe.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Probe:
         """When the brake went on."""
         self._window = settings.window
         self._results = settings.window
-        """Since the last release, or enough."""
+        """Since the last release, or since there was doubt."""
         self._held_s = self._wait_s = FIRST_WAIT_S
         self._probe_at = 0.0
         self._seen: dict[TopicPartition, int] = {}
@@ -86,6 +87,10 @@ class Probe:
             "of_the_last": brake.seen,
             **({"since": _when(since), "why": brake.why} if brake.on and since else {}),
         }
+
+    def doubt(self) -> None:
+        """Wait as long as can be before the next release, until a window of results has come."""
+        self._results, self._held_s = 0, LONGEST_WAIT_S
 
     def release(self, now: Instant, how: str) -> None:
         """Let records come again."""

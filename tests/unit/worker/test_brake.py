@@ -182,6 +182,34 @@ def test_after_a_window_of_results_it_is_probed_at_once_again(worker: WorkerHarn
         assert not on(worker)
 
 
+def crash(worker: WorkerHarness, partition: int) -> None:
+    """Let the owner that comes find that the last one ended with records in flight."""
+    worker.sink.commit([], [CommitOffset(IN, partition, 0, "sp1 open=10 crashes=0 strikes=0")], None)
+
+
+def test_who_follows_an_owner_that_may_have_died_of_a_probe_waits_longest_before_the_first(
+    worker: WorkerHarness,
+) -> None:
+    crash(worker, 2)
+    worker.assign(2)
+    worker.newest.records = [worker.record(good(worker, "good.wav"), 1)]
+    poison(worker, 5)
+    worker.settle(29)
+    assert (on(worker), worker.newest.asked) == (True, 0)
+    worker.settle(2)
+    assert (on(worker), worker.newest.asked) == (False, 1)
+
+
+def test_a_window_of_results_ends_the_doubt(worker: WorkerHarness) -> None:
+    crash(worker, 2)
+    worker.assign(2)
+    worker.poll(*[worker.record(good(worker, "good.wav")) for _ in range(20)])
+    worker.settle()
+    worker.newest.records = [worker.record(good(worker, "good.wav"), 1)]
+    poison(worker, 5)
+    assert worker.newest.asked == 1
+
+
 def test_one_bad_record_among_the_newest_keeps_it_on(worker: WorkerHarness) -> None:
     poison(worker, 5)
     worker.newest.records = [worker.record(good(worker, "good.wav"), 1), worker.record(BAD, 0)]
