@@ -85,7 +85,7 @@ class World:
     kept_reads: Calls[tuple[int, int], Sequence[FinishedSegment]]
     kept_writes: Calls[str, None]
     commits: Calls[int, Committed]
-    newest_reads: Calls[str, Sequence[Record]]
+    newest_reads: Calls[int, Sequence[Record]]
 
 
 class Pipeline:

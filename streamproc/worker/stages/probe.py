@@ -38,7 +38,7 @@ class Probe:
         settings: BrakeSettings,
         topic: str,
         newest: Newest,
-        reads: Calls[str, Sequence[Record]],
+        reads: Calls[int, Sequence[Record]],
         ownership: Ownership,
         batches: MicroBatches,
         metrics: Metrics,
@@ -68,7 +68,10 @@ class Probe:
         return self.brake.on
 
     def ended(self, kind: OutcomeKind) -> None:
-        """Count how a record ended; a retry is no end."""
+        """Count how a record ended; a retry is no end.
+
+        It counts when it is known, although a revoke may drop it yet: it tells how this worker fares.
+        """
         self._results += kind is OutcomeKind.RESULT
         if kind is not OutcomeKind.RETRY:
             self.brake.ended(dead=kind is OutcomeKind.DEAD_LETTER)
@@ -107,9 +110,9 @@ class Probe:
         answers = self._reads.take()
         if self.brake.on and self._since is None:
             self._hold(now)
-        for _, answer in answers:
+        for period, answer in answers:
             self._asked = False
-            if self.brake.on:
+            if self.brake.on and period == self.brake.times:
                 self._try(answer, now)
         if self._tried and not any(map(self._batches.wanted, self._tried)):
             self._judge(now)
@@ -117,7 +120,7 @@ class Probe:
         if self.brake.on and not (self._asked or self._tried or len(self._batches)) and self._probe_at <= now.mono:
             self._asked = True
             owned = [place for place in self._ownership.partitions() if place.topic == self._topic]
-            self._reads.submit("newest", lambda: self._newest.read(self._topic, owned))
+            self._reads.submit(self.brake.times, lambda: self._newest.read(self._topic, owned))
             return True
         return bool(answers)
 

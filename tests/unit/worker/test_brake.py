@@ -210,6 +210,26 @@ def test_a_window_of_results_ends_the_doubt(worker: WorkerHarness) -> None:
     assert worker.newest.asked == 1
 
 
+def test_an_answer_from_before_a_release_begins_no_probe_while_something_is_in_flight(worker: WorkerHarness) -> None:
+    worker.newest_reads.at_once = False
+    worker.newest.records = [worker.record(good(worker, "good.wav"), 1)]
+    poison(worker, 5)
+    assert len(worker.newest_reads.waiting) == 1
+    worker.pipeline.release()
+    worker.decoders.held = True
+    worker.poll(worker.record(good(worker, "slow.wav"), 1), *[worker.record(BAD) for _ in range(5)])
+    worker.settle()
+    assert on(worker)
+    before = worker.pipeline.in_flight["micro_batches"]
+    worker.newest_reads.run()
+    worker.settle()
+    assert worker.pipeline.in_flight["micro_batches"] == before
+    worker.decoders.held = False
+    worker.newest_reads.at_once = True
+    worker.settle(30)
+    assert not on(worker)
+
+
 def test_one_bad_record_among_the_newest_keeps_it_on(worker: WorkerHarness) -> None:
     poison(worker, 5)
     worker.newest.records = [worker.record(good(worker, "good.wav"), 1), worker.record(BAD, 0)]
