@@ -70,17 +70,29 @@ class Strikes:
     """Says which records may be taken, and what each commit says beside its offsets.
 
     ``window`` is how many offsets past its committed one a partition may have in flight. ``idle`` says whether nothing
-    at all is in flight, ``in_flight`` whether something of a partition is.
+    at all is in flight, ``calm`` whether all that is has its outcome or waits to be tried again, ``in_flight`` whether
+    something of a partition is.
     """
 
-    def __init__(self, window: int, idle: Callable[[], bool], in_flight: Callable[[TopicPartition], bool]) -> None:
+    def __init__(
+        self,
+        window: int,
+        idle: Callable[[], bool],
+        calm: Callable[[], bool],
+        in_flight: Callable[[TopicPartition], bool],
+    ) -> None:
         self._window = window
         self._narrow = max(1, window // NARROWER)
         self._idle = idle
+        self._calm = calm
         self._in_flight = in_flight
         self._owned: dict[TopicPartition, _Owned] = {}
         self._alone: TopicPartition | None = None
         """Whose record is in flight and lets no other be."""
+        self._resting: TopicPartition | None = None
+        """Whose record was alone, and waits to be tried again."""
+        self._rising = False
+        """Whether its next try has come, for which all others have to rest."""
 
     # --- assignments -------------------------------------------------------------------------------------------------
 
@@ -107,6 +119,8 @@ class Strikes:
             self._owned.pop(partition, None)
             if self._alone == partition:
                 self._alone = None
+            if self._resting == partition:
+                self._resting, self._rising = None, False
 
     def passed(self, source: TopicPartition, epoch: int) -> None:
         """Forget an epoch under which nothing may be committed any more."""
@@ -147,7 +161,7 @@ class Strikes:
 
         Records of one partition are asked about in their order.
         """
-        if self._alone is not None:
+        if self._alone is not None or self._rising:
             return False
         owned = self._current(source, epoch)
         if owned is None or self.condemned(source, epoch, offset):
@@ -160,6 +174,21 @@ class Strikes:
             return True
         owned.wanted = offset
         return False
+
+    def rest(self, source: TopicPartition, epoch: int) -> None:
+        """Note that a record waits to be tried again: if it was alone, others go on, and what ends us is not its."""
+        if self._alone == source and self._current(source, epoch) is not None:
+            self._alone, self._resting = None, source
+
+    def again(self, source: TopicPartition, epoch: int) -> bool:
+        """Whether a record that waited may be tried again now; one that was alone is so again, and bears a strike."""
+        owned = self._current(source, epoch)
+        if owned is None or source != self._resting:
+            return self._alone is None and not self._rising
+        self._rising = True
+        if owned.struck and not owned.asked and self._calm():
+            self._alone, self._resting, self._rising = source, None, False
+        return not self._rising
 
     def condemned(self, source: TopicPartition, epoch: int, offset: int) -> bool:
         """Whether a record was alone in flight each time that an owner ended, often enough."""
@@ -201,6 +230,10 @@ class Strikes:
         if owned.closing:
             last = _last_word(owned)
             return None if owned.said in {None, last} or self._in_flight(source) else last
+        if source == self._resting:
+            wanted = self._calm() if self._rising else owned.struck
+            due = wanted and owned.struck is not self._rising
+            return Mark(owned.suspected_to, owned.crashes, owned.strikes + self._rising) if due else None
         if owned.wanted is None:
             return None
         if not (owned.careful and owned.wanted < owned.suspected_to):

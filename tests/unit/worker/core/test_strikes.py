@@ -19,12 +19,19 @@ class Group:
     plain: int = 0
     epoch: int = 0
     flying: dict[TopicPartition, list[int]] = field(default_factory=dict)
+    calm: bool = True
+    """Whether what is in flight is not at work."""
     owner: Strikes = field(init=False)
 
     def start(self, *partitions: TopicPartition) -> list[bool]:
         """A fresh owner takes over; the last one, if any, is gone without a word."""
         self.flying = {}
-        self.owner = Strikes(WINDOW, lambda: not any(self.flying.values()), lambda p: bool(self.flying.get(p)))
+        self.owner = Strikes(
+            WINDOW,
+            lambda: not any(self.flying.values()),
+            lambda: self.calm,
+            lambda p: bool(self.flying.get(p)),
+        )
         return [self.assign(partition) for partition in partitions]
 
     def assign(self, partition: TopicPartition) -> bool:
@@ -353,6 +360,56 @@ def test_a_record_alone_that_is_lost_lets_others_go_on(group: Group) -> None:
     group.take(A, 0)
     group.marks()
     assert group.take(A, 0)
+    group.owner.end([A])
+    group.flying = {}
+    group.take(B, 0)
+    group.marks()
+    assert group.take(B, 0)
+
+
+def test_a_record_alone_that_waits_bears_no_strike_and_lets_others_go_on(group: Group) -> None:
+    crash_with(group, 0)
+    crash_with(group, 0)
+    group.start(A, B)
+    group.owner.came(B, group.epoch, 0)
+    group.take(A, 0)
+    group.marks()
+    assert group.take(A, 0)
+    assert not group.take(B, 0)
+    epoch = group.epoch - 1
+    group.owner.rest(A, epoch)
+    assert group.mark(A)[1].strikes == 1
+    group.marks()
+    assert group.mark(A) == (0, Mark(NARROW, crashes=2))
+    assert group.take(B, 0)
+    group.calm = False
+    assert group.owner.again(B, group.epoch), "what others have that waits may be tried"
+    assert not group.owner.again(A, epoch)
+    assert not group.owner.again(B, group.epoch), "its turn has come: they rest"
+    assert not group.take(B, 1)
+    assert group.marks() == []
+    group.calm = True
+    assert not group.owner.again(A, epoch)
+    group.marks()
+    assert group.mark(A) == (0, Mark(NARROW, crashes=2, strikes=1))
+    assert group.owner.again(A, epoch)
+    assert not group.owner.again(B, group.epoch)
+    assert not group.take(B, 1)
+    group.finish(A, 1)
+    assert group.owner.again(B, group.epoch)
+    assert group.take(B, 1)
+
+
+def test_a_record_that_waits_and_is_lost_keeps_nobody_waiting(group: Group) -> None:
+    crash_with(group, 0)
+    crash_with(group, 0)
+    group.start(A, B)
+    group.take(A, 0)
+    group.marks()
+    group.take(A, 0)
+    group.owner.rest(A, group.epoch - 1)
+    assert group.owner.due()[0].mark.strikes == 0
+    assert not group.owner.again(A, group.epoch - 1), "its strike is being taken back"
     group.owner.end([A])
     group.flying = {}
     group.take(B, 0)
