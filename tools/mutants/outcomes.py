@@ -24,8 +24,8 @@ RECORDS = (
         "delay ignored",
         "a lane's records are tried at once",
         _RETRY,
-        "return 0 if delay_ms is None else record.timestamp_ms + delay_ms",
-        "return 0 if delay_ms is None else record.timestamp_ms",
+        "return 0 if delay_ms is None else min(record.timestamp_ms, now_ms) + delay_ms",
+        "return 0 if delay_ms is None else min(record.timestamp_ms, now_ms)",
         _SEEDS,
     ),
     Mutant(

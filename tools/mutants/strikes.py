@@ -56,6 +56,14 @@ STRIKES = (
         _TESTS,
     ),
     Mutant(
+        "a strike for waiting",
+        "a record that was alone and waits to be tried again is blamed for whatever ends the worker meanwhile",
+        _STRIKES,
+        "            wanted = self._calm() if self._rising else owned.struck\n",
+        "            wanted = self._calm() if self._rising else False\n",
+        NamedTests(("tests/unit/worker/core/test_strikes.py", "tests/unit/worker/test_strict.py")),
+    ),
+    Mutant(
         "own ends blamed on records",
         "a worker that ends itself because its topic refuses gives a strike to whoever was in flight",
         "streamproc/worker/runtime.py",
