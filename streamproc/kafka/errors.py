@@ -132,6 +132,15 @@ _TABLE: Mapping[int, Decision] = MappingProxyType(
     {code: decision for decision, codes in _MEANINGS.items() for code in codes}
 )
 """What is not here is FATAL: an error that nobody has thought about is not tried again."""
+_ITSELF = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_MSG_SIZE,
+        KafkaError.INVALID_RECORD,
+    }
+)
+"""What a broker says of one record, whoever writes it."""
 
 
 def decide(error: KafkaError) -> Decision:
@@ -178,6 +187,8 @@ def fatal(what: str, error: KafkaError) -> FatalError:
         return FencedError(said)
     if error.code() not in _TABLE:
         return FatalError(f"{said}. This error is not in our table, so it is not tried again", Fatal.UNFORESEEN)
+    if error.code() in _ITSELF:
+        return FatalError(said, Fatal.OUTCOME_REFUSED)
     unanswered = _TABLE[error.code()] in {Decision.AGAIN, Decision.DOWN}
     return FatalError(said, Fatal.FATE_UNKNOWN if unanswered else Fatal.REFUSED)
 

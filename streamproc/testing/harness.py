@@ -75,7 +75,7 @@ class WorkerHarness:
         self.kept_reads: ManualCalls[tuple[int, int], Sequence[FinishedSegment]] = ManualCalls()
         self.kept_writes: ManualCalls[str, None] = ManualCalls()
         self.commits: ManualCalls[int, Committed] = ManualCalls()
-        self.newest_reads: ManualCalls[str, Sequence[Record]] = ManualCalls()
+        self.newest_reads: ManualCalls[int, Sequence[Record]] = ManualCalls()
         self.world = World(
             codec=self.events,
             rows=JsonRows(),

@@ -85,7 +85,7 @@ class World:
     kept_reads: Calls[tuple[int, int], Sequence[FinishedSegment]]
     kept_writes: Calls[str, None]
     commits: Calls[int, Committed]
-    newest_reads: Calls[str, Sequence[Record]]
+    newest_reads: Calls[int, Sequence[Record]]
 
 
 class Pipeline:
@@ -109,7 +109,7 @@ class Pipeline:
         retry = RetryPolicy(settings.topics, settings.retry)
         self._parking = Parking(retry)
         prices = Prices(world.device.cost, world.device.most_items)
-        self._strikes = strikes = Strikes(window(flow), self._nothing_goes_on, self._in_flight)
+        self._strikes = strikes = Strikes(window(flow), self._nothing_goes_on, self._calm, self._in_flight)
         self._admit = Admit(settings, identity, world.codec, world.schema_lookups, batches, offsets, prices, metrics)
         aliases = Aliases(world.near_aliases, world.shared, world.alias_reads, world.alias_writes)
         self._recall = Recall(settings.dedupe, world.store, world.heads, flow.io_threads, aliases, batches)
@@ -166,6 +166,7 @@ class Pipeline:
         prepare, infer, assemble, probe = self._prepare, self._infer, self._assemble, self._probe
         admit.held, admit.strikes, probe.begin = probe.held, self._strikes, admit.probe
         assemble.free, assemble.again, self._again.give = self._free, self._again.keep, admit.again
+        self._again.strikes = self._strikes
         assemble.ended, assemble.worked = probe.ended, probe.worked
         admit.give, admit.fail = recall.inbox.append, assemble.fail
         recall.give, recall.recalled = fetch.inbox.append, lookup.inbox.append
@@ -248,6 +249,8 @@ class Pipeline:
                     offset=start.offset,
                     detail=start.metadata,
                 )
+            if self._strikes.crashed(TopicPartition(start.topic, start.partition)):
+                self._probe.doubt()
 
     def accept(self, polled: Sequence[Polled]) -> None:
         """Take in what was polled."""
@@ -315,9 +318,24 @@ class Pipeline:
         """Whether nothing of these partitions waits for a commit any more, and their next owners will know."""
         return not any(map(self._in_flight, partitions)) and all(map(self._strikes.closed, partitions))
 
+    def acquit(self) -> None:
+        """Begin to say beside the offsets that nothing is in flight: what ends this worker is no record's fault."""
+        self._commit.leave()
+        self._strikes.acquit()
+
+    def acquitted(self) -> bool:
+        """Go on with that; whether it is done. Raises what a commit raises."""
+        self._commit.step(self.now())
+        return self._commit.idle
+
     def _nothing_goes_on(self) -> bool:
         """Whether a record could be taken alone now: the brake lets none go, and what is not tried earns no strike."""
         return not len(self._batches) and not self._probe.held()
+
+    def _calm(self) -> bool:
+        """Whether nothing is at work: all that is in flight has its outcome, or waits to be tried again."""
+        entries = ((batch, taken) for batch in self._batches for taken in batch.entries)
+        return all(batch.end(taken.index) is not None or self._again.keeps(taken) for batch, taken in entries)
 
     def _in_flight(self, partition: TopicPartition) -> bool:
         return any(not batch.dropped(taken.index) for batch, taken in self._batches.entries(partition))

@@ -5,10 +5,10 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from types import FrameType
+from types import FrameType, TracebackType
 
 from streamproc.arena import Arena
-from streamproc.errors import DependencyDownError, FatalError
+from streamproc.errors import DependencyDownError, FatalError, StreamprocError
 from streamproc.records.compute import DeviceReady
 from streamproc.records.identity import ModelIdentity
 from streamproc.settings import Settings
@@ -17,6 +17,7 @@ from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Metrics
 from streamproc.worker.calls import PooledCalls
 from streamproc.worker.core.ownership import Ownership
+from streamproc.worker.core.strikes import NOBODYS_FAULT
 from streamproc.worker.host import Executor, Host
 from streamproc.worker.pipeline import Pipeline, World
 from streamproc.worker.poller import Arrived, Begun, Gone, Poller, Revoking
@@ -180,7 +181,7 @@ class Runtime:
             for executor in (commit, io, tier, canary):
                 stack.callback(executor.close)
             stack.callback(self._parts.sink.close)
-            stack.callback(self._let_go)
+            stack.push(self._let_go)
             self._warm_up(commit)
             if self._stopping or self._identity is None:
                 return  # the group is not joined only to leave it
@@ -316,16 +317,33 @@ class Runtime:
         self._stepped_at = self._clock.monotonic()
         self._wake.sleep(TICK_S, (self._parts.device.fileno(), *self._parts.decoders.filenos()))
 
-    def _let_go(self) -> None:
+    def _let_go(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         """Whatever ended the loop: a revoke waits for it no more, and the group is left, for ``LEAVE_S`` at most.
 
         After a drain the polling thread has ended already, or has had this time. After an error its partitions would
-        otherwise be nobody's until the session of a process that is gone times out.
+        otherwise be nobody's until the session of a process that is gone times out. Where that error names no record,
+        the next owners are told first.
         """
-        self._poller.close(0)
         until = min(self._clock.monotonic() + LEAVE_S, self._leave_until)
+        if isinstance(error, FatalError) and error.cause in NOBODYS_FAULT and self._pipeline is not None:
+            self._acquit(self._pipeline, until)
+        self._poller.close(0)
         while self._poller.running and self._clock.monotonic() < until:
             self._wake.sleep(TICK_S, ())
+
+    def _acquit(self, pipeline: Pipeline, until: float) -> None:
+        """Take the blame from what is in flight. Where that fails, the next owners count a crash."""
+        try:
+            pipeline.acquit()
+            while self._poller.running and not pipeline.acquitted():
+                if self._clock.monotonic() >= until:
+                    log.warning("what is in flight may be blamed for this end", seconds=LEAVE_S)
+                    break
+                self._wake.sleep(TICK_S, ())
+        except StreamprocError as error:
+            log.warning("what is in flight may be blamed for this end", detail=str(error))
 
 
 @contextmanager

@@ -3,11 +3,16 @@
 from dataclasses import replace
 from random import Random
 
+import pytest
+
 from streamproc.errors import Reason
+from streamproc.testing.simulation import plan as plans
 from streamproc.testing.simulation.fault import Fault, FaultKind, Point
 from streamproc.testing.simulation.plan import Plan, make_plan
 from streamproc.testing.simulation.recordings import Kind, announce
 from streamproc.testing.simulation.simulation import play
+from streamproc.worker.core import strikes
+from streamproc.worker.stages import admit
 
 KILLS = 300
 PLANNED = 16
@@ -52,3 +57,24 @@ def test_recordings_that_kill_are_given_up_in_every_company() -> None:
         assert found.violation is None, seed
         given_up = [line for line in history if "dead letter" in line and Reason.KILLED_WORKER in line]
         assert len(given_up) >= len(killers), history
+
+
+@pytest.mark.parametrize("seed", [77, 105, 185])
+def test_a_record_that_one_crash_alone_condemns_is_found(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = killed_at_random(seed)
+    assert play(plan).violation is None
+    monkeypatch.setattr(strikes, "CONDEMNED_AFTER", 1)
+    monkeypatch.setattr(admit, "CONDEMNED_AFTER", 1)
+    assert f"ended as {Reason.KILLED_WORKER}, not as" in (play(plan).violation or "")
+
+
+@pytest.mark.parametrize("company", ["_BURST", "_STRICT"])
+def test_recordings_that_kill_meet_the_brake_and_strict_order(company: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plans, company, 1.0)
+    monkeypatch.setattr(plans, "_DEADLY", 1.0)
+    worlds = [plan for seed in range(24) if (plan := make_plan(seed)).burst or plan.strict]
+    deadly = [world for world in worlds if any(one.kind is Kind.KILLS_WORKER for _, one in world.announced)]
+    assert len(deadly) > 6
+    found = [play(world) for world in deadly]
+    assert [one.violation for one in found] == [None] * len(found)
+    assert company == "_STRICT" or sum(one.brakes for one in found) > len(found)

@@ -24,8 +24,8 @@ RECORDS = (
         "delay ignored",
         "a lane's records are tried at once",
         _RETRY,
-        "return 0 if delay_ms is None else record.timestamp_ms + delay_ms",
-        "return 0 if delay_ms is None else record.timestamp_ms",
+        "return 0 if delay_ms is None else min(record.timestamp_ms, now_ms) + delay_ms",
+        "return 0 if delay_ms is None else min(record.timestamp_ms, now_ms)",
         _SEEDS,
     ),
     Mutant(
@@ -103,6 +103,14 @@ RECORDS = (
         _PROBE,
         "        if worked == len(tried):\n",
         "        if worked >= 0:\n",
+        NamedTests(("tests/unit/worker/test_brake.py",)),
+    ),
+    Mutant(
+        "brake without a memory",
+        "whatever a probe does not see drains the topic in steps: after each release the next one comes at once",
+        _PROBE,
+        "        if self._results >= self._window:\n",
+        "        if self._results >= 0:\n",
         NamedTests(("tests/unit/worker/test_brake.py",)),
     ),
     Mutant(

@@ -4,6 +4,7 @@ from tools.mutants.mutant import Mutant, NamedTests, Simulator
 
 _SEEDS = Simulator(2000)
 _STRIKES = "streamproc/worker/core/strikes.py"
+_TESTS = NamedTests(("tests/unit/worker/core/test_strikes.py",))
 
 STRIKES = (
     Mutant(
@@ -34,9 +35,41 @@ STRIKES = (
         "what was opened is never closed",
         "a clean end looks like a crash",
         _STRIKES,
-        "            wanted = owned.open is not None and not self._in_flight(source)\n",
-        "            wanted = False\n            owned.open = None\n",
+        "            last = _last_word(owned)\n",
+        "            last = owned.said\n",
         NamedTests(("tests/unit/worker/core/test_strikes.py", "tests/unit/worker/test_killed_worker.py")),
+    ),
+    Mutant(
+        "suspects forgotten at a hand-over",
+        "whoever takes over from a careful owner takes a whole window together, the one that kills among it",
+        _STRIKES,
+        "    if owned.careful and owned.offset < owned.suspected_to:\n",
+        "    if owned.careful and owned.offset < 0:\n",
+        _TESTS,
+    ),
+    Mutant(
+        "a wide window after a crash",
+        "a clean hand-over between two crashes lets a whole window be in flight when the second one comes",
+        _STRIKES,
+        "(self._narrow if suspected or crashes else self._window)",
+        "(self._narrow if suspected else self._window)",
+        _TESTS,
+    ),
+    Mutant(
+        "a strike for waiting",
+        "a record that was alone and waits to be tried again is blamed for whatever ends the worker meanwhile",
+        _STRIKES,
+        "            wanted = self._calm() if self._rising else owned.struck\n",
+        "            wanted = self._calm() if self._rising else False\n",
+        NamedTests(("tests/unit/worker/core/test_strikes.py", "tests/unit/worker/test_strict.py")),
+    ),
+    Mutant(
+        "own ends blamed on records",
+        "a worker that ends itself because its topic refuses gives a strike to whoever was in flight",
+        "streamproc/worker/runtime.py",
+        "error.cause in NOBODYS_FAULT",
+        "error.cause in ()",
+        NamedTests(("tests/unit/worker/test_runtime.py",)),
     ),
     Mutant(
         "condemned and tried",

@@ -127,7 +127,7 @@ class BrokerSink:
         except BrokerUnavailable as error:
             return FatalError(f"the transaction could not be aborted after {cause}: {error}", Fatal.FATE_UNKNOWN)
         if isinstance(cause, RefusedError) and cause.refusal is Refusal.MESSAGE_TOO_LARGE:
-            return FatalError(f"an outcome is larger than its topic takes: {cause}", Fatal.REFUSED)
+            return FatalError(f"an outcome is larger than its topic takes: {cause}", Fatal.OUTCOME_REFUSED)
         return AbortedError(str(cause), waited=isinstance(cause, BrokerUnavailable))
 
     def _unknown(self, error: BrokerUnavailable) -> FatalError:
@@ -170,7 +170,9 @@ class BrokerPlainSink:
             self._calls.point("committed")
         except RefusedError as error:
             if error.refusal is Refusal.MESSAGE_TOO_LARGE:
-                raise FatalError(f"an outcome is larger than its topic takes: {error}", Fatal.REFUSED) from error
+                raise FatalError(
+                    f"an outcome is larger than its topic takes: {error}", Fatal.OUTCOME_REFUSED
+                ) from error
             raise AbortedError(str(error)) from error
         except BrokerUnavailable as error:
             raise AbortedError(str(error), waited=True) from error

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, takewhile
 from typing import Any
 
 from streamproc.records.outcome import OutcomeKind
@@ -9,11 +10,16 @@ from streamproc.settings import Settings
 from streamproc.testing.simulation.reading import End
 from streamproc.testing.simulation.violation import Violation
 
+_PAUSES_S = (0, 1, 2, 4, 8, 16, *[30] * 100)
+"""Before each release that follows another one without results in between: the first may come at once."""
+
 
 @dataclass(slots=True)
 class _Seen:
     """Of one worker."""
 
+    since: float
+    """When it committed its last result, or anything at all (virtual s)."""
     times: int = 0
     """How often its brake went on."""
     row: int = 0
@@ -41,9 +47,9 @@ class Braked:
         """How often brakes went on, all workers together."""
         return sum(seen.times for seen in self._seen.values())
 
-    def check(self, member: str, ends: Sequence[End], said: Any) -> None:
-        """Check one commit."""
-        seen = self._seen.setdefault(member, _Seen())
+    def check(self, member: str, ends: Sequence[End], said: Any, now: float) -> None:
+        """Check one commit, made now (virtual s)."""
+        seen = self._seen.setdefault(member, _Seen(now))
         seen.times = said["times"]
         period = said["times"] if said["on"] else 0
         if period != seen.period:
@@ -53,10 +59,19 @@ class Braked:
             raise Violation("brake", f"{member} has committed {seen.while_on} records since its brake went on")
         for end in ends:
             if end.kind is OutcomeKind.RESULT:
-                seen.row, seen.times_before = 0, said["times"]
+                seen.row, seen.times_before, seen.since = 0, said["times"], now
             seen.row += end.kind is OutcomeKind.DEAD_LETTER
-        # The time before the first of them, and the one that has not come to its end, too.
-        if seen.row > (said["times"] - seen.times_before + 2) * self._most:
+        self._check_releases(member, seen, now)
+
+    def _check_releases(self, member: str, seen: _Seen, now: float) -> None:
+        """Check that releases without results come ever more slowly, and what they let become dead letters."""
+        waited_s = now - seen.since
+        most = sum(1 for _ in takewhile(lambda at: at <= waited_s, accumulate(_PAUSES_S)))
+        times = seen.times - seen.times_before
+        if times > most + 1:
+            raise Violation("brake", f"{member} went on {times} times in {waited_s:.3f} s without a result")
+        # The time before the first release, and the one that has not come to its end, too.
+        if seen.row > (most + 2) * self._most:
             raise Violation(
-                "brake", f"{member} wrote {seen.row} dead letters in a row, its brake went on {said['times']} times"
+                "brake", f"{member} wrote {seen.row} dead letters in {waited_s:.3f} s without a result in between"
             )

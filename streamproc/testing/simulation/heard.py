@@ -21,12 +21,14 @@ class Heard:
         ran_s: Callable[[], float],
         tell: Callable[[str], None],
         begun: Callable[[Iterable[CommitOffset]], None],
+        given_back: Callable[[Iterable[TopicPartition]], None],
     ) -> None:
         self._assignments = assignments
         self._now = now
         self._ran_s = ran_s
         self._tell = tell
         self._begun = begun
+        self._given_back = given_back
         self._source: BrokerSource
         self._longest_s = 0.0
         self.polled_at = now()
@@ -63,6 +65,7 @@ class Heard:
         self._assignments.revoked(partitions)
         self._longest_s, self._revoking_since = self.revoke_s, None
         self._forget(partitions)
+        self._given_back(partitions)
         self._tell(f"has given back {[*map(str, partitions)]}")
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:

@@ -336,11 +336,11 @@ class SimulatedDecoders(FakeDecoders):
 class SimulatedDevice:
     """A device process that loads, computes one batch after the other, and can die of one.
 
-    ``deadly`` are the waveforms that kill it, ``hurt`` counts what else did.
+    ``deadly`` are the waveforms that kill it, ``hurt`` counts what else did, by who was alone on it.
     """
 
     def __init__(
-        self, arena: Arena, place: Place, deadly: Collection[bytes] = (), hurt: Counter[object] | None = None
+        self, arena: Arena, place: Place, deadly: Collection[bytes] = (), hurt: Counter[bytes] | None = None
     ) -> None:
         self._deadly = deadly
         self._hurt = Counter() if hurt is None else hurt
@@ -408,7 +408,9 @@ class SimulatedDevice:
 
     def die(self) -> None:
         """Lose what is on it; it is seen, and loads again, at the next take."""
-        self._hurt[self._place] += 1
+        match [item for items in self._queue.values() for item in items]:
+            case [alone]:
+                self._hurt[self._arena.read(alone.lease).tobytes()] += 1
         self._end()
 
     def _end(self) -> None:

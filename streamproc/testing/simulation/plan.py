@@ -171,7 +171,7 @@ def make_plan(seed: int) -> Plan:
         trust=random.choices(("content", "etag", "declared"), (6, 2, 2))[0],
     )
     if plan.retention_at is None and random.random() < _DEADLY:
-        return replace(plan, announced=(*plan.announced, *_deadly(random, plan, span)))
+        plan = replace(plan, announced=(*plan.announced, *_deadly(random, plan, span)))
     return plan if busy or held or hours or alone else _strict(_with_burst(plan))
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from greenlet import GreenletExit
@@ -229,7 +230,8 @@ class WorkerProcess(Process):
             shared.clock.monotonic,
             self.ran_s,
             lambda what: shared.tell(f"{self.name} ({self.member}): {what}"),
-            shared.blame.assigned,
+            partial(shared.blame.assigned, self.name),
+            partial(shared.blame.released, self.name),
         )
         self.source = BrokerSource(
             shared.servers.broker,

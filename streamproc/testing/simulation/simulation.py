@@ -153,12 +153,13 @@ def bound_s(world: World) -> float:
 def _held_s(world: World) -> float:
     """The longest that a brake holds records back that are well.
 
-    First for a pause that grew while there were none, then for a probe each time that the rest of a burst turns it on.
+    First for a pause that may have grown while there were none, then for a pause and a probe each time that the rest of
+    a burst turns it on, and once more for each worker that is killed in between.
     """
     if not world.plan.burst:
         return 0.0
-    pause_s = min(2 * probe.FIRST_WAIT_S + world.past.healed_at, probe.LONGEST_WAIT_S)
-    return pause_s + len(world.plan.announced) / world.settings.brake.in_a_row * _PROBE_S
+    times = len(world.plan.announced) // world.settings.brake.in_a_row + _deaths(world)
+    return (1 + times) * (probe.LONGEST_WAIT_S + _PROBE_S)
 
 
 def _in_place_s(world: World) -> float:
@@ -180,10 +181,15 @@ def _found_out_s(world: World, takeover_s: float) -> float:
     A crash, perhaps one more while the partition has less in flight, and one in which it moved nothing, make the next
     owners take records one by one.
     """
+    deaths = _deaths(world)
+    alone_s = _ALONE_S * len(world.plan.announced) if deaths else 0.0
+    return deaths * (RESTART_S + takeover_s) + alone_s
+
+
+def _deaths(world: World) -> int:
+    """How many workers the recordings that kill may end."""
     killers = sum(one.kind is Kind.KILLS_WORKER for _, one in world.plan.announced)
-    deaths = CAREFUL_AFTER + 1 + CONDEMNED_AFTER
-    alone_s = _ALONE_S * len(world.plan.announced) if killers else 0.0
-    return killers * deaths * (RESTART_S + takeover_s) + alone_s
+    return killers * (CAREFUL_AFTER + 1 + CONDEMNED_AFTER)
 
 
 def lanes_s(settings: Settings) -> float:

@@ -219,8 +219,7 @@ class World:
     def die(self, process: WorkerProcess) -> None:
         """Let a recording kill a process: nobody that it had is to be blamed for that but the recording."""
         self.tell(f"{process.name} is killed by a recording")
-        if process.source is not None:
-            self.blame.killed(process.source.owned)
+        self.blame.ended(process.name)
         self.takeovers.forget()
         self.crash(process)
 
@@ -234,6 +233,8 @@ class World:
 
     def _process_ended(self, process: WorkerProcess) -> None:
         self.exits += 1
+        if process.error is not None:
+            self.blame.ended(process.name)
         self.exits_unseen.append(process)
         self.tell(f"{process.name} ended {'well' if process.error is None else f'by {process.error!r}'}")
         if self.upstream.deleted and isinstance(process.error, FatalError) and process.error.cause is Fatal.OFFSET_GONE:

@@ -43,10 +43,13 @@ class RetryPolicy:
         first, longest = self._waits_s
         return float(min(first * 2 ** (attempts - 1), longest))
 
-    def due_ms(self, record: Record) -> int:
-        """When a record may be tried: at once, but on a lane after its delay."""
+    def due_ms(self, record: Record, now_ms: int) -> int:
+        """When a record that is here now may be tried: at once, but on a lane after its delay.
+
+        A writer whose clock is ahead makes nobody wait longer than that delay.
+        """
         delay_ms = self._delays.get(record.topic)
-        return 0 if delay_ms is None else record.timestamp_ms + delay_ms
+        return 0 if delay_ms is None else min(record.timestamp_ms, now_ms) + delay_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +65,18 @@ class Parking:
 
     def __init__(self, policy: RetryPolicy) -> None:
         self._policy = policy
-        self._parked: dict[TopicPartition, deque[Polled]] = {}
+        self._parked: dict[TopicPartition, deque[tuple[int, Polled]]] = {}
+        """With the moment at which each is due (ms)."""
 
     def sift(self, polled: Sequence[Polled], now_ms: int) -> list[Polled]:
         """Keep what is not due, and whatever stands behind it in its partition; return the rest in order."""
         due = []
         for one in polled:
-            queue = self._parked.get(one.record.source)
-            if queue is None and self._policy.due_ms(one.record) <= now_ms:
+            due_ms = self._policy.due_ms(one.record, now_ms)
+            if one.record.source not in self._parked and due_ms <= now_ms:
                 due.append(one)
             else:
-                self._parked.setdefault(one.record.source, deque()).append(one)
+                self._parked.setdefault(one.record.source, deque()).append((due_ms, one))
         return due
 
     def release(self, now_ms: int) -> list[Polled]:
@@ -80,8 +84,8 @@ class Parking:
         due = []
         for partition in list(self._parked):
             queue = self._parked[partition]
-            while queue and self._policy.due_ms(queue[0].record) <= now_ms:
-                due.append(queue.popleft())
+            while queue and queue[0][0] <= now_ms:
+                due.append(queue.popleft()[1])
             if not queue:
                 del self._parked[partition]
         return due

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from streamproc.errors import Fatal
 from streamproc.records.mark import Mark, read_mark
 from streamproc.records.record import CommitOffset, TopicPartition
 
@@ -14,6 +15,17 @@ CONDEMNED_AFTER = 3
 NARROWER = 16
 """After a crash a partition has a part of its window, up to where the last owner had: what kills is then among few,
 and few are gone through one by one."""
+NOBODYS_FAULT = frozenset(
+    {
+        Fatal.REFUSED,
+        Fatal.ABORTED_AGAIN,
+        Fatal.DECODERS_FAIL,
+        Fatal.DEVICE_FAILS,
+        Fatal.MODEL_CHANGED,
+    }
+)
+"""Ends of a worker that name no record, and leave it able to say so. Who was fenced, or does not know what became of a
+transaction, cannot; what no code expected may be one record's doing."""
 
 
 class Position(NamedTuple):
@@ -38,8 +50,8 @@ class _Owned:
     suspected_to: int
     """Offsets before this were in flight under an owner that crashed."""
     careful: bool
-    open: int | None = None
-    """As we committed it; None before the first time, and once it is let go of."""
+    said: Mark | None = None
+    """What we committed last."""
     wanted: int | None = None
     """A record that waits for this partition's next plain commit."""
     struck: bool = False
@@ -48,22 +60,39 @@ class _Owned:
     """Whether a plain commit is on its way."""
     closing: bool = False
 
+    @property
+    def open(self) -> int | None:
+        """As we committed it; None before the first time, and once it is let go of."""
+        return None if self.said is None else self.said.open
+
 
 class Strikes:
     """Says which records may be taken, and what each commit says beside its offsets.
 
     ``window`` is how many offsets past its committed one a partition may have in flight. ``idle`` says whether nothing
-    at all is in flight, ``in_flight`` whether something of a partition is.
+    at all is in flight, ``calm`` whether all that is has its outcome or waits to be tried again, ``in_flight`` whether
+    something of a partition is.
     """
 
-    def __init__(self, window: int, idle: Callable[[], bool], in_flight: Callable[[TopicPartition], bool]) -> None:
+    def __init__(
+        self,
+        window: int,
+        idle: Callable[[], bool],
+        calm: Callable[[], bool],
+        in_flight: Callable[[TopicPartition], bool],
+    ) -> None:
         self._window = window
         self._narrow = max(1, window // NARROWER)
         self._idle = idle
+        self._calm = calm
         self._in_flight = in_flight
         self._owned: dict[TopicPartition, _Owned] = {}
         self._alone: TopicPartition | None = None
         """Whose record is in flight and lets no other be."""
+        self._resting: TopicPartition | None = None
+        """Whose record was alone, and waits to be tried again."""
+        self._rising = False
+        """Whether its next try has come, for which all others have to rest."""
 
     # --- assignments -------------------------------------------------------------------------------------------------
 
@@ -79,12 +108,19 @@ class Strikes:
         )
         return careful
 
+    def crashed(self, source: TopicPartition) -> bool:
+        """Whether the last owner of a partition ended with records in flight, and nothing has come of them since."""
+        owned = self._owned.get(source)
+        return owned is not None and owned.crashes > 0
+
     def end(self, partitions: Iterable[TopicPartition]) -> None:
         """Forget partitions that are somebody else's."""
         for partition in partitions:
             self._owned.pop(partition, None)
             if self._alone == partition:
                 self._alone = None
+            if self._resting == partition:
+                self._resting, self._rising = None, False
 
     def passed(self, source: TopicPartition, epoch: int) -> None:
         """Forget an epoch under which nothing may be committed any more."""
@@ -100,12 +136,17 @@ class Strikes:
     def closed(self, partition: TopicPartition) -> bool:
         """Whether the next owner finds that nothing of a partition is in flight."""
         owned = self._owned.get(partition)
-        return owned is None or (owned.closing and owned.open is None and not owned.asked)
+        return owned is None or (owned.closing and not owned.asked and owned.said in {None, _last_word(owned)})
 
     def stop(self) -> None:
         """Open nothing more: nothing is taken any more."""
         for owned in self._owned.values():
             owned.wanted = None
+
+    def acquit(self) -> None:
+        """Close all, with what is in flight: it is left to others, and what ends us is no fault of it."""
+        self._in_flight = lambda _: False
+        self.close(self._owned)
 
     # --- records -----------------------------------------------------------------------------------------------------
 
@@ -120,7 +161,7 @@ class Strikes:
 
         Records of one partition are asked about in their order.
         """
-        if self._alone is not None:
+        if self._alone is not None or self._rising:
             return False
         owned = self._current(source, epoch)
         if owned is None or self.condemned(source, epoch, offset):
@@ -133,6 +174,21 @@ class Strikes:
             return True
         owned.wanted = offset
         return False
+
+    def rest(self, source: TopicPartition, epoch: int) -> None:
+        """Note that a record waits to be tried again: if it was alone, others go on, and what ends us is not its."""
+        if self._alone == source and self._current(source, epoch) is not None:
+            self._alone, self._resting = None, source
+
+    def again(self, source: TopicPartition, epoch: int) -> bool:
+        """Whether a record that waited may be tried again now; one that was alone is so again, and bears a strike."""
+        owned = self._current(source, epoch)
+        if owned is None or source != self._resting:
+            return self._alone is None and not self._rising
+        self._rising = True
+        if owned.struck and not owned.asked and self._calm():
+            self._alone, self._resting, self._rising = source, None, False
+        return not self._rising
 
     def condemned(self, source: TopicPartition, epoch: int, offset: int) -> bool:
         """Whether a record was alone in flight each time that an owner ended, often enough."""
@@ -154,14 +210,14 @@ class Strikes:
     def mark(self, source: TopicPartition, epoch: int, offset: int) -> Mark:
         """What to commit beside an offset up to which records have their outcomes."""
         owned = self._current(source, epoch)
-        return Mark() if owned is None else Mark(self._open(owned, offset))
+        return Mark() if owned is None else Mark(self._open(owned, offset, crashes=0))
 
     def committed(self, source: TopicPartition, epoch: int, offset: int, mark: Mark, *, progress: bool) -> None:
         """Note what is committed now; ``progress`` when records have their outcomes by it."""
         owned = self._current(source, epoch)
         if owned is None:
             return
-        owned.open, owned.wanted = mark.open, None
+        owned.said, owned.wanted = mark, None
         if progress:
             owned.offset, owned.crashes, owned.strikes, owned.struck = offset, 0, 0, False
             if self._alone == source:
@@ -172,14 +228,17 @@ class Strikes:
     def _due(self, source: TopicPartition, owned: _Owned) -> Mark | None:
         """What a plain commit at ``owned.offset`` has to say now, if anything."""
         if owned.closing:
-            # What is left of a strike that was given for a try which did not kill is taken back.
-            wanted = owned.open is not None and not self._in_flight(source)
-            return Mark(None, owned.crashes, owned.strikes) if wanted else None
+            last = _last_word(owned)
+            return None if owned.said in {None, last} or self._in_flight(source) else last
+        if source == self._resting:
+            wanted = self._calm() if self._rising else owned.struck
+            due = wanted and owned.struck is not self._rising
+            return Mark(owned.suspected_to, owned.crashes, owned.strikes + self._rising) if due else None
         if owned.wanted is None:
             return None
         if not (owned.careful and owned.wanted < owned.suspected_to):
             reached = max(owned.offset, owned.wanted)
-            renewed = Mark(self._open(owned, reached), owned.crashes, owned.strikes)
+            renewed = Mark(self._open(owned, reached, owned.crashes), owned.crashes, owned.strikes)
             return None if self._in_flight(source) else renewed
         if not self._idle():
             return None
@@ -188,14 +247,26 @@ class Strikes:
             owned.offset, owned.strikes = owned.wanted, 0
         return Mark(owned.suspected_to, owned.crashes, owned.strikes + 1)
 
-    def _open(self, owned: _Owned, offset: int) -> int:
+    def _open(self, owned: _Owned, offset: int, crashes: int) -> int:
         """One past the last that may be in flight when this offset is committed; what is in flight stays inside."""
-        if offset >= owned.suspected_to:
-            until = offset + self._window
+        suspected = offset < owned.suspected_to
+        if suspected and owned.careful:
+            until = owned.suspected_to
         else:
-            until = owned.suspected_to if owned.careful else offset + self._narrow
+            until = offset + (self._narrow if suspected or crashes else self._window)
         return max(until, owned.open or 0)
 
     def _current(self, source: TopicPartition, epoch: int) -> _Owned | None:
         owned = self._owned.get(source)
         return owned if owned is not None and owned.epoch == epoch else None
+
+
+def _last_word(owned: _Owned) -> Mark:
+    """What is left to the next owner when nothing is in flight.
+
+    A strike for a try that did not kill is taken back. Who takes records alone leaves open what is suspected, so that
+    the next one does too; that one counts a crash for it, which is why one less is said.
+    """
+    if owned.careful and owned.offset < owned.suspected_to:
+        return Mark(owned.suspected_to, max(owned.crashes, CAREFUL_AFTER) - 1, owned.strikes)
+    return Mark(None, owned.crashes, owned.strikes)

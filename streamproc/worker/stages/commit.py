@@ -131,6 +131,18 @@ class Commit:
         self._aborts = 0
         self._tries = 0
         self._again_at: float | None = None
+        self._leaving = False
+
+    def leave(self) -> None:
+        """Begin no transaction any more, nor one again that failed: only marks are committed."""
+        self._leaving = True
+        if self._began_at is None and not (self._plain and self._again_at is not None):
+            self._shares = self._again_at = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is on its way, and nothing was there to be committed at the last step."""
+        return self._shares is None
 
     @property
     def committing(self) -> MicroBatch | None:
@@ -163,6 +175,8 @@ class Commit:
         self._plain = bool(marks)
         if marks:
             return tuple(Share(one.source, one.epoch, (), one.offset, one.mark) for one in marks)
+        if self._leaving:
+            return None
         head = self._batches.head()
         return self._split(head) if head is not None and head.finished else None
 
@@ -193,6 +207,9 @@ class Commit:
             self._aborts += not answer.waited
             self._tries += 1
             self._metrics.transaction_aborts.inc()
+            if self._leaving and not self._plain:
+                self._shares = None
+                return
             if self._aborts > self._most_aborts:
                 message = f"a transaction was aborted {self._aborts} times, last: {answer}"
                 raise FatalError(message, Fatal.ABORTED_AGAIN) from answer

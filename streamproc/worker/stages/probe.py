@@ -28,7 +28,9 @@ class Probe:
     """Releases the brake when every candidate of a probe comes to a result.
 
     A probe is read beside the group and passes the same stages up to its outcome, which is thrown away. It begins when
-    what was in flight has been committed, so that a release begins with nothing from before it.
+    what was in flight has been committed, so that a release begins with nothing from before it. A release that did not
+    lead to a window of results was a mistake: the next one is waited for, twice as long each time.
+    What a probe tries has no mark, so it is waited for, too, where a former owner crashed: it may have died of a probe.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class Probe:
         settings: BrakeSettings,
         topic: str,
         newest: Newest,
-        reads: Calls[str, Sequence[Record]],
+        reads: Calls[int, Sequence[Record]],
         ownership: Ownership,
         batches: MicroBatches,
         metrics: Metrics,
@@ -49,7 +51,10 @@ class Probe:
         self._metrics = metrics
         self._since: Instant | None = None
         """When the brake went on."""
-        self._wait_s = FIRST_WAIT_S
+        self._window = settings.window
+        self._results = settings.window
+        """Since the last release, or since there was doubt."""
+        self._held_s = self._wait_s = FIRST_WAIT_S
         self._probe_at = 0.0
         self._seen: dict[TopicPartition, int] = {}
         self._asked = False
@@ -63,7 +68,11 @@ class Probe:
         return self.brake.on
 
     def ended(self, kind: OutcomeKind) -> None:
-        """Count how a record ended; a retry is no end."""
+        """Count how a record ended; a retry is no end.
+
+        It counts when it is known, although a revoke may drop it yet: it tells how this worker fares.
+        """
+        self._results += kind is OutcomeKind.RESULT
         if kind is not OutcomeKind.RETRY:
             self.brake.ended(dead=kind is OutcomeKind.DEAD_LETTER)
 
@@ -82,11 +91,16 @@ class Probe:
             **({"since": _when(since), "why": brake.why} if brake.on and since else {}),
         }
 
+    def doubt(self) -> None:
+        """Wait as long as can be before the next release, until a window of results has come."""
+        self._results, self._held_s = 0, LONGEST_WAIT_S
+
     def release(self, now: Instant, how: str) -> None:
         """Let records come again."""
         if self._since is not None:
             log.info("brake is off", detail=how, seconds=round(now.mono - self._since.mono, 3))
         self.brake.release()
+        self._results = 0
         self._metrics.brake_on.set(0)
         self._since = None
         self._tried = ()
@@ -96,9 +110,9 @@ class Probe:
         answers = self._reads.take()
         if self.brake.on and self._since is None:
             self._hold(now)
-        for _, answer in answers:
+        for period, answer in answers:
             self._asked = False
-            if self.brake.on:
+            if self.brake.on and period == self.brake.times:
                 self._try(answer, now)
         if self._tried and not any(map(self._batches.wanted, self._tried)):
             self._judge(now)
@@ -106,13 +120,19 @@ class Probe:
         if self.brake.on and not (self._asked or self._tried or len(self._batches)) and self._probe_at <= now.mono:
             self._asked = True
             owned = [place for place in self._ownership.partitions() if place.topic == self._topic]
-            self._reads.submit("newest", lambda: self._newest.read(self._topic, owned))
+            self._reads.submit(self.brake.times, lambda: self._newest.read(self._topic, owned))
             return True
         return bool(answers)
 
     def _hold(self, now: Instant) -> None:
         self._since = now
-        self._wait_s, self._probe_at = FIRST_WAIT_S, now.mono
+        if self._results >= self._window:
+            self._held_s = self._wait_s = FIRST_WAIT_S
+            self._probe_at = now.mono
+        else:
+            self._wait_s = self._held_s
+            self._held_s = min(2 * self._held_s, LONGEST_WAIT_S)
+            self._wait(now)
         self._seen.clear()
         self._metrics.brake_on.set(1)
         log.error("brake is on: no more records are taken", detail=self.brake.why)

@@ -51,6 +51,11 @@ def dead(worker: WorkerHarness) -> int:
     return len(worker.sink.values(DEAD))
 
 
+def wait(worker: WorkerHarness, seconds: int) -> None:
+    for _ in range(seconds):
+        worker.settle(1)
+
+
 def on(worker: WorkerHarness) -> bool:
     assert worker.pipeline.held is worker.pipeline.brake()["on"]
     assert worker.metrics.registry.get_sample_value("streamproc_brake_on") == worker.pipeline.held
@@ -97,7 +102,7 @@ def test_when_the_newest_record_is_well_it_goes_on_and_each_offset_ends_once(wor
     last = worker.record(good(worker, "good.wav"))
     worker.poll(last)
     worker.newest.records = [last]
-    worker.settle(1)
+    wait(worker, 60)
     assert not on(worker)
     assert [row["event_id"] for row in worker.results()] == ["good.wav"]
     assert dead(worker) == 30
@@ -146,6 +151,83 @@ def test_probes_come_after_pauses_that_grow(worker: WorkerHarness) -> None:
         times += [second] * (worker.newest.asked - before)
     pauses = [later - earlier for earlier, later in pairwise(times)]
     assert pauses == [2, 4, 8, 16, 30, 30, 30, 30, 30]
+
+
+def test_releases_that_lead_to_no_results_come_ever_more_slowly(worker: WorkerHarness) -> None:
+    worker.newest.records = [worker.record(good(worker, "good.wav"), 1)]
+    poison(worker, 2000)
+    times = []
+    for second in range(130):
+        before = worker.pipeline.brake()["times"]
+        worker.settle(1)
+        times += [second] * (worker.pipeline.brake()["times"] != before)
+    # The first two were while the records came: the first release comes at once.
+    pauses = [later - earlier for earlier, later in pairwise(times)]
+    assert pauses == [2, 4, 8, 16, 30, 30, 30]
+    assert dead(worker) <= (len(times) + 2) * (5 + MOST_IN_FLIGHT)
+
+
+def test_after_a_window_of_results_it_is_probed_at_once_again(worker: WorkerHarness) -> None:
+    worker.newest.records = [worker.record(good(worker, "good.wav"), 1)]
+    poison(worker, 20)
+    wait(worker, 60)
+    assert not on(worker)
+    for count, asked in ((19, 0), (20, 1)):
+        worker.poll(*[worker.record(good(worker, "good.wav")) for _ in range(count)])
+        worker.settle()
+        before = worker.newest.asked
+        poison(worker, 5)
+        assert worker.newest.asked == before + asked
+        wait(worker, 60)
+        assert not on(worker)
+
+
+def crash(worker: WorkerHarness, partition: int) -> None:
+    """Let the owner that comes find that the last one ended with records in flight."""
+    worker.sink.commit([], [CommitOffset(IN, partition, 0, "sp1 open=10 crashes=0 strikes=0")], None)
+
+
+def test_who_follows_an_owner_that_may_have_died_of_a_probe_waits_longest_before_the_first(
+    worker: WorkerHarness,
+) -> None:
+    crash(worker, 2)
+    worker.assign(2)
+    worker.newest.records = [worker.record(good(worker, "good.wav"), 1)]
+    poison(worker, 5)
+    worker.settle(29)
+    assert (on(worker), worker.newest.asked) == (True, 0)
+    worker.settle(2)
+    assert (on(worker), worker.newest.asked) == (False, 1)
+
+
+def test_a_window_of_results_ends_the_doubt(worker: WorkerHarness) -> None:
+    crash(worker, 2)
+    worker.assign(2)
+    worker.poll(*[worker.record(good(worker, "good.wav")) for _ in range(20)])
+    worker.settle()
+    worker.newest.records = [worker.record(good(worker, "good.wav"), 1)]
+    poison(worker, 5)
+    assert worker.newest.asked == 1
+
+
+def test_an_answer_from_before_a_release_begins_no_probe_while_something_is_in_flight(worker: WorkerHarness) -> None:
+    worker.newest_reads.at_once = False
+    worker.newest.records = [worker.record(good(worker, "good.wav"), 1)]
+    poison(worker, 5)
+    assert len(worker.newest_reads.waiting) == 1
+    worker.pipeline.release()
+    worker.decoders.held = True
+    worker.poll(worker.record(good(worker, "slow.wav"), 1), *[worker.record(BAD) for _ in range(5)])
+    worker.settle()
+    assert on(worker)
+    before = worker.pipeline.in_flight["micro_batches"]
+    worker.newest_reads.run()
+    worker.settle()
+    assert worker.pipeline.in_flight["micro_batches"] == before
+    worker.decoders.held = False
+    worker.newest_reads.at_once = True
+    worker.settle(30)
+    assert not on(worker)
 
 
 def test_one_bad_record_among_the_newest_keeps_it_on(worker: WorkerHarness) -> None:

@@ -9,8 +9,9 @@ from structlog.testing import capture_logs
 from streamproc.arena import Arena
 from streamproc.dedupe.aliases import MemoryAliases
 from streamproc.dedupe.memory import MemoryTier
-from streamproc.errors import AbortedError, DependencyDownError, FatalError
+from streamproc.errors import AbortedError, DependencyDownError, Fatal, FatalError
 from streamproc.records.decoding import DecoderEvent
+from streamproc.records.mark import Mark, read_mark
 from streamproc.records.record import CommitOffset, OutputRecord, Record, TopicPartition
 from streamproc.settings import FlowSettings, KafkaSettings, Settings
 from streamproc.telemetry.clock import SystemClock
@@ -471,3 +472,115 @@ def test_a_revoke_waits_no_more_when_the_worker_ends_of_an_error(start: Callable
     until(lambda: bool(worker.ended), 4)
     assert worker.source.closed
     assert worker.sink.transactions == []
+
+
+def mark(worker: Running, partition: int) -> Mark | None:
+    committed = worker.sink.committed(IN, partition)
+    return None if committed is None else read_mark(committed.metadata)
+
+
+class RefusingSink(MemorySink):
+    """Its results topic refuses, as without rights; marks go through."""
+
+    def __init__(self, cause: Fatal) -> None:
+        super().__init__()
+        self._cause = cause
+
+    def commit(self, outputs: Sequence[OutputRecord], offsets: Sequence[CommitOffset], group_metadata: object) -> None:
+        if outputs:
+            raise FatalError("the transaction was aborted, and would be again", self._cause)
+        super().commit(outputs, offsets, group_metadata)
+
+
+@pytest.mark.parametrize("cause", [Fatal.REFUSED, Fatal.ABORTED_AGAIN])
+def test_who_ends_for_no_records_reason_leaves_no_record_to_blame(start: Callable[..., Running], cause: Fatal) -> None:
+    worker = start(None, RefusingSink(cause))
+    worker.feed("a")
+    until(lambda: bool(worker.ended))
+    assert isinstance(worker.ended[0], FatalError)
+    assert mark(worker, 0) == Mark()
+    assert worker.source.closed
+
+
+@pytest.mark.parametrize("cause", [Fatal.OUTCOME_REFUSED, Fatal.UNFORESEEN, Fatal.FENCED, Fatal.FATE_UNKNOWN])
+def test_who_may_end_of_a_record_or_cannot_say_it_leaves_the_mark(start: Callable[..., Running], cause: Fatal) -> None:
+    worker = start(None, RefusingSink(cause))
+    worker.feed("a")
+    until(lambda: bool(worker.ended))
+    assert mark(worker, 0) == Mark(open=mark_of_window(worker))
+
+
+def mark_of_window(worker: Running) -> int:
+    [first, *_] = worker.sink.plain
+    return read_mark(first[0].metadata).open or 0
+
+
+def fails(now: float) -> Sequence[DecoderEvent]:
+    raise FatalError(f"children end at once, at {now:g}", Fatal.DECODERS_FAIL)
+
+
+def test_a_commit_that_runs_when_the_worker_ends_is_waited_for_first(start: Callable[..., Running]) -> None:
+    sink = HeldSink()
+    worker = start(None, sink)
+    worker.feed("a")
+    assert sink.begun.wait(10)
+    worker.feed("b", start=1)
+    worker.decoders.take = fails  # type: ignore[method-assign]  # one that fails
+    time.sleep(0.3)
+    assert not worker.ended
+    sink.released.set()
+    until(lambda: bool(worker.ended))
+    committed = sink.committed(IN, 0)
+    assert committed is not None
+    assert (committed.offset, read_mark(committed.metadata)) == (1, Mark())
+    assert len(sink.transactions) == 1
+
+
+def test_a_commit_that_hangs_does_not_hold_up_the_end(
+    start: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamproc.worker.runtime.LEAVE_S", 0.3)
+    sink = HeldSink()
+    worker = start(None, sink)
+    worker.feed("a")
+    assert sink.begun.wait(10)
+    worker.decoders.take = fails  # type: ignore[method-assign]  # one that fails
+    with capture_logs() as lines:
+        time.sleep(1)
+        sink.released.set()  # the executor waits for its call
+        until(lambda: bool(worker.ended))
+    assert "what is in flight may be blamed for this end" in [line["event"] for line in lines]
+
+
+def test_where_marks_cannot_be_committed_either_the_first_error_is_told(start: Callable[..., Running]) -> None:
+    worker = start()
+    worker.device.held = True
+    worker.feed("a")
+    until(lambda: worker.device.waiting == 1)
+    worker.sink.error = FatalError("not allowed", Fatal.REFUSED)
+    worker.decoders.take = fails  # type: ignore[method-assign]  # one that fails
+    until(lambda: bool(worker.ended), 4)
+    assert "children end at once" in str(worker.ended[0])
+
+
+def test_an_aborted_transaction_is_not_tried_again_by_who_ends(start: Callable[..., Running]) -> None:
+    class AbortingSink(HeldSink):
+        tries = 0
+
+        def commit(
+            self, outputs: Sequence[OutputRecord], offsets: Sequence[CommitOffset], group_metadata: object
+        ) -> None:
+            super().commit(outputs, offsets, group_metadata)
+            if outputs:
+                self.tries += 1
+                raise AbortedError("told to abort")
+
+    sink = AbortingSink()
+    worker = start(None, sink)
+    worker.feed("a")
+    assert sink.begun.wait(10)
+    worker.decoders.take = fails  # type: ignore[method-assign]  # one that fails
+    time.sleep(0.3)
+    sink.released.set()
+    until(lambda: bool(worker.ended))
+    assert (sink.tries, mark(worker, 0)) == (1, Mark())

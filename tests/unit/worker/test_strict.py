@@ -3,7 +3,8 @@
 import pytest
 
 from streamproc.errors import Cause
-from streamproc.records.record import TopicPartition
+from streamproc.records.mark import read_mark
+from streamproc.records.record import CommitOffset, TopicPartition
 from streamproc.settings import FlowSettings, RetrySettings, Settings
 from streamproc.testing.codec import encode_event
 from streamproc.testing.decoders import recording
@@ -120,3 +121,47 @@ def test_what_stands_on_a_lane_from_before_is_worked_off_with_its_attempts(worke
     worker.settle(20)
     assert [(row["event_id"], row["attempts"]) for row in worker.results()] == [("a.wav", 3)]
     assert worker.position(0, SOON) == 1
+
+
+def strikes(worker: WorkerHarness) -> int:
+    committed = worker.sink.committed(IN, 0)
+    assert committed is not None
+    return read_mark(committed.metadata).strikes
+
+
+def test_one_that_is_taken_alone_bears_no_strike_while_it_waits_and_others_are_computed() -> None:
+    worker = WorkerHarness(Settings(retry=RetrySettings(order="strict"), flow=FlowSettings(micro_batch_records=2)))
+    worker.sink.commit([], [CommitOffset(IN, 0, 0, "sp1 open=10 crashes=1 strikes=0")], None)
+    worker.assign(0, 1)
+    worker.store.failing = {"a.wav": Cause.SERVER_ERROR}
+    worker.fetches.at_once = False
+    worker.poll(worker.record(put(worker, "a.wav"), offset=0), *(worker.record(put(worker, name), 1) for name in "bc"))
+    worker.settle()
+    assert (strikes(worker), len(worker.fetches.waiting)) == (1, 1)
+    worker.fetches.at_once = True
+    worker.settle()
+    assert strikes(worker) == 0
+    assert worker.store.gets == ["a.wav", "b", "c"]
+    worker.fetches.at_once = False
+    worker.settle(10)
+    assert (strikes(worker), len(worker.fetches.waiting)) == (1, 1)
+    worker.fetches.at_once, worker.store.failing = True, {}
+    worker.settle()
+    assert names(worker) == ["a.wav", "b", "c"]
+    assert strikes(worker) == 0
+
+
+def test_one_that_waited_alone_is_tried_when_others_have_come_to_rest() -> None:
+    worker = WorkerHarness(Settings(retry=RetrySettings(order="strict"), flow=FlowSettings(micro_batch_records=2)))
+    worker.sink.commit([], [CommitOffset(IN, 0, 0, "sp1 open=10 crashes=1 strikes=0")], None)
+    worker.assign(0, 1)
+    worker.store.failing = {"a.wav": Cause.SERVER_ERROR}
+    worker.poll(worker.record(put(worker, "a.wav"), offset=0))
+    worker.settle()
+    worker.decoders.held = True
+    worker.poll(worker.record(put(worker, "slow"), 1))
+    worker.settle(60)
+    assert worker.store.gets.count("a.wav") == 1
+    worker.decoders.held = False
+    worker.settle()
+    assert worker.store.gets.count("a.wav") == 2

@@ -19,12 +19,19 @@ class Group:
     plain: int = 0
     epoch: int = 0
     flying: dict[TopicPartition, list[int]] = field(default_factory=dict)
+    calm: bool = True
+    """Whether what is in flight is not at work."""
     owner: Strikes = field(init=False)
 
     def start(self, *partitions: TopicPartition) -> list[bool]:
         """A fresh owner takes over; the last one, if any, is gone without a word."""
         self.flying = {}
-        self.owner = Strikes(WINDOW, lambda: not any(self.flying.values()), lambda p: bool(self.flying.get(p)))
+        self.owner = Strikes(
+            WINDOW,
+            lambda: not any(self.flying.values()),
+            lambda: self.calm,
+            lambda p: bool(self.flying.get(p)),
+        )
         return [self.assign(partition) for partition in partitions]
 
     def assign(self, partition: TopicPartition) -> bool:
@@ -245,8 +252,80 @@ def test_a_strike_is_taken_back_from_a_record_that_killed_nobody(group: Group) -
     group.owner.close([A])
     group.flying = {}  # it is left to the next owner
     group.marks()
-    assert group.mark(A) == (0, Mark(None, crashes=3, strikes=1))
+    assert group.mark(A) == (0, Mark(NARROW, crashes=2, strikes=1))
     assert group.start(A) == [True]
+
+
+def hand_over(group: Group) -> None:
+    """A clean end, with nothing in flight."""
+    group.owner.close([A])
+    group.flying = {}
+    group.marks()
+    assert group.owner.closed(A)
+
+
+def test_a_clean_hand_over_keeps_who_is_suspected(group: Group) -> None:
+    crash_with(group, *range(20))
+    crash_with(group, 0, 1)
+    left = group.mark(A)
+    for _ in range(3):
+        assert group.start(A) == [True]
+        group.take(A, 0)
+        group.marks()
+        assert group.take(A, 0)
+        hand_over(group)
+    assert group.mark(A) == (0, Mark(left[1].open, crashes=1))
+    assert group.start(A) == [True]
+    group.take(A, 0)
+    group.marks()
+    assert group.mark(A) == (0, Mark(left[1].open, crashes=2, strikes=1)), "hand-overs are no crashes"
+
+
+def test_a_clean_hand_over_of_who_was_careful_and_went_on_leaves_the_rest_suspected(group: Group) -> None:
+    crash_with(group, 0, 1, 2)
+    group.start(A)
+    group.take(A, 0)
+    group.marks()  # a smaller window
+    group.take(A, 0)
+    assert group.start(A) == [True]
+    group.take(A, 0)
+    group.marks()
+    assert group.take(A, 0)
+    group.finish(A, 1)
+    hand_over(group)
+    assert group.start(A) == [True]
+    assert not group.take(A, 1)
+    assert group.marks()[0].mark.strikes == 1
+
+
+def test_a_clean_hand_over_after_a_crash_keeps_the_smaller_window(group: Group) -> None:
+    crash_with(group, *range(20))
+    group.start(A)
+    group.take(A, 0)
+    group.marks()
+    hand_over(group)
+    assert group.mark(A) == (0, Mark(None, crashes=1))
+    assert group.start(A) == [False]
+    group.take(A, 0)
+    group.marks()
+    assert group.mark(A) == (0, Mark(NARROW, crashes=1))
+    assert group.take(A, 0)
+    group.finish(A, 1)
+    assert group.mark(A) == (1, Mark(1 + WINDOW))
+    hand_over(group)
+    assert group.mark(A) == (1, Mark())
+
+
+def test_who_acquits_leaves_nothing_to_blame_whatever_is_in_flight(group: Group) -> None:
+    group.start(A, B)
+    group.owner.came(A, 1, 0)
+    group.owner.came(B, 2, 5)
+    group.marks()
+    assert group.take(A, 0)
+    assert group.take(B, 5)
+    group.owner.acquit()
+    group.marks()
+    assert (group.mark(A), group.mark(B)) == ((0, Mark()), (0, Mark()))
 
 
 def test_strikes_of_a_record_that_is_not_there_any_more_are_nobodys(group: Group) -> None:
@@ -281,6 +360,56 @@ def test_a_record_alone_that_is_lost_lets_others_go_on(group: Group) -> None:
     group.take(A, 0)
     group.marks()
     assert group.take(A, 0)
+    group.owner.end([A])
+    group.flying = {}
+    group.take(B, 0)
+    group.marks()
+    assert group.take(B, 0)
+
+
+def test_a_record_alone_that_waits_bears_no_strike_and_lets_others_go_on(group: Group) -> None:
+    crash_with(group, 0)
+    crash_with(group, 0)
+    group.start(A, B)
+    group.owner.came(B, group.epoch, 0)
+    group.take(A, 0)
+    group.marks()
+    assert group.take(A, 0)
+    assert not group.take(B, 0)
+    epoch = group.epoch - 1
+    group.owner.rest(A, epoch)
+    assert group.mark(A)[1].strikes == 1
+    group.marks()
+    assert group.mark(A) == (0, Mark(NARROW, crashes=2))
+    assert group.take(B, 0)
+    group.calm = False
+    assert group.owner.again(B, group.epoch), "what others have that waits may be tried"
+    assert not group.owner.again(A, epoch)
+    assert not group.owner.again(B, group.epoch), "its turn has come: they rest"
+    assert not group.take(B, 1)
+    assert group.marks() == []
+    group.calm = True
+    assert not group.owner.again(A, epoch)
+    group.marks()
+    assert group.mark(A) == (0, Mark(NARROW, crashes=2, strikes=1))
+    assert group.owner.again(A, epoch)
+    assert not group.owner.again(B, group.epoch)
+    assert not group.take(B, 1)
+    group.finish(A, 1)
+    assert group.owner.again(B, group.epoch)
+    assert group.take(B, 1)
+
+
+def test_a_record_that_waits_and_is_lost_keeps_nobody_waiting(group: Group) -> None:
+    crash_with(group, 0)
+    crash_with(group, 0)
+    group.start(A, B)
+    group.take(A, 0)
+    group.marks()
+    group.take(A, 0)
+    group.owner.rest(A, group.epoch - 1)
+    assert group.owner.due()[0].mark.strikes == 0
+    assert not group.owner.again(A, group.epoch - 1), "its strike is being taken back"
     group.owner.end([A])
     group.flying = {}
     group.take(B, 0)
