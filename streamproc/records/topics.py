@@ -80,6 +80,12 @@ def analytics_specs(topics: TopicSettings) -> tuple[TopicSpec, ...]:
     )
 
 
+def warehouse_specs(topics: TopicSettings) -> tuple[TopicSpec, ...]:
+    """Every topic that only connectors of the warehouse write."""
+    month = timedelta(days=30)
+    return (TopicSpec(topics.connect_dead_letters, topics.lane_partitions, month, MAX_FORWARDED_BYTES),)
+
+
 def subject(topic: str) -> str:
     """The subject that a topic's value schemas are registered under."""
     return f"{topic}-value"
