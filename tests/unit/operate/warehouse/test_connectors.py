@@ -7,6 +7,7 @@ from streamproc.errors import UsageError
 from streamproc.operate.warehouse.connectors import CONVERTER_URL, Connector, connectors, files
 from streamproc.settings import Settings
 
+DEAD = {"connect_dead_letters": "calls.connect.dead"}
 NAMES = ["emotion-results", "emotion-segments", "dead-letters"]
 
 
@@ -34,12 +35,15 @@ def test_a_connector_reads_committed_records_only_and_upserts_by_its_key(name: s
 
 def test_topics_database_and_registry_are_those_of_the_settings() -> None:
     found = made(
-        topics={"recordings": "calls", "results": "calls.r", "segments": "calls.s", "ledger": "calls.l"},
-        warehouse={"address": "db:5433", "database": "calls", "user": "ann"},
+        topics={"recordings": "calls", "results": "calls.r", "segments": "calls.s", "ledger": "calls.l", **DEAD},
+        warehouse={"address": "db:5433", "database": "calls", "user": "ann", "sslmode": "require"},
+        connect={"tasks": 4},
     )
     assert [one.config["topics"] for one in found] == ["calls.r", "calls.s", "calls.dlq"]
-    assert {one.config["connection.url"] for one in found} == {"jdbc:postgresql://db:5433/calls"}
+    assert {one.config["connection.url"] for one in found} == {"jdbc:postgresql://db:5433/calls?sslmode=require"}
+    assert {one.config["tasks.max"] for one in found} == {"4"}
     assert {one.config["connection.username"] for one in found} == {"ann"}
+    assert {one.config["errors.deadletterqueue.topic.name"] for one in found} == {"calls.connect.dead"}
     assert {one.config[CONVERTER_URL] for one in found[:2]} == {"http://registry:8080/apis/registry/v2"}
 
 
