@@ -80,3 +80,14 @@ def test_a_registry_with_a_password_is_asked_nothing_by_a_connector(registry: di
         made(registry=registry)
     assert "hunter2" not in str(caught.value)
     assert made(registry=registry, connect={"registry_url": "http://reg:8080/apis/registry/v2"})
+
+
+def test_a_dead_letter_is_another_one_where_its_topic_was_made_anew() -> None:
+    (config,) = (one.config for one in made() if one.name == "dead-letters")
+    assert config["primary.key.fields"] == "dead_topic,dead_partition,dead_offset,dead_at"
+    places = {config[f"transforms.where.{what}.field"] for what in ("topic", "partition", "offset", "timestamp")}
+    assert places == set(config["primary.key.fields"].split(","))
+
+
+def test_only_what_reads_avro_asks_the_registry() -> None:
+    assert [one.name for one in made() if one.asks_registry] == ["emotion-results", "emotion-segments"]
