@@ -147,6 +147,8 @@ class TopicSettings(Section):
     alerts: Topic = "emotion.alerts"
     partials: Topic = "streamproc.partials"
     """What the members of the analytics app tell each other; nobody else's business."""
+    connect_dead_letters: Topic = "streamproc.connect.dead"
+    """Where connectors of the warehouse put records that they cannot read."""
     partitions: Count = 12
     """Of input, results, segments and ledger, where ``up`` makes them."""
     lane_partitions: Count = 3
@@ -175,6 +177,8 @@ class ConnectSettings(Section):
     registry_url: str | None = None
     """Where its converters ask Apicurio's own API, as in http://registry:8080/apis/registry/v2; without, it is made of
     ``registry.url``."""
+    tasks: Count = 1
+    """Of each connector. They share out the topic's partitions; each holds up to two connections to the warehouse."""
 
 
 class WarehouseSettings(Section):
@@ -188,6 +192,8 @@ class WarehouseSettings(Section):
     user: Name = "streamproc"
     password: SecretStr = SecretStr("")
     """It stands in no connector: workers of Kafka Connect read it from a variable of theirs, of the same name."""
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    """As PostgreSQL's own clients take it. Certificates are found where these look: ``~/.postgresql/root.crt``."""
 
 
 class AudioSettings(Section):
@@ -477,7 +483,7 @@ def _clashing_topics(topics: TopicSettings, origin: Callable[[str], str]) -> Ite
     """Topics that are used for two things."""
     recordings = f"topics.recordings{origin('topics.recordings')}"
     used: dict[str, list[str]] = {}
-    for name in ("recordings", "results", "segments", "ledger", "trends", "alerts", "partials"):
+    for name in ("recordings", "results", "segments", "ledger", "trends", "alerts", "partials", "connect_dead_letters"):
         used.setdefault(getattr(topics, name), []).append(f"topics.{name}{origin(f'topics.{name}')}")
     for name in (*topics.lanes, topics.dead_letters):
         used.setdefault(name, []).append(f"what belongs to {recordings}")

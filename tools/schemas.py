@@ -71,7 +71,14 @@ def sums() -> str:
 
 
 def publish() -> None:
-    """Keep each current text as a version of its own, unless it is the newest one."""
+    """Keep each current text as a version of its own, unless it is the newest one.
+
+    Raises ValueError where a version that was published before is gone or has other bytes: its readers are out there.
+    """
+    there = set(sums().splitlines())
+    if broken := [line for line in SUMS.read_text("utf-8").splitlines() if line not in there]:
+        names = ", ".join(line.split()[1] for line in broken)
+        raise ValueError(f"published versions were changed or removed: {names}. Take them back from the history")
     for kind in ROWS:
         texts = published(kind)
         if texts[-1:] != [schema_of(kind).text]:
@@ -181,7 +188,8 @@ each other. Outputs are FULL_TRANSITIVE: readers of any age read rows of any age
 not at all. The input is BACKWARD_TRANSITIVE: a worker reads every event that was ever written.
 
 `streamproc schemas push` registers these texts, byte for byte, and `streamproc schemas check` tells what a registry
-has. Workers only look them up: one whose texts are not registered ends with exit code 2."""
+has, and by which rule it judges what comes next. Programs only look them up: a worker whose results, segments or
+ledger, a producer whose event, or an analytics app whose trends or alerts are not registered ends with exit code 2."""
 
 BYTES_HEAD = """\
 For producers in languages whose Avro library is not tested here: encode this event by
@@ -215,8 +223,11 @@ is a dead letter, `avro_invalid`; one whose schema is not under `audio.recording
 
 
 def main() -> int:
-    """Publish and write. Exit status 0."""
-    publish()
+    """Publish and write. Exit status 0, and 1 for a history that does not hold."""
+    try:
+        publish()
+    except ValueError as error:
+        sys.exit(f"error: {error}")
     for name, text in (("schemas.md", fields_page()), ("event-bytes.md", bytes_page())):
         (ROOT / "docs" / name).write_text(text, "utf-8")
     return 0

@@ -62,6 +62,25 @@ def reread(
 
 
 @connect.command()
+def skip(
+    name: Annotated[str, typer.Argument(help="A connector, as in emotion-results.")],
+    place: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="The last record to pass over.")],
+) -> None:
+    """Let a connector go on behind a record that ends it each time it is read.
+
+    That record is no row then, and neither is what the connector had not yet read of the partition before it. The log
+    of `connect watch` names the places that a connector does not get past.
+
+    Example: `streamproc connect skip emotion-results emotion.results/3/1742`
+    """
+    from streamproc.operate.place import parse_place
+    from streamproc.operate.warehouse.apply import pass_over
+
+    pass_over(load_settings(), name, parse_place(place))
+    say(f"{name} goes on behind {place}. `streamproc connect status` tells what it does.")
+
+
+@connect.command()
 def watch() -> None:
     """Keep the connectors going until told to stop: start again what failed, which Kafka Connect does not do.
 

@@ -40,7 +40,9 @@ def push(*, as_json: Json = False) -> None:
 
 @schemas.command()
 def check(*, as_json: Json = False) -> None:
-    """Say which of this program's schemas the registry has; nothing is changed. Exit code 0 only if it has all.
+    """Say which of this program's schemas the registry has, and under which rule; nothing is changed.
+
+    Exit code 0 only if it has all, and holds each subject's next version to the rule that this program sets.
 
     Example: `streamproc schemas check`
     """
@@ -51,9 +53,9 @@ def check(*, as_json: Json = False) -> None:
     with connect(settings.registry) as registry:
         found = registered_schemas(registry, settings.topics)
     _show(found, as_json=as_json)
-    if any(one.schema_id is None for one in found):
+    if not all(one.good for one in found):
         if not as_json:
-            say("`streamproc schemas push` registers what is missing.", err=True)
+            say("`streamproc schemas push` registers what is missing, and sets the rules.", err=True)
         raise typer.Exit(ExitCode.OTHER)
 
 
@@ -68,5 +70,6 @@ def _show(found: Any, *, as_json: bool) -> None:
     for one in found:
         missing = one.schema_id is None
         numbers = ("-", "[red]missing[/]") if missing else (str(one.version), str(one.schema_id))
-        table.add_row(one.subject, one.row, *numbers, one.compatibility)
+        instead = "" if one.rule == one.compatibility else f" [red]instead of {one.compatibility}[/]"
+        table.add_row(one.subject, one.row, *numbers, f"{one.rule or '-'}{instead}")
     Console().print(table)

@@ -37,11 +37,11 @@ def ask(
     need_client()
     from streamproc.operate.warehouse.questions import NAMES
     from streamproc.operate.warehouse.questions import ask as run_ask
-    from streamproc.operate.warehouse.shown import answer_table
+    from streamproc.operate.warehouse.shown import answer_table, plain
 
     for answer in run_ask(load_settings().warehouse, names or NAMES):
         if as_json:
             rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
-            typer.echo(json.dumps({"question": answer.question.name, "rows": rows}, default=str, ensure_ascii=False))
+            typer.echo(json.dumps({"question": answer.question.name, "rows": rows}, default=plain, ensure_ascii=False))
         else:
             Console().print(answer_table(answer))

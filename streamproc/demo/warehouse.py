@@ -20,6 +20,7 @@ from streamproc.records.result import EmotionResult
 from streamproc.settings import Settings, WarehouseSettings
 
 NAMESPACE = "demo"
+DEAD = f"{NAMESPACE}.connect.dead"
 MADE = "made, and dropped again, by streamproc demo --warehouse"
 """What is said of the namespace by whoever may drop it."""
 ASKED = ("angry", "turned", "dead")
@@ -45,8 +46,10 @@ class DemoWarehouse:
     recipes: Sequence[Recipe] = WAREHOUSE
 
     def settings(self, settings: Settings) -> Settings:
-        """The settings with a namespace of the demo's own."""
-        return settings.model_copy(update={"warehouse": settings.warehouse.model_copy(update={"namespace": NAMESPACE})})
+        """The settings with a namespace of the demo's own, and a topic for what its connectors cannot read."""
+        warehouse = settings.warehouse.model_copy(update={"namespace": NAMESPACE})
+        topics = settings.topics.model_copy(update={"connect_dead_letters": DEAD})
+        return settings.model_copy(update={"warehouse": warehouse, "topics": topics})
 
     def begin(self, settings: Settings) -> None:
         """Clear what another demo has left, and start connectors.

@@ -16,7 +16,7 @@ from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay,
 from streamproc.errors import UsageError
 from streamproc.kafka.config import build, client_config
 from streamproc.kafka.errors import away, describe, fatal, passes
-from streamproc.records.topics import TopicSpec, analytics_specs, topic_specs
+from streamproc.records.topics import TopicSpec, analytics_specs, topic_specs, warehouse_specs
 from streamproc.settings import Settings
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -38,6 +38,11 @@ def create_topics(settings: Settings) -> tuple[str, ...]:
 def create_analytics_topics(settings: Settings) -> tuple[str, ...]:
     """The same for those of the analytics app."""
     return _make(settings, analytics_specs(settings.topics))
+
+
+def create_warehouse_topics(settings: Settings) -> tuple[str, ...]:
+    """The same for those of the connectors."""
+    return _make(settings, warehouse_specs(settings.topics))
 
 
 def _make(settings: Settings, specs: Sequence[TopicSpec]) -> tuple[str, ...]:

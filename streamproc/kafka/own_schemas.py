@@ -24,6 +24,13 @@ class Registered:
     """None where the text of this program is not registered."""
     version: int | None
     """Its number among the subject's versions."""
+    rule: str | None
+    """The rule that the registry has for the subject; None where it has none, and holds it to its rule for all."""
+
+    @property
+    def good(self) -> bool:
+        """Whether text and rule are those of this program."""
+        return self.schema_id is not None and self.rule == self.compatibility
 
 
 def register_schemas(client: Registry, topics: TopicSettings) -> Mapping[str, int]:
@@ -37,7 +44,7 @@ def register_schemas(client: Registry, topics: TopicSettings) -> Mapping[str, in
 
 def registered_schemas(client: Registry, topics: TopicSettings) -> Sequence[Registered]:
     """What the registry has of each topic's schema; nothing is changed. Raises DependencyDownError."""
-    return [_registered(client, topic, row) for topic, row in row_types(topics).items()]
+    return [_registered(client, subject(topic), row) for topic, row in row_types(topics).items()]
 
 
 def look_up_outputs(client: Registry, topics: TopicSettings) -> OutputCodec:
@@ -72,22 +79,31 @@ def _register(client: Registry, name: str, row: type[Row]) -> int:
 
 
 def _look_up(client: Registry, topics: TopicSettings, topic: str) -> int:
-    found = _registered(client, topic, row_types(topics)[topic])
-    if found.schema_id is None:
+    name, row = subject(topic), row_types(topics)[topic]
+    schema_id, _ = _find(client, name, row)
+    if schema_id is None:
         raise UsageError(
-            f"this version's {found.row} is not registered under {found.subject}: `streamproc schemas push` does it, "
-            "once for each version"
+            f"this version's {row.__name__} is not registered under {name}: `streamproc schemas push` does it, once "
+            "for each version"
         )
-    return found.schema_id
+    return schema_id
 
 
-def _registered(client: Registry, topic: str, row: type[Row]) -> Registered:
-    name = subject(topic)
+def _registered(client: Registry, name: str, row: type[Row]) -> Registered:
+    try:
+        rule = str(ask(client, lambda: client.get_compatibility(name)))
+    except UnknownSchemaError:
+        rule = None
+    return Registered(name, row.__name__, compatibility(row), *_find(client, name, row), rule)
+
+
+def _find(client: Registry, name: str, row: type[Row]) -> tuple[int | None, int | None]:
+    """Id and version of our text under a subject."""
     try:
         found = ask(client, lambda: client.lookup_schema(name, _registrable(row)))
     except (UnknownSchemaError, RefusedSchemaError):
-        return Registered(name, row.__name__, compatibility(row), None, None)
-    return Registered(name, row.__name__, compatibility(row), found.schema_id, found.version)
+        return None, None
+    return found.schema_id, found.version
 
 
 def _registrable(row: type[Row]) -> Schema:

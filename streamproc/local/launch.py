@@ -45,7 +45,7 @@ def keep(recipe: Recipe, box: Toolbox, state: State) -> Place | None:
     except StoppedError:
         raise
     except LocalError:
-        stop(running.process, GRACE_S)
+        stop(running.process, GRACE_S, running.stop_signal)
         return None
     box.report(recipe.name, f"runs already at {place.address}")
     return place
@@ -60,10 +60,10 @@ def start(recipe: Recipe, ports: Mapping[str, int], box: Toolbox, state: State, 
     began = time.monotonic()
     process = spawn(server.command, clean_environment(server.environment), state.turn_log(recipe.name))
     try:
-        state.keep_running(recipe.name, Running(server.version, ports, time.time(), process))
+        state.keep_running(recipe.name, Running(server.version, ports, time.time(), process, server.stop_signal))
         await_ready(recipe, place, process, box, state)
     except BaseException:  # without its record nobody would find the process again
-        stop(process, GRACE_S)
+        stop(process, GRACE_S, server.stop_signal)
         state.forget_running(recipe.name)
         raise
     state.keep_ports(recipe.name, ports)
@@ -76,6 +76,6 @@ def halt(server: str, state: State) -> bool:
     running = state.running(server)
     ran = running is not None and alive(running.process)
     if running is not None:
-        stop(running.process, GRACE_S)
+        stop(running.process, GRACE_S, running.stop_signal)
     state.forget_running(server)
     return ran

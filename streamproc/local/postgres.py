@@ -5,12 +5,14 @@ import os
 import pwd
 import re
 import secrets
+import shutil
 import socket
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
+from signal import SIGINT
 
 from streamproc.local.failure import LocalError, ProgramMissingError
 from streamproc.local.ports import HOST
@@ -92,26 +94,31 @@ class PostgresRecipe:
             *ordinary, str(programs / "postgres"), "-D", str(folder), "-p", str(place.ports[MAIN]),
             "-c", f"listen_addresses={HOST}", "-c", "unix_socket_directories=",
         )  # fmt: skip
-        return Server(version[1], (which(command[0]) or command[0], *command[1:]))
+        # Its SIGTERM would wait for every client to go, a psql that somebody has open too.
+        return Server(version[1], (which(command[0]) or command[0], *command[1:]), stop_signal=SIGINT)
 
     def _make(self, box: Toolbox, place: Place, folder: Path, initdb: tuple[str, ...]) -> None:
         password(place)
         if (folder / "PG_VERSION").is_file():
             return
-        place.data.mkdir(exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        # Beside it, and named when it is whole: PG_VERSION is the first file that initdb writes.
+        making = place.data / "making"
+        if making.exists():
+            shutil.rmtree(making)
+        making.mkdir(mode=0o700, parents=True)
         box.report(self.name, "making its data folder")
         box.run(
             f"making PostgreSQL's data folder {folder}",
             (
-                *initdb, "-D", folder, "-U", USER, f"--pwfile={place.folder / 'password'}", "--auth=scram-sha-256",
+                *initdb, "-D", making, "-U", USER, f"--pwfile={place.folder / 'password'}", "--auth=scram-sha-256",
                 "--encoding=UTF8", "--locale=C",
             ),
             clean_environment({}),
             place.folder / "initdb.log",
-            "If it holds nothing that you need, `streamproc down --wipe` clears it.",
+            "Its log says why.",
             LocalError,
         )  # fmt: skip
+        making.rename(folder)
 
     def answers(self, place: Place) -> bool:
         """It asks for a password: one that starts, or stops, refuses with an error instead."""

@@ -95,8 +95,8 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path) -> 
     return process
 
 
-def stop(process: ProcessId, grace_s: float) -> None:
-    """End a process and all its children: ask, wait ``grace_s``, kill. Raises LocalError if it will not go."""
+def stop(process: ProcessId, grace_s: float, asked_by: int = signal.SIGTERM) -> None:
+    """End a process and its children: ask by a signal, wait ``grace_s``, kill. Raises LocalError if it will not go."""
     if not alive(process):
         return
     try:
@@ -104,7 +104,7 @@ def stop(process: ProcessId, grace_s: float) -> None:
     except psutil.NoSuchProcess:
         return
     with contextlib.suppress(ProcessLookupError):
-        os.kill(process.pid, signal.SIGTERM)
+        os.kill(process.pid, asked_by)
     if not gone(process, grace_s):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import SIGTERM
 from typing import Protocol
 
 from streamproc.local.toolbox import Toolbox
@@ -37,6 +38,8 @@ class Server:
     version: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold keys
+    stop_signal: int = SIGTERM
+    """What lets it write its data and end, whoever is connected."""
 
 
 class Recipe(Protocol):

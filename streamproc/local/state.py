@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from signal import SIGTERM
 
 from streamproc.local.cache import locked
 from streamproc.local.process import ProcessId
@@ -24,6 +25,7 @@ class Running:
     started_at: float
     """Seconds since the epoch."""
     process: ProcessId
+    stop_signal: int = SIGTERM
 
 
 def write_private(path: Path, text: str) -> None:

@@ -109,7 +109,7 @@ def parse_writer(text: str, reader: Schema) -> WriterSchema:
     theirs, ours = logical_types(json.loads(text)), logical_types(json.loads(reader.text))
     for name in theirs.keys() & ours.keys():
         if theirs[name] != ours[name]:
-            raise refused(f"the writer's schema has {name} as {theirs[name][:64]}; it is {ours[name]}")
+            raise refused(f"the writer's schema has {name} as {theirs[name][:64]!r}; it is {ours[name]}")
     try:
         return WriterSchema(fastavro.parse_schema(plain))
     except (SchemaParseException, UnknownType, ValueError, TypeError, KeyError, AttributeError) as error:

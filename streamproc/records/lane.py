@@ -53,7 +53,8 @@ def _number(record: Record, name: str) -> int:
 
 def failure_headers(attempt: Attempt, error: RecordError) -> Headers:
     """Ours, for a record on its way to a lane or to the dead letters; ``attempt`` counts the try that just failed."""
-    message = error.message.encode("utf-8", "replace")[:MAX_MESSAGE_BYTES].decode("utf-8", "ignore").encode()
+    plain = error.message.replace("\0", "")  # as in rows: it becomes text of a database, which refuses U+0000
+    message = plain.encode("utf-8", "replace")[:MAX_MESSAGE_BYTES].decode("utf-8", "ignore").encode()
     return (
         ("sp-origin-topic", attempt.topic.encode()),
         ("sp-origin-partition", b"%d" % attempt.partition),

@@ -80,6 +80,11 @@ def analytics_specs(topics: TopicSettings) -> tuple[TopicSpec, ...]:
     )
 
 
+def warehouse_specs(topics: TopicSettings) -> tuple[TopicSpec, ...]:
+    """Every topic that only connectors of the warehouse write. Connect itself would make it with one partition, too."""
+    return (TopicSpec(topics.connect_dead_letters, 1, timedelta(days=30), MAX_INPUT_BYTES),)
+
+
 def subject(topic: str) -> str:
     """The subject that a topic's value schemas are registered under."""
     return f"{topic}-value"

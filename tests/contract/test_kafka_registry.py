@@ -75,6 +75,17 @@ def test_what_is_not_registered_is_told_without_registering_it(client: Registry,
     found = registered_schemas(client, topics)
     assert {one.subject: one.schema_id for one in found} == ids
     assert {one.version for one in found} == {1}
+    assert all(one.good for one in found)
+
+
+def test_a_subject_that_is_held_to_another_rule_is_told(client: Registry, topics: TopicSettings) -> None:
+    register_schemas(client, topics)
+    name = subject(topics.results)
+    client.set_compatibility(name, "NONE")
+    assert [one.subject for one in registered_schemas(client, topics) if not one.good] == [name]
+    assert {one.rule for one in registered_schemas(client, topics) if not one.good} == {"NONE"}
+    register_schemas(client, topics)
+    assert all(one.good for one in registered_schemas(client, topics))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 from confluent_kafka.cimpl import NewTopic
 
 from streamproc.errors import DependencyDownError, UsageError
-from streamproc.kafka.admin import ask_broker, create_analytics_topics, create_topics
+from streamproc.kafka.admin import ask_broker, create_analytics_topics, create_topics, create_warehouse_topics
 from streamproc.kafka.config import client_config
 from streamproc.local.kafka import BROKER
 from streamproc.records.topics import topic_specs
@@ -57,6 +57,20 @@ def test_topics_whose_last_rows_are_enough_are_compacted(settings: Settings) -> 
     mine = settings.model_copy(update={"topics": settings.topics.model_copy(update=own)})
     assert set(create_analytics_topics(mine)) == set(own.values())
     assert create_analytics_topics(mine) == ()  # what the broker says of them is what was asked for
+
+
+def test_the_topic_of_what_connectors_cannot_read_is_made_once_and_one_of_connects_own_making_is_taken(
+    settings: Settings,
+) -> None:
+    name = f"{settings.topics.recordings}.connect.dead"
+    topics = settings.topics.model_copy(update={"connect_dead_letters": name})
+    mine = settings.model_copy(update={"topics": topics})
+    assert create_warehouse_topics(mine) == (name,)
+    assert create_warehouse_topics(mine) == ()
+    theirs = NewTopic(f"{name}.theirs", 1, 1)
+    AdminClient(client_config(settings)).create_topics([theirs])[theirs.topic].result(PATIENCE_S)
+    topics = settings.topics.model_copy(update={"connect_dead_letters": theirs.topic})
+    assert create_warehouse_topics(settings.model_copy(update={"topics": topics})) == ()
 
 
 def test_a_topic_that_is_wrong_is_named_and_left_alone(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Results under way to PostgreSQL while one server after the other goes away."""
+"""Rows under way to PostgreSQL while one server after the other goes away."""
 
 import threading
 import time
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from streamproc.kafka.own_schemas import look_up_outputs
 from streamproc.kafka.registry import connect
@@ -14,9 +15,9 @@ from streamproc.records.avro import schema_of
 from streamproc.records.result import EmotionResult
 from streamproc.settings import Settings
 from tools.warehouse.load import Writer
-from tools.warehouse.rows import Encoder
+from tools.warehouse.rows import Encoder, Row
 from tools.warehouse.servers import Servers, open_servers
-from tools.warehouse.table import open_table
+from tools.warehouse.table import LETTERS, RESULTS, SEGMENTS, Kind, open_table
 
 OUTAGES = ("postgres", "registry", "connect")
 A_SECOND = 120
@@ -42,18 +43,26 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """One table."""
+
+    name: str
+    committed: int
+    rows: int
+    problems: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """What came of it."""
 
-    results: int
-    rows: int
-    problems: Sequence[str]
+    tables: Sequence[Counted]
     outages: Sequence[Outage]
     dead_letters: int
     running: bool
     """Whether all connectors do, without a hand."""
     quiet: Mapping[str, float]
-    """Seconds from event to row before the first outage."""
+    """Seconds from a result to its row before the first outage."""
     whole: Mapping[str, float]
     """The same, outages included."""
     restarts: int
@@ -62,8 +71,9 @@ class Run:
 
     @property
     def good(self) -> bool:
-        """Whether every result is one row, and nothing needed help."""
-        return not self.problems and self.rows == self.results and self.running and not self.dead_letters
+        """Whether everything committed is one row, and nothing needed help."""
+        whole = all(one.rows == one.committed and not one.problems for one in self.tables)
+        return whole and self.running and not self.dead_letters
 
 
 class Load:
@@ -101,12 +111,15 @@ def run(folder: Path, away_s: float, tell: Callable[[str], None]) -> Run:
         finally:
             load.stop()
         writing.result()
+        tables = [
+            _counted(servers.settings, kind, expected)
+            for kind, expected in (
+                (RESULTS, load.writer.rows), (SEGMENTS, load.writer.segments), (LETTERS, load.writer.letters)
+            )
+        ]  # fmt: skip
         with open_table(servers.settings) as table:
-            problems = table.settled(load.writer.rows, PATIENCE_S)
             return Run(
-                results=len(load.writer.rows),
-                rows=table.count(),
-                problems=problems,
+                tables=tables,
                 outages=outages,
                 dead_letters=servers.dead_letters(),
                 running=all(one.state.running for one in look(servers.settings)),
@@ -117,8 +130,14 @@ def run(folder: Path, away_s: float, tell: Callable[[str], None]) -> Run:
             )
 
 
+def _counted(settings: Settings, kind: Kind, expected: Mapping[Any, Row]) -> Counted:
+    with open_table(settings, kind) as table:
+        problems = table.settled(expected, PATIENCE_S)
+        return Counted(kind.name, len(expected), table.count(), problems)
+
+
 def _watch(settings: Settings) -> Mapping[str, float]:
-    """Seconds from event to row while nothing is wrong."""
+    """Seconds from a result to its row while nothing is wrong."""
     with open_table(settings) as table:
         table.reach(1, PATIENCE_S)
         table.watch()
@@ -137,7 +156,7 @@ def _outage(servers: Servers, load: Load, server: str, away_s: float, tell: Call
     committed = list(load.writer.rows.values())
     last_ms = max(row["produced_at"] for row in committed)
     with open_table(servers.settings) as table:
-        behind = max(0, len(committed) - table.count(last_ms))
+        behind = max(0, len(committed) - table.count_until(last_ms))
         table.reach(len(committed), PATIENCE_S, last_ms)
     caught_up_s = time.monotonic() - back
     states = {one.name: "/".join((one.state.connector, *one.state.tasks)) for one in look(servers.settings)}

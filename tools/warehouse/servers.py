@@ -24,7 +24,6 @@ from streamproc.operate.warehouse.apply import apply_whole
 from streamproc.settings import Settings, users_settings
 
 RECIPES: Sequence[Recipe] = (KafkaRecipe(), RegistryRecipe(), PostgresRecipe(), ConnectRecipe(), WatchRecipe())
-DEAD = "streamproc.connect.dead"
 WAIT_S = 60
 
 
@@ -61,13 +60,11 @@ class Servers:
         self.stack = up(self.settings, unheard, lambda _settings: None, RECIPES)
 
     def dead_letters(self) -> int:
-        """How many records are on the connectors' own dead-letter topic."""
+        """How many records are on the connectors' own dead-letter topic. Raises KeyError if there is no such topic."""
         consumer = Consumer({**client_config(self.settings), "group.id": "warehouse-dead"})
         try:
-            topics = consumer.list_topics(timeout=WAIT_S).topics
-            if DEAD not in topics:
-                return 0
-            places = [TopicPartition(DEAD, number) for number in topics[DEAD].partitions]
+            dead = self.settings.topics.connect_dead_letters
+            places = [TopicPartition(dead, one) for one in consumer.list_topics(timeout=WAIT_S).topics[dead].partitions]
             return sum(high - low for low, high in (consumer.get_watermark_offsets(one, WAIT_S) for one in places))
         finally:
             consumer.close()

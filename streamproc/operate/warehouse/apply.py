@@ -1,18 +1,23 @@
 """Bring Connect to what the files and the settings say, and say what it does."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from streamproc.errors import DependencyDownError, StreamprocError, UsageError
+from streamproc.kafka.admin import create_warehouse_topics
+from streamproc.operate.place import Place
 from streamproc.operate.warehouse.connectors import Connector, connectors
 from streamproc.operate.warehouse.rest import NAME, WAIT_S, Connect, State, open_connect
 from streamproc.settings import Settings
 
 NONE_YET = State("UNASSIGNED", (), None)
 MISSING = State("MISSING", (), None)
+OLD_TASKS_S = 5.0
+"""Until Connect ends the tasks of a connector that was changed; 1 to 2 s were seen."""
 
 
 class Change(StrEnum):
@@ -23,6 +28,8 @@ class Change(StrEnum):
     UNCHANGED = "unchanged"
     RESTARTED = "restarted"
     """It was as it has to be, and had failed."""
+    RESUMED = "resumed"
+    """It was as it has to be, and stopped or paused."""
     LOOKED_AT = "-"
 
 
@@ -45,21 +52,23 @@ class NotRunningError(StreamprocError):
 
 
 def apply(settings: Settings) -> Sequence[Applied]:
-    """Make or change each connector that is not as it has to be; start again what failed; wait until all work.
+    """Make or change each connector that is not as it has to be; start again what failed or stopped; wait for them all.
 
     Doing it again changes nothing. What does not run within ``connect.timeout_s`` is told as it is then. Raises
     UsageError for what Connect refuses, DependencyDownError.
     """
     with open_connect(settings.connect) as connect:
-        changes = [(one, _bring(connect, one)) for one in connectors(settings)]
-        states = _settle(
-            lambda: [connect.state(one.name) or NONE_YET for one, _ in changes], settings.connect.timeout_s
-        )
-    return [Applied(one.name, change, state) for (one, change), state in zip(changes, states, strict=True)]
+        changes = {one.name: _bring(connect, one) for one in connectors(settings)}
+        updated = [name for name, change in changes.items() if change is Change.UPDATED]
+        # Until Connect ends them, what is told of a changed connector is told of its tasks before.
+        _settle(lambda: [connect.state(name) or NONE_YET for name in updated], OLD_TASKS_S, lambda one: not one.running)
+        states = _settle(lambda: [connect.state(name) or NONE_YET for name in changes], settings.connect.timeout_s)
+    return [Applied(name, change, state) for (name, change), state in zip(changes.items(), states, strict=True)]
 
 
 def apply_whole(settings: Settings) -> None:
-    """``apply``, and all of them run. Raises NotRunningError too."""
+    """``apply``, with the topic of their dead letters made before, and all of them run. Raises NotRunningError too."""
+    create_warehouse_topics(settings)
     for one in apply(settings):
         if not one.state.running:
             raise NotRunningError(one)
@@ -68,7 +77,12 @@ def apply_whole(settings: Settings) -> None:
 def look(settings: Settings) -> Sequence[Applied]:
     """What each connector does, those that are not there too. Raises UsageError, DependencyDownError."""
     with open_connect(settings.connect) as connect:
-        return [Applied(one.name, Change.LOOKED_AT, connect.state(one.name) or MISSING) for one in connectors(settings)]
+        return look_by(connect, settings)
+
+
+def look_by(connect: Connect, settings: Settings) -> Sequence[Applied]:
+    """The same, by a client that is there already."""
+    return [Applied(one.name, Change.LOOKED_AT, connect.state(one.name) or MISSING) for one in connectors(settings)]
 
 
 def remove(settings: Settings) -> None:
@@ -94,14 +108,39 @@ def read_again(settings: Settings, name: str) -> None:
 
     For rows that went to the connector's dead letters and would be taken now. Raises UsageError, DependencyDownError.
     """
+    with _halted(settings, name) as connect:
+        connect.forget_offsets(name)
+
+
+def pass_over(settings: Settings, name: str, place: Place) -> None:
+    """Let a connector go on behind a record: it, and what was not yet read before it, is no row.
+
+    For a record that ends the connector each time it is read. Raises UsageError, DependencyDownError.
+    """
+    with _halted(settings, name) as connect:
+        stands = {one.partition: one.offset for one in connect.places(name)}
+        next_offset = stands.get(place.partition)
+        if next_offset is None or place.offset < next_offset:
+            where = ", ".join(str(one) for one in connect.places(name)) or "nothing"
+            raise UsageError(f"{name} does not read {place}: what it reads next is {where}")
+        connect.move(name, Place(place.partition, place.offset + 1))
+
+
+@contextmanager
+def _halted(settings: Settings, name: str) -> Iterator[Connect]:
+    """A connector without a task, which goes on after the block."""
     names = [one.name for one in connectors(settings)]
     if name not in names:
         raise UsageError(f"there is no connector {name}; there are {', '.join(names)}")
     with open_connect(settings.connect) as connect:
         connect.stop(name)
         try:
-            _settle(lambda: [connect.state(name) or NONE_YET], settings.connect.timeout_s, lambda one: not one.tasks)
-            connect.forget_offsets(name)
+            (state,) = _settle(
+                lambda: [connect.state(name) or NONE_YET], settings.connect.timeout_s, lambda one: not one.tasks
+            )
+            if state.tasks:
+                raise DependencyDownError(NAME, f"{name} does not end its tasks; is the database away?")
+            yield connect
         finally:  # a connector that is stopped is mended by nobody
             connect.resume(name)
 
@@ -115,6 +154,9 @@ def _bring(connect: Connect, one: Connector) -> Change:
     if state is not None and state.failed:
         connect.restart_failed(one.name)
         return Change.RESTARTED
+    if state is not None and state.halted:
+        connect.resume(one.name)
+        return Change.RESUMED
     return Change.UNCHANGED
 
 

@@ -27,6 +27,11 @@ class Connector:
     name: str
     config: Mapping[str, str]
 
+    @property
+    def asks_registry(self) -> bool:
+        """Whether its tasks need the registry to begin."""
+        return CONVERTER_URL in self.config
+
 
 def connectors(settings: Settings) -> Sequence[Connector]:
     """Every connector, with what the settings say. Raises UsageError."""
@@ -41,7 +46,9 @@ def connectors(settings: Settings) -> Sequence[Connector]:
         config = dict(json.loads(files().joinpath(f"{name}.json").read_text("utf-8")))
         config |= {
             "topics": topic,
-            "connection.url": f"jdbc:postgresql://{warehouse.address}/{warehouse.database}",
+            "tasks.max": str(settings.connect.tasks),
+            "errors.deadletterqueue.topic.name": topics.connect_dead_letters,
+            "connection.url": f"jdbc:postgresql://{warehouse.address}/{warehouse.database}?sslmode={warehouse.sslmode}",
             "connection.username": warehouse.user,
             "collection.name.format": f"{warehouse.namespace}.{config['collection.name.format']}",
         }

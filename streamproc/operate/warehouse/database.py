@@ -25,6 +25,7 @@ def open_database(settings: WarehouseSettings) -> "Iterator[psycopg.Connection[t
             dbname=settings.database,
             user=settings.user,
             password=settings.password.get_secret_value() or None,
+            sslmode=settings.sslmode,
             connect_timeout=CONNECT_S,
             autocommit=True,
         )

@@ -1,19 +1,27 @@
 """What an analyst asks the warehouse: views over its tables, and questions with their answers."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from streamproc.errors import UsageError
+from streamproc.errors import DependencyDownError, UsageError
 from streamproc.operate.warehouse.answer import Answer, Question
 from streamproc.operate.warehouse.connectors import files
 from streamproc.operate.warehouse.database import open_database
+from streamproc.operate.warehouse.views import make_views
 from streamproc.settings import WarehouseSettings
 
 NAMES = ("angry", "turned", "coverage", "slowest", "dead")
+ADVICE: Mapping[type[psycopg.Error], str] = {
+    psycopg.errors.UndefinedTable: "Kafka Connect makes each table with its first row, views follow: "
+    "`streamproc connect status` tells what the connectors do",
+    psycopg.errors.InsufficientPrivilege: "Views are made by a user who may make them in warehouse.namespace, by "
+    "asking once; whoever may read tables and views may ask from then on",
+    psycopg.errors.DependentObjectsStillExist: "A view has other columns now; take away what you built on it",
+}
+OTHERWISE = "The tables are not as the connectors of this version make them (docs/downstream.md)"
 
 
 def questions(names: Sequence[str] = NAMES) -> Sequence[Question]:
@@ -29,25 +37,26 @@ def questions(names: Sequence[str] = NAMES) -> Sequence[Question]:
 
 
 def ask(settings: WarehouseSettings, names: Sequence[str] = NAMES) -> Sequence[Answer]:
-    """Make the views, then ask. Raises UsageError for what needs a table without a first row, DependencyDownError."""
+    """Ask, over views that are made where they are missing.
+
+    Raises UsageError for what needs a table without a first row, for a user who may not, and for tables of another
+    kind; DependencyDownError.
+    """
     wanted = questions(names)
-    with open_database(settings) as database:
-        database.execute(sql.SQL("set search_path to {}").format(sql.Identifier(settings.namespace)))
-        _make_views(database)
-        try:
+    try:
+        with open_database(settings) as database:
+            database.execute(sql.SQL("set search_path to {}").format(sql.Identifier(settings.namespace)))
+            make_views(database)
             return [_answer(database, question) for question in wanted]
-        except psycopg.errors.UndefinedTable as error:
-            raise UsageError(
-                f"{str(error).splitlines()[0]}: Kafka Connect makes each table with its first row, views follow. "
-                "`streamproc connect status` tells what the connectors do"
-            ) from error
+    except psycopg.OperationalError as error:
+        raise DependencyDownError("warehouse", f"{settings.address} (warehouse.address): {_first(error)}") from error
+    except psycopg.Error as error:
+        advice = next((said for kind, said in ADVICE.items() if isinstance(error, kind)), OTHERWISE)
+        raise UsageError(f"the warehouse refuses: {_first(error)}. {advice}") from error
 
 
-def _make_views(database: "psycopg.Connection[tuple[Any, ...]]") -> None:
-    """Make each view, but for those whose tables wait for their first row."""
-    for statement in files().joinpath("views.sql").read_bytes().split(b";\n"):
-        with suppress(psycopg.errors.UndefinedTable):
-            database.execute(statement)
+def _first(error: psycopg.Error) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _answer(database: "psycopg.Connection[tuple[Any, ...]]", question: Question) -> Answer:

@@ -1,6 +1,6 @@
 """Kafka Connect's REST API: what is asked of it, and what its answers mean."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -10,11 +10,15 @@ import httpx2
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from streamproc.errors import DependencyDownError, StreamprocError, UsageError
+from streamproc.operate.place import Place
+from streamproc.records.record import TopicPartition
 from streamproc.settings import ConnectSettings, without_credentials
 
 WAIT_S = 0.5
 """Between questions while a group of workers settles."""
 NAME = "kafka connect"
+CAUSE = "Caused by: "
+"""Before each cause behind the first line of a trace."""
 
 
 class _SettlingError(StreamprocError):
@@ -30,7 +34,7 @@ class State:
     tasks: tuple[str, ...]
     """The same for each task."""
     problem: str | None
-    """The first line of what made it, or a task, fail."""
+    """What made it, or a task, fail: what Connect says, and the cause behind it."""
 
     @property
     def running(self) -> bool:
@@ -42,6 +46,34 @@ class State:
         """Whether some of it ended, which Connect does not mend by itself."""
         return "FAILED" in (self.connector, *self.tasks)
 
+    @property
+    def halted(self) -> bool:
+        """Whether somebody told it to stop, or to pause."""
+        return self.connector in {"STOPPED", "PAUSED"}
+
+
+def _state(answer: Mapping[str, Any]) -> State:
+    parts = [answer["connector"], *answer["tasks"]]
+    problem = next((_problem(part["trace"]) for part in parts if part.get("trace")), None)
+    return State(answer["connector"]["state"], tuple(task["state"] for task in answer["tasks"]), problem)
+
+
+def _problem(trace: str) -> str:
+    """What a trace of Java says first, which is often Connect's own sentence for everything, and its last cause."""
+    said, *rest = trace.strip().splitlines()
+    causes = [line.removeprefix(CAUSE) for line in rest if line.startswith(CAUSE)]
+    return ": ".join([said.removesuffix("."), *causes[-1:]])
+
+
+def _places(answer: Mapping[str, Any]) -> Sequence[Place]:
+    return sorted(
+        Place(
+            TopicPartition(one["partition"]["kafka_topic"], int(one["partition"]["kafka_partition"])),
+            int(one["offset"]["kafka_offset"]),
+        )
+        for one in answer["offsets"]
+    )
+
 
 class Connect:
     """One cluster of Connect workers. Used by one thread."""
@@ -52,8 +84,9 @@ class Connect:
 
     def config(self, name: str) -> Mapping[str, str] | None:
         """The configuration of a connector, None where it has none. Raises DependencyDownError."""
-        answer = self._ask("GET", f"/connectors/{name}/config", missing=HTTPStatus.NOT_FOUND)
-        return None if answer is None else dict(answer)
+        config: dict[str, str] | None
+        config = self._ask("GET", f"/connectors/{name}/config", missing=HTTPStatus.NOT_FOUND)
+        return config
 
     def put(self, name: str, config: Mapping[str, str]) -> None:
         """Make or change a connector. Raises UsageError for what Connect refuses, DependencyDownError."""
@@ -65,12 +98,22 @@ class Connect:
 
     def state(self, name: str) -> State | None:
         """What a connector does; None where nothing is known of it (yet). Raises DependencyDownError."""
-        answer = self._ask("GET", f"/connectors/{name}/status", missing=HTTPStatus.NOT_FOUND)
-        if answer is None:
-            return None
-        parts = [answer["connector"], *answer["tasks"]]
-        problem = next((part["trace"].strip().splitlines()[0] for part in parts if part.get("trace")), None)
-        return State(answer["connector"]["state"], tuple(task["state"] for task in answer["tasks"]), problem)
+        state: State | None
+        state = self._ask("GET", f"/connectors/{name}/status", read=_state, missing=HTTPStatus.NOT_FOUND)
+        return state
+
+    def places(self, name: str) -> Sequence[Place]:
+        """The record that a connector reads next of each partition, as far as rows were committed.
+
+        Raises DependencyDownError.
+        """
+        return self._ask("GET", f"/connectors/{name}/offsets", read=_places) or ()
+
+    def move(self, name: str, to: Place) -> None:
+        """Let a connector that is stopped go on at this record. Raises UsageError, DependencyDownError."""
+        partition = {"kafka_topic": to.partition.topic, "kafka_partition": to.partition.partition}
+        moved = {"offsets": [{"partition": partition, "offset": {"kafka_offset": to.offset}}]}
+        self._ask("PATCH", f"/connectors/{name}/offsets", json=moved)
 
     def stop(self, name: str) -> None:
         """Let a connector end all its tasks and keep its offsets. Raises DependencyDownError."""
@@ -88,7 +131,15 @@ class Connect:
         """Take a connector away; where none is, nothing happens. Raises DependencyDownError."""
         self._ask("DELETE", f"/connectors/{name}", missing=HTTPStatus.NOT_FOUND)
 
-    def _ask(self, method: str, path: str, *, json: object = None, missing: HTTPStatus | None = None) -> Any:
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        read: Callable[[Any], Any] = dict,
+        missing: HTTPStatus | None = None,
+    ) -> Any:
         again = Retrying(
             retry=retry_if_exception_type(_SettlingError),
             stop=stop_after_delay(self._settings.timeout_s),
@@ -96,24 +147,28 @@ class Connect:
             reraise=True,
         )
         try:
-            return again(self._once, method, path, json, missing)
+            answer = again(self._once, method, path, json)
         except _SettlingError as error:
             raise self._away(str(error)) from error
-
-    def _once(self, method: str, path: str, json: object, missing: HTTPStatus | None) -> Any:
-        try:
-            answer = self._client.request(method, path, json=json)
-        except httpx2.HTTPError as error:
-            raise self._away(f"{type(error).__name__}: {error}") from error
         if answer.status_code == missing:
             return None
-        if answer.status_code == HTTPStatus.CONFLICT or answer.is_server_error:  # "a rebalance is expected" is a 500
-            raise _SettlingError(f"{answer.status_code} to {method} {path}: {_said(answer)}")
         if answer.status_code == HTTPStatus.BAD_REQUEST:
             raise UsageError(f"Kafka Connect refuses {method} {path}: {_said(answer)}")
         if not answer.is_success:
             raise self._away(f"{answer.status_code} to {method} {path}: {_said(answer)}")
-        return answer.json() if answer.content else {}
+        try:
+            return read(answer.json()) if answer.content else None
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise self._away(f"the answer to {method} {path} is not Kafka Connect's: {answer.text:.128}") from error
+
+    def _once(self, method: str, path: str, json: object) -> httpx2.Response:
+        try:
+            answer = self._client.request(method, path, json=json)
+        except httpx2.HTTPError as error:
+            raise self._away(f"{type(error).__name__}: {error}") from error
+        if answer.status_code == HTTPStatus.CONFLICT or answer.is_server_error:  # "a rebalance is expected" is a 500
+            raise _SettlingError(f"{answer.status_code} to {method} {path}: {_said(answer)}")
+        return answer
 
     def _away(self, detail: str) -> DependencyDownError:
         return DependencyDownError(NAME, f"{without_credentials(self._settings.url)} (connect.url): {detail:.512}")

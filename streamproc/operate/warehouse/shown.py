@@ -1,6 +1,7 @@
 """How an answer is shown to people."""
 
 from datetime import datetime
+from decimal import Decimal
 
 from rich.console import Group
 from rich.table import Table
@@ -20,6 +21,13 @@ def answer_table(answer: Answer) -> Group:
     for row in answer.rows or [("(nothing)", *("" for _ in answer.columns[1:]))]:
         table.add_row(*(Text(cell(value)) for value in row))
     return Group(Text(answer.question.words, style="bold"), table)
+
+
+def plain(value: object) -> object:
+    """What JSON has no word for: a database's number as a number, a time as ISO 8601 writes it."""
+    return (
+        float(value) if isinstance(value, Decimal) else value.isoformat() if isinstance(value, datetime) else str(value)
+    )
 
 
 def cell(value: object) -> str:

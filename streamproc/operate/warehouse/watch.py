@@ -5,15 +5,17 @@ task for good (3.6.0, measured). Rows are upserted and offsets are committed aft
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from streamproc.errors import DependencyDownError
 from streamproc.kafka.registry import Registry, ask
 from streamproc.kafka.registry import connect as connect_registry
-from streamproc.operate.warehouse.apply import MISSING, Applied, look
-from streamproc.operate.warehouse.rest import State, open_connect
+from streamproc.operate.place import Place
+from streamproc.operate.warehouse.apply import MISSING, Applied, look_by
+from streamproc.operate.warehouse.connectors import connectors
+from streamproc.operate.warehouse.rest import Connect, State, open_connect
 from streamproc.settings import Settings
 from streamproc.telemetry.http import Check
 from streamproc.telemetry.log import get_log
@@ -21,6 +23,9 @@ from streamproc.telemetry.log import get_log
 LOOK_S = 2.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 60.0
 """Between two starts of one connector; doubled each time, and short again once it ran for the longest."""
+
+STARTS = 4
+"""After so many without getting any further it is said where a connector stands."""
 
 log = get_log(__name__)
 
@@ -33,15 +38,32 @@ class Backoff:
         self._last: dict[str, float] = {}
 
     def due(self, name: str, now: float) -> bool:
-        """Whether to start it now; if so, the next time is further away."""
-        waited_s = now - self._last.get(name, -LONGEST_WAIT_S)
+        """Whether to start it now."""
+        return self._waited_s(name, now) >= self._wait_s.get(name, 0.0)
+
+    def started(self, name: str, now: float) -> None:
+        """It was started: the next time is further away."""
         wait_s = self._wait_s.get(name, 0.0)
-        if waited_s < wait_s:
-            return False
-        quiet = waited_s >= wait_s + LONGEST_WAIT_S
+        quiet = self._waited_s(name, now) >= wait_s + LONGEST_WAIT_S
         self._wait_s[name] = FIRST_WAIT_S if quiet else min(LONGEST_WAIT_S, max(FIRST_WAIT_S, 2 * wait_s))
         self._last[name] = now
-        return True
+
+    def _waited_s(self, name: str, now: float) -> float:
+        return now - self._last.get(name, -LONGEST_WAIT_S)
+
+
+class Standstill:
+    """Where a connector stands that fails again and again."""
+
+    def __init__(self) -> None:
+        self._still: dict[str, tuple[int, frozenset[Place]]] = {}
+
+    def started(self, name: str, places: Collection[Place]) -> Collection[Place]:
+        """Places that it did not pass over the last ``STARTS`` starts, none before so many."""
+        starts, still = self._still.get(name, (0, frozenset(places)))
+        left = still.intersection(places)
+        self._still[name] = (starts + 1, left) if left else (1, frozenset(places))
+        return left if starts + 1 >= STARTS else ()
 
 
 class Watch:
@@ -51,6 +73,8 @@ class Watch:
         self._settings = settings
         self._monotonic = monotonic
         self._backoff = Backoff()
+        self._standstill = Standstill()
+        self._ask_registry = frozenset(one.name for one in connectors(settings) if one.asks_registry)
         self._states: Mapping[str, State] = {}
         self._away = ""
         self.metrics = CollectorRegistry()
@@ -65,24 +89,39 @@ class Watch:
 
     def run(self, stop: threading.Event) -> None:
         """Watch until told to stop. What does not answer is waited for. Raises UsageError."""
-        while not stop.is_set():
-            try:
-                self.step()
-                self._tell("")
-            except DependencyDownError as error:
-                self._tell(str(error))
-            stop.wait(LOOK_S)
+        settings = self._settings
+        with open_connect(settings.connect) as connect, connect_registry(settings.registry) as registry:
+            while not stop.is_set():
+                try:
+                    self.step(connect, registry)
+                    self._tell("")
+                except DependencyDownError as error:
+                    self._tell(str(error))
+                stop.wait(LOOK_S)
 
-    def step(self) -> Sequence[str]:
-        """Look once; the names of what was started again. Raises DependencyDownError, UsageError."""
-        found = look(self._settings)
+    def step(self, connect: Connect, registry: Registry) -> None:
+        """Look once, and start again what failed. Raises DependencyDownError once all that can be done is done."""
+        found = look_by(connect, self._settings)
         self._states = {one.name: one.state for one in found}
         for one in found:
             self._running.labels(one.name).set(one.state.running)
-        failed = [one for one in found if one.state.failed and self._backoff.due(one.name, self._monotonic())]
-        if failed:
-            self._restart(failed)
-        return [one.name for one in failed]
+        now = self._monotonic()
+        due = [one for one in found if one.state.failed and self._backoff.due(one.name, now)]
+        away: list[DependencyDownError] = []
+        if any(one.name in self._ask_registry for one in due):
+            try:
+                ask(registry, registry.get_subjects)
+            except DependencyDownError as error:
+                away.append(error)
+                # A task that starts without the registry sends good records to its dead letters.
+                due = [one for one in due if one.name not in self._ask_registry]
+        for one in due:
+            try:
+                self._start(connect, one, now)
+            except DependencyDownError as error:
+                away.append(error)
+        if away:
+            raise away[0]
 
     def ready(self) -> Check:
         """Whether all connectors run, as far as is known."""
@@ -94,13 +133,14 @@ class Watch:
         states = {name: "/".join((one.connector, *one.tasks)) for name, one in self._states.items()}
         return {"connectors": states, "away": self._away}
 
-    def _restart(self, failed: Sequence[Applied]) -> None:
-        with connect_registry(self._settings.registry) as registry, open_connect(self._settings.connect) as connect:
-            _answers(registry)  # a task that starts without it sends good records to its dead letters
-            for one in failed:
-                log.warning("connector is started again", dependency=one.name, detail=one.state.problem or "")
-                connect.restart_failed(one.name)
-                self._restarts.labels(one.name).inc()
+    def _start(self, connect: Connect, one: Applied, now: float) -> None:
+        self._backoff.started(one.name, now)
+        log.warning("connector is started again", dependency=one.name, detail=one.state.problem or "")
+        if still := self._standstill.started(one.name, connect.places(one.name)):
+            told = ", ".join(str(place) for place in sorted(still))
+            log.error("connector fails again and again", dependency=one.name, detail=f"it does not get past {told}")
+        connect.restart_failed(one.name)
+        self._restarts.labels(one.name).inc()
 
     def _tell(self, away: str) -> None:
         """Say once that something is away, and once that it is back."""
@@ -110,7 +150,3 @@ class Watch:
             missing = [name for name, state in self._states.items() if state == MISSING]
             log.info("watching connectors", detail=f"missing: {', '.join(missing) or 'none'}")
         self._away = away
-
-
-def _answers(registry: Registry) -> None:
-    ask(registry, registry.get_subjects)

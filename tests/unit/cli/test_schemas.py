@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -6,8 +7,9 @@ from typer.testing import CliRunner
 from streamproc.cli.app import app
 from streamproc.kafka.own_schemas import Registered
 
-THERE = Registered("emotion.results-value", "EmotionResult", "FULL_TRANSITIVE", 12, 3)
-MISSING = Registered("emotion.segments-value", "EmotionSegment", "FULL_TRANSITIVE", None, None)
+THERE = Registered("emotion.results-value", "EmotionResult", "FULL_TRANSITIVE", 12, 3, "FULL_TRANSITIVE")
+MISSING = Registered("emotion.segments-value", "EmotionSegment", "FULL_TRANSITIVE", None, None, None)
+LAX = replace(THERE, rule="NONE")
 
 
 def run(monkeypatch: pytest.MonkeyPatch, found: list[Registered], *arguments: str) -> tuple[int, str]:
@@ -26,10 +28,18 @@ def test_check_ends_well_only_if_the_registry_has_all(monkeypatch: pytest.Monkey
     assert "streamproc schemas push" in told
 
 
+def test_check_ends_well_only_if_the_rule_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, told = run(monkeypatch, [THERE, LAX], "check")
+    assert code == 1
+    assert "NONE instead of FULL_TRANSITIVE" in " ".join(told.split())
+    assert "streamproc schemas push" in told
+
+
 def test_check_as_json_holds_every_field(monkeypatch: pytest.MonkeyPatch) -> None:
     code, told = run(monkeypatch, [THERE, MISSING], "check", "--json")
     assert code == 1
     assert [one["schema_id"] for one in json.loads(told)] == [12, None]
+    assert [one["rule"] for one in json.loads(told)] == ["FULL_TRANSITIVE", None]
 
 
 def test_a_registry_that_is_away_is_exit_code_3(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,13 @@
+import json
+from datetime import datetime
+from decimal import Decimal
+
 import pytest
 from typer.testing import CliRunner
 
 from streamproc.cli.app import app
+from streamproc.operate.warehouse.answer import Answer
+from streamproc.operate.warehouse.questions import questions
 
 
 @pytest.mark.parametrize("words", [["warehouse", "ask"], ["demo", "--warehouse"]])
@@ -34,3 +40,20 @@ def test_a_connect_that_is_away_is_exit_code_3(monkeypatch: pytest.MonkeyPatch, 
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 3
     assert "connect.url" in done.output
+
+
+def test_as_json_numbers_are_numbers_and_times_are_iso_8601(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = (datetime(2026, 1, 2, 3), "phone", 2, Decimal("0.500"), None)  # noqa: DTZ001  # as the table has it
+    answer = Answer(questions(["angry"])[0], ("hour", "queue", "labelled", "share", "nothing"), (row,))
+    monkeypatch.setattr("streamproc.operate.warehouse.questions.ask", lambda _settings, _names: [answer])
+    done = CliRunner().invoke(app, ["warehouse", "ask", "angry", "--json"])
+    assert json.loads(done.output) == {
+        "question": "angry",
+        "rows": [{"hour": "2026-01-02T03:00:00", "queue": "phone", "labelled": 2, "share": 0.5, "nothing": None}],
+    }
+
+
+@pytest.mark.parametrize("words", [["skip", "results", "t/0/1"], ["skip", "emotion-results", "t-0-1"]])
+def test_what_cannot_be_skipped_is_exit_code_2(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    monkeypatch.setenv("STREAMPROC_REGISTRY__URL", "http://127.0.0.1:1/apis/ccompat/v7")
+    assert CliRunner().invoke(app, ["connect", *words]).exit_code == 2

@@ -11,6 +11,7 @@ from streamproc.local.failure import LocalError, ProgramMissingError
 from streamproc.local.postgres import PostgresRecipe, as_ordinary_user, find_postgres, password
 from streamproc.local.server import MAIN, Place
 from streamproc.local.toolbox import Toolbox
+from streamproc.settings import Settings
 from tests.programs import missing
 
 
@@ -74,3 +75,29 @@ def test_the_password_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -
 
 def test_nobody_at_the_port_is_no_answer(tmp_path: Path) -> None:
     assert not PostgresRecipe().answers(Place(tmp_path, {MAIN: 1}))
+
+
+INITDB = """#!/bin/sh
+while [ "$1" != -D ]; do shift; done
+echo 16 > "$2/PG_VERSION"
+exit %d
+"""
+
+
+def test_a_data_folder_that_was_half_made_is_not_taken_for_a_whole_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = programs(tmp_path / "bin", "initdb", "postgres")
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    (folder / "postgres").write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 16.2'\n")
+    here = Place(tmp_path / "state", {MAIN: 1})
+    here.folder.mkdir()
+    (folder / "initdb").write_text(INITDB % 1)
+    with pytest.raises(LocalError, match="data folder"):
+        PostgresRecipe().describe(box(tmp_path), here, Settings())
+    assert not (here.data / "16").exists()
+    (folder / "initdb").write_text(INITDB % 0)
+    for _ in range(2):
+        assert str(here.data / "16") in PostgresRecipe().describe(box(tmp_path), here, Settings()).command
+    assert [path.name for path in here.data.iterdir()] == ["16"]

@@ -3,7 +3,10 @@
 import copy
 import io
 import json
+import shutil
+from collections.abc import Callable
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import fastavro
@@ -56,6 +59,35 @@ def test_the_current_text_is_the_newest_published_version(kind: type[Row]) -> No
 
 def test_no_published_version_was_changed_or_removed() -> None:
     assert schemas.SUMS.read_text("utf-8") == schemas.sums()
+
+
+@pytest.fixture
+def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy that may be changed."""
+    copied = Path(shutil.copytree(schemas.PUBLISHED, tmp_path / "published"))
+    monkeypatch.setattr(schemas, "PUBLISHED", copied)
+    monkeypatch.setattr(schemas, "SUMS", copied / "SHA256SUMS")
+    return copied
+
+
+def test_a_text_that_was_changed_becomes_the_next_version(history: Path) -> None:
+    before = schemas.SUMS.read_text("utf-8").splitlines()
+    newest = history / "EmotionResult" / f"{len(schemas.published(EmotionResult))}.avsc"
+    newest.unlink()
+    schemas.SUMS.write_text("".join(f"{line}\n" for line in before if newest.name not in line.split("/")), "utf-8")
+    schemas.publish()
+    assert schemas.SUMS.read_text("utf-8").splitlines() == before
+
+
+@pytest.mark.parametrize("change", [Path.unlink, lambda path: path.write_text(path.read_text() + "\n")])
+def test_a_published_version_that_was_changed_or_removed_is_not_published_over(
+    history: Path, change: Callable[[Path], object]
+) -> None:
+    change(history / "EmotionResult" / "3.avsc")
+    before = schemas.SUMS.read_text("utf-8")
+    with pytest.raises(ValueError, match=r"changed or removed: EmotionResult/3\.avsc"):
+        schemas.publish()
+    assert schemas.SUMS.read_text("utf-8") == before
 
 
 def test_there_is_a_history_to_hold() -> None:

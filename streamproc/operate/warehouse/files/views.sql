@@ -4,7 +4,7 @@
 create or replace view results_newest as
 select distinct on (event_id) *
 from emotion_results
-order by event_id, produced_at desc;
+order by event_id, produced_at desc nulls last, result_id;
 
 create or replace view angry_by_hour as
 select
@@ -17,32 +17,42 @@ from results_newest
 where status = 'ok'
 group by 1, 2;
 
--- Calls of which an early segment is neutral and a later one angry, over all recordings of the call.
+-- Calls of which an early segment of a channel is neutral and a later one of the same channel angry, over all recordings
+-- of the call. A channel is one party, -1 the mix of all; a recording that was announced twice counts once.
 create or replace view calls_turned_angry as
-with told as (
-  select s.call_id, s.label, s.recorded_at + s.start_ms * interval '1 ms' as at
+with once as (
+  select distinct on (bucket, object_key, tenant, call_id, recorded_at) result_id, tenant
+  from results_newest
+  where call_id is not null
+  order by bucket, object_key, tenant, call_id, recorded_at, produced_at desc nulls last, result_id
+),
+told as (
+  select o.tenant, s.call_id, s.channel, s.label, s.recorded_at + s.start_ms * interval '1 ms' as at
   from emotion_segments s
-  join results_newest r using (result_id)
-  where s.call_id is not null
+  join once o using (result_id)
 ),
 calm as (
-  select call_id, min(at) as neutral_at
+  select tenant, call_id, channel, min(at) as neutral_at
   from told
   where label = 'neutral'
-  group by call_id
+  group by tenant, call_id, channel
 )
 select
-  call_id,
+  told.tenant,
+  told.call_id,
+  told.channel,
   neutral_at,
   min(at) as angry_at,
   round(extract(epoch from min(at) - neutral_at), 1) as seconds,
   count(*) as angry_segments
 from told
-join calm using (call_id)
+join calm on calm.tenant is not distinct from told.tenant and calm.call_id = told.call_id
+  and calm.channel is not distinct from told.channel
 where label = 'angry' and at > neutral_at
-group by call_id, neutral_at;
+group by told.tenant, told.call_id, told.channel, neutral_at;
 
--- What share of all events each version of the model has answered; a version is a fingerprint.
+-- What share of the events that have a result each version of the model has answered; a version is a fingerprint.
+-- Events that ended as dead letters have none: `dead_letters_by_reason` counts them.
 create or replace view coverage_by_version as
 select
   model,

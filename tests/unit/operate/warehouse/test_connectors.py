@@ -7,6 +7,7 @@ from streamproc.errors import UsageError
 from streamproc.operate.warehouse.connectors import CONVERTER_URL, Connector, connectors, files
 from streamproc.settings import Settings
 
+DEAD = {"connect_dead_letters": "calls.connect.dead"}
 NAMES = ["emotion-results", "emotion-segments", "dead-letters"]
 
 
@@ -34,12 +35,15 @@ def test_a_connector_reads_committed_records_only_and_upserts_by_its_key(name: s
 
 def test_topics_database_and_registry_are_those_of_the_settings() -> None:
     found = made(
-        topics={"recordings": "calls", "results": "calls.r", "segments": "calls.s", "ledger": "calls.l"},
-        warehouse={"address": "db:5433", "database": "calls", "user": "ann"},
+        topics={"recordings": "calls", "results": "calls.r", "segments": "calls.s", "ledger": "calls.l", **DEAD},
+        warehouse={"address": "db:5433", "database": "calls", "user": "ann", "sslmode": "require"},
+        connect={"tasks": 4},
     )
     assert [one.config["topics"] for one in found] == ["calls.r", "calls.s", "calls.dlq"]
-    assert {one.config["connection.url"] for one in found} == {"jdbc:postgresql://db:5433/calls"}
+    assert {one.config["connection.url"] for one in found} == {"jdbc:postgresql://db:5433/calls?sslmode=require"}
+    assert {one.config["tasks.max"] for one in found} == {"4"}
     assert {one.config["connection.username"] for one in found} == {"ann"}
+    assert {one.config["errors.deadletterqueue.topic.name"] for one in found} == {"calls.connect.dead"}
     assert {one.config[CONVERTER_URL] for one in found[:2]} == {"http://registry:8080/apis/registry/v2"}
 
 
@@ -76,3 +80,14 @@ def test_a_registry_with_a_password_is_asked_nothing_by_a_connector(registry: di
         made(registry=registry)
     assert "hunter2" not in str(caught.value)
     assert made(registry=registry, connect={"registry_url": "http://reg:8080/apis/registry/v2"})
+
+
+def test_a_dead_letter_is_another_one_where_its_topic_was_made_anew() -> None:
+    (config,) = (one.config for one in made() if one.name == "dead-letters")
+    assert config["primary.key.fields"] == "dead_topic,dead_partition,dead_offset,dead_at"
+    places = {config[f"transforms.where.{what}.field"] for what in ("topic", "partition", "offset", "timestamp")}
+    assert places == set(config["primary.key.fields"].split(","))
+
+
+def test_only_what_reads_avro_asks_the_registry() -> None:
+    assert [one.name for one in made() if one.asks_registry] == ["emotion-results", "emotion-segments"]

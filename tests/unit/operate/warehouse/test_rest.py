@@ -32,9 +32,39 @@ def test_a_refused_configuration_is_wrong_use_with_what_connect_said() -> None:
         connect.put("one", {})
 
 
-def test_a_failed_task_is_told_by_the_first_line_of_its_trace() -> None:
+def test_a_failed_task_is_told_by_what_connect_says_and_by_the_cause() -> None:
     with answering((200, FAILED)) as settings, open_connect(settings) as connect:
-        assert connect.state("one") == State("RUNNING", ("FAILED",), TRACE.splitlines()[0])
+        state = connect.state("one")
+    assert state is not None
+    assert state.tasks == ("FAILED",)
+    assert state.problem == f"{TRACE.splitlines()[0].removesuffix('.')}: java.net.SocketException: Connection reset"
+
+
+def test_a_trace_without_a_cause_is_told_by_its_first_line() -> None:
+    task = {"id": 0, "state": "FAILED", "trace": "java.lang.OutOfMemoryError\n\tat somewhere\n"}
+    with answering((200, FAILED | {"tasks": [task]})) as settings, open_connect(settings) as connect:
+        assert connect.state("one") == State("RUNNING", ("FAILED",), "java.lang.OutOfMemoryError")
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>welcome</html>", b"[]", b"{}", b'{"connector": "RUNNING", "tasks": [1]}', b"7"]
+)
+def test_an_answer_that_is_not_connects_is_a_dependency_that_is_away(body: bytes) -> None:
+    with (
+        answering((200, body)) as settings,
+        open_connect(settings) as connect,
+        pytest.raises(DependencyDownError, match="not Kafka Connect's"),
+    ):
+        connect.state("one")
+
+
+def test_places_are_what_is_read_next_of_each_partition() -> None:
+    offsets = [
+        {"partition": {"kafka_topic": "t", "kafka_partition": number}, "offset": {"kafka_offset": 5 * number}}
+        for number in (2, 1)
+    ]
+    with answering((200, {"offsets": offsets})) as settings, open_connect(settings) as connect:
+        assert [str(one) for one in connect.places("one")] == ["t/1/5", "t/2/10"]
 
 
 def test_a_connector_that_is_not_there_has_no_state_and_no_configuration() -> None:

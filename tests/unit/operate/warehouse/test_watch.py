@@ -1,19 +1,32 @@
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import generate_latest
+from structlog.testing import capture_logs
 
 from streamproc.errors import DependencyDownError
-from streamproc.operate.warehouse.rest import State
-from streamproc.operate.warehouse.watch import FIRST_WAIT_S, LONGEST_WAIT_S, Backoff, Watch
+from streamproc.kafka.registry import connect as connect_registry
+from streamproc.operate.place import Place
+from streamproc.operate.warehouse import watch as module
+from streamproc.operate.warehouse.rest import State, open_connect
+from streamproc.operate.warehouse.watch import FIRST_WAIT_S, LONGEST_WAIT_S, STARTS, Backoff, Standstill, Watch
+from streamproc.records.record import TopicPartition
 from streamproc.settings import RegistrySettings, Settings
-from tests.unit.operate.warehouse.scripted import FAILED, answering
+from tests.unit.operate.warehouse.scripted import FAILED, Reply, serving
 
 
 def starts(backoff: Backoff, moments: list[float]) -> list[float]:
-    return [now for now in moments if backoff.due("one", now)]
+    found = []
+    for now in moments:
+        if backoff.due("one", now):
+            backoff.started("one", now)
+            found.append(now)
+    return found
 
 
 def test_the_first_start_is_at_once_and_each_next_waits_twice_as_long_up_to_a_ceiling() -> None:
@@ -32,7 +45,7 @@ def test_a_connector_that_ran_for_long_is_started_at_once_again() -> None:
 
 def test_one_connector_does_not_wait_for_another() -> None:
     backoff = Backoff()
-    assert backoff.due("one", 0)
+    backoff.started("one", 0)
     assert not backoff.due("one", 1)
     assert backoff.due("other", 1)
 
@@ -43,15 +56,119 @@ def test_starts_are_never_closer_than_the_first_wait(moments: list[float]) -> No
     assert all(after - before >= FIRST_WAIT_S for before, after in pairwise(found))
 
 
-def test_nothing_is_started_again_while_the_registry_is_away() -> None:
-    registry = RegistrySettings(url="http://127.0.0.1:1/apis/ccompat/v7", timeout_s=0.3)
-    with answering((200, FAILED)) as connect:
-        watch = Watch(Settings(registry=registry, connect=connect), lambda: 0.0)
+def place(offset: int, partition: int = 0) -> Place:
+    return Place(TopicPartition("t", partition), offset)
+
+
+def test_a_place_that_is_not_passed_is_told_after_some_starts() -> None:
+    standstill = Standstill()
+    told = [set(standstill.started("one", [place(7), place(at, 1)])) for at in range(STARTS + 1)]
+    assert told == [set()] * (STARTS - 1) + [{place(7)}] * 2
+
+
+def test_a_connector_that_gets_on_is_never_told() -> None:
+    standstill = Standstill()
+    assert not any(standstill.started("one", [place(at)]) for at in range(3 * STARTS))
+
+
+class Servers:
+    """A cluster whose connectors have all failed, and a registry that may be away."""
+
+    def __init__(self) -> None:
+        self.registry: Reply = (503, {"error_code": 503, "message": "away"})
+        self.now = 0.0
+        self.broken = ""
+        """A connector that cannot be started."""
+        self.started: list[str] = []
+
+    def __call__(self, method: str, path: str) -> Reply:
+        if path.startswith("/subjects"):
+            return self.registry
+        _, _, name, what = path.split("?", maxsplit=1)[0].split("/")
+        if method == "POST":
+            if name == self.broken:
+                return 404, {"message": "no such connector"}
+            self.started.append(name)
+        if what == "offsets":
+            there = {"partition": {"kafka_topic": "t", "kafka_partition": 3}, "offset": {"kafka_offset": 7}}
+            return 200, {"offsets": [there]}
+        return 200, FAILED
+
+
+@contextmanager
+def watching(servers: Servers) -> Iterator[tuple[Watch, Callable[[], None]]]:
+    with serving(servers) as connect:
+        registry = RegistrySettings(url=connect.url, timeout_s=1)
+        more = connect.model_copy(update={"registry_url": "http://registry/apis/registry/v2"})
+        watch = Watch(Settings(registry=registry, connect=more), lambda: servers.now)
+        with open_connect(connect) as client, connect_registry(registry) as asked:
+            yield watch, lambda: watch.step(client, asked)
+
+
+def test_while_the_registry_is_away_only_what_needs_none_is_started() -> None:
+    servers = Servers()
+    with watching(servers) as (watch, step):
         with pytest.raises(DependencyDownError, match="schema registry"):
-            watch.step()
+            step()
+        assert servers.started == ["dead-letters"]
         assert not watch.ready().ok
         assert "RUNNING/FAILED" in str(watch.status())
-        assert b"connector_restarts_total{" not in generate_latest(watch.metrics)
+
+
+def test_what_waited_for_the_registry_is_started_as_soon_as_it_is_back() -> None:
+    servers = Servers()
+    with watching(servers) as (_, step):
+        for second in range(0, 62, 10):
+            servers.now = float(second)
+            with suppress(DependencyDownError):
+                step()
+        servers.registry = (200, [])
+        servers.now = 62.0
+        step()
+    assert {"emotion-results", "emotion-segments"} <= set(servers.started)
+
+
+def test_a_connector_that_cannot_be_started_holds_up_no_other() -> None:
+    servers = Servers()
+    servers.registry, servers.broken = (200, []), "emotion-results"
+    with watching(servers) as (watch, step):
+        with pytest.raises(DependencyDownError, match="no such connector"):
+            step()
+        assert servers.started == ["emotion-segments", "dead-letters"]
+        assert b'restarts_total{connector="emotion-segments"} 1.0' in generate_latest(watch.metrics)
+
+
+def test_the_log_says_where_a_connector_stands_that_fails_again_and_again() -> None:
+    servers = Servers()
+    servers.registry = (200, [])
+    with watching(servers) as (_, step), capture_logs() as logs:
+        for turn in range(STARTS):
+            assert not [one for one in logs if one["log_level"] == "error"]
+            servers.now = turn * 1_000.0
+            step()
+    told = [one for one in logs if one["log_level"] == "error"]
+    assert {one["detail"] for one in told} == {"it does not get past t/3/7"}
+    assert len(told) == 3
+
+
+def test_an_answer_that_is_not_connects_does_not_end_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_S", 0.01)
+    stop = threading.Event()
+    looks = 0
+
+    def reply(_method: str, _path: str) -> Reply:
+        nonlocal looks
+        looks += 1
+        if looks == 5:
+            stop.set()
+        return 200, b"<html>welcome</html>"
+
+    with serving(reply) as connect:
+        more = connect.model_copy(update={"registry_url": "http://registry/apis/registry/v2"})
+        watch = Watch(Settings(connect=more), lambda: 0.0)
+        watch.run(stop)
+    assert looks >= 5
+    assert "not Kafka Connect's" in str(watch.status())
 
 
 def test_a_connector_runs_only_if_it_and_all_its_tasks_do() -> None:

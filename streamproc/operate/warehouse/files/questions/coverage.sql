@@ -1,4 +1,4 @@
--- How much of all events has each version of the model answered?
+-- Of the events that have a result, how many has each version of the model answered?
 select model, fingerprint, events, labelled, share, last
 from coverage_by_version
 order by last desc

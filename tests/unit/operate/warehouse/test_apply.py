@@ -1,0 +1,109 @@
+"""What is done to connectors; that Connect does it is seen on the real one."""
+
+from collections.abc import Callable
+
+import pytest
+
+from streamproc.errors import DependencyDownError, UsageError
+from streamproc.operate.place import parse_place
+from streamproc.operate.warehouse import apply as module
+from streamproc.operate.warehouse.apply import Change, apply, pass_over, read_again
+from streamproc.operate.warehouse.connectors import connectors
+from streamproc.settings import ConnectSettings, Settings
+from tests.unit.operate.warehouse.scripted import FAILED, RUNNING, STOPPED, Reply, serving
+
+PLACES = {
+    "offsets": [{"partition": {"kafka_topic": "emotion.results", "kafka_partition": 3}, "offset": {"kafka_offset": 17}}]
+}
+
+
+class Scripted:
+    """One cluster whose connectors are as they have to be, but for what is scripted."""
+
+    def __init__(self, *, state: object = RUNNING, changed: bool = False, after: object = RUNNING) -> None:
+        config = {one.name: {"name": one.name, **one.config} for one in connectors(settings(ConnectSettings()))}
+        self.configs = {name: {} if changed and name == "emotion-results" else one for name, one in config.items()}
+        self.state, self.after = state, after
+        self.asked: list[str] = []
+        self.replies: dict[str, Reply] = {}
+        self.looks_before = 2
+        """At the state from before the change."""
+
+    def __call__(self, method: str, path: str) -> Reply:
+        _, _, name, what = path.split("?", maxsplit=1)[0].split("/")
+        if method != "GET":
+            self.asked.append(f"{method} {name}/{what}")
+            return self.replies.get(method, (200, {}))
+        if what == "config":
+            return 200, self.configs[name]
+        if what == "offsets":
+            return 200, PLACES
+        if name == "emotion-results" and any("emotion-results" in one for one in self.asked):
+            self.looks_before -= 1
+            return 200, self.state if self.looks_before >= 0 else self.after
+        return 200, self.state if name == "emotion-results" else RUNNING
+
+
+def settings(connect: ConnectSettings) -> Settings:
+    url = "http://127.0.0.1:1/apis/ccompat/v7"
+    return Settings(connect=connect, registry={"url": url})  # type: ignore[arg-type]  # pydantic reads it
+
+
+def did(scripted: Scripted, what: Callable[[Settings], object]) -> object:
+    with serving(scripted) as connect:
+        return what(settings(connect.model_copy(update={"timeout_s": 0.6})))
+
+
+def test_a_changed_connector_is_not_told_by_what_its_old_tasks_did() -> None:
+    with serving(Scripted(changed=True, after=FAILED)) as connect:
+        first, *_ = apply(settings(connect.model_copy(update={"timeout_s": 0.6})))
+    assert first.change is Change.UPDATED
+    assert first.state.failed
+
+
+def test_a_change_that_is_taken_at_once_is_waited_for_no_longer_than_it_may_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "OLD_TASKS_S", 0.3)
+    with serving(Scripted(changed=True)) as connect:
+        assert all(one.state.running for one in apply(settings(connect)))
+
+
+def test_what_was_stopped_goes_on() -> None:
+    scripted = Scripted(state=STOPPED)
+    with serving(scripted) as connect:
+        first, *rest = apply(settings(connect))
+    assert first.change is Change.RESUMED
+    assert first.state.running
+    assert {one.change for one in rest} == {Change.UNCHANGED}
+    assert scripted.asked == ["PUT emotion-results/resume"]
+
+
+def test_a_connector_whose_offsets_are_not_forgotten_goes_on_all_the_same() -> None:
+    scripted = Scripted(state=STOPPED, after=STOPPED)
+    scripted.replies["DELETE"] = (400, {"message": "its group is not empty"})
+    with pytest.raises(UsageError, match="its group is not empty"):
+        did(scripted, lambda one: read_again(one, "emotion-results"))
+    assert scripted.asked == [f"{what} emotion-results/{way}" for what, way in
+                              (("PUT", "stop"), ("DELETE", "offsets"), ("PUT", "resume"))]  # fmt: skip
+
+
+def test_nothing_is_forgotten_while_tasks_do_not_end() -> None:
+    scripted = Scripted(after=RUNNING)
+    with pytest.raises(DependencyDownError, match="does not end its tasks"):
+        did(scripted, lambda one: read_again(one, "emotion-results"))
+    assert scripted.asked == ["PUT emotion-results/stop", "PUT emotion-results/resume"]
+
+
+def test_a_record_is_passed_over_by_going_on_behind_it() -> None:
+    scripted = Scripted(state=STOPPED, after=STOPPED)
+    did(scripted, lambda one: pass_over(one, "emotion-results", parse_place("emotion.results/3/17")))
+    assert scripted.asked[1] == "PATCH emotion-results/offsets"
+
+
+@pytest.mark.parametrize("place", ["emotion.results/3/16", "emotion.results/2/17", "emotion.segments/3/17"])
+def test_what_was_read_already_or_is_not_read_is_not_passed_over(place: str) -> None:
+    scripted = Scripted(state=STOPPED, after=STOPPED)
+    with pytest.raises(UsageError, match=r"reads next is emotion\.results/3/17"):
+        did(scripted, lambda one: pass_over(one, "emotion-results", parse_place(place)))
+    assert scripted.asked == ["PUT emotion-results/stop", "PUT emotion-results/resume"]
