@@ -236,7 +236,7 @@ class ModelSettings(Section):
     """A warm one that has work and says nothing for so long is, too: some drivers hang."""
     deaths_allowed: Count = 3
     """So many deaths of the device process within ``deaths_window_s`` end the worker. One that had a single segment on
-    it counts against that segment."""
+    it counts against that segment; so many segments (at least 2) in a row end the worker as well."""
     deaths_window_s: Positive = 600
 
 
