@@ -113,7 +113,7 @@ class DeviceProcess:
         looked at once."""
         self._deaths: deque[float] = deque()
         self._blamed: set[SegmentHandle] = set()
-        """Items that were alone in a death, since a batch was done: the more of them, the less it is any item's fault."""
+        """Items that were alone in a death since a batch was done: the more, the less it is any item's fault."""
         self._identity: ModelIdentity | None = None
         self._profile: Profile | None = None
 

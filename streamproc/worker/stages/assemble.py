@@ -77,6 +77,9 @@ class Assemble:
         if taken.probe:
             self._let_go(taken)
             return
+        if error.reason is Reason.KILLED_WORKER and taken.attempt.attempts:
+            # A shortage of memory would be over by now: it does this whenever it is tried.
+            error = PoisonError(error.reason, error.stage, error.message)
         attempt = replace(taken.attempt, attempts=taken.attempt.attempts + 1)
         if isinstance(error, TransientError) and self.again(taken, attempt):
             self.free(taken)
