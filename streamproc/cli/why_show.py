@@ -10,8 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from streamproc.operate.dead_letter import DeadLetter
-from streamproc.operate.why.life import Announced, Life, Try, Written
-from streamproc.records.lane import Attempt
+from streamproc.operate.why.life import Announced, Life, Retry, Try, Written
 from streamproc.records.ledger import LedgerEntry
 from streamproc.records.result import EmotionResult
 
@@ -105,8 +104,9 @@ def _outcome(outcome: Written) -> Line:
             return outcome.at_ms, "result", f"{outcome.at}, result_id {row.result_id}, attempt {row.attempts}"
         case DeadLetter() as letter:
             return outcome.at_ms, "dead letter", f"{outcome.at}, {letter.stage}: {letter.reason}: {letter.message}"
-        case Attempt() as attempt:
-            return outcome.at_ms, "retry", f"{outcome.at}, after attempt {attempt.attempts}"
+        case Retry() as retry:
+            why = f"{retry.stage}: {retry.reason}: {retry.message}"
+            return outcome.at_ms, "retry", f"{outcome.at}, after attempt {retry.attempts}, {why}"
 
 
 def _try_json(one: Try) -> Mapping[str, Any]:
@@ -121,7 +121,7 @@ def _try_json(one: Try) -> Mapping[str, Any]:
     }
 
 
-_KINDS: Mapping[type[object], str] = {EmotionResult: "result", DeadLetter: "dead_letter", Attempt: "retry"}
+_KINDS: Mapping[type[object], str] = {EmotionResult: "result", DeadLetter: "dead_letter", Retry: "retry"}
 
 
 def _moment(at_ms: int | None) -> str:

@@ -36,6 +36,10 @@ ADVICE: Mapping[Reason, str] = MappingProxyType(
 """What whoever reads a dead letter can do about it."""
 
 
+NO_LETTER = "has not the headers that a worker gives its dead letters"
+"""What is wrong with a record on the dead-letter topic of which ``read_dead_letter`` makes nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """One record of the dead-letter topic, told by its headers."""

@@ -11,9 +11,8 @@ from streamproc.operate.dead_letter import DeadLetter
 from streamproc.operate.place import Place as At
 from streamproc.operate.place import parse_place
 from streamproc.operate.why.event import find_event
-from streamproc.operate.why.life import Life
+from streamproc.operate.why.life import Life, Retry
 from streamproc.operate.why.trace import open_tracer
-from streamproc.records.lane import Attempt
 from streamproc.records.record import OutputRecord
 from streamproc.records.record import TopicPartition as Place
 from streamproc.records.result import EmotionResult
@@ -60,12 +59,14 @@ def test_a_way_over_the_lanes_is_told_try_by_try_from_either_end(world: World) -
     one, five = (Place(lane, 0) for lane in world.settings.topics.lanes)
     world.commit(Place(world.input, 0), [(0, world.result(0, 0)), (1, world.retry(0, 1)), (2, world.retry(0, 2))])
     world.commit(one, [(0, world.retry(0, 1, 2, lane=1))])
-    assert [type(t.outcome.what) if t.outcome else None for t in life(world, 1).tries] == [Attempt, Attempt, None]
+    assert [type(t.outcome.what) if t.outcome else None for t in life(world, 1).tries] == [Retry, Retry, None]
     world.commit(five, [(0, world.dead(0, 1, 3))])
     found = life(world, 1)
     assert [str(t.taken_from) for t in found.tries] == [f"{world.input}/0/1", f"{one}/0", f"{five}/0"]
-    assert [type(t.outcome.what) if t.outcome else None for t in found.tries] == [Attempt, Attempt, DeadLetter]
+    assert [type(t.outcome.what) if t.outcome else None for t in found.tries] == [Retry, Retry, DeadLetter]
     assert found.ended
+    retries = [t.outcome.what for t in found.tries if t.outcome and isinstance(t.outcome.what, Retry)]
+    assert [(r.stage, r.reason, r.message) for r in retries] == [("fetch", "store_unavailable", "planted")] * 2
     assert life(world, 0, five.topic) == found
     waits = life(world, 2)
     assert not waits.ended

@@ -8,11 +8,13 @@ from streamproc.errors import UsageError
 from streamproc.kafka.log import Log
 from streamproc.kafka.messages import whole
 from streamproc.kafka.registry import Registry, connect
+from streamproc.operate.dead_letter import NO_LETTER
 from streamproc.operate.dlq.choice import Choice
 from streamproc.operate.dlq.letter import Letter, read_letter
+from streamproc.operate.foreign import Foreign
 from streamproc.operate.originals import Originals
 from streamproc.operate.place import Place
-from streamproc.records.record import TopicPartition
+from streamproc.records.record import Record, TopicPartition
 from streamproc.settings import Settings
 
 
@@ -27,6 +29,8 @@ class Letters:
     def __init__(self, settings: Settings, log: Log, registry: Registry) -> None:
         self._topics = settings.topics
         self.log = log
+        self.foreign = Foreign()
+        """What no worker of ours wrote, as far as was read."""
         self._originals = Originals(registry, settings.topics.recordings, time.monotonic)
 
     def stretches(self, since_ms: int) -> Mapping[TopicPartition, range]:
@@ -38,8 +42,13 @@ class Letters:
     def read(self, stretches: Mapping[TopicPartition, range]) -> Iterator[list[Letter]]:
         """Letters as they arrive, those of one partition in order. Records that are none are left out."""
         for some in self.log.read(stretches, whole):
-            read = (read_letter(record, self._originals) for record in some)
-            yield [letter for letter in read if letter is not None]
+            yield [letter for record in some if (letter := self._letter(record)) is not None]
+
+    def _letter(self, record: Record) -> Letter | None:
+        letter = read_letter(record, self._originals)
+        if letter is None:
+            self.foreign.note(record, NO_LETTER)
+        return letter
 
     def chosen(self, choice: Choice) -> Iterator[Letter]:
         """The letters that are meant."""

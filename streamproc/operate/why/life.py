@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from streamproc.operate.dead_letter import DeadLetter
 from streamproc.operate.place import Place
-from streamproc.records.lane import Attempt
 from streamproc.records.ledger import LedgerEntry
 from streamproc.records.recording import RecordingEvent
 from streamproc.records.result import EmotionResult
@@ -31,13 +30,27 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """A record on a lane, told by its headers: which one, and why its last try failed."""
+
+    topic: str
+    """Where it began, with partition and offset."""
+    partition: int
+    offset: int
+    attempts: int
+    first_seen_ms: int
+    stage: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """One output and where it stands."""
 
     at: Place
     at_ms: int
-    what: EmotionResult | DeadLetter | Attempt
-    """An attempt is a retry: what its headers say."""
+    what: EmotionResult | DeadLetter | Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +78,4 @@ class Life:
     def ended(self) -> bool:
         """Whether a result or a dead letter was found."""
         outcome = self.tries[-1].outcome if self.tries else None
-        return outcome is not None and not isinstance(outcome.what, Attempt)
+        return outcome is not None and not isinstance(outcome.what, Retry)

@@ -13,9 +13,9 @@ from streamproc.operate.dlq.letter import replays_of
 from streamproc.operate.originals import Originals
 from streamproc.operate.place import Place
 from streamproc.operate.why.ledger import LedgerSearch
-from streamproc.operate.why.life import Announced, Life, Try
+from streamproc.operate.why.life import Announced, Life, Retry, Try
 from streamproc.operate.why.outputs import OutputSearch
-from streamproc.records.lane import Attempt, read_attempt
+from streamproc.records.lane import read_attempt
 from streamproc.records.record import Record, TopicPartition
 from streamproc.records.result import EmotionResult
 from streamproc.settings import Settings
@@ -75,7 +75,7 @@ class Tracer:
                     "retention has passed it, or it was lost; `streamproc audit` tells"
                 )
                 return
-            if not isinstance(outcome.what, Attempt):
+            if not isinstance(outcome.what, Retry):
                 return
             taken_from, attempts = outcome.at, outcome.what.attempts
 

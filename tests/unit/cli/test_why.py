@@ -10,8 +10,7 @@ from streamproc.cli.app import app
 from streamproc.demo.clips import load_manifest
 from streamproc.demo.plan import build_plan
 from streamproc.operate.place import Place
-from streamproc.operate.why.life import Announced, Committed, Life, Try, Written
-from streamproc.records.lane import Attempt
+from streamproc.operate.why.life import Announced, Committed, Life, Retry, Try, Written
 from streamproc.records.record import TopicPartition
 from streamproc.records.recording import RecordingEvent
 from tests.unit.demo.made import ledger, result, sent
@@ -28,7 +27,11 @@ WHOLE = Life(
         Try(
             Place(INPUT, 7),
             Committed(Place(LEDGER, 3), ledger(5, 9)),
-            Written(Place(LANE, 4), 2_500, Attempt("audio.recordings", 0, 7, 1, 2_000)),
+            Written(
+                Place(LANE, 4),
+                2_500,
+                Retry("audio.recordings", 0, 7, 1, 2_000, "fetch", "object_missing", "HTTP 404 \x1b[2J"),
+            ),
         ),
         Try(Place(LANE, 4), Committed(Place(LEDGER, 8), ledger(4, 4)), Written(Place(RESULTS, 6), 20_600, ROW)),
     ),
@@ -78,6 +81,7 @@ def test_a_life_is_told_in_its_order_with_every_place() -> None:
         "emotion.segments/0/11",
         "streamproc.ledger/5/8",
         "put back 1 times",
+        "after attempt 1, fetch: object_missing: HTTP 404",
         "+0.400 s",
     ):
         assert text in words
@@ -96,6 +100,7 @@ def test_json_has_everything() -> None:
     told = json.loads(run.invoke(app, ["why", "audio.recordings/0/7", "--json"]).stdout)
     assert (told["origin"], told["ended"]) == ("audio.recordings/0/7", True)
     assert [one["outcome"]["kind"] for one in told["tries"]] == ["retry", "result"]
+    assert told["tries"][0]["outcome"]["reason"] == "object_missing"
     assert told["tries"][1]["committed"]["at"] == "streamproc.ledger/5/8"
     assert told["tries"][1]["outcome"]["result_id"] == ROW.result_id
     assert told["announced"]["event"]["outputs"] == ["scores"]
