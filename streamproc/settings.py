@@ -139,7 +139,7 @@ class TopicSettings(Section):
     """Names and partition counts of the topics."""
 
     recordings: Topic = "audio.recordings"
-    """The input; the lanes and the dead letters are named after it."""
+    """The input; the lanes, the dead letters and what tells of replays are named after it."""
     results: Topic = "emotion.results"
     segments: Topic = "emotion.segments"
     ledger: Topic = "streamproc.ledger"
@@ -163,6 +163,11 @@ class TopicSettings(Section):
     def dead_letters(self) -> str:
         """The dead-letter topic."""
         return f"{self.recordings}.dlq"
+
+    @property
+    def replays(self) -> str:
+        """What tells which dead letters were put back."""
+        return f"{self.recordings}.replays"
 
 
 class ConnectSettings(Section):

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from streamproc.operate.dead_letter import DeadLetter
+from streamproc.operate.place import Place
 from streamproc.operate.why.life import Announced, Life, Retry, Try, Written
 from streamproc.records.ledger import LedgerEntry
 from streamproc.records.result import EmotionResult
@@ -31,6 +32,7 @@ def life_json(life: Life) -> Mapping[str, Any]:
         "announced": announced,
         "tries": [_try_json(one) for one in life.tries],
         "segments": [str(place) for place in life.segments],
+        "put_back": None if life.put_back is None else {"at_ms": life.put_back.at_ms, "to": _place(life.put_back.to)},
         "remarks": list(life.remarks),
     }
 
@@ -57,6 +59,9 @@ def _lines(life: Life) -> Iterator[Line]:
         yield from _announced(life.announced)
     for number, one in enumerate(life.tries, 1):
         yield from _try(number, one)
+    if life.put_back is not None:
+        to = life.put_back.to
+        yield life.put_back.at_ms, "put back", "its original was not found" if to is None else f"it goes on as {to}"
     if life.segments:
         shown = ", ".join(str(place) for place in life.segments[:8])
         more = f" and {len(life.segments) - 8} more" if len(life.segments) > 8 else ""  # noqa: PLR2004  # as above
@@ -68,7 +73,8 @@ def _announced(announced: Announced) -> Iterator[Line]:
     if event is not None:
         yield event.recorded_at, "recorded", f"s3://{event.bucket}/{event.object_key}"
     size = "a tombstone" if announced.size is None else f"{announced.size} bytes"
-    again = f", put back {announced.replays} times" if announced.replays else ""
+    times = "once" if announced.replays == 1 else f"{announced.replays} times"
+    again = f", put back {times}, last from {announced.replay_of}" if announced.replays else ""
     named = "an event that cannot be read" if event is None else f"event {event.event_id}"
     yield announced.at_ms, "announced", f"{named}, key {announced.key}, {size}{again}"
 
@@ -119,6 +125,10 @@ def _try_json(one: Try) -> Mapping[str, Any]:
         "committed": None if committed is None else {"at": str(committed.row_at), **asdict(committed.row)},
         "outcome": outcome,
     }
+
+
+def _place(place: Place | None) -> str | None:
+    return None if place is None else str(place)
 
 
 _KINDS: Mapping[type[object], str] = {EmotionResult: "result", DeadLetter: "dead_letter", Retry: "retry"}

@@ -8,6 +8,8 @@ from confluent_kafka.admin import AdminClient
 
 from streamproc.errors import UsageError
 from streamproc.operate.dead_letter import DeadLetter
+from streamproc.operate.dlq.choice import Choice
+from streamproc.operate.dlq.replay import Order, replay
 from streamproc.operate.place import Place as At
 from streamproc.operate.place import parse_place
 from streamproc.operate.why.event import find_event
@@ -142,3 +144,20 @@ def test_a_place_is_a_topic_a_partition_and_an_offset() -> None:
     for text in ("audio.recordings/3", "a/b/c", "a/1/-1", "a b/1/1", "a/1/" + "9" * 30):
         with pytest.raises(UsageError, match="is no place"):
             parse_place(text)
+
+
+def test_a_replay_is_told_from_both_of_its_ends(world: World) -> None:
+    world.announce(4)
+    letters = [(offset, world.dead(0, offset)) for offset in range(3)]
+    placed = world.commit(Place(world.input, 0), [*letters, (3, world.result(0, 3))])
+    assert life(world, 1).put_back is None
+    replay(world.settings, Order(Choice(origin=At(Place(world.input, 0), 1))), lambda *_: None)
+    topic = world.settings.topics.dead_letters
+    letter = "{}/{}/{}".format(topic, *placed[topic][1])
+    found = life(world, 1)
+    assert found.put_back is not None
+    assert found.put_back.to is not None
+    goes_on = life(world, found.put_back.to.offset)
+    assert goes_on.announced is not None
+    assert (goes_on.announced.replays, goes_on.announced.replay_of) == (1, letter)
+    assert life(world, 0).put_back is None

@@ -18,6 +18,8 @@ class Announced:
     size: int | None
     """Bytes of the value; None for a tombstone."""
     replays: int
+    replay_of: str | None
+    """Which dead letter it was, as its header says; None for one that a producer announced."""
     event: RecordingEvent | None
 
 
@@ -63,6 +65,15 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
+class PutBack:
+    """The replay of a dead letter."""
+
+    at_ms: int
+    to: Place | None
+    """Where its original stands since then; None where it was not found, as after retention."""
+
+
+@dataclass(frozen=True, slots=True)
 class Life:
     """Everything that was found."""
 
@@ -71,6 +82,8 @@ class Life:
     tries: tuple[Try, ...]
     segments: tuple[Place, ...]
     """Where the result's segment rows stand."""
+    put_back: PutBack | None
+    """Of a life that ended as a dead letter."""
     remarks: tuple[str, ...]
     """What was looked for in vain, where, and what that means."""
 
