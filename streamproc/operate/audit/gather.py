@@ -9,7 +9,7 @@ from streamproc.kafka.registry import Registry
 from streamproc.operate.audit.chain import End, Move
 from streamproc.operate.audit.check import LaneRecord
 from streamproc.operate.audit.finding import Fault, Finding
-from streamproc.operate.audit.ledger import Coverage, LedgerRow, cover
+from streamproc.operate.audit.ledger import Counts, Coverage, LedgerRow, cover
 from streamproc.operate.audit.outcomes import ID_BYTES, Outcomes
 from streamproc.records.lane import Attempt, read_attempt
 from streamproc.records.ledger import LedgerEntry
@@ -51,7 +51,7 @@ class Gathered:
     def ledger_row(self, bare: Bare) -> None:
         """Take a record of the ledger."""
         if (row := self._read(self._ledger, self._topics.ledger, bare)) is not None:
-            counts = f"{row['results']} results, {row['retries']} retries, {row['dead_letters']} dead letters"
+            counts = Counts(row["results"], row["retries"], row["dead_letters"])
             source = TopicPartition(row["input_topic"], row["input_partition"])
             self._rows.setdefault(source, []).append(
                 LedgerRow(row["first_offset"], row["last_offset"], row["digest"], row["committed_at"], counts)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from streamproc.operate.audit.chain import Chain, End, Move
 from streamproc.operate.audit.check import Evidence, LaneRecord, check
 from streamproc.operate.audit.finding import Fault, Finding, Unseen
-from streamproc.operate.audit.ledger import LedgerRow, cover
+from streamproc.operate.audit.ledger import Counts, LedgerRow, cover
 from streamproc.operate.audit.outcomes import Outcomes
 from streamproc.records.ledger import Transaction, build_entry
 from streamproc.records.outcome import Outcome, OutcomeKind
@@ -49,7 +49,7 @@ class Written:
             lanes=lanes,
             lanes_done={LANE: self.lanes_done},
             lanes_taken={LANE: self.lanes_done},
-            outputs_since_ms=0,
+            outputs_since_ms={},
             ledger_cut=False,
         )
 
@@ -63,7 +63,9 @@ class Written:
 def row(place: TopicPartition, outcomes: Sequence[tuple[int, Outcome]]) -> LedgerRow:
     """As a worker writes it, by the worker's own digest."""
     entry = build_entry(Transaction("0", 1, len(outcomes), 1), place, outcomes)
-    return LedgerRow(entry.first_offset, entry.last_offset, entry.digest, 1, "")
+    return LedgerRow(
+        entry.first_offset, entry.last_offset, entry.digest, 1, Counts(entry.results, entry.retries, entry.dead_letters)
+    )
 
 
 def ident(number: int) -> str:
@@ -184,17 +186,30 @@ def test_what_waits_on_a_lane_is_no_fault_and_no_proof(made: Written) -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"outputs_since_ms": 5}, "retention has passed their outputs"),
+        ({"outputs_since_ms": {OutcomeKind.RESULT: 5}}, "retention has passed their outputs"),
         ({"ledger_cut": True}, "retention has passed their ledger rows"),
     ],
 )
 def test_what_retention_took_is_no_fault_and_no_proof(changes: dict[str, object], why: str) -> None:
-    made = Written(range(2), [0, 1], rows=[LedgerRow(0, 1, "d", 5, "")])
+    made = Written(range(2), [0, 1], rows=[LedgerRow(0, 1, "d", 5, Counts(2, 0, 0))])
     if "ledger_cut" in changes:
         made.rows = []
         made.ends = [(offset, End(OutcomeKind.DEAD_LETTER, "", 1)) for offset in (0, 1)]
     evidence = replace(made.evidence(), **changes)  # type: ignore[arg-type]  # fields by name
     assert list(check(evidence)) == [Unseen(INPUT, 0, 1, why)]
+
+
+def test_each_transaction_is_judged_by_its_own_time_and_by_what_it_wrote() -> None:
+    rows = [
+        LedgerRow(0, 1, "d", 5, Counts(2, 0, 0)),
+        LedgerRow(2, 3, "d", 6, Counts(0, 0, 2)),
+        LedgerRow(4, 5, "d", 6, Counts(2, 0, 0)),
+        LedgerRow(6, 7, "d", 7, Counts(2, 0, 0)),
+    ]
+    made = Written(range(8), list(range(8)), rows=rows)
+    cut = replace(made.evidence(), outputs_since_ms={OutcomeKind.RESULT: 6, OutcomeKind.RETRY: 9})
+    told = [(type(one), one.first, one.last) for one in check(cut)]
+    assert told == [(Unseen, 0, 1), (Finding, 2, 3), (Unseen, 4, 5), (Finding, 6, 7)]
 
 
 @pytest.mark.parametrize(("attempts", "double"), [(1, True), (2, False), (0, False)])
