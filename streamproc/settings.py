@@ -139,7 +139,7 @@ class TopicSettings(Section):
     """Names and partition counts of the topics."""
 
     recordings: Topic = "audio.recordings"
-    """The input; the lanes and the dead letters are named after it."""
+    """The input; the lanes, the dead letters and what tells of replays are named after it."""
     results: Topic = "emotion.results"
     segments: Topic = "emotion.segments"
     ledger: Topic = "streamproc.ledger"
@@ -165,6 +165,11 @@ class TopicSettings(Section):
     def dead_letters(self) -> str:
         """The dead-letter topic."""
         return f"{self.recordings}.dlq"
+
+    @property
+    def replays(self) -> str:
+        """What tells which dead letters were put back."""
+        return f"{self.recordings}.replays"
 
 
 class ConnectSettings(Section):
@@ -242,7 +247,7 @@ class ModelSettings(Section):
     """A warm one that has work and says nothing for so long is, too: some drivers hang."""
     deaths_allowed: Count = 3
     """So many deaths of the device process within ``deaths_window_s`` end the worker. One that had a single segment on
-    it counts against that segment."""
+    it counts against that segment; so many segments (at least 2) in a row end the worker as well."""
     deaths_window_s: Positive = 600
 
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from streamproc.errors import UsageError
+from streamproc.operate.foreign import Foreign
 from streamproc.settings import load_settings
 
 Since = Annotated[str | None, typer.Option(help="Given up since 15m, 2h, 7d ago or a date. Default: all that is kept.")]
@@ -16,6 +18,7 @@ Reason = Annotated[str | None, typer.Option(help="Only of this reason, as in obj
 Stage = Annotated[str | None, typer.Option(help="Only of this stage, as in fetch.")]
 Key = Annotated[str | None, typer.Option(help="Only with this key.")]
 Origin = Annotated[str | None, typer.Option(help="Only what began at this TOPIC/PARTITION/OFFSET.")]
+Open = Annotated[bool, typer.Option("--open", help="Only what was not put back.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of tables.")]
 
 dlq = typer.Typer(
@@ -34,11 +37,13 @@ def ls(  # one parameter for each way to choose
     stage: Stage = None,
     key: Key = None,
     origin: Origin = None,
+    only_open: Open = False,
     as_json: Json = False,
 ) -> None:
     """List dead letters, those of one partition in their order; with --json one object a line.
 
-    `replays` is how often a record had been put back before it came here again.
+    `state` is `open`, or `back` for what `dlq replay` put back. `replays` is how often a record had been put back
+    before it came here again.
 
     Example: `streamproc dlq ls --since 2h --reason object_missing`
     """
@@ -46,10 +51,11 @@ def ls(  # one parameter for each way to choose
     from streamproc.operate.dlq.letters import open_letters
 
     settings = load_settings()
-    choice = _choice(since, reason, stage, key, origin)
+    choice = replace(_choice(since, reason, stage, key, origin), open=only_open)
     with open_letters(settings) as letters:
         if not show_letters(letters.chosen(choice), as_json=as_json) and not as_json:
             typer.echo(f"No dead letter of these in {settings.topics.dead_letters}.", err=True)
+        _tell(letters.foreign)
 
 
 @dlq.command()
@@ -60,7 +66,7 @@ def stats(
     stage: Stage = None,
     as_json: Json = False,
 ) -> None:
-    """Count dead letters by reason and stage, with the first and the last time, and what to do.
+    """Count dead letters by reason and stage, and those still open, with the first and last time, and what to do.
 
     Example: `streamproc dlq stats --since 1d`
     """
@@ -73,9 +79,10 @@ def stats(
     with open_letters(load_settings()) as letters:
         counted = count(letters.chosen(_choice(since, reason, stage, None, None)))
     if as_json:
-        typer.echo(json.dumps(stats_json(counted)))
+        typer.echo(json.dumps(stats_json(counted, letters.foreign.count)))
     else:
         show_stats(counted, Console())
+    _tell(letters.foreign)
 
 
 @dlq.command()
@@ -88,29 +95,27 @@ def show(
 
     Example: `streamproc dlq show audio.recordings/3/1742`
     """
-    from rich.console import Console
-
     from streamproc.cli.dlq_show import letter_json, show_letter
-    from streamproc.operate.dlq.done import parse
+    from streamproc.cli.rows import PipeConsole
     from streamproc.operate.dlq.letters import open_letters
     from streamproc.operate.place import parse_place
 
     with open_letters(load_settings()) as letters:
         letter = letters.one(parse_place(place))
-        notes = letters.log.progress([letter.record.source])
-    done = parse(notes[0].metadata) if notes else parse("")
-    again = done.covers(letter.record.offset, letter.told.reason, letter.replays)
     if as_json:
-        typer.echo(json.dumps({**letter_json(letter), "put_back": again}, ensure_ascii=False))
+        typer.echo(json.dumps(letter_json(letter), ensure_ascii=False))
     else:
-        show_letter(letter, Console(soft_wrap=True), put_back=again)
+        show_letter(letter, PipeConsole(soft_wrap=True))
 
 
 @dlq.command()
-def replay(  # one parameter for each way to choose
+def replay(  # noqa: PLR0913  # one parameter for each way to choose
     *,
     since: Since = None,
     reason: Reason = None,
+    stage: Stage = None,
+    key: Key = None,
+    origin: Origin = None,
     most: Annotated[int | None, typer.Option("--max", min=1, help="Stop after so many records.")] = None,
     rate: Annotated[float | None, typer.Option(min=0.1, help="Records a second. Default: as fast as it goes.")] = None,
     max_replays: Annotated[
@@ -121,28 +126,35 @@ def replay(  # one parameter for each way to choose
 ) -> None:
     """Put the originals of dead letters back on the input topic, exactly once.
 
-    Heal the cause first. Key, value and headers are those of the original, byte for byte, with one header more,
-    sp-replays, which counts. Originals and progress are one transaction: what was put back is not put back again, also
-    after a kill. The same command goes on where it ended; another --reason or --since finds what it passed over. An
-    event keeps its event_id, so its result has the same result_id: readers that upsert see one.
+    Heal the cause first. Key, value and headers are those of the original, byte for byte, with two headers more:
+    sp-replays, which counts, and sp-replay-of, the place of the dead letter. Originals and notes that they went back
+    are one transaction: what was put back is not put back again, also after a kill. The same command goes on where it
+    ended; another choice finds what it passed over. An event keeps its event_id, so its result has the same result_id:
+    readers that upsert see one.
 
     Example: `streamproc dlq replay --reason object_missing --since 2h --rate 50 --dry-run`
     """
-    from rich.console import Console
-
     from streamproc.cli.dlq_show import replay_json, show_replay
+    from streamproc.cli.rows import PipeConsole
     from streamproc.operate.dlq.replay import Order
     from streamproc.operate.dlq.replay import replay as run_replay
     from streamproc.operate.progress import LiveProgress
 
     settings = load_settings()
-    order = Order(_choice(since, reason, None, None, None).since_ms, reason, most, rate, max_replays, dry_run)
+    order = Order(_choice(since, reason, stage, key, origin), most, rate, max_replays, dry_run)
     with LiveProgress() as progress:
         replayed = run_replay(settings, order, progress.count)
     if as_json:
-        typer.echo(json.dumps(replay_json(replayed, dry_run=dry_run)))
+        typer.echo(json.dumps(replay_json(replayed, dry_run=dry_run), ensure_ascii=False))
     else:
-        show_replay(replayed, Console(), dry_run=dry_run)
+        show_replay(replayed, PipeConsole(soft_wrap=True), dry_run=dry_run)
+    if replayed.interrupted:
+        raise KeyboardInterrupt
+
+
+def _tell(foreign: Foreign) -> None:
+    if foreign.count:
+        typer.echo(f"warning: {foreign.line}", err=True)
 
 
 def _known(option: str, given: str | None, names: type[StrEnum]) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
@@ -20,15 +21,26 @@ from streamproc.operate.dlq.replay import Replayed
 from streamproc.operate.dlq.stats import Count
 from streamproc.operate.lines import moment, tail
 
-HEADER = (
-    f"{'given up (UTC)':<19}  {'dead letter':<34}  {'origin':<34}  {'reason':<18}  {'stage':<8} {'replays':>7}  key"
+HEADER = "  ".join(
+    (
+        f"{'given up (UTC)':<19}",
+        f"{'dead letter':<34}",
+        f"{'origin':<34}",
+        f"{'reason':<18}",
+        "stage    replays  state  key",
+    )
 )
 
 _TO_THE_MINUTE = 16
+_FIRST = 64
+"""Bytes of a value that nobody can read: enough to see who sends it."""
+_NAMED = 50
+"""Letters that a replay shows one by one."""
 _COLUMNS: Mapping[str, Literal["left", "right"]] = {
     "reason": "left",
     "stage": "left",
     "letters": "right",
+    "open": "right",
     "again": "right",
     "first (UTC)": "left",
     "last (UTC)": "left",
@@ -62,12 +74,13 @@ def letter_json(letter: Letter) -> Mapping[str, Any]:
         **_line_json(letter),
         "advice": letter.told.advice,
         "uri": letter.uri,
+        "value_base64": None if letter.record.value is None else b64encode(letter.record.value).decode(),
         "headers": [[name, _text(value)] for name, value in letter.headers],
         "event": told,
     }
 
 
-def show_letter(letter: Letter, console: Console, *, put_back: bool) -> None:
+def show_letter(letter: Letter, console: Console) -> None:
     """What happened, to what, and what to do."""
     told = letter.told
     rows: list[tuple[str, object]] = [
@@ -75,29 +88,36 @@ def show_letter(letter: Letter, console: Console, *, put_back: bool) -> None:
         ("origin", f"{told.topic}/{told.partition}/{told.offset}"),
         ("key", told.key),
         ("first seen", moment(told.first_seen_ms)),
-        ("given up", f"{moment(told.at_ms)} after {told.attempts} attempts, put back {letter.replays} times before"),
+        ("given up", f"{moment(told.at_ms)} after {_times(told.attempts, 'attempt')}{_before(letter.replays)}"),
         ("reason", told.reason),
         ("stage", told.stage),
         ("message", told.message),
         ("to do", told.advice),
-        ("put back", "yes: `dlq replay` passes over it" if put_back else "no"),
+        ("put back", "no" if letter.put_back_ms is None else f"{moment(letter.put_back_ms)}: `why` tells where to"),
     ]
     if letter.uri is not None:
         rows.append(("original", letter.uri))
     if letter.event is not None:
         told_event = {**asdict(letter.event), "outputs": ", ".join(sorted(letter.event.outputs))}
+        told_event["recorded_at"] = moment(letter.event.recorded_at)
         rows += [(f"event.{name}", value) for name, value in told_event.items() if value]
+    elif letter.record.value is not None:
+        rows.append(("value", _first_bytes(letter.record.value)))
     rows += [(f"header {name}", _text(value)) for name, value in letter.headers]
-    table = Table("name", box=None, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column("value", overflow="fold")  # a place or an id that is cut is none
+    # Not a table: what is cut into lines at 80 columns can be neither found by grep nor pasted.
+    width = max(len(name) for name, _ in rows) + 2
     for name, value in rows:
-        table.add_row(f"[dim]{escape(name)}[/]", escape(_printable(str(value))))
-    console.print(table)
+        console.print(Text.assemble((_printable(f"{name:<{width}}"), "dim"), _printable(str(value)), no_wrap=True))
 
 
-def stats_json(counts: Sequence[Count]) -> Mapping[str, Any]:
-    """The table for programs."""
-    return {"letters": sum(one.letters for one in counts), "by_reason": [asdict(one) for one in counts]}
+def stats_json(counts: Sequence[Count], foreign: int) -> Mapping[str, Any]:
+    """The table for programs; ``foreign`` is how many records are no dead letters of ours."""
+    return {
+        "letters": sum(one.letters for one in counts),
+        "open": sum(one.open for one in counts),
+        "foreign": foreign,
+        "by_reason": [asdict(one) for one in counts],
+    }
 
 
 def show_stats(counts: Sequence[Count], console: Console) -> None:
@@ -106,30 +126,39 @@ def show_stats(counts: Sequence[Count], console: Console) -> None:
     for name, justify in _COLUMNS.items():
         table.add_column(name, justify=justify, no_wrap=True)
     for one in counts:
-        numbers = (f"{one.letters:,}", f"{one.replayed:,}")
+        numbers = (f"{one.letters:,}", f"{one.open:,}", f"{one.replayed:,}")
         times = (moment(at_ms)[:_TO_THE_MINUTE] for at_ms in (one.first_ms, one.last_ms))
         table.add_row(escape(one.reason), escape(one.stage), *numbers, *times)
     console.print(table)
     for reason, advice in {one.reason: one.advice for one in counts}.items():
         console.print(f"[red]{escape(reason)}[/]: {escape(advice)}", soft_wrap=True)
-    console.print(f"{sum(one.letters for one in counts):,} dead letters")
+    letters, still_open = sum(one.letters for one in counts), sum(one.open for one in counts)
+    console.print(f"{_times(letters, 'dead letter')}, {still_open:,} of them open")
 
 
 def replay_json(replayed: Replayed, *, dry_run: bool) -> Mapping[str, Any]:
     """The summary for programs."""
     left = [{"place": str(place), "why": why} for place, why in replayed.left]
-    return {"dry_run": dry_run, **asdict(replayed), "put": dict(replayed.put), "left": left}
+    named = [{**asdict(one), "letter": str(one.letter), "origin": str(one.origin)} for one in replayed.named]
+    return {"dry_run": dry_run, **asdict(replayed), "put": dict(replayed.put), "named": named, "left": left}
 
 
 def show_replay(replayed: Replayed, console: Console, *, dry_run: bool) -> None:
     """What was put back, and what was not."""
+    for one in replayed.named[:_NAMED]:
+        told = f"{one.letter}  {one.reason}  from {one.origin} to {one.to}  key {one.key or '-'}"
+        console.print(Text(_printable(told), no_wrap=True))
+    if replayed.put.total() > _NAMED:
+        console.print(f"and {replayed.put.total() - _NAMED:,} more: --json names the first 1,000")
     for reason, count in replayed.put.most_common():
         console.print(f"{count:>9,}  {escape(reason)}")
     console.print(f"{replayed.put.total():,} {'would be put back' if dry_run else 'put back'}")
+    if replayed.in_doubt:
+        console.print(f"{_times(replayed.in_doubt, 'more')} on the way: all or none; `dlq ls --open` tells")
     if replayed.done_before:
-        console.print(f"{replayed.done_before:,} were put back by an earlier replay")
+        console.print(f"{replayed.done_before:,} put back by an earlier replay")
     if replayed.over_limit:
-        console.print(f"{replayed.over_limit:,} were put back too often before: see --max-replays")
+        console.print(f"{replayed.over_limit:,} put back too often before: see --max-replays")
     for place, why in replayed.left:
         console.print(f"[yellow]left[/] {escape(str(place))}: {escape(why)}", soft_wrap=True)
     if replayed.left_count > len(replayed.left):
@@ -144,7 +173,7 @@ def _line(letter: Letter) -> Text:
     return Text.assemble(
         f"{moment(told.at_ms)}  {tail(str(letter.place), 34):<34}  {tail(origin, 34):<34}  ",
         (f"{_printable(told.reason):<18}", "red"),
-        f"  {_printable(told.stage):<8} {letter.replays:>7}  {_printable(told.key or '-')}",
+        f"  {_printable(told.stage):<8} {letter.replays:>7}  {_state(letter):<5}  {_printable(told.key or '-')}",
         no_wrap=True,
     )
 
@@ -152,7 +181,26 @@ def _line(letter: Letter) -> Text:
 def _line_json(letter: Letter) -> Mapping[str, Any]:
     at = letter.place
     place = {"dlq_topic": at.partition.topic, "dlq_partition": at.partition.partition, "dlq_offset": at.offset}
-    return {**place, **asdict(letter.told), "replays": letter.replays}
+    state = {"put_back": letter.put_back_ms is not None, "put_back_ms": letter.put_back_ms}
+    return {**place, **asdict(letter.told), "replays": letter.replays, **state}
+
+
+def _state(letter: Letter) -> str:
+    return "open" if letter.put_back_ms is None else "back"
+
+
+def _first_bytes(value: bytes) -> str:
+    """The start of what could not be read, as Python would write it."""
+    start = repr(value[:_FIRST])[1:]
+    return f"{start}, the first {_FIRST} of {len(value):,} bytes; --json has all" if len(value) > _FIRST else start
+
+
+def _times(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 or what == "more" else f"{count:,} {what}s"
+
+
+def _before(replays: int) -> str:
+    return f", put back {_times(replays, 'time')} before" if replays else ""
 
 
 def _text(value: bytes | None) -> str | None:

@@ -31,7 +31,8 @@ def results(
     """Read results as any downstream reader sees them: committed rows only.
 
     Rows of one recording's key come in order; an event that its producer sent twice has two rows with one result_id.
-    Reading commits nothing and disturbs nobody. `event` is the start of the id that `publish` printed,
+    Reading commits nothing and disturbs nobody. What another program wrote there is passed over, which is said on
+    stderr. `event` is the start of the id that `publish` printed,
     `recording` the name of the file that was published, or the key of the object,
     `tier` where the numbers came from (computed just then, or known from equal bytes: memory, redis), `ms` the time
     in the worker.
@@ -39,6 +40,7 @@ def results(
     Example: `streamproc results --follow --json | jq .label`
     """
     from streamproc.cli.rows import show_rows
+    from streamproc.operate.foreign import Foreign
     from streamproc.operate.outputs import open_outputs
     from streamproc.operate.since import parse_since
 
@@ -46,15 +48,18 @@ def results(
     since_ms = None if follow else 0
     if since is not None:
         since_ms = parse_since(since, time.time_ns() // 1_000_000)
+    foreign = Foreign()
     topic = settings.topics.dead_letters if dead_letters else settings.topics.results
     try:
-        with open_outputs(settings, [topic], since_ms) as outputs:
+        with open_outputs(settings, [topic], since_ms, foreign.note) as outputs:
             rows = chain(outputs.rest(), outputs.forever()) if follow else outputs.rest()
             shown = show_rows(islice(rows, count), dead_letters=dead_letters, as_json=as_json)
     except KeyboardInterrupt:
         if not follow:
             raise
-        return
+        shown = 1  # who followed knows what came
+    if foreign.count:
+        typer.echo(f"warning: {foreign.line}", err=True)
     if not shown:
         span = "" if since is None else f" for --since {since}"
         if dead_letters:

@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from streamproc.operate.dead_letter import DeadLetter
-from streamproc.operate.why.life import Announced, Life, Try, Written
-from streamproc.records.lane import Attempt
+from streamproc.operate.place import Place
+from streamproc.operate.why.life import Announced, Life, Retry, Try, Written
 from streamproc.records.ledger import LedgerEntry
 from streamproc.records.result import EmotionResult
 
@@ -32,6 +32,7 @@ def life_json(life: Life) -> Mapping[str, Any]:
         "announced": announced,
         "tries": [_try_json(one) for one in life.tries],
         "segments": [str(place) for place in life.segments],
+        "put_back": None if life.put_back is None else {"at_ms": life.put_back.at_ms, "to": _place(life.put_back.to)},
         "remarks": list(life.remarks),
     }
 
@@ -58,6 +59,9 @@ def _lines(life: Life) -> Iterator[Line]:
         yield from _announced(life.announced)
     for number, one in enumerate(life.tries, 1):
         yield from _try(number, one)
+    if life.put_back is not None:
+        to = life.put_back.to
+        yield life.put_back.at_ms, "put back", "its original was not found" if to is None else f"it goes on as {to}"
     if life.segments:
         shown = ", ".join(str(place) for place in life.segments[:8])
         more = f" and {len(life.segments) - 8} more" if len(life.segments) > 8 else ""  # noqa: PLR2004  # as above
@@ -69,7 +73,8 @@ def _announced(announced: Announced) -> Iterator[Line]:
     if event is not None:
         yield event.recorded_at, "recorded", f"s3://{event.bucket}/{event.object_key}"
     size = "a tombstone" if announced.size is None else f"{announced.size} bytes"
-    again = f", put back {announced.replays} times" if announced.replays else ""
+    times = "once" if announced.replays == 1 else f"{announced.replays} times"
+    again = f", put back {times}, last from {announced.replay_of}" if announced.replays else ""
     named = "an event that cannot be read" if event is None else f"event {event.event_id}"
     yield announced.at_ms, "announced", f"{named}, key {announced.key}, {size}{again}"
 
@@ -105,8 +110,9 @@ def _outcome(outcome: Written) -> Line:
             return outcome.at_ms, "result", f"{outcome.at}, result_id {row.result_id}, attempt {row.attempts}"
         case DeadLetter() as letter:
             return outcome.at_ms, "dead letter", f"{outcome.at}, {letter.stage}: {letter.reason}: {letter.message}"
-        case Attempt() as attempt:
-            return outcome.at_ms, "retry", f"{outcome.at}, after attempt {attempt.attempts}"
+        case Retry() as retry:
+            why = f"{retry.stage}: {retry.reason}: {retry.message}"
+            return outcome.at_ms, "retry", f"{outcome.at}, after attempt {retry.attempts}, {why}"
 
 
 def _try_json(one: Try) -> Mapping[str, Any]:
@@ -121,7 +127,11 @@ def _try_json(one: Try) -> Mapping[str, Any]:
     }
 
 
-_KINDS: Mapping[type[object], str] = {EmotionResult: "result", DeadLetter: "dead_letter", Attempt: "retry"}
+def _place(place: Place | None) -> str | None:
+    return None if place is None else str(place)
+
+
+_KINDS: Mapping[type[object], str] = {EmotionResult: "result", DeadLetter: "dead_letter", Retry: "retry"}
 
 
 def _moment(at_ms: int | None) -> str:

@@ -106,12 +106,14 @@ class DeviceProcess:
         self._epoll = select.epoll()
         self._child: _Child | None = None
         self._unsent: deque[bytes] = deque()
-        self._open: dict[int, int] = {}
-        """Batches on it, and of how many items each."""
+        self._open: dict[int, tuple[SegmentHandle, ...]] = {}
+        """Batches on it."""
         self._idle_at: float | None = None
         """When it last had nothing to do or something to say, which while it loads it has not; None until its child was
         looked at once."""
         self._deaths: deque[float] = deque()
+        self._blamed: set[SegmentHandle] = set()
+        """Items that were alone in a death since a batch was done: the more, the less it is any item's fault."""
         self._identity: ModelIdentity | None = None
         self._profile: Profile | None = None
 
@@ -142,7 +144,7 @@ class DeviceProcess:
         """Queue a compute batch of at most 128 items. Never blocks."""
         if batch in self._open or not 1 <= len(items) <= MAX_ITEMS:
             raise ValueError(f"batch {batch} of {len(items)} items: a new number and 1 to {MAX_ITEMS} items are needed")
-        self._open[batch] = len(items)
+        self._open[batch] = tuple(items)
         self._unsent.append(encode_batch(batch, items))
         self._send()
 
@@ -150,7 +152,8 @@ class DeviceProcess:
         """Events since the last take; a dead child is replaced.
 
         Raises FatalError when ``deaths_allowed`` children died within ``deaths_window_s``, of nothing or of more than
-        one item, or the weights changed under us, NoRestartError when the child refuses its checkpoint or its device.
+        one item, or so many items in a row were each alone in a death, or the weights changed under us,
+        NoRestartError when the child refuses its checkpoint or its device.
         """
         child = self._started()
         dead = child.process.poll() is not None  # before receiving, so that a dead child's last words are all taken
@@ -191,7 +194,8 @@ class DeviceProcess:
                 case Refused(problem):
                     raise NoRestartError(f"the device process refuses to serve: {problem}", Fatal.REFUSED)
                 case BatchDone() as done:
-                    self._open.pop(done.batch)
+                    del self._open[done.batch]
+                    self._blamed.clear()
                     events.append(done)
         return events
 
@@ -221,19 +225,34 @@ class DeviceProcess:
         self._child = None
         detail = f"the device process ended with status {child.process.returncode}"
         died = DeviceDied(tuple(self._open), detail, blameless=child.process.returncode == ExitCode.FATAL)
-        # One that was warm could compute: with a single item on board that item is to blame, unless it says otherwise.
-        if died.blameless or not (child.warm and sum(self._open.values()) == 1):
-            self._deaths.append(now)
+        aboard = [item for items in self._open.values() for item in items]
         self._open.clear()
         self._unsent.clear()
-        while self._deaths and self._deaths[0] < now - self._settings.deaths_window_s:
+        # One that was warm could compute: with a single item on board that item is to blame, unless it says otherwise.
+        if child.warm and len(aboard) == 1 and not died.blameless:
+            self._blame(aboard[0], detail)
+        else:
+            self._count(now, detail)
+        log.warning("device process is replaced", detail=detail, count=len(died.batches))
+        self.start()
+        return died
+
+    def _blame(self, item: SegmentHandle, detail: str) -> None:
+        """Note whose death it was. It warmed up before, but what dies of one item after the other computes nothing."""
+        self._blamed.add(item)
+        # Of one item it may die as often as it is tried: with one alone nothing tells them apart.
+        if len(self._blamed) >= max(2, self._settings.deaths_allowed):
+            message = f"{detail}, of {len(self._blamed)} segments that were alone on it, one after the other"
+            raise FatalError(message, Fatal.DEVICE_FAILS)
+
+    def _count(self, now: float, detail: str) -> None:
+        """Note a death that was nobody's, or of too many to tell whose."""
+        self._deaths.append(now)
+        while self._deaths[0] < now - self._settings.deaths_window_s:
             self._deaths.popleft()
         if len(self._deaths) >= self._settings.deaths_allowed:
             message = f"{detail}, {len(self._deaths)} times in {self._settings.deaths_window_s:g} s"
             raise FatalError(message, Fatal.DEVICE_FAILS)
-        log.warning("device process is replaced", detail=detail, count=len(died.batches))
-        self.start()
-        return died
 
     def _started(self) -> _Child:
         if self._child is None:

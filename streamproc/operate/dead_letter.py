@@ -29,11 +29,15 @@ ADVICE: Mapping[Reason, str] = MappingProxyType(
         Reason.AUDIO_TOO_LONG: "split the recording, or raise audio.max_seconds",
         Reason.AUDIO_LIMITS: "re-encode inside the limits of rate and channels that the message names",
         Reason.MODEL_FAILED: "report it with the recording: the network gave no scores",
-        Reason.KILLED_WORKER: "keep the recording and report it: three processes ended with it alone",
+        Reason.KILLED_WORKER: "keep the recording and report it: each process that had it alone ended",
         Reason.RETRIES_EXHAUSTED: "look at the last cause in the message, heal it, then send the event again",
     }
 )
 """What whoever reads a dead letter can do about it."""
+
+
+NO_LETTER = "has not the headers that a worker gives its dead letters"
+"""What is wrong with a record on the dead-letter topic of which ``read_dead_letter`` makes nothing."""
 
 
 @dataclass(frozen=True, slots=True)

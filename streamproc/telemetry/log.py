@@ -47,6 +47,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "records": "records in it",
         "results": "ended as a result",
         "retries": "went to a lane",
+        "retry_reasons": "how many of them for which reason, from errors.Reason",
         "dead_letters": "ended as a dead letter",
         "dropped": "left out, their partition was lost or revoked",
         "transaction_seconds": "the commit alone",
@@ -63,6 +64,7 @@ class MicroBatchLine:
     records: int
     results: int
     retries: int
+    retry_reasons: Mapping[str, int]
     dead_letters: int
     dropped: int
     seconds: float

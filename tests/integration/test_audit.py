@@ -71,8 +71,13 @@ def test_a_missing_result_is_named(world: World) -> None:
 
 def test_a_double_result_is_named(world: World) -> None:
     results(world, world.announce(4))
-    world.commit(Place(world.input, 0), [], written=[(2, world.result(0, 2))], ledger=False)
-    assert faults(prove(world)) == [(Fault.DOUBLE, 2, 2)]
+    placed = world.commit(Place(world.input, 0), [], written=[(2, world.result(0, 2))], ledger=False)
+    report = prove(world)
+    assert faults(report) == [(Fault.DOUBLE, 2, 2)]
+    topic = world.settings.topics.results
+    (partition, offset), *_ = placed[topic]
+    assert f" at {topic}/{partition}/{offset}" in report.findings[0].detail
+    assert report.findings[0].detail.count(f" at {topic}/") == 2
 
 
 def test_two_kinds_of_outcome_are_named(world: World) -> None:

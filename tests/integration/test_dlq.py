@@ -11,16 +11,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
-from streamproc.errors import ExitCode, Reason, UsageError
+from streamproc.errors import ExitCode, PoisonError, Reason, Stage, UsageError
 from streamproc.kafka.log import Log
 from streamproc.kafka.messages import whole
 from streamproc.operate.audit.read import audit
 from streamproc.operate.audit.window import Selection
+from streamproc.operate.dlq.back import note
 from streamproc.operate.dlq.choice import Choice
 from streamproc.operate.dlq.letters import open_letters
 from streamproc.operate.dlq.replay import Order, Replayed, replay
 from streamproc.operate.place import Place as At
+from streamproc.records.lane import Attempt, failure_headers
+from streamproc.records.outcome import Outcome, OutcomeKind
 from streamproc.records.record import OutputRecord, Record
 from streamproc.records.record import TopicPartition as Place
 from streamproc.settings import Settings
@@ -79,14 +83,15 @@ def test_an_original_goes_back_byte_for_byte_and_once(world: World) -> None:
     letters = [(offset, world.dead(0, offset, original=one)) for offset, one in enumerate(originals[:2])]
     world.commit(Place(world.input, 0), [*letters, (2, world.result(0, 2))])
     world.commit(Place(world.input, 1), [(0, world.dead(1, 0, original=originals[2]))])
+    of = [("sp-replay-of", f"{letters_topic(world)}/0/{offset}".encode()) for offset in (0, 1, 3)]
     done = again(world)
     assert (done.put, done.left) == (Counter({"object_missing": 3}), [])
     zero, one = ([r for r in back(world, 3 if p == 0 else 1) if r.partition == p] for p in (0, 1))
     assert [(r.key, r.value, r.headers) for r in zero] == [
-        (b"\xffkey", b"\x00\x01", (*odd[:3], ("sp-replays", b"2"))),
-        (None, None, (("sp-replays", b"1"),)),
+        (b"\xffkey", b"\x00\x01", (*odd[:3], ("sp-replays", b"2"), of[0])),
+        (None, None, (("sp-replays", b"1"), of[1])),
     ]
-    assert [(r.key, r.value, r.headers) for r in one] == [(b"", b"", (("sp-replays", b"1"),))]
+    assert [(r.key, r.value, r.headers) for r in one] == [(b"", b"", (("sp-replays", b"1"), of[2]))]
     assert again(world).put == Counter()
     assert len(back(world)) == 7
     report = audit(world.settings, Selection(), unheard)
@@ -96,13 +101,70 @@ def test_an_original_goes_back_byte_for_byte_and_once(world: World) -> None:
 def test_choices_do_not_lose_what_others_passed_over(world: World) -> None:
     world.announce(6)
     die(world, (0, MISSING), (1, DENIED), (2, MISSING), (3, DENIED), (4, MISSING), (5, MISSING))
-    assert again(world, Order(reason="object_missing", most=2)).stopped_at_most
+    assert again(world, Order(Choice(reason="object_missing"), most=2)).stopped_at_most
     assert values(back(world, 6)) == [b"0", b"2"]
-    assert again(world, Order(reason="access_denied")).put == Counter({"access_denied": 2})
-    assert again(world, Order(reason="access_denied")).put == Counter()
+    assert again(world, Order(Choice(reason="access_denied"))).put == Counter({"access_denied": 2})
+    assert again(world, Order(Choice(reason="access_denied"))).put == Counter()
     rest = again(world)
     assert (rest.put, rest.done_before) == (Counter({"object_missing": 2}), 4)
     assert values(back(world, 6)) == [b"0", b"1", b"2", b"3", b"4", b"5"]
+
+
+def test_single_letters_are_put_back_however_many_between_them_stay(world: World) -> None:
+    """More than 350 pieces: nothing grows with them but the notes."""
+    count = 702
+    world.announce(count)
+    odd = Place("another.topic", 0)
+    outcomes = []
+    for offset in range(count):
+        error = PoisonError(MISSING, Stage.FETCH, "planted")
+        origin = Attempt(odd.topic if offset % 2 else world.input, 0, offset, 1, 1)
+        headers = failure_headers(origin, error)
+        letter = OutputRecord(letters_topic(world), b"%d" % offset, b"%d" % offset, headers)
+        outcomes.append((offset, Outcome(OutcomeKind.DEAD_LETTER, (letter,), reason=MISSING)))
+    world.commit(Place(world.input, 0), outcomes)
+    one = At(Place(world.input, 0), 350)
+    first = again(world, Order(Choice(key="350", origin=one, stage="fetch")))
+    assert [(named.origin, named.to, named.key) for named in first.named] == [(one, f"{world.input}/0", "350")]
+    rest = again(world)
+    assert (rest.put.total(), rest.done_before, rest.left_count) == (350, 1, 351)
+    assert "began on another.topic" in rest.left[0][1]
+    last = again(world)
+    assert (last.put.total(), last.done_before, last.left_count) == (0, 351, 351)
+    with open_letters(world.settings) as letters:
+        still = [letter.told.offset for letter in letters.chosen(Choice(open=True))]
+    assert sorted(still) == list(range(1, count, 2))
+
+
+def test_what_was_put_back_is_known_without_any_offset_of_a_group(world: World) -> None:
+    """A broker forgets the offsets of a group without members after a week, dead letters are kept a month."""
+    world.announce(3)
+    die(world, (0, MISSING), (1, MISSING), (2, DENIED))
+    assert again(world, Order(Choice(reason="object_missing"))).put.total() == 2
+    admin = AdminClient({"bootstrap.servers": world.settings.kafka.bootstrap_servers})
+    ours = [one.group_id for one in admin.list_consumer_groups().result(ANSWER_S).valid]
+    assert [name for name in ours if name.startswith(world.settings.kafka.group)] == [world.settings.kafka.group]
+    with open_letters(world.settings) as letters:
+        open_ones = [letter.put_back_ms is None for letter in letters.chosen(Choice())]
+    assert open_ones == [False, False, True]
+
+
+def test_letters_that_were_made_anew_are_not_taken_for_those_that_were_put_back(world: World) -> None:
+    told = note(world.settings.topics.replays, Place(letters_topic(world), 0), [range(5, 6)])
+    world.commit(Place(world.input, 0), (), written=[(0, Outcome(OutcomeKind.RESULT, (told,)))], ledger=False)
+    with pytest.raises(UsageError, match="that topic was made anew"):
+        again(world)
+
+
+def test_what_no_replay_noted_is_passed_over_and_told(world: World) -> None:
+    world.announce(1)
+    die(world, (0, MISSING))
+    junk = OutputRecord(world.settings.topics.replays, b"junk", b"junk")
+    world.commit(Place(world.input, 0), (), written=[(0, Outcome(OutcomeKind.RESULT, (junk,)))], ledger=False)
+    with open_letters(world.settings) as letters:
+        assert len(list(letters.chosen(Choice()))) == 1
+        assert letters.foreign.count == 1
+        assert "is no note of a replay" in letters.foreign.first
 
 
 def test_since_leaves_what_came_before_for_later(world: World) -> None:
@@ -112,7 +174,7 @@ def test_since_leaves_what_came_before_for_later(world: World) -> None:
     since_ms = time.time_ns() // 1_000_000
     time.sleep(0.01)
     die(world, (2, MISSING), (3, MISSING))
-    assert again(world, Order(since_ms=since_ms)).put.total() == 2
+    assert again(world, Order(Choice(since_ms))).put.total() == 2
     assert values(back(world, 4)) == [b"2", b"3"]
     assert again(world).put.total() == 2
     assert values(back(world, 4)) == [b"0", b"1", b"2", b"3"]
@@ -129,14 +191,15 @@ def test_a_dry_run_says_what_would_happen_and_does_nothing(world: World) -> None
 
 def test_what_comes_again_and_again_stays(world: World) -> None:
     world.announce(2)
+    place = f"{letters_topic(world)}/0/0".encode()
     tired = OutputRecord("", b"k", b"tired", (("sp-replays", b"3"),))
     world.commit(Place(world.input, 0), [(0, world.dead(0, 0, original=tired)), (1, world.dead(0, 1))])
     first = again(world)
     assert (first.put.total(), first.over_limit) == (1, 1)
-    assert again(world).over_limit == 0  # looked at already, with this limit
+    assert again(world).over_limit == 1
     raised = again(world, Order(limit=4))
     assert (raised.put.total(), raised.over_limit) == (1, 0)
-    assert [r.headers for r in back(world) if r.value == b"tired"] == [(("sp-replays", b"4"),)]
+    assert [r.headers for r in back(world) if r.value == b"tired"] == [(("sp-replays", b"4"), ("sp-replay-of", place))]
 
 
 def test_an_original_in_the_store_is_fetched_and_one_that_is_gone_waits(world: World) -> None:
@@ -205,7 +268,7 @@ def test_a_replay_that_is_killed_goes_on_where_it_was_committed(world: World) ->
     before = len(back(world, 60))
     assert 0 < before < 60
     done = again(world)
-    assert (done.put.total(), done.done_before) == (60 - before, 0)
+    assert (done.put.total(), done.done_before) == (60 - before, before)
     assert values(back(world, 60)) == sorted(b"%d" % offset for offset in range(60))
 
 
@@ -225,6 +288,18 @@ def test_the_rate_is_kept(world: World) -> None:
     began = time.monotonic()
     assert again(world, Order(rate=4)).put.total() == 6
     assert time.monotonic() - began >= 1.5
+
+
+def test_what_is_stopped_by_hand_says_how_many_went(world: World) -> None:
+    world.announce(6)
+    die(world, *((offset, MISSING) for offset in range(6)))
+
+    def sleep(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    stopped = replay(world.settings, Order(rate=2), unheard, sleep=sleep)
+    assert (stopped.interrupted, stopped.put.total(), stopped.in_doubt) == (True, 2, 0)
+    assert len(stopped.named) == len(back(world, 6)) == 2
 
 
 def test_letters_are_chosen_and_found_by_either_place(world: World) -> None:

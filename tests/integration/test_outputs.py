@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Producer
+from structlog.testing import capture_logs
 
 from streamproc.demo.plan import Announcement
 from streamproc.demo.tally import Sent
@@ -13,7 +14,8 @@ from streamproc.errors import DependencyDownError, PoisonError, Reason, Stage, U
 from streamproc.kafka.own_schemas import look_up_events, look_up_outputs
 from streamproc.kafka.registry import connect
 from streamproc.operate.dead_letter import DeadLetter
-from streamproc.operate.outputs import Outputs, UnreadableRowError, open_outputs
+from streamproc.operate.foreign import Foreign
+from streamproc.operate.outputs import Outputs, open_outputs
 from streamproc.records.avro import OutputCodec, encode, frame
 from streamproc.records.lane import Attempt, failure_headers
 from streamproc.records.record import Record
@@ -142,15 +144,26 @@ def test_a_dead_letter_names_the_event_that_it_began_as(ready: Settings, writer:
     assert (letter.event_id, letter.object_key) == ("e-1", "calls/gone.wav")
 
 
-def test_a_row_of_another_program_is_named_by_its_place(ready: Settings, writer: Producer) -> None:
+def test_what_another_program_wrote_is_named_by_its_place_and_ends_no_reader(
+    ready: Settings, codec: OutputCodec, writer: Producer
+) -> None:
+    results, dead_letters = ready.topics.results, ready.topics.dead_letters
     writer.begin_transaction()
-    writer.produce(ready.topics.results, b"hello", b"k", partition=1)
+    writer.produce(results, b"hello", b"k", partition=1)
+    writer.produce(dead_letters, b"hello", b"k", partition=0)
+    write(writer, ready, codec, range(2))
     writer.commit_transaction(60)
-    with (
-        open_outputs(ready, [ready.topics.results], 0) as outputs,
-        pytest.raises(UnreadableRowError, match=rf"{ready.topics.results}/1/0 is no EmotionResult"),
-    ):
-        list(outputs.rest())
+    foreign = Foreign()
+    with open_outputs(ready, [results], 0, foreign.note) as outputs:
+        assert rest(outputs) == [0, 1]
+    assert foreign.count == 1
+    assert foreign.first.startswith(f"{results}/1/0 is no EmotionResult: ")
+    with open_outputs(ready, [dead_letters], 0, foreign.note) as outputs, capture_logs() as lines:
+        assert list(outputs.rest()) == []
+    assert (foreign.count, lines) == (2, [])
+    with open_outputs(ready, [dead_letters], 0) as outputs, capture_logs() as lines:
+        assert list(outputs.rest()) == []
+    assert [(line["topic"], line["partition"], line["offset"]) for line in lines] == [(dead_letters, 0, 0)]
 
 
 def test_a_topic_that_is_not_there_is_wrong_use_with_what_to_do(ready: Settings) -> None:

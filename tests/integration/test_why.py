@@ -8,12 +8,13 @@ from confluent_kafka.admin import AdminClient
 
 from streamproc.errors import UsageError
 from streamproc.operate.dead_letter import DeadLetter
+from streamproc.operate.dlq.choice import Choice
+from streamproc.operate.dlq.replay import Order, replay
 from streamproc.operate.place import Place as At
 from streamproc.operate.place import parse_place
 from streamproc.operate.why.event import find_event
-from streamproc.operate.why.life import Life
+from streamproc.operate.why.life import Life, Retry
 from streamproc.operate.why.trace import open_tracer
-from streamproc.records.lane import Attempt
 from streamproc.records.record import OutputRecord
 from streamproc.records.record import TopicPartition as Place
 from streamproc.records.result import EmotionResult
@@ -60,12 +61,14 @@ def test_a_way_over_the_lanes_is_told_try_by_try_from_either_end(world: World) -
     one, five = (Place(lane, 0) for lane in world.settings.topics.lanes)
     world.commit(Place(world.input, 0), [(0, world.result(0, 0)), (1, world.retry(0, 1)), (2, world.retry(0, 2))])
     world.commit(one, [(0, world.retry(0, 1, 2, lane=1))])
-    assert [type(t.outcome.what) if t.outcome else None for t in life(world, 1).tries] == [Attempt, Attempt, None]
+    assert [type(t.outcome.what) if t.outcome else None for t in life(world, 1).tries] == [Retry, Retry, None]
     world.commit(five, [(0, world.dead(0, 1, 3))])
     found = life(world, 1)
     assert [str(t.taken_from) for t in found.tries] == [f"{world.input}/0/1", f"{one}/0", f"{five}/0"]
-    assert [type(t.outcome.what) if t.outcome else None for t in found.tries] == [Attempt, Attempt, DeadLetter]
+    assert [type(t.outcome.what) if t.outcome else None for t in found.tries] == [Retry, Retry, DeadLetter]
     assert found.ended
+    retries = [t.outcome.what for t in found.tries if t.outcome and isinstance(t.outcome.what, Retry)]
+    assert [(r.stage, r.reason, r.message) for r in retries] == [("fetch", "store_unavailable", "planted")] * 2
     assert life(world, 0, five.topic) == found
     waits = life(world, 2)
     assert not waits.ended
@@ -141,3 +144,20 @@ def test_a_place_is_a_topic_a_partition_and_an_offset() -> None:
     for text in ("audio.recordings/3", "a/b/c", "a/1/-1", "a b/1/1", "a/1/" + "9" * 30):
         with pytest.raises(UsageError, match="is no place"):
             parse_place(text)
+
+
+def test_a_replay_is_told_from_both_of_its_ends(world: World) -> None:
+    world.announce(4)
+    letters = [(offset, world.dead(0, offset)) for offset in range(3)]
+    placed = world.commit(Place(world.input, 0), [*letters, (3, world.result(0, 3))])
+    assert life(world, 1).put_back is None
+    replay(world.settings, Order(Choice(origin=At(Place(world.input, 0), 1))), lambda *_: None)
+    topic = world.settings.topics.dead_letters
+    letter = "{}/{}/{}".format(topic, *placed[topic][1])
+    found = life(world, 1)
+    assert found.put_back is not None
+    assert found.put_back.to is not None
+    goes_on = life(world, found.put_back.to.offset)
+    assert goes_on.announced is not None
+    assert (goes_on.announced.replays, goes_on.announced.replay_of) == (1, letter)
+    assert life(world, 0).put_back is None

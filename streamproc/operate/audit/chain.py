@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from streamproc.operate.place import Place
 from streamproc.records.outcome import OutcomeKind
 from streamproc.records.record import TopicPartition
 
@@ -25,6 +26,8 @@ class End:
     kind: OutcomeKind
     result_id: str
     attempts: int
+    at: Place
+    """Where it stands."""
 
 
 @dataclass(slots=True)
@@ -59,4 +62,4 @@ class Chain:
 
 
 def _name(end: End) -> str:
-    return f"a {end.kind.replace('_', ' ')}" + (f" {end.result_id}" if end.result_id else "")
+    return f"a {end.kind.replace('_', ' ')}" + (f" {end.result_id}" if end.result_id else "") + f" at {end.at}"

@@ -4,11 +4,13 @@ import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 
 from streamproc.operate.audit.chain import Chain, Move
 from streamproc.operate.audit.finding import Fault, Finding, Unseen
 from streamproc.operate.audit.ledger import Coverage, LedgerRow
 from streamproc.operate.audit.outcomes import Outcomes
+from streamproc.records.outcome import OutcomeKind
 from streamproc.records.record import TopicPartition
 
 NO_ROWS = Coverage((), ())
@@ -39,8 +41,9 @@ class Evidence:
     """Per lane partition, the offset that came next before anything was read: what became of those below was seen."""
     lanes_taken: Mapping[TopicPartition, int]
     """The same after all was read: nothing can have come yet of those from there on."""
-    outputs_since_ms: int
-    """Outputs of transactions before this (ms since the epoch) may have been taken by retention; 0 when none was."""
+    outputs_since_ms: Mapping[OutcomeKind, int]
+    """Outputs of this kind of transactions before this (ms since the epoch) may have been taken by retention; 0, or
+    nothing, when none was."""
     ledger_cut: bool
     """Whether retention has taken rows of the ledger."""
 
@@ -68,12 +71,32 @@ def check(evidence: Evidence) -> Iterator[Finding | Unseen]:
 def _missing(evidence: Evidence, partition: TopicPartition, window: range) -> Iterator[Finding | Unseen]:
     coverage = evidence.coverage.get(partition, NO_ROWS)
     for lost in evidence.outcomes[partition].open(window):
-        rows = list(coverage.over(lost))
-        if rows and rows[-1].committed_at <= evidence.outputs_since_ms:
-            yield Unseen(partition, lost.start, lost.stop - 1, "retention has passed their outputs")
-        else:
-            detail = "committed, and neither a result, a retry nor a dead letter is there"
-            yield Finding(Fault.MISSING, partition, lost.start, lost.stop - 1, detail)
+        # Row by row: retention takes the outputs of one transaction, and not those of the next.
+        for gone, parts in groupby(_parted(lost, coverage), lambda part: _gone(evidence, coverage, part)):
+            first, *rest = parts
+            last = (rest[-1] if rest else first).stop - 1
+            if gone:
+                yield Unseen(partition, first.start, last, "retention has passed their outputs")
+            else:
+                detail = "committed, and neither a result, a retry nor a dead letter is there"
+                yield Finding(Fault.MISSING, partition, first.start, last, detail)
+
+
+def _parted(lost: range, coverage: Coverage) -> Iterator[range]:
+    """A stretch, cut where a row begins or ends."""
+    cuts = {cut for row in coverage.over(lost) for cut in (row.first, row.last + 1) if lost.start < cut < lost.stop}
+    edges = (lost.start, *sorted(cuts), lost.stop)
+    yield from (range(first, end) for first, end in pairwise(edges))
+
+
+def _gone(evidence: Evidence, coverage: Coverage, part: range) -> bool:
+    row = next(coverage.over(part), None)
+    return row is not None and _passed(evidence, row)
+
+
+def _passed(evidence: Evidence, row: LedgerRow) -> bool:
+    """Whether retention may have taken outputs of the kinds that this row had."""
+    return any(row.committed_at <= evidence.outputs_since_ms.get(kind, 0) for kind in row.counts.kinds)
 
 
 def _without_record(partition: TopicPartition, window: range, outcomes: Outcomes) -> Iterator[Finding]:
@@ -140,10 +163,10 @@ def _lines(outcomes: Outcomes, row: LedgerRow) -> list[str] | None:
 def _row(evidence: Evidence, partition: TopicPartition, row: LedgerRow, lines: list[str]) -> Iterator[Finding | Unseen]:
     if hashlib.sha256("".join(lines).encode()).hexdigest() == row.digest:
         return
-    if row.committed_at <= evidence.outputs_since_ms:
+    if _passed(evidence, row):
         yield Unseen(partition, row.first, row.last, "retention has passed their outputs")
     else:
-        detail = f"the ledger sums up {row.counts} there; the outputs give another digest"
+        detail = f"the ledger sums up {row.counts.text} there; the outputs give another digest"
         yield Finding(Fault.WRONG_DIGEST, partition, row.first, row.last, detail)
 
 

@@ -9,8 +9,9 @@ from streamproc.kafka.registry import Registry
 from streamproc.operate.audit.chain import End, Move
 from streamproc.operate.audit.check import LaneRecord
 from streamproc.operate.audit.finding import Fault, Finding
-from streamproc.operate.audit.ledger import Coverage, LedgerRow, cover
+from streamproc.operate.audit.ledger import Counts, Coverage, LedgerRow, cover
 from streamproc.operate.audit.outcomes import ID_BYTES, Outcomes
+from streamproc.operate.place import Place
 from streamproc.records.lane import Attempt, read_attempt
 from streamproc.records.ledger import LedgerEntry
 from streamproc.records.outcome import OutcomeKind
@@ -51,7 +52,7 @@ class Gathered:
     def ledger_row(self, bare: Bare) -> None:
         """Take a record of the ledger."""
         if (row := self._read(self._ledger, self._topics.ledger, bare)) is not None:
-            counts = f"{row['results']} results, {row['retries']} retries, {row['dead_letters']} dead letters"
+            counts = Counts(row["results"], row["retries"], row["dead_letters"])
             source = TopicPartition(row["input_topic"], row["input_partition"])
             self._rows.setdefault(source, []).append(
                 LedgerRow(row["first_offset"], row["last_offset"], row["digest"], row["committed_at"], counts)
@@ -79,9 +80,10 @@ class Gathered:
         """Take a record of the dead letters."""
         if (attempt := self._attempt(record)) is None or attempt.topic != self._topics.recordings:
             return
-        what = f"a dead letter on {record.source}/{record.offset}"
+        at = Place(record.source, record.offset)
+        what = f"a dead letter on {at}"
         if (outcomes := self._of(TopicPartition(attempt.topic, attempt.partition), attempt.offset, what)) is not None:
-            outcomes.end(attempt.offset, End(OutcomeKind.DEAD_LETTER, "", attempt.attempts))
+            outcomes.end(attempt.offset, End(OutcomeKind.DEAD_LETTER, "", attempt.attempts, at))
 
     def result(self, bare: Bare) -> None:
         """Take a record of the results."""
@@ -97,7 +99,8 @@ class Gathered:
             what = f"a result on {self._topics.results}/{bare[0]}/{bare[1]}"
             self._of(TopicPartition(row["input_topic"], row["input_partition"]), offset, what)
         else:
-            outcomes.end(offset, End(OutcomeKind.RESULT, ident, row["attempts"] or 0))
+            at = Place(TopicPartition(self._topics.results, bare[0]), bare[1])
+            outcomes.end(offset, End(OutcomeKind.RESULT, ident, row["attempts"] or 0, at))
 
     def _of(self, origin: TopicPartition, offset: int, what: str) -> Outcomes | None:
         """Where an outcome of this offset is kept; None when it is outside of what is asked for."""

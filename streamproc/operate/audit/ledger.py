@@ -1,15 +1,35 @@
 """The rows of the ledger, per partition of an input or a lane, and which offsets they cover."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
 from streamproc.errors import UsageError
+from streamproc.records.outcome import OutcomeKind
 
 MOST_ROWS = 2_000_000
 """About 0.5 GB of them."""
+
+
+class Counts(NamedTuple):
+    """How many records of a row ended as what."""
+
+    results: int
+    retries: int
+    dead_letters: int
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return f"{self.results} results, {self.retries} retries, {self.dead_letters} dead letters"
+
+    @property
+    def kinds(self) -> Collection[OutcomeKind]:
+        """What there is at least one of."""
+        kinds = (OutcomeKind.RESULT, OutcomeKind.RETRY, OutcomeKind.DEAD_LETTER)
+        return [kind for kind, count in zip(kinds, self, strict=True) if count]
 
 
 class LedgerRow(NamedTuple):
@@ -19,8 +39,7 @@ class LedgerRow(NamedTuple):
     last: int
     digest: str
     committed_at: int
-    counts: str
-    """Results, retries and dead letters, for people."""
+    counts: Counts
 
 
 @dataclass(frozen=True, slots=True)

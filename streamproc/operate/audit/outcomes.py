@@ -1,32 +1,39 @@
 """What the outputs say became of each offset of one partition."""
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Mapping
 
 from streamproc.operate.audit.chain import Chain, End, Move
+from streamproc.operate.place import Place
 from streamproc.records.outcome import OutcomeKind
+from streamproc.records.record import TopicPartition
 
 _HOLE, _OPEN, _RESULT, _DEAD_LETTER, _CHAIN = range(5)
 _ENDS = {OutcomeKind.RESULT: _RESULT, OutcomeKind.DEAD_LETTER: _DEAD_LETTER}
 _KINDS = {number: kind for kind, number in _ENDS.items()}
 ID_BYTES = 36
 """Of a UUID as text: what a result has, and room for it."""
-BYTES_PER_OFFSET = 1 + ID_BYTES
+BYTES_PER_OFFSET = 1 + ID_BYTES + 8
+_OFFSET_BITS = 44
+"""Of the eight bytes that say where an end stands: the rest is its partition, which is below a million."""
 
 
 class Outcomes:
     """One place for each offset of a stretch; ``BYTES_PER_OFFSET`` of memory each, whatever the records hold.
 
-    Told first which offsets have a record, then what became of them, in any order.
+    Told first which offsets have a record, then what became of them, in any order. ``topics`` says where ends stand.
     """
 
-    def __init__(self, stretch: range) -> None:
+    def __init__(self, stretch: range, topics: Mapping[OutcomeKind, str]) -> None:
         self.stretch = stretch
+        self._topics = topics
         self.chains: dict[int, Chain] = {}
         """Of offsets with a retry, or with more than one end."""
         self.without_record: dict[int, str] = {}
         """Offsets that an outcome names although they have no record, and that outcome."""
         self._kinds = bytearray(len(stretch))
         self._ids = bytearray(ID_BYTES * len(stretch))
+        self._places = array("Q", bytes(8 * len(stretch)))
 
     def record(self, offset: int) -> None:
         """Note that an offset has a record."""
@@ -43,7 +50,8 @@ class Outcomes:
         if self._kinds[place] == _OPEN:
             self._kinds[place] = _ENDS[end.kind]
             self._ids[place * ID_BYTES : (place + 1) * ID_BYTES] = end.result_id.encode().ljust(ID_BYTES)
-        elif (chain := self._chain(offset, f"a {end.kind.replace('_', ' ')}")) is not None:
+            self._places[place] = end.at.partition.partition << _OFFSET_BITS | end.at.offset
+        elif (chain := self._chain(offset, f"a {end.kind.replace('_', ' ')} at {end.at}")) is not None:
             chain.ends.append(end)
 
     def has_record(self, offset: int) -> bool:
@@ -100,9 +108,13 @@ class Outcomes:
             return self.chains[offset]
         chain = self.chains[offset] = Chain()
         if kind != _OPEN:
-            chain.ends.append(End(_KINDS[kind], self._id(place), 0))
+            chain.ends.append(End(_KINDS[kind], self._id(place), 0, self._place(_KINDS[kind], place)))
         self._kinds[place] = _CHAIN
         return chain
+
+    def _place(self, kind: OutcomeKind, place: int) -> Place:
+        partition, offset = divmod(self._places[place], 1 << _OFFSET_BITS)
+        return Place(TopicPartition(self._topics[kind], partition), offset)
 
     def _id(self, place: int) -> str:
         return self._ids[place * ID_BYTES : (place + 1) * ID_BYTES].decode().rstrip()

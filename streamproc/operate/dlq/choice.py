@@ -17,12 +17,15 @@ class Choice:
     stage: str | None = None
     key: str | None = None
     origin: Place | None = None
+    open: bool = False
+    """Only those that were not put back."""
 
     def takes(self, letter: Letter) -> bool:
         """Whether a letter is one of them."""
         told = letter.told
         return (
             told.at_ms >= self.since_ms
+            and not (self.open and letter.put_back_ms is not None)
             and self.reason in {None, told.reason}
             and self.stage in {None, told.stage}
             and self.key in {None, told.key}

@@ -11,7 +11,10 @@ from streamproc.records.record import Headers, Record
 from streamproc.records.recording import RecordingEvent
 
 REPLAYS_HEADER = "sp-replays"
-"""How often a record was put back; the one header of ours that a record on the input topic can have."""
+"""How often a record was put back."""
+REPLAY_OF_HEADER = "sp-replay-of"
+"""Which dead letter it was last: the place of that. No other header of ours is on the input topic."""
+_OURS = frozenset({REPLAYS_HEADER, REPLAY_OF_HEADER})
 _FIRST_OF_OURS = "sp-origin-topic"
 _DIGITS = 9
 
@@ -23,6 +26,8 @@ class Letter:
     record: Record
     told: DeadLetter
     event: RecordingEvent | None
+    put_back_ms: int | None = None
+    """When its original was put back, in ms since the epoch; None while it is open."""
 
     @property
     def place(self) -> Place:
@@ -53,11 +58,11 @@ class Letter:
         return replays_of(self.headers)
 
 
-def read_letter(record: Record, originals: Originals) -> Letter | None:
+def read_letter(record: Record, originals: Originals, put_back_ms: int | None) -> Letter | None:
     """Take a dead letter apart; None for a record that no worker of ours gave up."""
     event = originals.read(record.value)
     told = read_dead_letter(record, event)
-    return None if told is None else Letter(record, told, event)
+    return None if told is None else Letter(record, told, event, put_back_ms)
 
 
 def replays_of(headers: Headers) -> int:
@@ -67,7 +72,14 @@ def replays_of(headers: Headers) -> int:
     return int(value) if value is not None and value.isdigit() and len(value) <= _DIGITS else 0
 
 
-def put_back(headers: Headers) -> Headers:
-    """The original's headers with the count one higher, which stands last."""
-    own = tuple((name, value) for name, value in headers if name != REPLAYS_HEADER)
-    return (*own, (REPLAYS_HEADER, b"%d" % (replays_of(headers) + 1)))
+def replay_of(headers: Headers) -> str | None:
+    """Which dead letter a record on the input topic was, as it says; None where it says nothing."""
+    places = [value for name, value in headers if name == REPLAY_OF_HEADER]
+    return places[-1].decode("utf-8", "replace") if places and places[-1] is not None else None
+
+
+def put_back(headers: Headers, letter: Place) -> Headers:
+    """The original's headers, then the count one higher, then which letter it was."""
+    own = tuple((name, value) for name, value in headers if name not in _OURS)
+    count = (REPLAYS_HEADER, b"%d" % (replays_of(headers) + 1))
+    return (*own, count, (REPLAY_OF_HEADER, str(letter).encode()))

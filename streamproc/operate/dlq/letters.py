@@ -8,17 +8,15 @@ from streamproc.errors import UsageError
 from streamproc.kafka.log import Log
 from streamproc.kafka.messages import whole
 from streamproc.kafka.registry import Registry, connect
+from streamproc.operate.dead_letter import NO_LETTER
+from streamproc.operate.dlq.back import Back, read_back
 from streamproc.operate.dlq.choice import Choice
 from streamproc.operate.dlq.letter import Letter, read_letter
+from streamproc.operate.foreign import Foreign
 from streamproc.operate.originals import Originals
 from streamproc.operate.place import Place
-from streamproc.records.record import TopicPartition
+from streamproc.records.record import Record, TopicPartition
 from streamproc.settings import Settings
-
-
-def replay_group(settings: Settings) -> str:
-    """The group whose committed offsets say what was put back."""
-    return f"{settings.kafka.group}-replay"
 
 
 class Letters:
@@ -27,6 +25,9 @@ class Letters:
     def __init__(self, settings: Settings, log: Log, registry: Registry) -> None:
         self._topics = settings.topics
         self.log = log
+        self.foreign = Foreign()
+        """What no worker of ours wrote, as far as was read."""
+        self._back: Back | None = None
         self._originals = Originals(registry, settings.topics.recordings, time.monotonic)
 
     def stretches(self, since_ms: int) -> Mapping[TopicPartition, range]:
@@ -36,10 +37,20 @@ class Letters:
         return {p: range(max(starts.get(p, 0), stretch.start), stretch.stop) for p, stretch in kept.items()}
 
     def read(self, stretches: Mapping[TopicPartition, range]) -> Iterator[list[Letter]]:
-        """Letters as they arrive, those of one partition in order. Records that are none are left out."""
+        """Letters as they arrive, those of one partition in order. Records that are none are left out.
+
+        Which were put back is known as of the first call.
+        """
+        if self._back is None:
+            self._back = read_back(self.log, self._topics, self.foreign)
         for some in self.log.read(stretches, whole):
-            read = (read_letter(record, self._originals) for record in some)
-            yield [letter for letter in read if letter is not None]
+            yield [letter for record in some if (letter := self._letter(record, self._back)) is not None]
+
+    def _letter(self, record: Record, back: Back) -> Letter | None:
+        letter = read_letter(record, self._originals, back.when(record.source, record.offset))
+        if letter is None:
+            self.foreign.note(record, NO_LETTER)
+        return letter
 
     def chosen(self, choice: Choice) -> Iterator[Letter]:
         """The letters that are meant."""
@@ -64,6 +75,6 @@ class Letters:
 
 @contextmanager
 def open_letters(settings: Settings) -> Iterator[Letters]:
-    """Read dead letters; ``log`` asks for the progress of replays. Raises UsageError, DependencyDownError."""
-    with connect(settings.registry) as registry, closing(Log(settings, replay_group(settings))) as log:
+    """Read dead letters. Raises UsageError, DependencyDownError."""
+    with connect(settings.registry) as registry, closing(Log(settings, settings.kafka.group)) as log:
         yield Letters(settings, log, registry)

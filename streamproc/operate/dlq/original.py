@@ -1,4 +1,4 @@
-"""The record that a dead letter began as, as it is put back: byte for byte, and a count of replays."""
+"""The record that a dead letter began as, as it is put back: byte for byte, and that it was."""
 
 import base64
 import json
@@ -50,7 +50,7 @@ class OriginalRecords:
         if letter.uri is not None:
             key, value, headers = self._stored(letter.uri)
         partition = letter.told.partition if letter.told.partition < self._partitions else None
-        record = OutputRecord(self._topic, key, value, put_back(headers), partition)
+        record = OutputRecord(self._topic, key, value, put_back(headers, letter.place), partition)
         if not fits(record):
             raise LeftError("it is too large to be written by this producer: announce the recording again")
         return record

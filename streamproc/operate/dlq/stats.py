@@ -14,8 +14,10 @@ class Count:
     stage: str
     advice: str
     letters: int = 0
+    open: int = 0
+    """Of them, those that were not put back."""
     replayed: int = 0
-    """Of them, those that had been put back before."""
+    """Of the letters, those that had been put back before they came here again."""
     first_ms: int = 0
     last_ms: int = 0
 
@@ -25,6 +27,7 @@ class Count:
         self.first_ms = min(self.first_ms, at_ms) if self.letters else at_ms
         self.last_ms = max(self.last_ms, at_ms)
         self.letters += 1
+        self.open += letter.put_back_ms is None
         self.replayed += letter.replays > 0
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from streamproc.operate.dead_letter import DeadLetter
 from streamproc.operate.place import Place
-from streamproc.records.lane import Attempt
 from streamproc.records.ledger import LedgerEntry
 from streamproc.records.recording import RecordingEvent
 from streamproc.records.result import EmotionResult
@@ -19,6 +18,8 @@ class Announced:
     size: int | None
     """Bytes of the value; None for a tombstone."""
     replays: int
+    replay_of: str | None
+    """Which dead letter it was, as its header says; None for one that a producer announced."""
     event: RecordingEvent | None
 
 
@@ -31,13 +32,27 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """A record on a lane, told by its headers: which one, and why its last try failed."""
+
+    topic: str
+    """Where it began, with partition and offset."""
+    partition: int
+    offset: int
+    attempts: int
+    first_seen_ms: int
+    stage: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """One output and where it stands."""
 
     at: Place
     at_ms: int
-    what: EmotionResult | DeadLetter | Attempt
-    """An attempt is a retry: what its headers say."""
+    what: EmotionResult | DeadLetter | Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +65,15 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
+class PutBack:
+    """The replay of a dead letter."""
+
+    at_ms: int
+    to: Place | None
+    """Where its original stands since then; None where it was not found, as after retention."""
+
+
+@dataclass(frozen=True, slots=True)
 class Life:
     """Everything that was found."""
 
@@ -58,6 +82,8 @@ class Life:
     tries: tuple[Try, ...]
     segments: tuple[Place, ...]
     """Where the result's segment rows stand."""
+    put_back: PutBack | None
+    """Of a life that ended as a dead letter."""
     remarks: tuple[str, ...]
     """What was looked for in vain, where, and what that means."""
 
@@ -65,4 +91,4 @@ class Life:
     def ended(self) -> bool:
         """Whether a result or a dead letter was found."""
         outcome = self.tries[-1].outcome if self.tries else None
-        return outcome is not None and not isinstance(outcome.what, Attempt)
+        return outcome is not None and not isinstance(outcome.what, Retry)

@@ -10,8 +10,8 @@ from streamproc.kafka.partitioner import partition_of
 from streamproc.kafka.registry import Registry
 from streamproc.operate.dead_letter import DeadLetter, read_dead_letter
 from streamproc.operate.place import Place
-from streamproc.operate.why.life import Written
-from streamproc.records.lane import Attempt, read_attempt
+from streamproc.operate.why.life import Retry, Written
+from streamproc.records.lane import read_attempt
 from streamproc.records.record import Record, TopicPartition
 from streamproc.records.result import EmotionResult
 from streamproc.records.segment import EmotionSegment
@@ -77,9 +77,9 @@ class OutputSearch:
             return None
         return None if what is None else Written(Place(record.source, record.offset), record.timestamp_ms, what)
 
-    def _read(self, record: Record, origin: Place, attempts: int) -> EmotionResult | DeadLetter | Attempt | None:
+    def _read(self, record: Record, origin: Place, attempts: int) -> EmotionResult | DeadLetter | Retry | None:
         """What the record is, if it came of a later try of this origin."""
-        what: EmotionResult | DeadLetter | Attempt | None
+        what: EmotionResult | DeadLetter | Retry | None
         if record.topic == self._topics.results:
             row = self._places.read(record.value)
             place = (row["input_topic"], row["input_partition"], row["input_offset"])
@@ -89,7 +89,7 @@ class OutputSearch:
         if record.topic == self._topics.dead_letters:
             what = read_dead_letter(record, None)
         else:
-            what = read_attempt(record, self._topics.lanes)
+            what = _retry(record, self._topics.lanes)
         if what is None or (what.topic, what.partition, what.offset) != (*origin.partition, origin.offset):
             return None
         return what if what.attempts > attempts else None
@@ -99,3 +99,13 @@ class OutputSearch:
             return bool(self._segments.read(record.value)["result_id"] == result.result_id)
         except PoisonError:
             return False
+
+
+def _retry(record: Record, lanes: tuple[str, ...]) -> Retry:
+    """What a record on a lane says of itself. Raises PoisonError for one that is not ours."""
+    attempt = read_attempt(record, lanes)
+    stage, reason, message = (
+        (record.header(name) or b"").decode("utf-8", "replace") for name in ("sp-stage", "sp-reason", "sp-message")
+    )
+    place = (attempt.topic, attempt.partition, attempt.offset)
+    return Retry(*place, attempt.attempts, attempt.first_seen_ms, stage, reason, message)

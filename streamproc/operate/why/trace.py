@@ -9,13 +9,15 @@ from streamproc.errors import PoisonError
 from streamproc.kafka.log import Log
 from streamproc.kafka.messages import whole
 from streamproc.kafka.registry import Registry, connect
-from streamproc.operate.dlq.letter import replays_of
+from streamproc.operate.dead_letter import DeadLetter
+from streamproc.operate.dlq.letter import replay_of, replays_of
 from streamproc.operate.originals import Originals
 from streamproc.operate.place import Place
+from streamproc.operate.why.again import AgainSearch
 from streamproc.operate.why.ledger import LedgerSearch
-from streamproc.operate.why.life import Announced, Life, Try
+from streamproc.operate.why.life import Announced, Life, PutBack, Retry, Try
 from streamproc.operate.why.outputs import OutputSearch
-from streamproc.records.lane import Attempt, read_attempt
+from streamproc.records.lane import read_attempt
 from streamproc.records.record import Record, TopicPartition
 from streamproc.records.result import EmotionResult
 from streamproc.settings import Settings
@@ -39,6 +41,7 @@ class Tracer:
         self._originals = Originals(registry, settings.topics.recordings, clock)
         self._ledger = LedgerSearch(log, registry, settings.topics.ledger)
         self._outputs = OutputSearch(settings, log, registry)
+        self._again = AgainSearch(settings, log)
 
     def trace(self, place: Place) -> Life:
         """The life of the record at a place of the input, or of the one that a lane has there."""
@@ -47,16 +50,17 @@ class Tracer:
             try:
                 attempt = read_attempt(found, self._topics.lanes)
             except PoisonError as error:
-                return Life(place, None, (), (), (f"what stands there is not ours: {error.message}",))
+                return Life(place, None, (), (), None, (f"what stands there is not ours: {error.message}",))
             place = Place(TopicPartition(attempt.topic, attempt.partition), attempt.offset)
             found = self._look(place)
         if isinstance(found, Absent) and not found.was_there:
-            return Life(place, None, (), (), (found.why,))
+            return Life(place, None, (), (), None, (found.why,))
         record = found if isinstance(found, Record) else None
         remarks = [found.why] if isinstance(found, Absent) else []
         tries = list(self._tries(place, record, remarks))
         announced = None if record is None else self._announced(record)
-        return Life(place, announced, tuple(tries), self._segments(announced, record, tries, remarks), tuple(remarks))
+        segments = self._segments(announced, record, tries, remarks)
+        return Life(place, announced, tuple(tries), segments, self._put_back(place, tries), tuple(remarks))
 
     def _tries(self, origin: Place, record: Record | None, remarks: list[str]) -> Iterator[Try]:
         taken_from, attempts = origin, 0
@@ -75,9 +79,15 @@ class Tracer:
                     "retention has passed it, or it was lost; `streamproc audit` tells"
                 )
                 return
-            if not isinstance(outcome.what, Attempt):
+            if not isinstance(outcome.what, Retry):
                 return
             taken_from, attempts = outcome.at, outcome.what.attempts
+
+    def _put_back(self, origin: Place, tries: Sequence[Try]) -> PutBack | None:
+        outcome = tries[-1].outcome
+        if outcome is None or not isinstance(outcome.what, DeadLetter):
+            return None
+        return self._again.find(outcome.at, origin.partition.partition)
 
     def _look(self, place: Place) -> "Record | Absent":
         """The record at a place, or why there is none."""
@@ -100,6 +110,7 @@ class Tracer:
             key=None if record.key is None else record.key.decode("utf-8", "backslashreplace"),
             size=None if record.value is None else len(record.value),
             replays=replays_of(record.headers),
+            replay_of=replay_of(record.headers),
             event=self._originals.read(record.value),
         )
 

@@ -11,7 +11,13 @@ from streamproc.testing.simulation.reading import End, Origin, Reader
 from streamproc.testing.simulation.recordings import Announced
 from streamproc.testing.simulation.violation import Violation
 from streamproc.testing.simulation.world import World
-from streamproc.testing.simulation.written import check_failure, check_result, check_segments, most_attempts
+from streamproc.testing.simulation.written import (
+    check_failure,
+    check_result,
+    check_segments,
+    most_attempts,
+    spoiled_by_decoders,
+)
 
 
 def quiet(world: World) -> bool:
@@ -94,5 +100,6 @@ def _as_expected(world: World, announced: Announced, end: End) -> None:
         raise Violation("G5", f"{what} ended as {end.what}, not as {announced.expected}")
     if end.what == Reason.RETRIES_EXHAUSTED and end.attempts != most:
         raise Violation("G5", f"{what} was given up after {end.attempts} tries, not after {most}")
+    spoiled += spoiled_by_decoders(world, announced)
     if end.attempts - 1 > spoiled:
         raise Violation("G5", f"{what} spent {end.attempts} tries, {spoiled} were spoiled")

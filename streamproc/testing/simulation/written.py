@@ -44,6 +44,9 @@ _FREE = frozenset({"tier", "attempts", "produced_at", "processing_ms"})
 _SPOILED = (Reason.STORE_UNAVAILABLE, Stage.FETCH)
 """What spoils a try without being the record's fault: an answer of the store."""
 _LATE = (Reason.OBJECT_MISSING, Stage.FETCH)
+_DECODERS_ENDED = (Reason.KILLED_WORKER, Stage.PREPARE)
+_DECODERS_A_TRY = 3
+"""That may end with a recording before its try is given up."""
 _DEAD_AT: Mapping[str, Collection[str]] = MappingProxyType(
     {
         Reason.RETRIES_EXHAUSTED: frozenset({Stage.FETCH}),
@@ -60,6 +63,12 @@ def most_attempts(world: World) -> int:
     """Tries until a record is given up: one, and those of every lane."""
     retry = world.settings.retry
     return 1 + retry.attempts_per_lane * len(retry.delays_s)
+
+
+def spoiled_by_decoders(world: World, announced: Announced) -> bool:
+    """Whether one try of a record may have ended with its decoders; another one is its end."""
+    ended = world.blame.decoders[announced.body or b""]
+    return announced.kind is Kind.KILLS_DECODER or ended >= _DECODERS_A_TRY
 
 
 def check_result(world: World, origin: Origin, announced: Announced, stored: Record) -> None:
@@ -131,6 +140,8 @@ def _check_message(what: str, message: bytes) -> None:
 def _check_lane(world: World, announced: Announced, stored: Record, end: End, stage: str) -> None:
     what = f"record {announced.number} ({announced.kind}) in {stored.topic}"
     allowed = {_SPOILED, *({_LATE} if announced.kind is Kind.LATE else ())}
+    if spoiled_by_decoders(world, announced):
+        allowed.add(_DECODERS_ENDED)
     if _dead_at(announced.expected) == {Stage.ADMIT} or (end.what, stage) not in allowed:
         raise Violation("G5", f"{what} has no reason to be there: {end.what} at {stage}")
     lane = world.settings.topics.lanes[(end.attempts - 1) // world.settings.retry.attempts_per_lane]

@@ -1,7 +1,7 @@
 """Assemble: from an analysis, or a failure, to the one outcome of an input offset."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from streamproc.errors import PoisonError, Reason, RecordError, Stage, TransientError
@@ -77,27 +77,26 @@ class Assemble:
         if taken.probe:
             self._let_go(taken)
             return
+        if error.reason is Reason.KILLED_WORKER and taken.attempt.attempts:
+            # A shortage of memory would be over by now: it does this whenever it is tried.
+            error = PoisonError(error.reason, error.stage, error.message)
         attempt = replace(taken.attempt, attempts=taken.attempt.attempts + 1)
         if isinstance(error, TransientError) and self.again(taken, attempt):
+            # Nothing of its partition is committed meanwhile, which nobody else says.
+            log.info("record waits in place to be tried again", **_told(attempt, error))
             self.free(taken)
             return
         lane = self._retry.lane(attempt.attempts) if isinstance(error, TransientError) else None
         if lane is not None and fits(again := self._moved(taken, lane.topic, attempt, error)):
+            # Late uploads can make this every record: the micro-batch's line counts them by reason.
+            log.debug("retry", **_told(attempt, error))
             self._settle(taken, Outcome(OutcomeKind.RETRY, (again,), reason=error.reason))
             return
         if isinstance(error, TransientError):
             message = f"after {attempt.attempts} attempts, last: {error.reason}: {error.message}"
             error = PoisonError(Reason.RETRIES_EXHAUSTED, error.stage, message)
         self._metrics.dead_letters[error.reason].inc()
-        log.warning(
-            "dead letter",
-            topic=attempt.topic,
-            partition=attempt.partition,
-            offset=attempt.offset,
-            reason=error.reason,
-            stage=error.stage,
-            detail=error.message,
-        )
+        log.warning("dead letter", **_told(attempt, error))
         letter = self._moved(taken, self._topics.dead_letters, attempt, error)
         if fits(letter):
             self._settle(taken, Outcome(OutcomeKind.DEAD_LETTER, (letter,), reason=error.reason))
@@ -165,3 +164,16 @@ class Assemble:
                 message = f"key and row make {size} bytes; a topic takes {MAX_INPUT_BYTES}. Shorten key or attributes"
                 raise PoisonError(Reason.EVENT_INVALID, Stage.ASSEMBLE, message)
         return Outcome(OutcomeKind.RESULT, tuple(outputs), ident)
+
+
+def _told(attempt: Attempt, error: RecordError) -> Mapping[str, object]:
+    """Which record, which try of it failed, and why, as fields of the log."""
+    return {
+        "topic": attempt.topic,
+        "partition": attempt.partition,
+        "offset": attempt.offset,
+        "attempt": attempt.attempts,
+        "reason": error.reason,
+        "stage": error.stage,
+        "detail": error.message,
+    }

@@ -1,5 +1,6 @@
 """Commit: from a finished micro-batch to one transaction, in the order the micro-batches were taken."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -251,6 +252,7 @@ class Commit:
                 records=len(batch.entries),
                 results=counts[OutcomeKind.RESULT],
                 retries=counts[OutcomeKind.RETRY],
+                retry_reasons=Counter(str(end.reason) for end in ends if end.kind is OutcomeKind.RETRY),
                 dead_letters=counts[OutcomeKind.DEAD_LETTER],
                 dropped=len(batch.entries) - len(ends),
                 seconds=round(seconds, 4),

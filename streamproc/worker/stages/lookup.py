@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from streamproc.errors import PoisonError, RecordError, Stage
+from streamproc.errors import PoisonError, Reason, RecordError, Stage
 from streamproc.records.analysis import Analysis, Tier
 from streamproc.telemetry.metrics import Metrics
 from streamproc.worker.core.batch import MicroBatches, Taken
@@ -51,10 +51,11 @@ class Lookup:
 
     def failed(self, fetched: Fetched, error: RecordError) -> None:
         """Let those who wait for the same content share a verdict on it; anything else they try themselves."""
+        verdict = isinstance(error, PoisonError) or error.reason is Reason.KILLED_WORKER
         if self._batches.wanted(fetched.taken):
             self.fail(fetched.taken, error)
         for waiting in self._give_up(fetched):
-            if isinstance(error, PoisonError):
+            if verdict:
                 if self._batches.wanted(waiting.taken):
                     self.fail(waiting.taken, error)
             else:

@@ -18,7 +18,7 @@ log = get_log(__name__)
 
 
 MOST_DEATHS = 3
-"""Children that may end with one recording. Each had that one alone."""
+"""Children that may end with one recording in one try of it. Each had that one alone."""
 
 
 class Prepare:
@@ -95,8 +95,9 @@ class Prepare:
             log.warning("a decoder died, its recording is tried again", attempt=deaths, detail=message)
             self.again(fetched, deaths)
         else:
-            message = f"{deaths} decoders in a row died of it, last: {message}. Keep the recording and report it"
-            self.failed(fetched, PoisonError(Reason.KILLED_WORKER, Stage.PREPARE, message))
+            # A kernel short of memory takes those of all recordings at a time, and time heals that.
+            message = f"{deaths} decoders in a row died of it, last: {message}. If it goes on, keep the recording"
+            self.failed(fetched, TransientError(Reason.KILLED_WORKER, Stage.PREPARE, message))
 
     def _grant(self) -> bool:
         """Lease slots to who wants one; a recording that is far ahead of the device waits, however many are free.

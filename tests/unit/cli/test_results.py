@@ -42,7 +42,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     calls: list[tuple[object, ...]] = []
 
     @contextmanager
-    def open_outputs(_settings: object, topics: Sequence[str], since_ms: int | None) -> Iterator[FakeOutputs]:
+    def open_outputs(
+        _settings: object, topics: Sequence[str], since_ms: int | None, _note: object
+    ) -> Iterator[FakeOutputs]:
         calls.append((tuple(topics), since_ms))
         if topics == ["audio.recordings.dlq"]:
             yield FakeOutputs([dead_letter(SENT[-1])])

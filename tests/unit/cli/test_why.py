@@ -10,8 +10,7 @@ from streamproc.cli.app import app
 from streamproc.demo.clips import load_manifest
 from streamproc.demo.plan import build_plan
 from streamproc.operate.place import Place
-from streamproc.operate.why.life import Announced, Committed, Life, Try, Written
-from streamproc.records.lane import Attempt
+from streamproc.operate.why.life import Announced, Committed, Life, PutBack, Retry, Try, Written
 from streamproc.records.record import TopicPartition
 from streamproc.records.recording import RecordingEvent
 from tests.unit.demo.made import ledger, result, sent
@@ -23,16 +22,21 @@ ROW = result(sent(list(build_plan(load_manifest(), "r")))[0], produced_at=20_500
 EVENT = RecordingEvent("e\x1b[2J", 1_000, "recordings", "calls/1.wav")
 WHOLE = Life(
     Place(INPUT, 7),
-    Announced(2_000, "k", 99, 1, EVENT),
+    Announced(2_000, "k", 99, 1, "audio.recordings.dlq/2/5", EVENT),
     (
         Try(
             Place(INPUT, 7),
             Committed(Place(LEDGER, 3), ledger(5, 9)),
-            Written(Place(LANE, 4), 2_500, Attempt("audio.recordings", 0, 7, 1, 2_000)),
+            Written(
+                Place(LANE, 4),
+                2_500,
+                Retry("audio.recordings", 0, 7, 1, 2_000, "fetch", "object_missing", "HTTP 404 \x1b[2J"),
+            ),
         ),
         Try(Place(LANE, 4), Committed(Place(LEDGER, 8), ledger(4, 4)), Written(Place(RESULTS, 6), 20_600, ROW)),
     ),
     (Place(TopicPartition("emotion.segments", 0), 11),),
+    PutBack(30_000, Place(INPUT, 12)),
     (),
 )
 WAITS = replace(WHOLE, tries=(Try(Place(INPUT, 7), None, None),), remarks=("it is not committed yet",), announced=None)
@@ -77,7 +81,9 @@ def test_a_life_is_told_in_its_order_with_every_place() -> None:
         "emotion.results/2/6",
         "emotion.segments/0/11",
         "streamproc.ledger/5/8",
-        "put back 1 times",
+        "put back once, last from audio.recordings.dlq/2/5",
+        "it goes on as audio.recordings/0/12",
+        "after attempt 1, fetch: object_missing: HTTP 404",
         "+0.400 s",
     ):
         assert text in words
@@ -96,8 +102,13 @@ def test_json_has_everything() -> None:
     told = json.loads(run.invoke(app, ["why", "audio.recordings/0/7", "--json"]).stdout)
     assert (told["origin"], told["ended"]) == ("audio.recordings/0/7", True)
     assert [one["outcome"]["kind"] for one in told["tries"]] == ["retry", "result"]
+    assert told["tries"][0]["outcome"]["reason"] == "object_missing"
     assert told["tries"][1]["committed"]["at"] == "streamproc.ledger/5/8"
     assert told["tries"][1]["outcome"]["result_id"] == ROW.result_id
+    assert (told["announced"]["replay_of"], told["put_back"]["to"]) == (
+        "audio.recordings.dlq/2/5",
+        "audio.recordings/0/12",
+    )
     assert told["announced"]["event"]["outputs"] == ["scores"]
 
 

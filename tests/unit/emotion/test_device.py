@@ -258,6 +258,42 @@ def test_a_death_with_one_item_on_board_is_that_items_and_not_the_devices(
             take(device)
 
 
+def killed_alone_with(device: DeviceProcess, item: SegmentHandle) -> DeviceEvent:
+    """Let it die with one item on board; what it says of that. It is ready again before the next one."""
+    assert device.pid is not None
+    os.kill(device.pid, signal.SIGSTOP)  # else it would have answered
+    device.submit(1, [item])
+    kill(device)
+    return wait(device, DeviceDied)
+
+
+def test_a_device_that_dies_of_one_segment_after_the_other_is_fatal(settings: ModelSettings, arena: Arena) -> None:
+    first, second = (SegmentHandle(Lease(0, generation), 400) for generation in (998, 999))
+    with closing(DeviceProcess(settings.model_copy(update={"deaths_allowed": 2}), arena)) as device:
+        device.start()
+        for _ in range(3):  # of one it may die as often as that one is tried
+            wait(device, DeviceReady)
+            killed_alone_with(device, first)
+        wait(device, DeviceReady)
+        with pytest.raises(FatalError, match="status -9, of 2 segments that were alone on it, one after the other"):
+            killed_alone_with(device, second)
+
+
+def test_a_batch_that_is_done_between_two_deaths_clears_the_device(
+    settings: ModelSettings, arena: Arena, clip: Callable[[int, int], Wave]
+) -> None:
+    handle = put(arena, clip(16_000, 5))
+    with closing(DeviceProcess(settings.model_copy(update={"deaths_allowed": 2}), arena)) as device:
+        device.start()
+        wait(device, DeviceReady)
+        for generation in (997, 998):
+            killed_alone_with(device, SegmentHandle(Lease(0, generation), 400))
+            wait(device, DeviceReady)
+            device.submit(2, [handle])
+            wait(device, BatchDone)
+    arena.release(handle.lease)
+
+
 def test_a_death_before_it_is_warm_is_the_devices(settings: ModelSettings, arena: Arena) -> None:
     with closing(DeviceProcess(settings.model_copy(update={"deaths_allowed": 1}), arena)) as device:
         device.start()

@@ -133,7 +133,7 @@ def test_a_secret_value_stays_masked() -> None:
 
 def test_the_canonical_line_holds_every_number_of_a_micro_batch() -> None:
     stream = spoken()
-    line = MicroBatchLine(7, 512, 500, 8, 3, 1, 1.25, 0.05, 0)
+    line = MicroBatchLine(7, 512, 500, 8, {"object_missing": 8}, 3, 1, 1.25, 0.05, 0)
     micro_batch_line(get_log("streamproc.worker"), line)
     (said,) = lines(stream)
     assert said["event"] == "micro-batch committed"

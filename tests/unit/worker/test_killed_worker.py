@@ -13,6 +13,7 @@ from streamproc.worker.stages.prepare import MOST_DEATHS
 
 IN = "audio.recordings"
 DLQ = f"{IN}.dlq"
+LANE = f"{IN}.retry.10s"
 DEADLY = "deadly.wav"
 
 
@@ -20,6 +21,7 @@ DEADLY = "deadly.wav"
 def worker() -> WorkerHarness:
     harness = WorkerHarness()
     harness.assign(0)
+    harness.assign(0, topic=LANE)
     return harness
 
 
@@ -51,11 +53,19 @@ def kill_decoders_of(worker: WorkerHarness, name: str) -> int:
     return killed
 
 
+def come_again(worker: WorkerHarness) -> None:
+    """Poll what went to the lane, at the moment when it is due."""
+    worker.poll(*[worker.record(one.value, topic=LANE, headers=one.headers) for one in worker.sink.values(LANE)])
+    worker.clock.advance(10)
+
+
 def test_a_recording_that_kills_its_decoders_is_given_up_and_its_neighbours_are_not(worker: WorkerHarness) -> None:
     names = ["a.wav", DEADLY, "b.wav", "c.wav"]
     worker.poll(*[worker.record(put(worker, name)) for name in names])
     assert kill_decoders_of(worker, DEADLY) == MOST_DEATHS
     assert done(worker) == ["a.wav", "b.wav", "c.wav"]
+    come_again(worker)
+    assert kill_decoders_of(worker, DEADLY) == MOST_DEATHS
     [letter] = worker.sink.values(DLQ)
     reason, stage, message = why(letter)
     assert (reason, stage) == ("killed_worker", "prepare")
@@ -67,7 +77,19 @@ def test_events_of_the_same_bytes_share_the_tries(worker: WorkerHarness) -> None
     worker.store.put("recordings", DEADLY, recording(1000, name=DEADLY), "audio/wav")
     worker.poll(*[worker.record(encode_event(event_id=f"{n}", object_key=DEADLY)) for n in range(3)])
     assert kill_decoders_of(worker, DEADLY) == MOST_DEATHS
+    assert [why(letter)[0] for letter in worker.sink.values(LANE)] == ["killed_worker"] * 3
+    come_again(worker)
+    assert kill_decoders_of(worker, DEADLY) == MOST_DEATHS
     assert [why(letter)[0] for letter in worker.sink.values(DLQ)] == ["killed_worker"] * 3
+
+
+def test_one_whose_decoders_ended_for_want_of_memory_is_computed_once_there_is_some(worker: WorkerHarness) -> None:
+    worker.poll(*[worker.record(put(worker, name)) for name in ("a.wav", "b.wav")])
+    assert kill_decoders_of(worker, ".wav") == 2 * MOST_DEATHS
+    assert not worker.sink.values(DLQ)
+    come_again(worker)
+    worker.settle()
+    assert [(row["event_id"], row["attempts"]) for row in worker.results()] == [("a.wav", 2), ("b.wav", 2)]
 
 
 def test_a_recording_that_is_tried_again_starts_from_nothing(worker: WorkerHarness) -> None:

@@ -661,10 +661,17 @@ def test_weight_bounds_what_is_fetched_ahead() -> None:
 
 def test_every_micro_batch_writes_one_canonical_line(worker: WorkerHarness) -> None:
     with capture_logs() as lines:
-        worker.poll(worker.record(put(worker, "a.wav")), worker.record(b"bad"))
+        late = (worker.record(encode_event(event_id=name, object_key=name)) for name in ("b.wav", "c.wav"))
+        worker.poll(worker.record(put(worker, "a.wav")), worker.record(b"bad"), *late)
         worker.settle()
     (line,) = [line for line in lines if line["event"] == "micro-batch committed"]
-    assert (line["records"], line["results"], line["dead_letters"], line["dropped"]) == (2, 1, 1, 0)
+    assert (line["records"], line["results"], line["dead_letters"], line["dropped"]) == (4, 1, 1, 0)
+    assert (line["retries"], line["retry_reasons"]) == (2, {"object_missing": 2})
+    retries = [line for line in lines if line["event"] == "retry"]
+    assert [(line["log_level"], line["offset"], line["attempt"], line["stage"]) for line in retries] == [
+        ("debug", 2, 1, "fetch"),
+        ("debug", 3, 1, "fetch"),
+    ]
 
 
 def test_a_row_that_no_topic_takes_is_a_dead_letter(worker: WorkerHarness) -> None:

@@ -1,6 +1,7 @@
 """Strict order: what fails for now is tried again in place."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from streamproc.errors import Cause
 from streamproc.records.mark import read_mark
@@ -67,6 +68,19 @@ def test_waits_grow_and_come_to_an_end_as_a_dead_letter(worker: WorkerHarness) -
     assert (headers["sp-reason"], headers["sp-attempts"]) == (b"retries_exhausted", b"7")
     assert names(worker) == ["b.wav"]
     assert worker.position() == 2
+
+
+def test_each_wait_of_a_record_is_told_once_with_its_reason(worker: WorkerHarness) -> None:
+    worker.store.failing = {"a.wav": Cause.SERVER_ERROR}
+    with capture_logs() as lines:
+        worker.poll(worker.record(put(worker, "a.wav")))
+        worker.settle()
+        worker.settle(10)
+    told = [line for line in lines if line["event"] == "record waits in place to be tried again"]
+    assert [(line["log_level"], line["offset"], line["attempt"], line["reason"]) for line in told] == [
+        ("info", 0, 1, "store_unavailable"),
+        ("info", 0, 2, "store_unavailable"),
+    ]
 
 
 def test_others_in_flight_are_computed_meanwhile_and_commit_behind_it(worker: WorkerHarness) -> None:

@@ -11,14 +11,20 @@ from hypothesis import strategies as st
 from streamproc.operate.audit.chain import Chain, End, Move
 from streamproc.operate.audit.check import Evidence, LaneRecord, check
 from streamproc.operate.audit.finding import Fault, Finding, Unseen
-from streamproc.operate.audit.ledger import LedgerRow, cover
+from streamproc.operate.audit.ledger import Counts, LedgerRow, cover
 from streamproc.operate.audit.outcomes import Outcomes
+from streamproc.operate.place import Place
 from streamproc.records.ledger import Transaction, build_entry
 from streamproc.records.outcome import Outcome, OutcomeKind
 from streamproc.records.record import TopicPartition
 
 INPUT = TopicPartition("in", 0)
 LANE = TopicPartition("in.retry", 0)
+AT = {
+    OutcomeKind.RESULT: Place(TopicPartition("out", 999_999), 2**44 - 1),
+    OutcomeKind.DEAD_LETTER: Place(TopicPartition("in.dlq", 2), 0),
+}
+"""Where ends stand."""
 
 
 @dataclass
@@ -34,7 +40,7 @@ class Written:
     lanes_done: int = 0
 
     def evidence(self) -> Evidence:
-        outcomes = Outcomes(self.stretch)
+        outcomes = Outcomes(self.stretch, {kind: at.partition.topic for kind, at in AT.items()})
         for offset in self.records:
             outcomes.record(offset)
         for offset, move in self.moves:
@@ -49,7 +55,7 @@ class Written:
             lanes=lanes,
             lanes_done={LANE: self.lanes_done},
             lanes_taken={LANE: self.lanes_done},
-            outputs_since_ms=0,
+            outputs_since_ms={},
             ledger_cut=False,
         )
 
@@ -63,7 +69,9 @@ class Written:
 def row(place: TopicPartition, outcomes: Sequence[tuple[int, Outcome]]) -> LedgerRow:
     """As a worker writes it, by the worker's own digest."""
     entry = build_entry(Transaction("0", 1, len(outcomes), 1), place, outcomes)
-    return LedgerRow(entry.first_offset, entry.last_offset, entry.digest, 1, "")
+    return LedgerRow(
+        entry.first_offset, entry.last_offset, entry.digest, 1, Counts(entry.results, entry.retries, entry.dead_letters)
+    )
 
 
 def ident(number: int) -> str:
@@ -80,7 +88,7 @@ def written(draw: st.DrawFn) -> Written:
     for offset in records:
         tries = draw(st.sampled_from([0, 0, 0, 1, 2, 3]))
         kind = draw(st.sampled_from([OutcomeKind.RESULT, OutcomeKind.DEAD_LETTER]))
-        end = End(kind, ident(offset) if kind is OutcomeKind.RESULT else "", tries + 1)
+        end = End(kind, ident(offset) if kind is OutcomeKind.RESULT else "", tries + 1, AT[kind])
         outcomes = [Outcome(OutcomeKind.RETRY, ())] * tries + [Outcome(kind, (), end.result_id)]
         batch.append((offset, outcomes[0]))
         for attempts in range(1, tries + 1):
@@ -117,6 +125,8 @@ def test_an_end_that_is_there_twice_is_noticed_at_its_offset(made: Written, data
         offset, end = data.draw(st.sampled_from(made.ends))
         made.ends.append((offset, data.draw(st.sampled_from([end, replace(end, kind=OutcomeKind.DEAD_LETTER)]))))
         assert made.faults() == {(Fault.DOUBLE, offset)}
+        (double,) = (one.detail for one in made.said() if isinstance(one, Finding))
+        assert double.count(f" at {AT[end.kind]}") + double.count(f" at {AT[OutcomeKind.DEAD_LETTER]}") >= 2
 
 
 @given(written(), st.data())
@@ -145,7 +155,7 @@ def test_an_end_of_another_kind_or_name_is_a_wrong_digest(made: Written, data: s
 def test_an_outcome_of_a_hole_is_noticed(made: Written, data: st.DataObject) -> None:
     if holes := [offset for offset in made.stretch if offset not in made.records]:
         offset = data.draw(st.sampled_from(holes))
-        made.ends.append((offset, End(OutcomeKind.RESULT, ident(1), 1)))
+        made.ends.append((offset, End(OutcomeKind.RESULT, ident(1), 1, AT[OutcomeKind.RESULT])))
         assert made.faults() == {(Fault.NO_RECORD, offset)}
 
 
@@ -184,28 +194,41 @@ def test_what_waits_on_a_lane_is_no_fault_and_no_proof(made: Written) -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"outputs_since_ms": 5}, "retention has passed their outputs"),
+        ({"outputs_since_ms": {OutcomeKind.RESULT: 5}}, "retention has passed their outputs"),
         ({"ledger_cut": True}, "retention has passed their ledger rows"),
     ],
 )
 def test_what_retention_took_is_no_fault_and_no_proof(changes: dict[str, object], why: str) -> None:
-    made = Written(range(2), [0, 1], rows=[LedgerRow(0, 1, "d", 5, "")])
+    made = Written(range(2), [0, 1], rows=[LedgerRow(0, 1, "d", 5, Counts(2, 0, 0))])
     if "ledger_cut" in changes:
         made.rows = []
-        made.ends = [(offset, End(OutcomeKind.DEAD_LETTER, "", 1)) for offset in (0, 1)]
+        made.ends = [(offset, End(OutcomeKind.DEAD_LETTER, "", 1, AT[OutcomeKind.DEAD_LETTER])) for offset in (0, 1)]
     evidence = replace(made.evidence(), **changes)  # type: ignore[arg-type]  # fields by name
     assert list(check(evidence)) == [Unseen(INPUT, 0, 1, why)]
 
 
+def test_each_transaction_is_judged_by_its_own_time_and_by_what_it_wrote() -> None:
+    rows = [
+        LedgerRow(0, 1, "d", 5, Counts(2, 0, 0)),
+        LedgerRow(2, 3, "d", 6, Counts(0, 0, 2)),
+        LedgerRow(4, 5, "d", 6, Counts(2, 0, 0)),
+        LedgerRow(6, 7, "d", 7, Counts(2, 0, 0)),
+    ]
+    made = Written(range(8), list(range(8)), rows=rows)
+    cut = replace(made.evidence(), outputs_since_ms={OutcomeKind.RESULT: 6, OutcomeKind.RETRY: 9})
+    told = [(type(one), one.first, one.last) for one in check(cut)]
+    assert told == [(Unseen, 0, 1), (Finding, 2, 3), (Unseen, 4, 5), (Finding, 6, 7)]
+
+
 @pytest.mark.parametrize(("attempts", "double"), [(1, True), (2, False), (0, False)])
 def test_an_end_of_the_try_that_was_retried_is_a_double(*, attempts: int, double: bool) -> None:
-    chain = Chain([Move(1, LANE, 0)], [End(OutcomeKind.RESULT, ident(1), attempts)])
+    chain = Chain([Move(1, LANE, 0)], [End(OutcomeKind.RESULT, ident(1), attempts, AT[OutcomeKind.RESULT])])
     assert any(chain.doubles()) == double
     assert (chain.outcome_after(0) == "retry:") != double
 
 
 def test_something_that_came_of_a_record_that_still_waits_is_a_double() -> None:
-    end = End(OutcomeKind.RESULT, ident(1), 2)
+    end = End(OutcomeKind.RESULT, ident(1), 2, AT[OutcomeKind.RESULT])
     made = Written(range(1), [0], moves=[(0, Move(1, LANE, 0))], ends=[(0, end)])
     made.rows = [row(INPUT, [(0, Outcome(OutcomeKind.RETRY, ()))])]
     assert made.faults() == {(Fault.DOUBLE, 0)}

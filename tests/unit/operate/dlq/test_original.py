@@ -3,7 +3,7 @@ import pytest
 from streamproc.errors import Cause, DependencyDownError, PoisonError, Reason, Stage, StoreError
 from streamproc.kafka.messages import UNREADABLE_HEADERS
 from streamproc.operate.dead_letter import read_dead_letter
-from streamproc.operate.dlq.letter import Letter, put_back, replays_of
+from streamproc.operate.dlq.letter import Letter, put_back, replay_of, replays_of
 from streamproc.operate.dlq.original import LeftError, OriginalRecords
 from streamproc.records.dead_letter import URI_HEADER
 from streamproc.records.lane import Attempt, failure_headers
@@ -27,6 +27,9 @@ class Store:
         return StoredObject(self.answer, None, None)
 
 
+OF = ("sp-replay-of", b"in.dlq/0/9")
+
+
 def letter(headers: Headers = (), uri: str | None = None, topic: str = "in", value: bytes | None = b"v") -> Letter:
     ours = failure_headers(Attempt(topic, 5, 42, 1, 7), PoisonError(Reason.OBJECT_MISSING, Stage.FETCH, "no"))
     pointer = () if uri is None else ((URI_HEADER, uri.encode()),)
@@ -43,7 +46,7 @@ def originals(answer: bytes | StoreError = b"", partitions: int = 12) -> Origina
 def test_headers_that_look_like_ours_are_the_originals_own() -> None:
     own = (("sp-origin-topic", b"forged"), ("sp-reason", b"forged"), ("h", None))
     assert letter(own).headers == own
-    assert originals().record(letter(own)).headers == (*own, ("sp-replays", b"1"))
+    assert originals().record(letter(own)).headers == (*own, ("sp-replays", b"1"), OF)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +54,10 @@ def test_headers_that_look_like_ours_are_the_originals_own() -> None:
 )
 def test_a_count_is_read_as_digits_or_not_at_all(count: bytes | None, read: int) -> None:
     assert replays_of((("sp-replays", count),)) == read
-    assert put_back((("sp-replays", count), ("h", b""))) == (("h", b""), ("sp-replays", b"%d" % (read + 1)))
+    before = (("sp-replays", count), ("sp-replay-of", b"in.dlq/0/3"), ("h", b""))
+    after = put_back(before, letter().place)
+    assert after == (("h", b""), ("sp-replays", b"%d" % (read + 1)), OF)
+    assert (replay_of(before), replay_of(after), replay_of(())) == ("in.dlq/0/3", "in.dlq/0/9", None)
 
 
 def test_it_goes_to_the_partition_that_it_came_from_while_there_is_one() -> None:
