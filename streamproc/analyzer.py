@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from streamproc.arena import SAMPLE_RATE
 from streamproc.errors import Fatal, FatalError
-from streamproc.records.compute import ItemError
+from streamproc.records.compute import ItemError, Scored
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.profile import Profile, Trial, bend, fit
 
 Wave = NDArray[np.float32]
 """A segment: 1-D, 16 kHz, one channel, at most 15 s; a worker sends none under 25 ms."""
-Scores = tuple[float, ...]
-"""Shares of the labels, in the order of ``ModelIdentity.labels``; they sum to 1."""
 MOST_LABELS = 64
 MOST_WORDS = 200
 """Characters of an ItemError's message that go on: it travels in a header of the dead letter."""
@@ -43,7 +41,10 @@ class Analyzer(Protocol):
 
     @property
     def identity(self) -> ModelIdentity:
-        """What it is, of at most 64 labels. Whatever can change a number is in it: equal ones share their results."""
+        """What it is, of at most 64 labels. Whatever can change a number is in it: equal ones share their results.
+
+        ``embed_dim`` says that each value has an embedding, of so many numbers, at most ``MOST_DIM``.
+        """
         ...
 
     @property
@@ -51,9 +52,10 @@ class Analyzer(Protocol):
         """What batches it likes, and what they cost. Read once, before any batch: whoever warms up does it here."""
         ...
 
-    def run(self, batch: Sequence[Wave], /) -> Sequence[Scores | ItemError]:
+    def run(self, batch: Sequence[Wave], /) -> Sequence[Scored | ItemError]:
         """One value or one error per segment, in order; whatever shares its batch, a segment's value is its own.
 
+        The embedding of a segment goes no further unless an event asks for it.
         Never raises for an item. What it raises ends the process, which is replaced; the batch runs again.
         """
         ...

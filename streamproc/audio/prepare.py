@@ -11,9 +11,9 @@ from streamproc.audio.resample import Resampler
 from streamproc.audio.segment import Segment, Segmenter
 from streamproc.audio.stream import Stream
 from streamproc.errors import Reason
+from streamproc.records.analysis import MIX
 from streamproc.records.recording import Channels
 
-MIX = -1
 LEAST_MS = 25
 
 

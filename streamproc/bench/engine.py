@@ -151,7 +151,7 @@ def _scores_of(model: EmotionModel) -> Run:
         (value,) = model.run([wave])
         if isinstance(value, ItemError):
             raise NoScoresError(f"the model has no scores for a clip: {value.message}")
-        return value
+        return value.scores
 
     return scores
 

@@ -11,6 +11,8 @@ _SEGMENT = 400
 """Bytes for a segment without scores: nine fields, of which six are numbers of their own."""
 _SCORE = 32
 """Bytes for one score: a float and its place in the tuple."""
+_EMBEDDING = 64
+"""Bytes for an embedding besides its numbers: an object and its place in the tuple."""
 _LABEL = 72
 """Bytes for one label: a short string and its place in the tuple."""
 
@@ -18,7 +20,8 @@ _LABEL = 72
 def weight(analysis: Analysis) -> int:
     """About how many bytes of memory an analysis takes, however its strings are shared with others."""
     per_segment = _SEGMENT + _LABEL + _SCORE * len(analysis.labels)
-    return _FIXED + (_LABEL + _SCORE) * len(analysis.labels) + per_segment * len(analysis.segments)
+    embeddings = sum(_EMBEDDING + len(packed) for packed in analysis.embeddings)
+    return _FIXED + (_LABEL + _SCORE) * len(analysis.labels) + per_segment * len(analysis.segments) + embeddings
 
 
 class MemoryTier:

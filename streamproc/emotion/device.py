@@ -5,13 +5,15 @@ import select
 import socket
 import subprocess
 import sys
-from collections import deque
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from streamproc.arena import ArenaMap
 from streamproc.emotion.device_message import (
     MAX_BYTES,
     MAX_ITEMS,
+    Embedded,
     Ready,
     Refused,
     Start,
@@ -20,7 +22,7 @@ from streamproc.emotion.device_message import (
     encode_start,
 )
 from streamproc.errors import ExitCode, Fatal, FatalError, NoRestartError
-from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, SegmentHandle
+from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, Scored, SegmentHandle
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.profile import Profile
 from streamproc.settings import ModelSettings
@@ -108,6 +110,8 @@ class DeviceProcess:
         self._unsent: deque[bytes] = deque()
         self._open: dict[int, tuple[SegmentHandle, ...]] = {}
         """Batches on it."""
+        self._embeddings: defaultdict[int, dict[int, bytes]] = defaultdict(dict)
+        """Of these batches what has come so far, by place."""
         self._idle_at: float | None = None
         """When it last had nothing to do or something to say, which while it loads it has not; None until its child was
         looked at once."""
@@ -193,10 +197,12 @@ class DeviceProcess:
                     events.append(self._ready(identity, profile))
                 case Refused(problem):
                     raise NoRestartError(f"the device process refuses to serve: {problem}", Fatal.REFUSED)
+                case Embedded(batch, place, embedding):
+                    self._embeddings[batch][place] = embedding
                 case BatchDone() as done:
                     del self._open[done.batch]
                     self._blamed.clear()
-                    events.append(done)
+                    events.append(_joined(done, self._embeddings.pop(done.batch, {})))
         return events
 
     def _ready(self, identity: ModelIdentity, profile: Profile) -> DeviceReady:
@@ -227,6 +233,7 @@ class DeviceProcess:
         died = DeviceDied(tuple(self._open), detail, blameless=child.process.returncode == ExitCode.FATAL)
         aboard = [item for items in self._open.values() for item in items]
         self._open.clear()
+        self._embeddings.clear()
         self._unsent.clear()
         # One that was warm could compute: with a single item on board that item is to blame, unless it says otherwise.
         if child.warm and len(aboard) == 1 and not died.blameless:
@@ -263,3 +270,12 @@ class DeviceProcess:
         if self._profile is None:
             raise ValueError("the device process is not ready yet: take DeviceReady first")
         return self._profile
+
+
+def _joined(done: BatchDone, embeddings: Mapping[int, bytes]) -> BatchDone:
+    """The values of a batch, with the embeddings that went ahead of them."""
+    items = tuple(
+        Scored(item.scores, embeddings[place]) if place in embeddings and isinstance(item, Scored) else item
+        for place, item in enumerate(done.items)
+    )
+    return replace(done, items=items) if embeddings else done

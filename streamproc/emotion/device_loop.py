@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from streamproc.arena import Lease
-from streamproc.emotion.device_message import MAX_BYTES, decode_batch, encode_answer
+from streamproc.emotion.device_message import MAX_BYTES, Item, decode_batch, encode_done
 from streamproc.emotion.engine import UNDER_WAY, Wave
-from streamproc.records.compute import BatchDone, ItemError
+from streamproc.errors import Fatal, FatalError
+from streamproc.records.compute import BatchDone, ItemError, Scored
+from streamproc.records.embedding import problem_of
 
 GLANCE_S = 0.001
 """How long to listen for the next batch before looking again whether the device is through with the last."""
 
-Value = tuple[float, ...] | ItemError
+Value = Scored | ItemError
 
 
 class Begun(Protocol):
@@ -54,17 +56,25 @@ Begin = Callable[[Sequence[Wave]], Begun]
 @dataclass(frozen=True, slots=True)
 class _Batch:
     number: int
+    items: Sequence[Item]
     begun: Begun
     at: float
 
-    def answer(self, since: float) -> BatchDone:
-        """Its values, and the seconds since it was begun or the batch before it was done."""
-        values = tuple(self.begun.take())
+    def answer(self, since: float, embed_dim: int) -> BatchDone:
+        """Its values, and the seconds since it was begun or the batch before it was done.
+
+        Raises FatalError when the analyzer gave more or fewer than it got.
+        """
+        found = self.begun.take()
+        if len(found) != len(self.items):
+            message = f"the analyzer gave {len(found)} values for {len(self.items)} segments"
+            raise FatalError(message, Fatal.DEVICE_FAILS)
+        values = tuple(_asked(value, item, embed_dim) for value, item in zip(found, self.items, strict=True))
         return BatchDone(self.number, values, time.perf_counter() - max(since, self.at))
 
 
-def serve(connection: socket.socket, read: Read, begin: Begin) -> None:
-    """Answer batches in their order until the other end closes.
+def serve(connection: socket.socket, read: Read, begin: Begin, embed_dim: int) -> None:
+    """Answer batches in their order until the other end closes, with embeddings of the items of which they are wanted.
 
     Raises ConnectionError when it does so in between; and what ``read`` raises, since a slot is held until its batch is
     answered: one that is somebody else's is a mistake of ours, or of a decoder, and no fault of its recording.
@@ -78,9 +88,10 @@ def serve(connection: socket.socket, read: Read, begin: Begin) -> None:
                 return
             under_way.append(_begin(message, read, begin))
         else:
-            answer = under_way.popleft().answer(done_at)
+            answer = under_way.popleft().answer(done_at, embed_dim)
             done_at = time.perf_counter()
-            connection.send(encode_answer(answer))
+            for message in encode_done(answer):
+                connection.send(message)
 
 
 def _another(connection: socket.socket, first: Begun) -> bool:
@@ -95,5 +106,15 @@ def _another(connection: socket.socket, first: Begun) -> bool:
 
 def _begin(message: bytes, read: Read, begin: Begin) -> _Batch:
     at = time.perf_counter()
-    number, leases = decode_batch(message)
-    return _Batch(number, begin([read(lease) for lease in leases]), at)
+    number, items = decode_batch(message)
+    return _Batch(number, items, begin([read(item.lease) for item in items]), at)
+
+
+def _asked(value: Value, item: Item, embed_dim: int) -> Value:
+    """What goes on of a value. One without the embedding that its analyzer is said to have is that item's fault."""
+    if isinstance(value, ItemError):
+        return value
+    if not item.embedding:
+        return Scored(value.scores)
+    problem = problem_of(value.embedding, embed_dim)
+    return ItemError(f"the analyzer gave no embedding: {problem}") if problem else value

@@ -13,6 +13,7 @@ from streamproc.emotion.device_message import Ready, Refused, Start, decode_star
 from streamproc.emotion.engines import load_analyzer
 from streamproc.emotion.model import EmotionModel
 from streamproc.errors import ExitCode, FatalError, NoRestartError, UsageError
+from streamproc.records.embedding import MOST_DIM
 from streamproc.settings import LogSettings
 from streamproc.telemetry.log import configure_log, get_log
 
@@ -44,7 +45,7 @@ def _serve(start: Start, connection: socket.socket) -> ExitCode:
         return ExitCode.NO_RESTART
     arena = ArenaMap(start.arena, start.slots)
     connection.send(encode_answer(Ready(analyzer.identity, analyzer.profile)))
-    serve(connection, arena.read, _begin(analyzer))
+    serve(connection, arena.read, _begin(analyzer), analyzer.identity.embed_dim)
     return ExitCode.DONE
 
 
@@ -63,6 +64,9 @@ def _load(start: Start) -> Analyzer:
     analyzer = load_analyzer(start.engine, options)
     if (labels := len(analyzer.identity.labels)) > MOST_LABELS:
         raise UsageError(f"model.engine is {start.engine}, which has {labels} labels; {MOST_LABELS} are the most")
+    if not 0 <= (dim := analyzer.identity.embed_dim) <= MOST_DIM:
+        message = f"model.engine is {start.engine}, whose embeddings have {dim} numbers; {MOST_DIM} are the most"
+        raise UsageError(message)
     return analyzer
 
 

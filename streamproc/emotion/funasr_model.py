@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from streamproc.analyzer import Scores, Wave, measure
+from streamproc.analyzer import Wave, measure
 from streamproc.arena import SAMPLE_RATE, SLOT_SAMPLES
 from streamproc.emotion.checkpoint import ONE_MODEL, SCOPE, ModelFiles, check_names, find_files, ignored, read_weights
 from streamproc.emotion.directory import find_directory
@@ -26,7 +26,8 @@ from streamproc.emotion.funasr_globals import kept_globals
 from streamproc.emotion.funasr_shape import FunasrShape, read_shape
 from streamproc.emotion.runner import choose_device
 from streamproc.errors import UsageError
-from streamproc.records.compute import ItemError
+from streamproc.records.compute import ItemError, Scored
+from streamproc.records.embedding import pack
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.profile import Profile
 from streamproc.settings import cache_root
@@ -51,30 +52,32 @@ class FunasrModel:
         self._min_samples = min_samples
         self._device = device
 
-    def run(self, batch: Sequence[Wave]) -> list[Scores | ItemError]:
-        """One tuple of scores in the order of the labels, or one error, per waveform (1-D float32, 16 kHz, mono).
+    def run(self, batch: Sequence[Wave]) -> list[Scored | ItemError]:
+        """Scores in the order of the labels and an embedding, or an error, per waveform (1-D float32, 16 kHz, mono).
 
         One clip at a time: FunASR's own loop is no other, and its padded batch gives wrong numbers.
         """
-        return [ItemError(problem) if (problem := self._problem(wave)) else self._scores(wave) for wave in batch]
+        return [ItemError(problem) if (problem := self._problem(wave)) else self._value(wave) for wave in batch]
 
     @cached_property
     def profile(self) -> Profile:
         """Measured at first use, which also warms the network up; clips run alone."""
-        return measure(self._scores)
+        return measure(self._value)
 
     @torch.no_grad()
-    def _scores(self, wave: Wave) -> Scores | ItemError:
+    def _value(self, wave: Wave) -> Scored | ItemError:
         own = np.require(
             wave, np.float32, ["C", "W"]
         )  # a view that is read-only or runs backwards is nothing for torch
         ((found,), _) = self._network.inference(
-            [own], key=["0"], tokenizer=self._tokens, device=self._device, fs=SAMPLE_RATE, extract_embedding=False
+            [own], key=["0"], tokenizer=self._tokens, device=self._device, fs=SAMPLE_RATE, extract_embedding=True
         )
         if len(own) > SLOT_SAMPLES:
             self._network.alibi_biases.clear()  # it keeps the longest clip's for good: 0.6 GB after a minute of audio
-        scores = tuple(map(float, found["scores"]))
-        return scores if np.isfinite(scores).all() else ItemError("the network gave no finite scores")
+        scores, embedding = tuple(map(float, found["scores"])), found["feats"]
+        if not (np.isfinite(scores).all() and np.isfinite(embedding).all()):
+            return ItemError("the network gave no finite scores")
+        return Scored(scores, pack(embedding))
 
     def _problem(self, wave: Any) -> str:
         """What is wrong with a waveform; empty when nothing is. FunASR takes NaN, and (n, 2) as one clip of 2 n."""
@@ -108,6 +111,7 @@ def load_funasr(name_or_dir: str | Path, device: str, precision: str) -> FunasrM
         precision,
         tuple(label for label in labels if label is not None),
         engine=f"funasr {version}",
+        embed_dim=shape.conf["embed_dim"],
     )
     tokens = _Tokens(["unuse" if label is None else str(place) for place, label in enumerate(labels)])
     return FunasrModel(identity, network.to(chosen).eval(), tokens, shape.min_samples, chosen)

@@ -16,7 +16,8 @@ from streamproc.emotion.passes import Begun, Passes, Row
 from streamproc.emotion.precision import check, stated
 from streamproc.emotion.trials import measure
 from streamproc.records.analysis import best
-from streamproc.records.compute import ItemError
+from streamproc.records.compute import ItemError, Scored
+from streamproc.records.embedding import pack
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.profile import Profile
 from streamproc.settings import cache_root
@@ -58,8 +59,8 @@ class EmotionModel:
                 raise WaveformError(index, problem)
         return [self._emotion(i, row) for i, row in enumerate(self._passes.run(waves, frames=frames))]
 
-    def run(self, batch: Sequence[Wave]) -> list[tuple[float, ...] | ItemError]:
-        """One tuple of scores in the order of ``labels``, or one error, per waveform; no item harms another."""
+    def run(self, batch: Sequence[Wave]) -> list[Scored | ItemError]:
+        """Scores in the order of ``labels`` and an embedding, or one error, per waveform; no item harms another."""
         return self.begin(batch).take()
 
     def begin(self, batch: Sequence[Wave]) -> "BegunBatch":
@@ -69,7 +70,7 @@ class EmotionModel:
         """
         problems = [self._problem(wave) for wave in batch]
         good = [wave for wave, problem in zip(batch, problems, strict=True) if not problem]
-        return BegunBatch(problems, self._passes.begin(good), self._scores)
+        return BegunBatch(problems, self._passes.begin(good), self._value)
 
     def cost(self, lengths: Sequence[int]) -> float:
         """Predicted seconds for waveforms of these lengths (samples)."""
@@ -79,6 +80,9 @@ class EmotionModel:
     def profile(self) -> Profile:
         """Measured at first use, which also warms the network up (``trials``)."""
         return measure(self._engine, self._passes)
+
+    def _value(self, row: Row) -> Scored:
+        return Scored(self._scores(row), pack(row.embedding))
 
     def _scores(self, row: Row) -> tuple[float, ...]:
         # Labels without a meaning (`unuse_*`) get no share, as FunASR's -inf gives them none.
@@ -107,17 +111,17 @@ class BegunBatch:
     problems: Sequence[str]
     """Of each waveform; empty for those that are computed."""
     begun: Begun
-    scores: Callable[[Row], tuple[float, ...]]
+    value: Callable[[Row], Scored]
 
     def ready(self) -> bool:
         """Whether it has come as far as it can without being taken."""
         return self.begun.ready()
 
-    def take(self) -> list[tuple[float, ...] | ItemError]:
+    def take(self) -> list[Scored | ItemError]:
         """What ``EmotionModel.run`` gives."""
         rows = iter(self.begun.take())
         ends = [ItemError(problem) if problem else next(rows) for problem in self.problems]
-        return [end if isinstance(end, ItemError) else self.scores(end) for end in ends]
+        return [end if isinstance(end, ItemError) else self.value(end) for end in ends]
 
 
 def load_model(
@@ -134,7 +138,13 @@ def load_model(
     kind = runner.choose_device(device).type
     bits = check(precision, kind)
     loaded = checkpoint.load(find_directory(name_or_dir, cache_root(None, os.environ)))
-    identity = ModelIdentity(loaded.name, loaded.weights_sha256, stated(bits, kind), loaded.labels)
+    identity = ModelIdentity(
+        loaded.name,
+        loaded.weights_sha256,
+        stated(bits, kind),
+        loaded.labels,
+        embed_dim=loaded.network.config.embed_dim,
+    )
     engine: Engine
     if kind == "cuda":
         from streamproc.emotion.cuda.engine import open_cuda  # noqa: PLC0415  # its imports serve CUDA alone

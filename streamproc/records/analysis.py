@@ -1,7 +1,7 @@
 """Analysis: what the network and the rules say about some bytes. A pure value of its content key."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -11,6 +11,10 @@ class Status(StrEnum):
     OK = "ok"
     NO_SPEECH = "no_speech"
     TOO_SHORT = "too_short"
+
+
+MIX = -1
+"""The channel of a segment of all channels' mean."""
 
 
 class Tier(StrEnum):
@@ -59,6 +63,8 @@ class Analysis:
     speech_ms: int
     info: AudioInfo
     segments: tuple[SegmentAnalysis, ...]
+    embeddings: tuple[bytes, ...] = ()
+    """Of each channel, or the one of the mix, packed (``records.embedding``); none unless they were wanted."""
 
     @property
     def label(self) -> str | None:
@@ -78,6 +84,10 @@ class Analysis:
         ranked = sorted(self.scores, reverse=True)
         return ranked[0] - (ranked[1] if len(ranked) > 1 else 0.0)
 
+    def without_embeddings(self) -> "Analysis":
+        """What it would be had nobody wanted them."""
+        return replace(self, embeddings=()) if self.embeddings else self
+
     def by_label(self) -> Mapping[str, float]:
         """Scores by English label."""
         return dict(zip(self.labels, self.scores, strict=True)) if self.scores else {}
@@ -93,13 +103,19 @@ SHORTEST_MS = 25
 """The receptive field of the network: less has no frame."""
 
 
-def whole(labels: tuple[str, ...], info: AudioInfo, speech_ms: int, found: Sequence[SegmentAnalysis]) -> Analysis:
+def whole(
+    labels: tuple[str, ...],
+    info: AudioInfo,
+    speech_ms: int,
+    found: Sequence[SegmentAnalysis],
+    embeddings: tuple[bytes, ...] = (),
+) -> Analysis:
     """The analysis of a recording from those of its segments, in whatever order they were found."""
     segments = tuple(sorted(found, key=lambda segment: segment.index))
     status = Status.OK
     if not segments:
         status = Status.TOO_SHORT if info.duration_ms < SHORTEST_MS else Status.NO_SPEECH
-    return Analysis(status, labels, aggregate(segments) if segments else (), speech_ms, info, segments)
+    return Analysis(status, labels, aggregate(segments) if segments else (), speech_ms, info, segments, embeddings)
 
 
 def aggregate(segments: Sequence[SegmentAnalysis]) -> tuple[float, ...]:

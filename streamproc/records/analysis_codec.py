@@ -1,7 +1,9 @@
 """Analysis to bytes and back, for the tiers that keep it outside the process."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
 from streamproc.records.analysis import Analysis, AudioInfo, SegmentAnalysis, Status
@@ -21,29 +23,31 @@ _SEGMENT = avro_record(
     scores=_SCORES,
 )
 _INFO = avro_record("AudioInfo", duration_ms="long", sample_rate="long", channel_count="long", codec="string")
-_AVRO = CheckedAvro(
-    "an analysis",
-    b"\x01",
-    avro_record(
-        "Analysis",
-        status="string",
-        labels={"type": "array", "items": "string"},
-        scores=_SCORES,
-        speech_ms="long",
-        info=_INFO,
-        segments={"type": "array", "items": _SEGMENT},
-    ),
+_FIELDS: Mapping[str, object] = MappingProxyType(
+    {
+        "status": "string",
+        "labels": {"type": "array", "items": "string"},
+        "scores": _SCORES,
+        "speech_ms": "long",
+        "info": _INFO,
+        "segments": {"type": "array", "items": _SEGMENT},
+    }
+)
+_PLAIN = CheckedAvro("an analysis", b"\x01", avro_record("Analysis", **_FIELDS))
+"""Without embeddings. A worker that knows no others reads these, and asks for no others."""
+_EMBEDDED = CheckedAvro(
+    "an analysis", b"\x02", avro_record("Analysis", **_FIELDS, embeddings={"type": "array", "items": "bytes"})
 )
 
 
 def analysis_to_bytes(analysis: Analysis) -> bytes:
     """Encode; ``analysis_from_bytes`` gives back an equal value, bit for bit in every score."""
-    return _AVRO.to_bytes(asdict(analysis))
+    return (_EMBEDDED if analysis.embeddings else _PLAIN).to_bytes(asdict(analysis))
 
 
 def analysis_from_bytes(value: bytes) -> Analysis:
     """Decode. Raises ValueError for bytes that this version did not write, or that changed since."""
-    return _verified(_build(_AVRO.from_bytes(value)))
+    return _verified(_build((_EMBEDDED if _EMBEDDED.wrote(value) else _PLAIN).from_bytes(value)))
 
 
 def _build(fields: dict[str, Any]) -> Analysis:
@@ -54,6 +58,7 @@ def _build(fields: dict[str, Any]) -> Analysis:
         speech_ms=fields["speech_ms"],
         info=AudioInfo(**fields["info"]),
         segments=tuple(SegmentAnalysis(**{**s, "scores": tuple(s["scores"])}) for s in fields["segments"]),
+        embeddings=tuple(fields.get("embeddings", ())),
     )
 
 
@@ -64,4 +69,6 @@ def _verified(analysis: Analysis) -> Analysis:
             raise ValueError(f"an analysis has scores {scores!r:.64} for {len(analysis.labels)} labels")
     if (analysis.status is Status.OK) != bool(analysis.scores):
         raise ValueError(f"an analysis is {analysis.status} with {len(analysis.scores)} scores")
+    if len({len(packed) for packed in analysis.embeddings}) > 1:
+        raise ValueError(f"an analysis has embeddings of {[len(packed) for packed in analysis.embeddings]} bytes")
     return analysis

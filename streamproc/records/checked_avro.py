@@ -1,7 +1,8 @@
 """Avro for the tiers that keep values outside the process: fields to bytes and back, told from anybody else's bytes.
 
 Layout: one version byte, the first 16 bytes of the SHA-256 of what follows, the fields in Avro. The schemas are our own
-business, read only by the version that wrote them: a tier is a cache, so another version's bytes are simply unknown.
+business, each read only as the version that wrote it: a tier is a cache, so bytes of a version that is not known here
+are simply unknown.
 """
 
 import hashlib
@@ -23,6 +24,10 @@ class CheckedAvro:
         self._version = version
         self._schema = fastavro.parse_schema(schema)
 
+    def wrote(self, value: bytes) -> bool:
+        """Whether it says that it is of this version."""
+        return value.startswith(self._version)
+
     def to_bytes(self, fields: Mapping[str, Any]) -> bytes:
         """Encode; ``from_bytes`` gives back equal fields, bit for bit in every number."""
         out = io.BytesIO()
@@ -34,7 +39,7 @@ class CheckedAvro:
         """Decode. Raises ValueError for bytes that this version did not write, or that changed since."""
         head = len(self._version) + _CHECKSUM_BYTES
         body = value[head:]
-        if value[: len(self._version)] != self._version:
+        if not self.wrote(value):
             raise ValueError(f"not {self._what} of version {self._version.hex()}")
         if value[len(self._version) : head] != _checksum(body):
             raise ValueError(f"the checksum of {self._what} does not match its bytes")

@@ -12,11 +12,24 @@ class SegmentHandle:
 
     lease: Lease
     samples: int
+    embedding: bool = False
+    """Whether its embedding is wanted as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What one item of a compute batch came to."""
+
+    scores: tuple[float, ...]
+    """Shares of the labels, in their order; they sum to 1."""
+    embedding: bytes = b""
+    """``ModelIdentity.embed_dim`` numbers, packed (``records.embedding``). Empty of an analyzer that has none, and from
+    the device for an item of which it is not wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class ItemError:
-    """Why one item of a compute batch has no scores; its neighbours have theirs."""
+    """Why one item of a compute batch has no value; its neighbours have theirs."""
 
     message: str
 
@@ -33,7 +46,7 @@ class BatchDone:
     """One value or one error per item, in the order of the batch."""
 
     batch: int
-    items: tuple[tuple[float, ...] | ItemError, ...]
+    items: tuple[Scored | ItemError, ...]
     seconds: float
 
 

@@ -17,3 +17,5 @@ class FinishedSegment(NamedTuple):
     stretch: Stretch
     scores: tuple[float, ...]
     """In the model's label order."""
+    embedding: bytes = b""
+    """Packed (``records.embedding``); empty where nobody wants it."""

@@ -29,6 +29,8 @@ class ModelIdentity:
     labels: tuple[str, ...]
     engine: str = f"streamproc {ARITHMETIC}"
     """Whose arithmetic it is, with its version, since another one may give other numbers."""
+    embed_dim: int = 0
+    """Numbers of an embedding; 0 where there are none. No part of the fingerprint: the weights decide it."""
 
 
 def fingerprint(model: ModelIdentity, channels: Channels) -> str:
@@ -52,9 +54,25 @@ def content_key(scope: str, content_sha256: str, fingerprint: str) -> str:
     return f"{scope}:{content_sha256}:{fingerprint}"
 
 
-def object_name(content_key: str, what: str) -> str:
-    """Where in the bucket an object of an analysis is: under its bytes, then under what else its content key says."""
-    scope, content_sha256, fingerprint = content_key.rsplit(":", 2)
+_WITH_EMBEDDING = ".embedding"
+
+
+def work_key(content_key: str, *, embedding: bool) -> str:
+    """What an analysis is looked up, claimed and remembered by: one without its embedding is no answer to who wants it.
+
+    The suffix stands behind the fingerprint, so whatever finds all of a content or of a tenant finds both.
+    """
+    return content_key + _WITH_EMBEDDING if embedding else content_key
+
+
+def content_of(work_key: str) -> str:
+    """The content key of a key of work."""
+    return work_key.removesuffix(_WITH_EMBEDDING)
+
+
+def object_name(work_key: str, what: str) -> str:
+    """Where in the bucket an object of an analysis is: under its bytes, then under what else its key says."""
+    scope, content_sha256, fingerprint = work_key.rsplit(":", 2)
     return f"{OBJECTS}{content_sha256}/{fingerprint}/{object_scope(scope)}/{what}"
 
 

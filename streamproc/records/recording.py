@@ -10,8 +10,8 @@ from streamproc.errors import PoisonError, Reason, Stage
 
 Channels = Literal["mix", "split"]
 CHANNELS: tuple[Channels, ...] = ("mix", "split")
-OUTPUTS = frozenset({"scores", "segments", "timeline"})
-"""What this version can produce of the contract's outputs (embedding is refused, not ignored)."""
+OUTPUTS = frozenset({"scores", "segments", "timeline", "embedding"})
+"""What an event can ask for. Not every analyzer has embeddings: where there are none, who asks is refused."""
 
 KEY_GRAMMAR = re.compile(r"[A-Za-z0-9._=+-]+(?:/[A-Za-z0-9._=+-]+)*")
 MAX_KEY = 512
@@ -43,6 +43,11 @@ class RecordingEvent:
     channels: Channels = "mix"
     outputs: frozenset[str] = frozenset({"scores"})
     attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def wants_embedding(self) -> bool:
+        """Whether scores alone are not enough."""
+        return "embedding" in self.outputs
 
 
 def _invalid(message: str) -> PoisonError:

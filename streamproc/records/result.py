@@ -79,6 +79,14 @@ class Provenance:
     input_offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class StoredAt:
+    """Where the objects of a result are; None for what was not wanted."""
+
+    timeline: str | None = None
+    embedding: str | None = None
+
+
 def score_columns(scores: Mapping[str, float]) -> dict[str, Any]:
     """The score columns of a row; a label the model lacks is null."""
     return {f"score_{label}": scores.get(label) for label in SCORE_COLUMNS}
@@ -116,9 +124,9 @@ def attributes_json(attributes: Mapping[str, str]) -> str | None:
 
 
 def build_result(
-    event: RecordingEvent, analysis: Analysis, how: Provenance, timeline_uri: str | None = None
+    event: RecordingEvent, analysis: Analysis, how: Provenance, uris: StoredAt = StoredAt()
 ) -> EmotionResult:
-    """Join an event, an analysis and its provenance into a row; ``timeline_uri`` says where its timeline is stored."""
+    """Join an event, an analysis, its provenance and where its objects are into a row."""
     scores = analysis.by_label()
     others = {label: score for label, score in scores.items() if label not in SCORE_COLUMNS}
     return EmotionResult(
@@ -146,6 +154,6 @@ def build_result(
         language=event.language,
         attributes_json=attributes_json(event.attributes),
         recorded_at=event.recorded_at,
-        embedding_uri=None,
-        timeline_uri=timeline_uri,
+        embedding_uri=uris.embedding,
+        timeline_uri=uris.timeline,
     )

@@ -31,6 +31,7 @@ class NewObject:
 
     key: str
     body: bytes
+    content_type: str = "application/json"
 
     def uri(self, bucket: str) -> str:
         """How a row or a header points to it."""

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from streamproc.arena import ArenaMap, StaleLeaseError
 from streamproc.emotion.device_message import MAX_ITEMS
-from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
+from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, Scored, SegmentHandle
+from streamproc.records.embedding import pack
 from streamproc.records.identity import ModelIdentity
 
-IDENTITY = ModelIdentity("fake", "0" * 64, "fp32", ("angry", "happy", "neutral", "sad"))
+IDENTITY = ModelIdentity("fake", "0" * 64, "fp32", ("angry", "happy", "neutral", "sad"), embed_dim=4)
 _MIN_SAMPLES = 400
 """The network's receptive field."""
 
@@ -20,6 +21,11 @@ def fake_scores(wave: NDArray[np.float32]) -> tuple[float, ...]:
     head = [sample + 0.01 for sample in wave[: len(IDENTITY.labels)].tolist()]
     total = sum(head)
     return tuple(sample / total for sample in head)
+
+
+def fake_value(wave: NDArray[np.float32], *, embedding: bool) -> Scored:
+    """Its scores, and where that is wanted its first samples as an embedding."""
+    return Scored(fake_scores(wave), pack(wave[: IDENTITY.embed_dim]) if embedding else b"")
 
 
 def read(arena: ArenaMap, item: SegmentHandle) -> NDArray[np.float32] | ItemError:
@@ -105,19 +111,21 @@ class FakeDevice:
         done = []
         for batch in list(self._queue)[:count]:
             try:
-                scores = tuple(self._score(item) for item in self._queue[batch])
+                values = tuple(self._value(item) for item in self._queue[batch])
             except StaleLeaseError:
                 self.die()
                 break
             self.batches.append(len(self._queue.pop(batch)))
-            done.append(BatchDone(batch, scores, 0.001))
+            done.append(BatchDone(batch, values, 0.001))
         return done
 
-    def _score(self, item: SegmentHandle) -> tuple[float, ...] | ItemError:
+    def _value(self, item: SegmentHandle) -> Scored | ItemError:
         wave = read(self._arena, item)
         if isinstance(wave, ItemError):
             return wave
-        return ItemError("the network gave no finite scores") if float(wave[0]) in self.poisoned else fake_scores(wave)
+        if float(wave[0]) in self.poisoned:
+            return ItemError("the network gave no finite scores")
+        return fake_value(wave, embedding=item.embedding)
 
     def _check_measured(self) -> None:
         if not self._measured:

@@ -8,6 +8,7 @@ from streamproc.dedupe.aliases import MemoryAliases
 from streamproc.dedupe.memory import MemoryTier
 from streamproc.records.analysis import Analysis
 from streamproc.records.finished import FinishedSegment
+from streamproc.records.identity import ModelIdentity
 from streamproc.records.record import CommitOffset, Headers, Record, TopicPartition
 from streamproc.records.stored import NewObject, Tags
 from streamproc.settings import Settings
@@ -45,6 +46,7 @@ class WorkerHarness:
         archive: Archive | None = None,
         arena_slots: int = 8,
         slot: str = "0",
+        identity: ModelIdentity = IDENTITY,
     ) -> None:
         self.settings = settings or Settings.model_construct()
         self.clock = ManualClock()
@@ -112,7 +114,7 @@ class WorkerHarness:
             newest_reads=self.newest_reads,
         )
         self.device.take(0)  # the runtime has heard that the network is warm
-        self.pipeline = Pipeline(self.settings, self.world, IDENTITY, slot, self.ownership, self.metrics)
+        self.pipeline = Pipeline(self.settings, self.world, identity, slot, self.ownership, self.metrics)
         self._offsets: dict[TopicPartition, int] = {}
 
     def assign(self, *partitions: int, topic: str | None = None) -> None:

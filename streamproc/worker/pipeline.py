@@ -118,8 +118,8 @@ class Pipeline:
         tiers = Tiers(world.shared, world.archive, world.tier_calls, owner, settings.dedupe.claim_wait_s)
         self._lookup = Lookup(world.near, tiers, batches, credit, metrics)
         self._prepare = Prepare(world.arena, world.decoders, batches, credit, metrics)
-        share_s, labels = share(settings).seconds, len(identity.labels)
-        resume = Resume(world.shared, world.kept_reads, world.kept_writes, prices, share_s, labels)
+        share_s = share(settings).seconds
+        resume = Resume(world.shared, world.kept_reads, world.kept_writes, prices, share_s, identity)
         self._infer = Infer(world.arena, world.device, identity, resume, batches, metrics)
         self._assemble = Assemble(
             topics=settings.topics,

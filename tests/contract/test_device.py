@@ -19,7 +19,8 @@ from streamproc.bench.peer import open_peer
 from streamproc.emotion.device import DeviceProcess
 from streamproc.emotion.device_message import MAX_ITEMS
 from streamproc.emotion.directory import find_directory
-from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
+from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, Scored, SegmentHandle
+from streamproc.records.embedding import unpack
 from streamproc.settings import ModelSettings
 from streamproc.testing.device import FakeDevice
 from streamproc.testing.simulation.parts import SimulatedDevice
@@ -27,7 +28,6 @@ from streamproc.worker.ports import Device
 from tests.contract.simulated import SimulatedPlace
 
 Wave = NDArray[np.float32]
-Scores = tuple[float, ...]
 PATIENCE_S = 90.0
 """A process imports torch first, which takes long where the cores are shared."""
 batches = count(1)
@@ -49,11 +49,11 @@ class Bench:
     die: Callable[[Mapping[int, Sequence[SegmentHandle]]], object]
     """Submit these batches, and kill it when it has answered the first, which nobody has taken, and no other."""
 
-    def put(self, wave: Wave) -> SegmentHandle:
+    def put(self, wave: Wave, *, embedding: bool = False) -> SegmentHandle:
         lease = self.arena.lease()
         assert lease is not None
         self.arena.write(lease, wave)
-        return SegmentHandle(lease, len(wave))
+        return SegmentHandle(lease, len(wave), embedding)
 
     def give_back(self, handles: Sequence[SegmentHandle]) -> None:
         for handle in handles:
@@ -73,7 +73,7 @@ class Bench:
             events += self.device.take(time.monotonic())
         return events
 
-    def answers(self, *ids: int) -> dict[int, tuple[Scores | ItemError, ...]]:
+    def answers(self, *ids: int) -> dict[int, tuple[Scored | ItemError, ...]]:
         """What these batches came to; nothing else may be said."""
         events = self.take_until(lambda events: len(events) >= len(ids))
         found = {event.batch: event.items for event in events if isinstance(event, BatchDone)}
@@ -81,13 +81,13 @@ class Bench:
         assert len(events) == len(ids)
         return found
 
-    def run(self, items: Sequence[SegmentHandle]) -> tuple[Scores | ItemError, ...]:
+    def run(self, items: Sequence[SegmentHandle]) -> tuple[Scored | ItemError, ...]:
         batch = self.submit(items)
         return self.answers(batch)[batch]
 
-    def scores(self, *waves: Wave) -> list[Scores]:
+    def values(self, *waves: Wave, embedding: bool = False) -> list[Scored]:
         """Those of a batch without a bad item."""
-        handles = [self.put(wave) for wave in waves]
+        handles = [self.put(wave, embedding=embedding) for wave in waves]
         items = self.run(handles)
         self.give_back(handles)
         assert len(items) == len(waves)
@@ -179,19 +179,44 @@ def test_it_says_that_it_is_ready_before_it_answers_anything(born: tuple[Bench, 
 def test_scores_are_shares_of_the_labels(bench: Bench, born: tuple[Bench, list[DeviceEvent], int]) -> None:
     _, (ready, _), _ = born
     assert isinstance(ready, DeviceReady)
-    (scores,) = bench.scores(sound(1))
-    assert len(scores) == len(ready.identity.labels)
-    assert sum(scores) == pytest.approx(1)
-    assert all(0 <= score <= 1 for score in scores)
+    (value,) = bench.values(sound(1))
+    assert len(value.scores) == len(ready.identity.labels)
+    assert sum(value.scores) == pytest.approx(1)
+    assert all(0 <= score <= 1 for score in value.scores)
+
+
+def test_only_who_wants_an_embedding_gets_one(bench: Bench, born: tuple[Bench, list[DeviceEvent], int]) -> None:
+    _, (ready, _), _ = born
+    assert isinstance(ready, DeviceReady)
+    waves = [sound(1), sound(2, 7000), sound(3, 399), sound(4, 400)]
+    alone = [value.embedding for wave in waves[:2] for value in bench.values(wave, embedding=True)]
+    handles = [bench.put(wave, embedding=place != 1) for place, wave in enumerate(waves)]
+    one, two, error, four = bench.run(handles)
+    bench.give_back(handles)
+    assert isinstance(error, ItemError)
+    assert isinstance(one, Scored)
+    assert isinstance(two, Scored)
+    assert isinstance(four, Scored)
+    assert two.embedding == b""
+    assert one.embedding == alone[0] != alone[1]
+    assert len(unpack(four.embedding)) == ready.identity.embed_dim > 0
+    assert [Scored(one.scores), two] == bench.values(*waves[:2])
+
+
+def test_a_full_batch_of_embeddings_is_answered_whole(bench: Bench) -> None:
+    [own] = bench.values(sound(1, 400), embedding=True)
+    handle = bench.put(sound(1, 400), embedding=True)
+    assert bench.run([handle] * MAX_ITEMS) == (own,) * MAX_ITEMS
+    bench.give_back([handle])
 
 
 def test_values_come_in_the_order_of_the_batch_and_are_the_same_in_any(bench: Bench) -> None:
     waves = [sound(1), sound(2, 7000), sound(3, 3 * SAMPLE_RATE), sound(4, 400)]
-    alone = [scores for wave in waves for scores in bench.scores(wave)]
+    alone = [value for wave in waves for value in bench.values(wave)]
     assert len(set(alone)) == len(waves)
-    assert bench.scores(*waves) == alone
-    assert bench.scores(*waves[::-1]) == alone[::-1]
-    assert bench.scores(waves[1], waves[1]) == [alone[1], alone[1]]
+    assert bench.values(*waves) == alone
+    assert bench.values(*waves[::-1]) == alone[::-1]
+    assert bench.values(waves[1], waves[1]) == [alone[1], alone[1]]
 
 
 def test_each_batch_is_answered_exactly_once(bench: Bench) -> None:
@@ -212,7 +237,7 @@ def test_a_waveform_without_scores_harms_no_neighbour(bench: Bench, bad: Wave) -
     one, error, two = bench.run(handles)
     bench.give_back(handles)
     assert isinstance(error, ItemError)
-    assert [one, two] == bench.scores(sound(1), sound(2))
+    assert [one, two] == bench.values(sound(1), sound(2))
 
 
 def test_a_batch_that_breaks_the_contract_is_refused(bench: Bench) -> None:
@@ -263,11 +288,13 @@ def test_a_death_names_every_batch_that_was_lost_and_none_that_was_answered(
     bench.give_back([handle])
     assert again == ready
     assert bench.device.cost([SAMPLE_RATE]) > 0
-    again_scores = {event.batch: event.items[0] for event in rest if isinstance(event, BatchDone)}
-    assert set(again_scores) == {lost, lost_too, late}
+    again_values = {event.batch: event.items[0] for event in rest if isinstance(event, BatchDone)}
+    assert set(again_values) == {lost, lost_too, late}
     # Each process picks its own products, so across a death they agree within the bound of fp32, not bit for bit.
-    for scores in again_scores.values():
-        assert scores == pytest.approx(expected[0], abs=1e-6)
+    assert isinstance(expected[0], Scored)
+    for value in again_values.values():
+        assert isinstance(value, Scored)
+        assert value.scores == pytest.approx(expected[0].scores, abs=1e-6)
 
 
 def test_a_slot_that_is_somebody_elses_by_now_is_nobodys_fault(bench: Bench) -> None:
@@ -289,9 +316,9 @@ def test_each_engine_gives_what_funasr_gives_for_a_file_alone(engine: str) -> No
     with closing(Arena(8)) as arena:
         for bench in process(arena, engine):
             (ready,) = bench.take_until(len)
-            found = bench.scores(*waves)
+            found = bench.values(*waves)
     assert isinstance(ready, DeviceReady)
     assert ready.identity.engine.partition(" ")[0] == engine
     with open_peer(find_directory("demo", Path("/nowhere")), threads=1) as peer:
-        for scores, wave in zip(found, waves, strict=True):
-            assert scores == pytest.approx(peer.scores(wave), abs=1e-4)
+        for value, wave in zip(found, waves, strict=True):
+            assert value.scores == pytest.approx(peer.scores(wave), abs=1e-4)

@@ -182,7 +182,7 @@ def test_an_event_without_an_id_gets_one_of_its_object(world: World) -> None:
     "event",
     [
         replace(EVENT, channels="left"),  # type: ignore[arg-type]  # what a producer may write all the same
-        replace(EVENT, outputs=frozenset({"embedding"})),
+        replace(EVENT, outputs=frozenset({"transcript"})),
         replace(EVENT, content_sha256="AB"),
         replace(EVENT, size_bytes=-1),
         replace(EVENT, recorded_at=2**63 - 1),

@@ -10,21 +10,21 @@ SOURCE = """
 import os
 import numpy as np
 from streamproc.analyzer import measure
-from streamproc.records.compute import ItemError
+from streamproc.records.compute import ItemError, Scored
 from streamproc.records.identity import ModelIdentity
 
 
 class Breakable:
     def __init__(self):
         self.identity = ModelIdentity("breakable", "0" * 64, "fp64", ("good", "bad"), engine="breakable 1")
-        self.profile = measure(lambda wave: (0.75, 0.25))  # its trials are well, or it would not start
+        self.profile = measure(lambda wave: Scored((0.75, 0.25)))  # its trials are well, or it would not start
 
     def run(self, batch):
         return [self._one(wave) for wave in batch]
 
     def _one(self, wave):
         if os.path.exists("mended") and len(wave) and np.isfinite(wave).all():
-            return 0.75, 0.25
+            return Scored((0.75, 0.25))
         return ItemError("this deployment is broken")
 
 

@@ -20,7 +20,7 @@ from streamproc.records.alias import names_of
 from streamproc.records.analysis import Analysis, AudioInfo, Status
 from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
 from streamproc.records.finished import FinishedSegment, Stretch
-from streamproc.records.identity import content_key, scope
+from streamproc.records.identity import content_key, scope, work_key
 from streamproc.records.recording import RecordingEvent
 from streamproc.settings import DedupeSettings, Settings, StorageSettings
 from streamproc.storage.s3 import S3Store
@@ -56,7 +56,9 @@ class Kept:
         return hashlib.sha256(self.body(name)).hexdigest()
 
     def keys(self, name: str, tenant: str) -> list[str]:
-        return [content_key(scope("tenant", tenant), self.sha256(name), one) for one in FINGERPRINTS]
+        """Of two fingerprints, with the embedding of one."""
+        plain, other = (content_key(scope("tenant", tenant), self.sha256(name), one) for one in FINGERPRINTS)
+        return [plain, work_key(other, embedding=True)]
 
     def keep(self, name: str, tenant: str) -> None:
         """Keep two versions of the analysis of one recording for a tenant, everywhere."""

@@ -1,15 +1,19 @@
-"""Mistakes with what spares a fetch, and with what breaks the network."""
+"""Mistakes with what spares a fetch or a computation, and with what breaks the network."""
 
 from tools.mutants.mutant import Mutant, NamedTests, Simulator
 
 _SEEDS = Simulator(2000)
 _RECALL_TESTS = NamedTests(("tests/unit/worker/test_recall.py",))
 _TIERS_TESTS = NamedTests(("tests/unit/worker/test_tiers.py",))
+_EMBEDDING_TESTS = NamedTests(("tests/unit/worker/test_embeddings.py",))
 _PASSES_TESTS = NamedTests(("tests/unit/emotion/test_planted.py",))
 _ALIAS = "streamproc/records/alias.py"
 _LOOKUP = "streamproc/worker/stages/lookup.py"
 _PASSES = "streamproc/emotion/passes.py"
 _TIERS = "streamproc/worker/stages/tiers.py"
+_ITEMS = "streamproc/worker/stages/items.py"
+_EMBEDDING = "streamproc/records/embedding.py"
+_RESUME = "streamproc/worker/stages/resume.py"
 _RECALL = "streamproc/worker/stages/recall.py"
 
 RECALL = (
@@ -33,9 +37,33 @@ RECALL = (
         "recalled from everybody",
         "what a tenant declares is looked for among what all tenants share",
         _RECALL,
-        "scope(self._settings.scope, admitted.event.tenant)",
-        'scope("global", admitted.event.tenant)',
+        "admitted.key(self._settings.scope, sha256)",
+        'admitted.key("global", sha256)',
         _RECALL_TESTS,
+    ),
+    Mutant(
+        "scores for who wants an embedding",
+        "whoever wants an embedding is answered with what was computed for who wants none",
+        _ITEMS,
+        "work_key(content, embedding=self.event.wants_embedding)",
+        "work_key(content, embedding=False)",
+        _EMBEDDING_TESTS,
+    ),
+    Mutant(
+        "embeddings unweighted",
+        "a segment of one word counts as much as one that is full of speech",
+        _EMBEDDING,
+        "total += one.segment.speech_ms * unpack(",
+        "total += sum(other.segment.speech_ms for other in found) / len(found) * unpack(",
+        _EMBEDDING_TESTS,
+    ),
+    Mutant(
+        "kept without its embedding",
+        "of a segment that is finished only its scores are kept for the next owner",
+        _RESUME,
+        "FinishedSegment(stretch, segment.scores, embedding)",
+        "FinishedSegment(stretch, segment.scores)",
+        _EMBEDDING_TESTS,
     ),
     Mutant(
         "flight without a leader",

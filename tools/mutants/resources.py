@@ -126,8 +126,8 @@ RESOURCES = (
         "slot of a known segment leaked",
         "a segment whose scores are known keeps its slot",
         _INFER,
-        "        self._arena.release(ready.lease)\n        recording.segments.append(self._analysed(ready, scores))\n",
-        "        recording.segments.append(self._analysed(ready, scores))\n",
+        "        self._arena.release(ready.lease)\n        recording.segments.append(self._computed(ready, scored))\n",
+        "        recording.segments.append(self._computed(ready, scored))\n",
         _SEEDS,
     ),
     Mutant(

@@ -24,7 +24,7 @@ class Point(StrEnum):
     REMEMBER = "remember"
     """The shared tier is written."""
     ASSEMBLE = "assemble"
-    """A timeline, or an original that no topic takes, is put into the store."""
+    """A timeline, an embedding, or an original that no topic takes is put into the store."""
     METADATA = "metadata"
     """The commit asks who it is, before it asks what it owns."""
     BEGIN = "begin"

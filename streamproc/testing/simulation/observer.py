@@ -12,7 +12,7 @@ from streamproc.testing.simulation.reading import End, Origin, Reader, Try, row_
 from streamproc.testing.simulation.reference import differences, ledger_row, segment_rows
 from streamproc.testing.simulation.violation import Violation
 from streamproc.testing.simulation.world import EPOCH_MS, World
-from streamproc.testing.simulation.written import check_timeline
+from streamproc.testing.simulation.written import check_embedding, check_timeline
 
 
 class Observer:
@@ -74,7 +74,7 @@ class Observer:
                     self._braked.check(process.member, found, process.runtime.brake, world.fibers.now)
             self._ledger(committed, taken, ends)
             self._segments(committed)
-            self._timelines(committed)
+            self._objects(committed)
         elif missing := tried.keys() - ends.keys():
             raise Violation("G1", f"offsets are committed before the outcomes of {sorted(map(str, missing))}")
 
@@ -128,10 +128,13 @@ class Observer:
             if not isinstance(at, int) or not EPOCH_MS <= at <= self._world.clock.wall_ms():
                 raise Violation("G2", f"the ledger's row of {place} says that it was committed at {at!r}")
 
-    def _timelines(self, committed: Commit) -> None:
+    def _objects(self, committed: Commit) -> None:
         for row in (row_of(output) for output in committed.outputs if output.topic == self._topics.results):
+            announced = self._world.upstream.sent[row["input_partition"], row["input_offset"]]
             if row["timeline_uri"] is not None:
-                check_timeline(self._world, self._world.upstream.sent[row["input_partition"], row["input_offset"]])
+                check_timeline(self._world, announced)
+            if row["embedding_uri"] is not None:
+                check_embedding(self._world, announced)
 
     def _segments(self, committed: Commit) -> None:
         results = [row_of(output) for output in committed.outputs if output.topic == self._topics.results]

@@ -12,14 +12,14 @@ from streamproc.emotion.engine import Wave
 from streamproc.emotion.passes import Passes
 from streamproc.errors import Cause, DependencyDownError, StoreError, TierError
 from streamproc.records.analysis import Analysis
-from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
+from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, Scored, SegmentHandle
 from streamproc.records.decoding import DecodeJob, DecoderEvent
 from streamproc.records.finished import FinishedSegment
 from streamproc.records.profile import split
 from streamproc.records.stored import StoredObject, Tags
 from streamproc.testing.codec import JsonEvents
 from streamproc.testing.decoders import FakeDecoders
-from streamproc.testing.device import IDENTITY, check_batch, fake_scores, read
+from streamproc.testing.device import IDENTITY, check_batch, fake_value, read
 from streamproc.testing.engine import FakeEngine
 from streamproc.testing.simulation.fault import Point
 from streamproc.testing.simulation.held import Loan, Loans, lend
@@ -456,12 +456,12 @@ class SimulatedDevice:
             self._end()
             return
         del self._queue[batch]
-        self._events.append(BatchDone(batch, self._run(found), 0.001))
+        self._events.append(BatchDone(batch, self._run(found, [item.embedding for item in items]), 0.001))
         self._busy = False
         self._place.wake()
         self._go_on()
 
-    def _run(self, items: Sequence[Wave | ItemError]) -> tuple[tuple[float, ...] | ItemError, ...]:
+    def _run(self, items: Sequence[Wave | ItemError], wanted: Sequence[bool]) -> tuple[Scored | ItemError, ...]:
         waves = [item for item in items if not isinstance(item, ItemError)]
         before = self._engine.passes
         rows = self._passes.run(waves)
@@ -469,8 +469,12 @@ class SimulatedDevice:
         planned = len(split([len(wave) for wave in waves], self._engine.most_samples))
         most = planned + 2 * poisoned * (math.ceil(math.log2(len(waves) or 1)) + 1)
         self.passes_over += max(0, self._engine.passes - before - most)
-        ends = iter(row if isinstance(row, ItemError) else fake_scores(row.logits) for row in rows)
-        return tuple(item if isinstance(item, ItemError) else next(ends) for item in items)
+        ends = iter(rows)
+        found = [item if isinstance(item, ItemError) else next(ends) for item in items]
+        return tuple(
+            end if isinstance(end, ItemError) else fake_value(end.embedding, embedding=own)
+            for end, own in zip(found, wanted, strict=True)
+        )
 
     def _check_measured(self) -> None:
         if not self._measured:

@@ -14,6 +14,7 @@ _WEIGHTS = {
     Kind.REPEAT: 5,
     Kind.SEGMENTS: 2,
     Kind.TIMELINE: 1,
+    Kind.EMBEDDING: 1,
     Kind.LATE: 1,
     Kind.FLAKY: 1,
     Kind.BROKEN: 0.5,
@@ -30,6 +31,7 @@ _WEIGHTS = {
     Kind.LONG: 0.1,
     Kind.LONG_SEGMENTS: 0.1,
     Kind.HOURS: 0.02,
+    Kind.HOURS_EMBEDDING: 0.01,
     Kind.HUGE: 0.02,
 }
 
@@ -68,6 +70,8 @@ _ALONE = 0.03
 """Share of the runs with several workers in which one dies in a transaction that no successor of its slot decides."""
 _HELD = 0.03
 """Share of the runs in which a worker is to give back partitions while what it has of them outlasts a drain."""
+_EMBEDDED_AGAIN = 0.5
+"""Share of the embeddings that are asked for of bytes that another record has."""
 _HOURS = 0.03
 """Share of the runs in which the first recording takes longer than a drain, and loses its owner in its middle."""
 _ENDS_OWNER = (*[FaultKind.CRASH] * 4, FaultKind.STOP, FaultKind.LOST, FaultKind.TWIN, FaultKind.REVOKE)
@@ -220,7 +224,7 @@ def _announced(
 ) -> Iterator[tuple[float, Announced]]:
     kinds = random.choices(_KINDS, _SHARES, k=random.choice(size.records))
     if hours:
-        kinds[0] = Kind.HOURS
+        kinds[0] = random.choice((Kind.HOURS, Kind.HOURS_EMBEDDING))
     if busy:
         kinds[:2] = [Kind.PLAIN] * 3
     if point in _RARE:
@@ -228,8 +232,9 @@ def _announced(
         kinds = [Kind.PLAIN, _RARE[point]] if busy else [*kinds[:-1], _RARE[point]]
     origins: list[int] = []
     for number, kind in enumerate(kinds):
-        like = random.choice(origins) if kind is Kind.REPEAT and origins else None
-        if kind in {Kind.PLAIN, Kind.SEGMENTS}:
+        again = kind is Kind.REPEAT or (kind is Kind.EMBEDDING and random.random() < _EMBEDDED_AGAIN)
+        like = random.choice(origins) if again and origins else None
+        if kind in {Kind.PLAIN, Kind.SEGMENTS, Kind.EMBEDDING} and like is None:
             origins.append(number)
         partition = random.randrange(partitions)
         key = b"k%d-%d" % (partition, random.randrange(2))

@@ -45,6 +45,9 @@ class Kind(StrEnum):
     """So many segments that they take the device longer than a drain may last."""
     TIMELINE = "timeline"
     """Its timeline is asked for."""
+    EMBEDDING = "embedding"
+    """Its embedding is asked for; another record may have the same bytes."""
+    HOURS_EMBEDDING = "hours_embedding"
     SILENT = "silent"
     SHORT = "short"
     LATE = "late"
@@ -78,6 +81,8 @@ EXPECTED: Mapping[Kind, str] = MappingProxyType(
         Kind.LONG_SEGMENTS: Status.OK,
         Kind.HOURS: Status.OK,
         Kind.TIMELINE: Status.OK,
+        Kind.EMBEDDING: Status.OK,
+        Kind.HOURS_EMBEDDING: Status.OK,
         Kind.LATE: Status.OK,
         Kind.FLAKY: Status.OK,
         Kind.SILENT: Status.NO_SPEECH,
@@ -106,6 +111,8 @@ _FIELDS: Mapping[Kind, Mapping[str, object]] = MappingProxyType(
         Kind.LONG_SEGMENTS: _SEGMENTS,
         Kind.HOURS: {"outputs": ["scores", "segments", "timeline"]},
         Kind.TIMELINE: {"outputs": ["timeline"]},
+        Kind.EMBEDDING: {"outputs": ["embedding"]},
+        Kind.HOURS_EMBEDDING: {"outputs": ["embedding", "timeline"]},
         Kind.SILENT: _SEGMENTS,  # it has none
         Kind.FOREIGN: {"bucket": "elsewhere"},
     }
@@ -166,7 +173,7 @@ def victim(body: bytes) -> Victim | None:
 
 @lru_cache(1024)  # seeds differ in what they put together
 def announce(number: int, kind: Kind, partition: int, key: bytes, like: int | None) -> Announced:
-    """Make the record of one number; ``like`` is the number whose bytes a repeat has."""
+    """Make the record of one number; ``like`` is the number whose bytes it has, if not its own."""
     body = _body(number, kind, like)
     readable = kind not in {Kind.TOMBSTONE, Kind.GARBAGE, Kind.HUGE}
     fields = {**_described(number), **_declared(number, body), **_FIELDS.get(kind, {})} if readable else {}
@@ -229,7 +236,7 @@ def _body(number: int, kind: Kind, like: int | None) -> bytes | None:
         case Kind.LONG | Kind.LONG_SEGMENTS:
             slots = 1 if kind is Kind.LONG else 2
             return recording(1000 * SLOT_SECONDS * slots + 30, name=number)
-        case Kind.HOURS:
+        case Kind.HOURS | Kind.HOURS_EMBEDDING:
             return recording(30 * _HOURS_CUT_MS, name=number, cut=_HOURS_CUT_MS)
         case Kind.SILENT | Kind.SHORT:
             return recording(200, name=number, silent=1) if kind is Kind.SILENT else recording(10, name=number)
@@ -239,5 +246,6 @@ def _body(number: int, kind: Kind, like: int | None) -> bytes | None:
             return recording(50, name=number, **harm)
         case _:
             poison = {"poison": tuple(POISON)[number % len(POISON)]} if kind is Kind.POISONED else {}
+            source = number if like is None else like
             # Lengths that one compute batch takes together, and one that it does not.
-            return recording(30 + 10 * (number % 3), name=number if like is None else like, **poison)
+            return recording(30 + 10 * (source % 3), name=source, **poison)

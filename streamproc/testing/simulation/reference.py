@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamproc.arena import SAMPLE_RATE, SLOT_SECONDS
 from streamproc.records.identity import PREPROCESSING, SEGMENTATION
@@ -44,11 +45,12 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A stretch of a recording that is computed as one, and its scores by label."""
+    """A stretch of a recording that is computed as one, its scores by label, and its embedding."""
 
     start_ms: int
     end_ms: int
     scores: Mapping[str, float]
+    embedding: NDArray[np.float32]
 
 
 @lru_cache(1024)  # recordings of different seeds are mostly the same
@@ -60,14 +62,15 @@ def chunks(body: bytes) -> Sequence[Chunk]:
     cut_ms = spec.get("cut", _SLOT_MS)
     starts = range(0, spec["ms"], cut_ms)
     return tuple(
-        Chunk(start, min(start + cut_ms, spec["ms"]), _scores(body, number)) for number, start in enumerate(starts)
+        Chunk(start, min(start + cut_ms, spec["ms"]), *_values(body, number)) for number, start in enumerate(starts)
     )
 
 
-def _scores(body: bytes, number: int) -> Mapping[str, float]:
+def _values(body: bytes, number: int) -> tuple[Mapping[str, float], NDArray[np.float32]]:
     samples = np.frombuffer(hashlib.sha256(body + bytes([number])).digest(), np.uint8)[: len(IDENTITY.labels)]
-    head = (samples.astype(np.float32) / 255).astype(float) + 0.01
-    return dict(zip(IDENTITY.labels, (head / head.sum()).tolist(), strict=True))
+    heard: NDArray[np.float32] = samples.astype(np.float32) / np.float32(255)
+    head = heard.astype(float) + 0.01
+    return dict(zip(IDENTITY.labels, (head / head.sum()).tolist(), strict=True)), heard
 
 
 def overall(parts: Sequence[Chunk]) -> Mapping[str, float]:
@@ -113,7 +116,7 @@ def result_row(topic: str, origin: Origin, one: Announced) -> Row:
         "codec": "json",
         "segment_count": len(parts),
         "attributes_json": None if attributes is None else _clean(attributes),
-        "embedding_uri": None,
+        "embedding_uri": f"s3://recordings/{embedding_path(one)}" if "embedding" in one.asked else None,
         "timeline_uri": f"s3://recordings/{timeline_path(one)}" if "timeline" in one.asked else None,
         "input_topic": topic,
         "input_partition": origin.partition,
@@ -122,9 +125,26 @@ def result_row(topic: str, origin: Origin, one: Announced) -> Row:
 
 
 def timeline_path(one: Announced) -> str:
-    """Where its timeline is: workers share what they compute with all tenants."""
+    """Where its timeline is."""
+    return f"{_folder(one)}/timeline.json"
+
+
+def embedding_path(one: Announced) -> str:
+    """Where its embedding is."""
+    return f"{_folder(one)}/embedding.npy"
+
+
+def _folder(one: Announced) -> str:
+    """Workers share what they compute with all tenants."""
     content, everybody = hashlib.sha256(one.body or b"").hexdigest(), hashlib.sha256(b"global").hexdigest()[:16]
-    return f"analyses/{content}/{FINGERPRINT}/{everybody}/timeline.json"
+    return f"analyses/{content}/{FINGERPRINT}/{everybody}"
+
+
+def embedding_row(one: Announced) -> NDArray[np.float64]:
+    """The one row of its embedding: the mean of its chunks, weighted by their length."""
+    parts = chunks(one.body or b"")
+    lengths = [part.end_ms - part.start_ms for part in parts]
+    return np.average([part.embedding for part in parts], axis=0, weights=lengths)
 
 
 def timeline_rows(one: Announced) -> Sequence[Row]:

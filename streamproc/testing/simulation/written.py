@@ -1,9 +1,12 @@
 """Everything that was written of a record: columns, headers, keys, and that there is no more of it."""
 
+import io
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
+
+import numpy as np
 
 from streamproc.errors import Reason, Stage
 from streamproc.records.analysis import Status
@@ -14,6 +17,8 @@ from streamproc.testing.simulation.reading import End, Origin, row_of
 from streamproc.testing.simulation.recordings import Announced, Kind
 from streamproc.testing.simulation.reference import (
     differences,
+    embedding_path,
+    embedding_row,
     kept_whole,
     result_id,
     result_row,
@@ -36,6 +41,8 @@ _OURS = (
     "sp-message",
     "sp-version",
 )
+_CLOSE = 1e-6
+"""What an embedding may differ by, which is rounded to float32."""
 _POINTER = "sp-record-uri"
 _MOST_MESSAGE_BYTES = 1024
 _MOST_KEPT_BYTES = 4 * MAX_FORWARDED_BYTES
@@ -179,6 +186,18 @@ def check_timeline(world: World, one: Announced) -> None:
     for row, right in zip((said, *segments), expected, strict=True):
         if odd := differences(row, right):
             raise Violation("G3", f"{what} is not the reference's: {_text(odd)}")
+
+
+def check_embedding(world: World, one: Announced) -> None:
+    """Check that what its result points to is in the store, and is what the network says."""
+    what = f"the embedding of record {one.number}"
+    stored = world.servers.store.holds(world.settings.storage.bucket, embedding_path(one))
+    if stored is None:
+        raise Violation("G2", f"{what} is not in the store")
+    found, expected = np.load(io.BytesIO(stored), allow_pickle=False), embedding_row(one)
+    same = found.dtype == np.float32 and found.shape == (1, len(expected)) and np.allclose(found, expected, 0, _CLOSE)
+    if not same:
+        raise Violation("G3", f"{what} is {found!r:.200} instead of {expected!r:.200}")
 
 
 def check_segments(world: World, with_results: Iterable[Announced], written: Iterable[Record]) -> None:

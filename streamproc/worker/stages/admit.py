@@ -67,6 +67,7 @@ class Admit:
         self._batches = batches
         self._offsets = offsets
         self._metrics = metrics
+        self._identity = identity
         self._fingerprints = {channels: fingerprint(identity, channels) for channels in CHANNELS}
         self._prices = prices
         self._backlog: Backlog[_Judged] = Backlog(share(settings))
@@ -202,6 +203,7 @@ class Admit:
             event = self._codec.decode(value)
             check_object(event, self._settings.storage.buckets)
             self._check_declared(event)
+            self._check_offered(event)
         except PoisonError as error:
             return error
         except UnresolvedError:
@@ -221,6 +223,15 @@ class Admit:
                 Reason.AUDIO_TOO_LONG,
                 Stage.ADMIT,
                 f"declared duration {event.duration_ms} ms is over audio.max_seconds={audio.max_seconds:g}",
+            )
+
+    def _check_offered(self, event: RecordingEvent) -> None:
+        if event.wants_embedding and not self._identity.embed_dim:
+            raise PoisonError(
+                Reason.EVENT_INVALID,
+                Stage.ADMIT,
+                f"outputs names embedding, and {self._identity.name} ({self._identity.engine}) has none: announce it "
+                f"without, or set model.engine to one that has",
             )
 
 

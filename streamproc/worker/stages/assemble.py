@@ -6,12 +6,14 @@ from dataclasses import replace
 
 from streamproc.errors import PoisonError, Reason, RecordError, Stage, TransientError
 from streamproc.records.dead_letter import fits, size_of, store_whole
+from streamproc.records.embedding import embedding
 from streamproc.records.identity import result_id
 from streamproc.records.lane import Attempt, failure_headers, original_headers
 from streamproc.records.outcome import Outcome, OutcomeKind
 from streamproc.records.record import OutputRecord
-from streamproc.records.result import Provenance, build_result
+from streamproc.records.result import Provenance, StoredAt, build_result
 from streamproc.records.segment import build_segments
+from streamproc.records.stored import NewObject
 from streamproc.records.timeline import timeline
 from streamproc.records.topics import MAX_INPUT_BYTES
 from streamproc.settings import TopicSettings
@@ -103,7 +105,7 @@ class Assemble:
         else:
             ours = failure_headers(attempt, error)
             stored, pointer = store_whole(taken.record, letter, ours, self._objects.bucket)
-            self._objects.keep(taken, stored, Outcome(OutcomeKind.DEAD_LETTER, (pointer,), reason=error.reason))
+            self._objects.keep(taken, [stored], Outcome(OutcomeKind.DEAD_LETTER, (pointer,), reason=error.reason))
 
     def _settle(self, taken: Taken, outcome: Outcome) -> None:
         if taken.probe:
@@ -127,14 +129,16 @@ class Assemble:
 
     def _succeed(self, analysed: Analysed, now: Instant) -> None:
         """Settle a record with its result, once what that points to is stored. Raises PoisonError."""
-        taken = analysed.admitted.taken
-        if "timeline" in analysed.admitted.event.outputs:
-            stored = timeline(analysed.key, analysed.analysis)
-            self._objects.keep(taken, stored, self._result(analysed, now, stored.uri(self._objects.bucket)))
-        else:
-            self._settle(taken, self._result(analysed, now))
+        event, bucket = analysed.admitted.event, self._objects.bucket
+        objects: dict[str, NewObject] = {}
+        if "timeline" in event.outputs:
+            objects["timeline"] = timeline(analysed.key, analysed.analysis)
+        if event.wants_embedding:
+            objects["embedding"] = embedding(analysed.key, analysed.analysis)
+        uris = StoredAt(**{what: stored.uri(bucket) for what, stored in objects.items()})
+        self._objects.keep(analysed.admitted.taken, list(objects.values()), self._result(analysed, now, uris))
 
-    def _result(self, analysed: Analysed, now: Instant, timeline_uri: str | None = None) -> Outcome:
+    def _result(self, analysed: Analysed, now: Instant, uris: StoredAt) -> Outcome:
         admitted, taken = analysed.admitted, analysed.admitted.taken
         attempt, event, key = taken.attempt, admitted.event, taken.record.key
         ident = result_id(event.event_id, admitted.fingerprint)
@@ -151,7 +155,7 @@ class Assemble:
             input_partition=attempt.partition,
             input_offset=attempt.offset,
         )
-        result = build_result(event, analysed.analysis, how, timeline_uri)
+        result = build_result(event, analysed.analysis, how, uris)
         outputs = [OutputRecord(self._topics.results, key, self._rows.encode(result))]
         if "segments" in event.outputs:
             outputs += [

@@ -19,7 +19,6 @@ from streamproc.errors import (
     TransientError,
     Verdict,
 )
-from streamproc.records.identity import content_key, scope
 from streamproc.records.recording import RecordingEvent
 from streamproc.records.stored import Tags
 from streamproc.settings import Settings
@@ -166,7 +165,7 @@ class Fetch:
             self.learn(event, tags, sha256)
             self._credit.adjust(taken.ident, weigh(event, len(body)))
             self._metrics.stage_seconds[Stage.FETCH].observe(now.mono - admitted.at)
-            key = content_key(scope(self._settings.dedupe.scope, event.tenant), sha256, admitted.fingerprint)
+            key = admitted.key(self._settings.dedupe.scope, sha256)
             self.give(Fetched(admitted, body, sha256, key, now.mono))
 
     def _judge(self, admitted: Admitted, error: StoreError, now: Instant) -> None:

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field, replace
 
 from streamproc.arena import SLOT_SAMPLES, Arena
 from streamproc.errors import Fatal, FatalError, PoisonError, Reason, RecordError, Stage
-from streamproc.records.analysis import Analysis, SegmentAnalysis, best, whole
-from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
+from streamproc.records.analysis import MIX, Analysis, AudioInfo, SegmentAnalysis, best, whole
+from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, Scored, SegmentHandle
 from streamproc.records.decoding import Decoded, SegmentReady
+from streamproc.records.embedding import Computed, of_channels
 from streamproc.records.identity import ModelIdentity
+from streamproc.records.recording import RecordingEvent
 from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Metrics
 from streamproc.worker.core.batch import MicroBatches, Taken
@@ -36,12 +38,17 @@ class _Recording:
     at: float
     progress: Progress
     decoded: Decoded | None = None
-    segments: list[SegmentAnalysis] = field(default_factory=list)
+    segments: list[Computed] = field(default_factory=list)
     waiting: int = 0
     """Samples of it that wait for the device, or are on it."""
     resumed_ms: int = 0
     """Of the segments that a former owner finished."""
     failed: bool = False
+
+    @property
+    def event(self) -> RecordingEvent:
+        """What was announced of it."""
+        return self.fetched.admitted.event
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,11 @@ class _Pending:
     suspect: bool = False
     """Whether it was on the device when that died: it is alone there from then on."""
     strikes: int = 0
+
+    @property
+    def handle(self) -> SegmentHandle:
+        """What the device is told of it."""
+        return SegmentHandle(self.ready.lease, self.ready.samples, self.recording.event.wants_embedding)
 
 
 class Infer:
@@ -100,12 +112,12 @@ class Infer:
     def segment(self, fetched: Fetched, ready: SegmentReady, now: Instant) -> None:
         """Take a segment of a recording, which may be decoding still."""
         recording = self._recording(fetched, now)
-        scores = self._resume.decoded(fetched.taken.ident, recording.progress, ready, recording.segments)
-        if scores is None:
+        scored = self._resume.decoded(fetched.taken.ident, recording.progress, ready, recording.segments)
+        if scored is None:
             recording.waiting += ready.samples
             self._pending.append(_Pending(recording, ready))
         else:
-            self._take_up(recording, ready, scores)
+            self._take_up(recording, ready, scored)
 
     def decoded(self, fetched: Fetched, decoded: Decoded, now: Instant) -> None:
         """Note that the last segment of a recording was given."""
@@ -142,7 +154,9 @@ class Infer:
     def _recording(self, fetched: Fetched, now: Instant) -> _Recording:
         ident = fetched.taken.ident
         if (recording := self._recordings.get(ident)) is None:
-            recording = self._recordings[ident] = _Recording(fetched, now.mono, Progress(fetched.key))
+            recording = self._recordings[ident] = _Recording(
+                fetched, now.mono, Progress(fetched.key, fetched.admitted.event.wants_embedding)
+            )
         return recording
 
     def _progress(self, ident: tuple[int, int]) -> Progress | None:
@@ -150,22 +164,22 @@ class Infer:
         return None if recording is None else recording.progress
 
     def _look_again(self, recording: _Recording, now: Instant) -> None:
-        """Take out of what waits for the device those segments whose scores have come to be known."""
+        """Take out of what waits for the device those segments whose values have come to be known."""
         waiting = []
         for pending in self._pending:
-            scores = self._resume.known(recording.progress, pending.ready) if pending.recording is recording else None
-            if scores is None:
+            scored = self._resume.known(recording.progress, pending.ready) if pending.recording is recording else None
+            if scored is None:
                 waiting.append(pending)
             else:
                 recording.waiting -= pending.ready.samples
-                self._take_up(recording, pending.ready, scores)
+                self._take_up(recording, pending.ready, scored)
         self._pending = waiting
         self._finish(recording, now)
 
-    def _take_up(self, recording: _Recording, ready: SegmentReady, scores: tuple[float, ...]) -> None:
+    def _take_up(self, recording: _Recording, ready: SegmentReady, scored: Scored) -> None:
         """Go on from what a former owner finished."""
         self._arena.release(ready.lease)
-        recording.segments.append(self._analysed(ready, scores))
+        recording.segments.append(self._computed(ready, scored))
         recording.resumed_ms += ready.end_ms - ready.start_ms
 
     def _submit(self) -> bool:
@@ -178,7 +192,7 @@ class Infer:
             self._pending = [p for place, p in enumerate(self._pending) if place not in places]
             self._last_batch += 1
             self._running[self._last_batch] = chosen
-            self._device.submit(self._last_batch, [SegmentHandle(p.ready.lease, p.ready.samples) for p in chosen])
+            self._device.submit(self._last_batch, [pending.handle for pending in chosen])
             submitted = True
         return submitted
 
@@ -232,7 +246,7 @@ class Infer:
         self.abandon(fetched)
         self.failed(fetched, PoisonError(Reason.KILLED_WORKER, Stage.INFER, message))
 
-    def _scored(self, pending: _Pending, item: tuple[float, ...] | ItemError, now: Instant) -> None:
+    def _scored(self, pending: _Pending, item: Scored | ItemError, now: Instant) -> None:
         recording, ready = pending.recording, pending.ready
         recording.waiting -= ready.samples
         if recording.failed:
@@ -242,14 +256,14 @@ class Infer:
             self.abandon(recording.fetched)
             self.failed(recording.fetched, PoisonError(Reason.MODEL_FAILED, Stage.INFER, message))
             return
-        segment = self._analysed(ready, item)
-        recording.segments.append(segment)
-        self._resume.finished(recording.progress, segment)
+        computed = self._computed(ready, item)
+        recording.segments.append(computed)
+        self._resume.finished(recording.progress, computed)
         self._finish(recording, now)
 
-    def _analysed(self, ready: SegmentReady, scores: tuple[float, ...]) -> SegmentAnalysis:
-        label, confidence = best(self._identity.labels, scores)
-        return SegmentAnalysis(
+    def _computed(self, ready: SegmentReady, scored: Scored) -> Computed:
+        label, confidence = best(self._identity.labels, scored.scores)
+        segment = SegmentAnalysis(
             index=ready.index,
             channel=ready.channel,
             start_ms=ready.start_ms,
@@ -258,17 +272,26 @@ class Infer:
             level_dbfs=ready.level_dbfs,
             label=label,
             confidence=confidence,
-            scores=scores,
+            scores=scored.scores,
         )
+        return Computed(segment, scored.embedding)
 
     def _finish(self, recording: _Recording, now: Instant) -> None:
         decoded = recording.decoded
         if decoded is None or len(recording.segments) < decoded.segments:
             return
         del self._recordings[recording.fetched.taken.ident]
-        analysis = whole(self._identity.labels, decoded.info, decoded.speech_ms, recording.segments)
+        segments = [segment for segment, _ in recording.segments]
+        embeddings = self._embeddings(recording, decoded.info)
+        analysis = whole(self._identity.labels, decoded.info, decoded.speech_ms, segments, embeddings)
         self._metrics.computed_audio_seconds.inc((decoded.info.duration_ms - recording.resumed_ms) / 1000)
         if recording.resumed_ms:
             self._metrics.resumed_audio_seconds.inc(recording.resumed_ms / 1000)
         self._metrics.stage_seconds[Stage.INFER].observe(now.mono - recording.at)
         self.computed(recording.fetched, analysis, now)
+
+    def _embeddings(self, recording: _Recording, info: AudioInfo) -> tuple[bytes, ...]:
+        if not recording.event.wants_embedding:
+            return ()
+        channels = range(info.channel_count) if recording.event.channels == "split" else (MIX,)
+        return of_channels(recording.segments, channels, self._identity.embed_dim)

@@ -1,8 +1,10 @@
 """A record between two stages: each stage takes one of these and gives the next. ``at`` is when it was given."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from streamproc.records.analysis import Analysis, Tier
+from streamproc.records.identity import content_key, scope, work_key
 from streamproc.records.recording import RecordingEvent
 from streamproc.worker.core.batch import Taken
 
@@ -18,6 +20,11 @@ class Admitted:
     deaths: int = 0
     """Decoder children that ended with its recording."""
 
+    def key(self, shared_by: Literal["global", "tenant"], sha256: str) -> str:
+        """Its key of work, once its bytes are known."""
+        content = content_key(scope(shared_by, self.event.tenant), sha256, self.fingerprint)
+        return work_key(content, embedding=self.event.wants_embedding)
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
@@ -27,7 +34,7 @@ class Fetched:
     body: bytes
     sha256: str
     key: str
-    """The content key."""
+    """The key of work."""
     at: float
 
     @property
@@ -43,7 +50,7 @@ class Recalled:
     admitted: Admitted
     sha256: str
     key: str
-    """The content key."""
+    """The key of work."""
     at: float
 
     @property
@@ -59,7 +66,7 @@ class Analysed:
     admitted: Admitted
     sha256: str
     key: str
-    """The content key."""
+    """The key of work."""
     analysis: Analysis
     tier: Tier
     at: float

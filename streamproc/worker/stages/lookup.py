@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from streamproc.errors import PoisonError, Reason, RecordError, Stage
 from streamproc.records.analysis import Analysis, Tier
+from streamproc.records.identity import content_of
 from streamproc.telemetry.metrics import Metrics
 from streamproc.worker.core.batch import MicroBatches, Taken
 from streamproc.worker.core.credits import ZERO, Credits
@@ -44,9 +45,14 @@ class Lookup:
         return self._tiers.step(now) or took
 
     def computed(self, fetched: Fetched, analysis: Analysis, now: Instant) -> None:
-        """Remember a fresh analysis and give it to all who wait for it. A pure value: it is stored at once."""
-        self._near.put(fetched.key, analysis)
-        self._tiers.put(fetched.key, analysis)
+        """Remember a fresh analysis and give it to all who wait for it. A pure value: it is stored at once.
+
+        One with embeddings is remembered twice: as it is, and as who wants none would have computed it.
+        """
+        known = {fetched.key: analysis, content_of(fetched.key): analysis.without_embeddings()}
+        for key, value in known.items():
+            self._near.put(key, value)
+            self._tiers.put(key, value)
         self._resolve(fetched.key, analysis, Tier.COMPUTED, now)
 
     def failed(self, fetched: Fetched, error: RecordError) -> None:
@@ -114,7 +120,7 @@ class Lookup:
 
     def _answered(self, key: str, analysis: Analysis | None, tier: Tier) -> None:
         leader = self._leaders[key]
-        if analysis is not None:
+        if analysis is not None and (analysis.embeddings or not leader.admitted.event.wants_embedding):
             self._near.put(key, analysis)
             self._resolve(key, analysis, tier, self._now)
         elif self._batches.wanted(leader.taken):

@@ -1,7 +1,8 @@
 """Objects: what a row or a dead letter points to is in the store before the transaction that makes it visible."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from streamproc.errors import Cause, FatalError, PoisonError, Reason, RecordError, Stage, StoreError
@@ -18,8 +19,16 @@ PUT_WAIT_S = 1.0
 """Between two tries to store one."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A record that waits for its objects: the one that is being stored, and ``rest`` after it."""
+
+    outcome: Outcome
+    rest: Sequence[NewObject]
+
+
 class Objects:
-    """Settles a record only when its object is stored; while the store is away it tries again.
+    """Settles a record only when its objects are stored, one after the other; while the store is away it tries again.
 
     A store that works and refuses to take the object of a result makes that record a dead letter. What belongs to a
     dead letter has no other way to go, and is tried again.
@@ -32,32 +41,37 @@ class Objects:
         self._store = store
         self._puts = puts
         self._batches = batches
-        self._outcomes: dict[tuple[int, int], Outcome] = {}
+        self._kept: dict[tuple[int, int], _Kept] = {}
         self._again: deque[tuple[float, Taken, NewObject]] = deque()
         self.settle: Callable[[Taken, Outcome], None]
         self.fail: Callable[[Taken, RecordError], None]
 
-    def keep(self, taken: Taken, stored: NewObject, outcome: Outcome) -> None:
-        """Store an object, then settle its record with ``outcome``."""
-        self._outcomes[taken.ident] = outcome
-        self._put(taken, stored)
+    def keep(self, taken: Taken, stored: Sequence[NewObject], outcome: Outcome) -> None:
+        """Store these objects, if any, then settle their record with ``outcome``."""
+        if not stored:
+            self.settle(taken, outcome)
+            return
+        first, *rest = stored
+        self._kept[taken.ident] = _Kept(outcome, rest)
+        self._put(taken, first)
 
     def step(self, now: Instant) -> bool:
         """Take answers, try again what failed."""
         answers = self._puts.take()
         for (taken, stored), answer in answers:
             if not self._batches.wanted(taken):
-                del self._outcomes[taken.ident]
+                del self._kept[taken.ident]
             elif isinstance(answer, StoreError):
                 log.warning("an object waits for the store", dependency="store", detail=str(answer))
                 self._again.append((now.mono + PUT_WAIT_S, taken, stored))
             elif isinstance(answer, PoisonError):
-                del self._outcomes[taken.ident]
+                del self._kept[taken.ident]
                 self.fail(taken, answer)
             elif isinstance(answer, Exception):
                 raise FatalError(f"storing an object failed in an unforeseen way: {answer!r}") from answer
             else:
-                self.settle(taken, self._outcomes.pop(taken.ident))
+                kept = self._kept.pop(taken.ident)
+                self.keep(taken, kept.rest, kept.outcome)
         put = False
         while self._again and self._again[0][0] <= now.mono:
             _, taken, stored = self._again.popleft()
@@ -66,13 +80,13 @@ class Objects:
         return put or bool(answers)
 
     def _put(self, taken: Taken, stored: NewObject) -> None:
-        put = put_of_result if self._outcomes[taken.ident].kind is OutcomeKind.RESULT else put_object
+        put = put_of_result if self._kept[taken.ident].outcome.kind is OutcomeKind.RESULT else put_object
         self._puts.submit((taken, stored), partial(put, self._store, self.bucket, stored))
 
 
 def put_object(store: ObjectStore, bucket: str, stored: NewObject) -> object:
     """Store it. Blocks; runs in the I/O pool. Raises StoreError."""
-    return store.put(bucket, stored.key, stored.body, "application/json")
+    return store.put(bucket, stored.key, stored.body, stored.content_type)
 
 
 def put_of_result(store: ObjectStore, bucket: str, stored: NewObject) -> object:

@@ -6,7 +6,6 @@ from functools import partial
 
 from streamproc.errors import FatalError, StoreError
 from streamproc.records.alias import names_of
-from streamproc.records.identity import content_key, scope
 from streamproc.records.recording import RecordingEvent
 from streamproc.records.stored import Tags
 from streamproc.settings import DedupeSettings
@@ -104,5 +103,4 @@ class Recall:
         if sha256 is None:
             self.give(admitted)
             return
-        key = content_key(scope(self._settings.scope, admitted.event.tenant), sha256, admitted.fingerprint)
-        self.recalled(Recalled(admitted, sha256, key, self._now.mono))
+        self.recalled(Recalled(admitted, sha256, admitted.key(self._settings.scope, sha256), self._now.mono))

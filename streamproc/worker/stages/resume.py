@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from streamproc.errors import FatalError, TierError
-from streamproc.records.analysis import SegmentAnalysis
+from streamproc.records.compute import Scored
 from streamproc.records.decoding import SegmentReady
+from streamproc.records.embedding import Computed, problem_of
 from streamproc.records.finished import FinishedSegment, Stretch
+from streamproc.records.identity import ModelIdentity
 from streamproc.worker.core.price import Prices
 from streamproc.worker.ports import Calls, SharedTier
 
-Kept = Mapping[Stretch, tuple[float, ...]]
-"""Scores by what they are the scores of."""
+Kept = Mapping[Stretch, Scored]
+"""Values by what they are the values of."""
 
 
 @dataclass(slots=True)
@@ -20,7 +22,9 @@ class Progress:
     """How far one recording is."""
 
     key: str
-    """Its content key."""
+    """Its key of work."""
+    embedding: bool = False
+    """Whether scores without an embedding are no use to it."""
     seconds: float = 0.0
     """Of the device, predicted for what was decoded of it so far."""
     long: bool = False
@@ -46,35 +50,35 @@ class Resume:
         writes: Calls[str, None],
         prices: Prices,
         share_s: float,
-        labels: int,
+        identity: ModelIdentity,
     ) -> None:
         self._shared = shared
         self._reads = reads
         self._writes = writes
         self._prices = prices
         self._share_s = share_s
-        self._labels = labels
+        self._identity = identity
 
     def decoded(
-        self, ident: tuple[int, int], progress: Progress, ready: SegmentReady, finished: Sequence[SegmentAnalysis]
-    ) -> tuple[float, ...] | None:
-        """Note the next segment of a recording, of which these are ``finished``; its scores, if they are known."""
+        self, ident: tuple[int, int], progress: Progress, ready: SegmentReady, finished: Sequence[Computed]
+    ) -> Scored | None:
+        """Note the next segment of a recording, of which these are ``finished``; its value, if that is known."""
         progress.seconds += self._prices.seconds(ready.end_ms - ready.start_ms)
         if self._shared is not None and not progress.long and progress.seconds > self._share_s:
             progress.long = True
-            for segment in finished:
-                self._add(progress, segment)
+            for one in finished:
+                self._add(progress, one)
             self._reads.submit(ident, partial(self._shared.get_finished, progress.key))
         return self.known(progress, ready)
 
-    def known(self, progress: Progress, ready: SegmentReady) -> tuple[float, ...] | None:
-        """The scores of a segment that a former owner finished."""
+    def known(self, progress: Progress, ready: SegmentReady) -> Scored | None:
+        """The value of a segment that a former owner finished."""
         return progress.kept.get(Stretch(ready.channel, ready.start_ms, ready.end_ms)) if progress.kept else None
 
-    def finished(self, progress: Progress, segment: SegmentAnalysis) -> None:
+    def finished(self, progress: Progress, computed: Computed) -> None:
         """Note that a segment was computed; keep it when there are enough for a group."""
         if progress.long:
-            self._add(progress, segment)
+            self._add(progress, computed)
             if progress.fresh_s >= self._share_s:
                 self.keep(progress)
 
@@ -95,10 +99,16 @@ class Resume:
             if isinstance(found, Exception):
                 raise FatalError(f"asking for kept segments failed in an unforeseen way: {found!r}") from found
             if found and (progress := find(ident)) is not None:
-                progress.kept = {one.stretch: one.scores for one in found if len(one.scores) == self._labels}
+                usable = (one for one in found if self._usable(one, progress))
+                progress.kept = {one.stretch: Scored(one.scores, one.embedding) for one in usable}
                 yield ident
 
-    def _add(self, progress: Progress, segment: SegmentAnalysis) -> None:
+    def _usable(self, one: FinishedSegment, progress: Progress) -> bool:
+        whole = not progress.embedding or not problem_of(one.embedding, self._identity.embed_dim)
+        return len(one.scores) == len(self._identity.labels) and whole
+
+    def _add(self, progress: Progress, computed: Computed) -> None:
+        segment, embedding = computed
         stretch = Stretch(segment.channel, segment.start_ms, segment.end_ms)
-        progress.fresh.append(FinishedSegment(stretch, segment.scores))
+        progress.fresh.append(FinishedSegment(stretch, segment.scores, embedding))
         progress.fresh_s += self._prices.seconds(segment.end_ms - segment.start_ms)

@@ -8,7 +8,7 @@ from streamproc.dedupe.memory import MemoryTier, weight
 from streamproc.records.analysis import Analysis, AudioInfo, SegmentAnalysis, Status
 
 
-def analysis(seed: int = 0, *, segments: int = 1, labels: int = 9) -> Analysis:
+def analysis(seed: int = 0, *, segments: int = 1, labels: int = 9, channels: int = 0) -> Analysis:
     """Distinct objects throughout, as a decoder makes them: no number or string is shared."""
     names = tuple(f"label {seed} {i}" for i in range(labels))
 
@@ -27,6 +27,7 @@ def analysis(seed: int = 0, *, segments: int = 1, labels: int = 9) -> Analysis:
             )
             for i in range(segments)
         ),
+        embeddings=tuple(bytes([i]) * 4096 for i in range(channels)),
     )
 
 
@@ -101,14 +102,18 @@ def test_whatever_is_done_the_bytes_are_those_of_the_entries_and_under_the_limit
         assert tier.bytes <= 20 * ONE
 
 
-@pytest.mark.parametrize(("segments", "labels"), [(0, 0), (1, 9), (4, 9), (40, 9), (960, 4), (1, 40)])
-def test_the_weight_is_what_python_takes(segments: int, labels: int) -> None:
+@pytest.mark.parametrize(
+    ("segments", "labels", "channels"),
+    [(0, 0, 0), (1, 9, 0), (4, 9, 0), (40, 9, 0), (960, 4, 0), (1, 40, 0), (1, 9, 1), (1, 9, 8)],
+)
+def test_the_weight_is_what_python_takes(segments: int, labels: int, channels: int) -> None:
     tier = MemoryTier(1 << 40)
     count = max(20, 2000 // (segments + 1))
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     for i in range(count):
-        tier.put(f"global:{i:064x}:{i:032x}", analysis(1000 + i, segments=segments, labels=labels))
+        one = analysis(1000 + i, segments=segments, labels=labels, channels=channels)
+        tier.put(f"global:{i:064x}:{i:032x}", one)
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert 0.9 <= tier.bytes / (after - before) <= 1.3

@@ -20,7 +20,7 @@ from streamproc.emotion import load_model
 from streamproc.emotion.device import DeviceProcess
 from streamproc.emotion.device_message import MAX_ITEMS
 from streamproc.errors import ExitCode, FatalError, NoRestartError
-from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, SegmentHandle
+from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, Scored, SegmentHandle
 from streamproc.records.identity import ModelIdentity
 from streamproc.settings import ModelSettings
 from streamproc.worker.ports import Device
@@ -102,7 +102,11 @@ def test_a_batch_gives_what_the_model_gives_and_bad_items_an_error(
     assert done.seconds > 0
     expected = load_model(settings.name_or_dir, device="cpu").run(waves)
     for found, wanted in zip(done.items, expected, strict=True):
-        assert found == (wanted if isinstance(wanted, ItemError) else pytest.approx(wanted, abs=1e-6))
+        if isinstance(wanted, ItemError):
+            assert found == wanted
+        else:
+            assert isinstance(found, Scored)
+            assert found.scores == pytest.approx(wanted.scores, abs=1e-6)
     assert [isinstance(item, ItemError) for item in done.items] == [False, True, True, False]
 
 

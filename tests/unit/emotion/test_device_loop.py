@@ -14,11 +14,16 @@ from numpy.typing import NDArray
 
 from streamproc.arena import Lease
 from streamproc.emotion.device_loop import Value, serve
-from streamproc.emotion.device_message import MAX_BYTES, decode_answer
+from streamproc.emotion.device_message import MAX_BYTES, Embedded, decode_answer
 from streamproc.emotion.engine import UNDER_WAY
-from streamproc.records.compute import BatchDone
+from streamproc.errors import FatalError
+from streamproc.records.compute import BatchDone, ItemError, Scored
+from streamproc.records.embedding import pack
 
 PATIENCE_S = 20.0
+EMBED_DIM = 2
+SHORT, NAN, TOO_MANY = 101, 102, 103
+"""Slots of waveforms that an analyzer has other embeddings for than it says, or more values than waveforms."""
 
 
 @dataclass
@@ -35,7 +40,14 @@ class Batch:
     def take(self) -> list[Value]:
         assert self.through.wait(PATIENCE_S)
         self.taken.set()
-        return [(float(wave[0]),) for wave in self.waves]
+        slots = [int(wave[0]) for wave in self.waves]
+        found: list[Value] = [value(slot) for slot in slots]
+        return found * (1 + (TOO_MANY in slots))
+
+
+def value(slot: int) -> Scored:
+    numbers = np.full(EMBED_DIM - (slot == SHORT), np.nan if slot == NAN else slot)
+    return Scored((float(slot),), pack(numbers))
 
 
 class Device:
@@ -45,13 +57,17 @@ class Device:
         self.ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.ours.settimeout(PATIENCE_S)
         self.begun: list[Batch] = []
+        self.error: FatalError | None = None
         self._through = through
         self._thread = threading.Thread(target=self._serve, args=(theirs,))
         self._thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(ConnectionError):
-            serve(connection, self._read, self._begin)
+            try:
+                serve(connection, self._read, self._begin, EMBED_DIM)
+            except FatalError as error:
+                self.error = error
 
     def _read(self, lease: Lease) -> NDArray[np.float32]:
         return np.full(400, lease.slot, np.float32)
@@ -63,11 +79,14 @@ class Device:
         self.begun.append(Batch(waves, through))
         return self.begun[-1]
 
-    def send(self, batch: int, *leases: Lease) -> None:
-        self.ours.send(json.dumps({"batch": batch, "items": leases}).encode())
+    def send(self, batch: int, *leases: Lease, embedding: bool = False) -> None:
+        self.ours.send(json.dumps({"batch": batch, "items": [(*lease, embedding) for lease in leases]}).encode())
+
+    def hear(self) -> object:
+        return decode_answer(self.ours.recv(MAX_BYTES))
 
     def take(self) -> BatchDone:
-        answer = decode_answer(self.ours.recv(MAX_BYTES))
+        answer = self.hear()
         assert isinstance(answer, BatchDone)
         return answer
 
@@ -144,3 +163,34 @@ def test_seconds_are_those_that_a_batch_had_the_device(device: Device) -> None:
         batch.through.set()
     first, second = device.take(), device.take()
     assert first.seconds >= 0.2 > second.seconds >= 0
+
+
+def test_embeddings_go_ahead_of_their_batch(prompt: Device) -> None:
+    prompt.send(1, Lease(7, 0), Lease(8, 0), embedding=True)
+    assert prompt.hear() == Embedded(1, 0, value(7).embedding)
+    assert prompt.hear() == Embedded(1, 1, value(8).embedding)
+    assert prompt.take().items == (Scored((7.0,)), Scored((8.0,)))
+
+
+def test_what_nobody_wants_stays(prompt: Device) -> None:
+    prompt.send(1, Lease(7, 0), Lease(NAN, 0))
+    assert prompt.take().items == (Scored((7.0,)), Scored((float(NAN),)))
+
+
+@pytest.mark.parametrize(("slot", "told"), [(SHORT, "4 bytes, not 2 float32"), (NAN, "not finite")])
+def test_one_without_the_embedding_that_is_promised_is_an_error_and_harms_no_neighbour(
+    prompt: Device, slot: int, told: str
+) -> None:
+    prompt.send(1, Lease(slot, 0), Lease(8, 0), embedding=True)
+    assert prompt.hear() == Embedded(1, 1, value(8).embedding)
+    error, scored = prompt.take().items
+    assert isinstance(error, ItemError)
+    assert told in error.message
+    assert scored == Scored((8.0,))
+
+
+def test_an_analyzer_that_gives_a_value_too_many_ends_its_process(prompt: Device) -> None:
+    prompt.send(1, Lease(TOO_MANY, 0))
+    assert prompt.ours.recv(MAX_BYTES) == b""
+    prompt.close()
+    assert "2 values for 1 segments" in str(prompt.error)

@@ -5,8 +5,9 @@ import socket
 import pytest
 
 from streamproc.analyzer import MOST_LABELS, MOST_WORDS
-from streamproc.emotion.device_message import MAX_BYTES, MAX_ITEMS, decode_answer, encode_answer
-from streamproc.records.compute import BatchDone, ItemError
+from streamproc.emotion.device_message import MAX_BYTES, MAX_ITEMS, Embedded, decode_answer, encode_answer
+from streamproc.records.compute import BatchDone, ItemError, Scored
+from streamproc.records.embedding import MOST_DIM
 
 
 def passed_on(answer: BatchDone) -> BatchDone:
@@ -29,5 +30,15 @@ def test_what_an_analyzer_says_of_an_item_is_cut_to_what_a_socket_takes(characte
 
 def test_the_longest_scores_of_the_most_labels_fit() -> None:
     longest = 1.2345678901234567e-100
-    answer = BatchDone(1, ((longest,) * MOST_LABELS,) * MAX_ITEMS, 0.1)
+    answer = BatchDone(1, (Scored((longest,) * MOST_LABELS),) * MAX_ITEMS, 0.1)
     assert passed_on(answer) == answer
+
+
+def test_the_longest_embedding_fits_and_a_longer_one_is_refused() -> None:
+    longest = Embedded(1, 127, bytes(4 * MOST_DIM))
+    message = encode_answer(longest)
+    assert len(message) < MAX_BYTES
+    assert decode_answer(message) == longest
+    for more in (1, 4):
+        with pytest.raises(ValueError, match="no answer of a device process"):
+            decode_answer(encode_answer(Embedded(1, 127, bytes(4 * (MOST_DIM + more)))))

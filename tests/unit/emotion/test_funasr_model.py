@@ -23,7 +23,8 @@ from streamproc.emotion.errors import CheckpointError
 from streamproc.emotion.funasr_globals import kept_globals
 from streamproc.emotion.funasr_model import FunasrModel, load_funasr
 from streamproc.errors import UsageError
-from streamproc.records.compute import ItemError
+from streamproc.records.compute import ItemError, Scored
+from streamproc.records.embedding import pack, unpack
 from streamproc.records.identity import fingerprint
 
 Wave = NDArray[np.float32]
@@ -54,9 +55,19 @@ def change_weights(directory: Path, change: Callable[[dict[str, Any]], object]) 
     torch.save({"model": tensors}, path)
 
 
-def largest(found: Sequence[tuple[float, ...] | ItemError], expected: Sequence[Any]) -> float:
-    pairs = zip(found, expected, strict=True)
-    return max(float(np.abs(np.array(a) - np.array(b)).max()) for a, b in pairs)
+def largest(found: Sequence[Scored | ItemError], expected: Sequence[Scored | ItemError]) -> float:
+    """Of any difference, in scores and embeddings."""
+
+    def numbers(one: Scored | ItemError) -> Wave:
+        assert isinstance(one, Scored)
+        return np.concatenate([np.array(one.scores, np.float32), unpack(one.embedding)])
+
+    return max(float(np.abs(numbers(a) - numbers(b)).max()) for a, b in zip(found, expected, strict=True))
+
+
+def as_funasr_says(judged: Sequence[tuple[Wave, Wave]]) -> list[Scored | ItemError]:
+    """Its embedding of a clip is the mean of its frames."""
+    return [Scored(tuple(scores.tolist()), pack(frames.mean(0))) for frames, scores in judged]
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +76,11 @@ def tiny(directories: Directories) -> FunasrModel:
 
 
 @pytest.mark.parametrize("shape", ["small", "thin", "tiny"])
-def test_its_scores_are_funasrs_and_ours(shape: str, directories: Directories, judged: Judged, clip: Clip) -> None:
+def test_its_values_are_funasrs_and_ours(shape: str, directories: Directories, judged: Judged, clip: Clip) -> None:
     directory = directories(shape)
     waves = [clip(samples, seed) for seed, samples in enumerate(LENGTHS)]
     found = load_funasr(directory, "cpu", "fp32").run(waves)
-    assert largest(found, [scores for _, scores in judged(directory, waves)]) <= 1e-6
+    assert largest(found, as_funasr_says(judged(directory, waves))) <= 1e-6
     assert largest(found, load_model(directory, device="cpu").run(waves)) <= 1e-4
 
 
@@ -97,9 +108,9 @@ def test_a_model_that_only_funasr_can_run_runs(
         load_model(directory, device="cpu")
     waves = [clip(samples, seed) for seed, samples in enumerate(LENGTHS)]
     found = load_funasr(directory, "cpu", "fp32").run(waves)
-    expected = [scores for _, scores in judged(directory, waves)]
+    expected = as_funasr_says(judged(directory, waves))
     assert largest(found, expected) <= 1e-6
-    assert largest([tuple(scores) for scores in expected[1:]], expected[:-1]) > 1e-3
+    assert largest(expected[1:], expected[:-1]) > 1e-3
 
 
 def test_its_fingerprint_is_another_than_ours(directories: Directories, tiny: FunasrModel) -> None:
@@ -248,7 +259,7 @@ torch.set_num_threads(3)
 before = state()
 found = load_funasr(sys.argv[1], "cpu", "fp32").run([np.zeros(400, np.float32)])
 seen["kept"] = state() == before
-seen["found"] = len(found[0])
+seen["found"] = len(found[0].scores)
 print(json.dumps(seen))
 """
 

@@ -18,7 +18,8 @@ from streamproc.emotion.model import EmotionModel
 from streamproc.emotion.network import Network, NetworkConfig, frames
 from streamproc.emotion.runner import Runner
 from streamproc.errors import UsageError
-from streamproc.records.compute import ItemError
+from streamproc.records.compute import ItemError, Scored
+from streamproc.records.embedding import unpack
 from streamproc.records.identity import ModelIdentity
 
 Wave = NDArray[np.float32]
@@ -59,8 +60,10 @@ def test_nothing_is_no_waveform(model: EmotionModel) -> None:
     assert model.run([]) == []
 
 
-def test_run_gives_the_scores_of_analyze(model: EmotionModel, waves: list[Wave]) -> None:
-    assert model.run(waves) == [tuple(emotion.scores.values()) for emotion in model.analyze(waves)]
+def test_run_gives_scores_and_embedding_of_analyze(model: EmotionModel, waves: list[Wave]) -> None:
+    expected = [Scored(tuple(one.scores.values()), one.embedding.tobytes()) for one in model.analyze(waves)]
+    assert model.run(waves) == expected
+    assert model.identity.embed_dim == len(model.analyze(waves)[0].embedding)
 
 
 def test_scores_and_labels_are_funasrs_where_labels_are_unused(
@@ -84,7 +87,9 @@ def test_scores_and_labels_are_funasrs_where_labels_are_unused(
     expected = judged(tmp_path, waves)
     found = load_model(tmp_path, device="cpu").run(waves)
     assert len(expected[0][1]) == 5
-    assert np.abs(np.array(found) - np.array([scores for _, scores in expected])).max() < 1e-4
+    for value, (_, scores) in zip(found, expected, strict=True):
+        assert isinstance(value, Scored)
+        assert value.scores == pytest.approx(scores, abs=1e-4)
 
 
 BAD = {
@@ -163,7 +168,11 @@ def test_a_clip_that_overflows_in_a_padded_pass_harms_no_neighbour(
     found = ragged.run([shorter, loud, longer])
     assert list(map(len, engine.passes)) == [3, 1, 1, 1]  # it is heard again alone, and once more after noise
     assert found[1] == ItemError("the network gave no finite scores")
-    assert [found[0], found[2]] == [pytest.approx(scores, abs=5e-6) for scores in model.run([shorter, longer])]
+    for ours, alone in zip(found[::2], model.run([shorter, longer]), strict=True):
+        assert isinstance(ours, Scored)
+        assert isinstance(alone, Scored)
+        assert ours.scores == pytest.approx(alone.scores, abs=5e-6)
+        assert unpack(ours.embedding) == pytest.approx(unpack(alone.embedding), abs=1e-5)
 
 
 def test_an_embedding_that_is_not_finite_is_an_error_though_the_scores_are(model: EmotionModel) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamproc.analyzer import Scores, Wave
-from streamproc.records.compute import ItemError
+from streamproc.analyzer import Wave
+from streamproc.records.compute import ItemError, Scored
+from streamproc.records.embedding import MOST_DIM, pack
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.profile import Profile
 from streamproc.testing.analyzer import CHECKS, BrokenContractError, Check, Subject
@@ -26,7 +27,8 @@ class Level:
 
     def __init__(self, threshold: float = -30.0) -> None:
         self.threshold = threshold
-        self.identity = ModelIdentity("level", _hash(threshold), "fp64", ("loud", "quiet"), engine="level 1")
+        labels = ("loud", "quiet")
+        self.identity = ModelIdentity("level", _hash(threshold), "fp64", labels, engine="level 1", embed_dim=2)
         self.profile = PROFILE
 
     def run(self, batch: Sequence[Wave]) -> Any:
@@ -35,7 +37,12 @@ class Level:
     def one(self, wave: Wave) -> Any:
         if not len(wave) or not np.isfinite(wave).all():
             return ItemError("no numbers")
-        return self.shares(10 * np.log10(np.square(wave, dtype=np.float64).mean() + 1e-12))
+        level = 10 * np.log10(np.square(wave, dtype=np.float64).mean() + 1e-12)
+        shares = self.shares(level)
+        return shares if isinstance(shares, ItemError) else Scored(shares, self.embedding(level, len(wave)))
+
+    def embedding(self, level: float, samples: int) -> Any:
+        return pack(np.array([level, samples]))
 
     def shares(self, level: float) -> Any:
         loud = float(1 / (1 + np.exp(self.threshold - level)))
@@ -64,6 +71,47 @@ class GivesLists(Level):
 class GivesAScoreTooMany(Level):
     def shares(self, level: float) -> Any:
         return *super().shares(level), 0.0
+
+
+class GivesScoresAlone(Level):
+    def one(self, wave: Wave) -> Any:
+        found = super().one(wave)
+        return found if isinstance(found, ItemError) else found.scores
+
+
+class GivesNoEmbedding(Level):
+    def embedding(self, level: float, samples: int) -> Any:
+        return super().embedding(level, samples)[:0]
+
+
+class GivesHalfAnEmbedding(Level):
+    def embedding(self, level: float, samples: int) -> Any:
+        return super().embedding(level, samples)[:4]
+
+
+class GivesAnEmbeddingThatItDoesNotDeclare(Level):
+    def __init__(self, threshold: float = -30.0) -> None:
+        super().__init__(threshold)
+        self.identity = replace(self.identity, embed_dim=0)
+
+
+class GivesAnEmbeddingOfNan(Level):
+    def embedding(self, level: float, samples: int) -> Any:
+        return super().embedding(level * np.nan, samples)
+
+
+class GivesAnArray(Level):
+    def embedding(self, level: float, samples: int) -> Any:
+        return np.array([level, samples], np.float32)
+
+
+class HasEmbeddingsWithoutAnEnd(Level):
+    def __init__(self, threshold: float = -30.0) -> None:
+        super().__init__(threshold)
+        self.identity = replace(self.identity, embed_dim=MOST_DIM + 1)
+
+    def embedding(self, level: float, samples: int) -> Any:
+        return pack(np.full(MOST_DIM + 1, level + samples))
 
 
 class GivesNoShares(Level):
@@ -127,6 +175,20 @@ class NormalisesByTheBatch(Level):
     def run(self, batch: Sequence[Wave]) -> Any:
         peak = max((float(np.abs(wave).max(initial=0)) for wave in batch if np.isfinite(wave).all()), default=1.0)
         return super().run([wave / np.float32(peak or 1) for wave in batch])
+
+
+class EmbedsTheBatch(Level):
+    def run(self, batch: Sequence[Wave]) -> Any:
+        self.company = len(batch)
+        return super().run(batch)
+
+    def embedding(self, level: float, samples: int) -> Any:
+        return super().embedding(level + self.company, samples)
+
+
+class DrawsEmbeddings(Level):
+    def embedding(self, level: float, samples: int) -> Any:
+        return super().embedding(level + next(serial), samples)
 
 
 class DrawsLots(Level):
@@ -255,11 +317,13 @@ ONLY: Mapping[str, Sequence[type[Level]]] = {
 AND_MORE: Mapping[str, Sequence[type[Level]]] = {
     "gives_a_value_for_each_item": [
         *(DropsAnItem, GivesNumpysNumbers, GivesLists, GivesAScoreTooMany, GivesNoShares, GivesNoNumbers),
-        *(RefusesEverything, RefusesWithoutAWord),
+        *(RefusesEverything, RefusesWithoutAWord, GivesScoresAlone, GivesNoEmbedding, GivesHalfAnEmbedding),
+        *(GivesAnEmbeddingThatItDoesNotDeclare, GivesAnEmbeddingOfNan, GivesAnArray, HasEmbeddingsWithoutAnEnd),
     ],
     "takes_the_shortest_and_the_longest": [RaisesForTheShortest],
-    "gives_the_same_in_any_company": [NormalisesByTheBatch],
-    "gives_the_same_again": [DrawsLots],
+    "gives_the_same_in_any_company": [NormalisesByTheBatch, EmbedsTheBatch],
+    "gives_the_same_again": [DrawsLots, DrawsEmbeddings],
+    "says_what_it_is": [HasEmbeddingsWithoutAnEnd],
 }
 """What is wrong with every answer shows wherever answers are compared."""
 
@@ -290,8 +354,10 @@ class Rounds(Level):
         return [rounded(one) for one in found] if len(batch) > 1 else found
 
 
-def rounded(one: Scores | ItemError) -> Scores | ItemError:
-    return one if isinstance(one, ItemError) else tuple(score + 1e-6 * (0.5 - score) for score in one)
+def rounded(one: Scored | ItemError) -> Scored | ItemError:
+    if isinstance(one, ItemError):
+        return one
+    return replace(one, scores=tuple(score + 1e-6 * (0.5 - score) for score in one.scores))
 
 
 def test_a_bound_allows_what_it_says_and_no_more() -> None:
@@ -301,3 +367,18 @@ def test_a_bound_allows_what_it_says_and_no_more() -> None:
 
     assert broken(5e-7) == set()
     assert broken(1e-7) == {"gives_the_same_in_any_company"}
+
+
+class RoundsEmbeddings(EmbedsTheBatch):
+    def embedding(self, level: float, samples: int) -> Any:
+        return pack(np.array([level + 1e-3 * min(self.company, 2), samples]))
+
+
+def test_embeddings_have_a_bound_of_their_own() -> None:
+    def broken(bound: float) -> set[str]:
+        subject = Subject(RoundsEmbeddings, lambda: RoundsEmbeddings(-40.0), bound=1.0, embedding_bound=bound)
+        return {check.__name__ for check in CHECKS if breaks(subject, check)}
+
+    others = {"has_a_fingerprint_of_its_numbers"}  # a bound of 1 takes any scores for the same
+    assert broken(2e-3) == others
+    assert broken(5e-4) == {"gives_the_same_in_any_company", *others}

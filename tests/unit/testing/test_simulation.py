@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from streamproc.arena import ArenaMap
 from streamproc.emotion.engine import Wave
-from streamproc.records.compute import ItemError, SegmentHandle
+from streamproc.records.compute import ItemError, Scored, SegmentHandle
 from streamproc.records.record import TopicPartition
 from streamproc.testing.device import read
 from streamproc.testing.simulation import __main__ as command
@@ -136,7 +136,7 @@ def test_without_a_shared_tier_it_is_begun_again(computed: list[object]) -> None
 
 
 def test_scores_that_are_taken_up_for_another_stretch_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def any_known(_self: Resume, progress: Progress, _ready: object) -> tuple[float, ...] | None:
+    def any_known(_self: Resume, progress: Progress, _ready: object) -> Scored | None:
         return next(iter(progress.kept.values()), None)
 
     monkeypatch.setattr(Resume, "known", any_known)

@@ -7,17 +7,22 @@ from typing import Any
 import pytest
 
 from streamproc.errors import RecordError
+from streamproc.records.embedding import embedding, of_channels
 from streamproc.records.lane import Attempt, failure_headers
 from streamproc.records.ledger import build_entry
+from streamproc.records.outcome import Outcome
 from streamproc.records.record import Headers, OutputRecord
 from streamproc.records.result import build_result
 from streamproc.records.segment import build_segments
+from streamproc.records.stored import NewObject
 from streamproc.testing.simulation.plan import Plan, make_plan
 from streamproc.testing.simulation.recordings import Kind, announce
 from streamproc.testing.simulation.simulation import play
+from streamproc.worker.core.batch import Taken
 from streamproc.worker.core.retry import Lane, RetryPolicy
-from streamproc.worker.stages import assemble, commit
+from streamproc.worker.stages import assemble, commit, infer
 from streamproc.worker.stages.commit import Share, Transact
+from streamproc.worker.stages.objects import Objects
 
 
 def plan(*kinds: Kind) -> Plan:
@@ -120,6 +125,33 @@ def test_a_wrong_column_of_a_segment_is_found(column: str, monkeypatch: pytest.M
 
     monkeypatch.setattr(assemble, "build_segments", wrong)
     assert play(plan(Kind.LONG_SEGMENTS)).violation is not None
+
+
+def other_numbers(stored: NewObject) -> NewObject:
+    return replace(stored, body=stored.body[:-4] + b"\0\0\0\1")
+
+
+def another_type(stored: NewObject) -> NewObject:
+    return replace(stored, body=stored.body.replace(b"'<f4'", b"'<i4'"))
+
+
+@pytest.mark.parametrize("wrong", [other_numbers, another_type])
+def test_a_wrong_embedding_is_found(wrong: Callable[[NewObject], NewObject], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assemble, "embedding", lambda *arguments: wrong(embedding(*arguments)))
+    assert "the embedding of record 0" in str(play(plan(Kind.EMBEDDING)).violation)
+
+
+def test_an_embedding_that_is_not_stored_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgets(self: Objects, taken: Taken, _stored: object, outcome: Outcome) -> None:
+        self.settle(taken, outcome)
+
+    monkeypatch.setattr(Objects, "keep", forgets)
+    assert "the embedding of record 0 is not in the store" in str(play(plan(Kind.EMBEDDING)).violation)
+
+
+def test_an_embedding_of_one_segment_for_the_whole_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(infer, "of_channels", lambda found, *rest: of_channels(found[:1], *rest))
+    assert "the embedding of record 0" in str(play(plan(Kind.HOURS_EMBEDDING)).violation)
 
 
 def test_segments_in_another_order_or_of_who_did_not_ask_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,7 @@ def test_one_transaction_holds_results_dead_letters_ledger_and_offsets(worker: W
         (encode_event(object_key=""), b"key_invalid"),
         (encode_event(object_key="a" * 513), b"key_invalid"),
         (encode_event(object_key="a", fields={"channels": "left"}), b"event_invalid"),
-        (encode_event(object_key="a", fields={"outputs": ["embedding"]}), b"event_invalid"),
+        (encode_event(object_key="a", fields={"outputs": ["transcript"]}), b"event_invalid"),
         (encode_event(object_key="a", fields={"size_bytes": -1}), b"event_invalid"),
         (encode_event(object_key="a", fields={"content_sha256": "AB"}), b"event_invalid"),
         (encode_event(object_key="a", fields={"size_bytes": 300 * 1024**2}), b"object_too_large"),
