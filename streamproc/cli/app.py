@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from streamproc import __version__
 from streamproc.cli.analytics import analytics
 from streamproc.cli.audit import audit
-from streamproc.cli.bench import bench
+from streamproc.cli.bench_cached import bench
 from streamproc.cli.brake import brake
 from streamproc.cli.connect import connect
 from streamproc.cli.demo import demo
