@@ -14,7 +14,8 @@ from streamproc.records.analysis import Tier
 
 def show_cached(report: CachedReport, console: Console) -> None:
     """Print a report; fits 80 columns."""
-    table = Table("tiers", box=box.SIMPLE)
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column("tiers", no_wrap=True)
     for name in ("hits", "memory", "redis", "archive", "device s", "saved s", "mean ms", "p95 ms"):
         table.add_column(name, justify="right")
     for case in report.cases:

@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
-from streamproc.cli.bench import Json, bench
+from streamproc.cli.bench import Json
 from streamproc.settings import load_settings
 
 
-@bench.command()
 def cached(
     *,
     zipf: Annotated[float, typer.Option(min=0, max=4, help="Zipf's exponent; 0: all are heard equally often.")] = 1.0,
