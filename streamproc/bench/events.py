@@ -57,13 +57,21 @@ def store_clips(settings: Settings) -> Sequence[Stored]:
 
 
 def make_records(settings: Settings, clips: Sequence[Stored], run: str, count: int) -> Sequence[OutputRecord]:
-    """Encoded announcements, ready to send: what a producer takes for encoding is not the worker's time."""
+    """So many announcements of these recordings, in turn."""
+    return announce(settings, [clips[number % len(clips)] for number in range(count)], run)
+
+
+def announce(settings: Settings, clips: Sequence[Stored], run: str) -> Sequence[OutputRecord]:
+    """Encoded announcements, ready to send: what a producer takes for encoding is not the worker's time.
+
+    The key of each is its event's id, and no other's.
+    """
     with connect(settings.registry) as registry:
         schema_id = look_up_events(registry, settings.topics)
     now_ms = SystemClock().wall_ms()
     records = []
-    for number in range(count):
-        name, clip = f"{run}-{number}", clips[number % len(clips)]
+    for number, clip in enumerate(clips):
+        name = f"{run}-{number}"
         event = RecordingEvent(
             event_id=name,
             recorded_at=now_ms,

@@ -13,6 +13,7 @@ from streamproc import __version__
 from streamproc.cli.analytics import analytics
 from streamproc.cli.audit import audit
 from streamproc.cli.bench import bench
+from streamproc.cli.bench_cached import cached
 from streamproc.cli.brake import brake
 from streamproc.cli.connect import connect
 from streamproc.cli.demo import demo
@@ -126,6 +127,7 @@ def root(
 
 for _command in (up, down, status, demo, worker, publish, results, audit, why, forget):
     app.command()(_command)
+bench.command()(cached)
 app.add_typer(model)
 app.add_typer(bench)
 app.add_typer(dlq)

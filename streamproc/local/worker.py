@@ -120,3 +120,13 @@ def parse_histogram(text: str, name: str) -> tuple[float, int]:
         for sample in family.samples
     }
     return samples[f"{name}_sum"], int(samples[f"{name}_count"])
+
+
+def parse_series(text: str, name: str, label: str) -> Mapping[str, float]:
+    """The value of each series of a counter or gauge, by its one label."""
+    return {
+        sample.labels[label]: sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name and label in sample.labels
+    }

@@ -1,6 +1,6 @@
 """Analysis: what the network and the rules say about some bytes. A pure value of its content key."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -66,31 +66,9 @@ class Analysis:
     embeddings: tuple[bytes, ...] = ()
     """Of each channel, or the one of the mix, packed (``records.embedding``); none unless they were wanted."""
 
-    @property
-    def label(self) -> str | None:
-        """The label with the highest score; the first one of equals."""
-        return best(self.labels, self.scores)[0] if self.scores else None
-
-    @property
-    def confidence(self) -> float | None:
-        """The highest score."""
-        return max(self.scores) if self.scores else None
-
-    @property
-    def margin(self) -> float | None:
-        """The highest score less the second highest."""
-        if not self.scores:
-            return None
-        ranked = sorted(self.scores, reverse=True)
-        return ranked[0] - (ranked[1] if len(ranked) > 1 else 0.0)
-
     def without_embeddings(self) -> "Analysis":
         """What it would be had nobody wanted them."""
         return replace(self, embeddings=()) if self.embeddings else self
-
-    def by_label(self) -> Mapping[str, float]:
-        """Scores by English label."""
-        return dict(zip(self.labels, self.scores, strict=True)) if self.scores else {}
 
 
 def best(labels: Sequence[str], scores: Sequence[float]) -> tuple[str, float]:

@@ -16,6 +16,7 @@ SEGMENTATION = "vad15-1"
 OBJECTS = "analyses/"
 """What the names of all objects of analyses begin with."""
 RESULT_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "streamproc:emotion-result")
+_NAMESPACE = RESULT_NAMESPACE.bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,18 @@ def object_scope(scope: str) -> str:
 
 def result_id(event_id: str, fingerprint: str) -> str:
     """UUIDv5 of event and fingerprint: the same event analysed the same way is the same row for whoever upserts."""
-    return str(uuid.uuid5(RESULT_NAMESPACE, f"{event_id}\n{fingerprint}"))
+    return _uuid5(f"{event_id}\n{fingerprint}")
 
 
 def segment_id(result_id: str, index: int) -> str:
     """UUIDv5 of the result and the segment's place in it."""
-    return str(uuid.uuid5(RESULT_NAMESPACE, f"{result_id}\n{index}"))
+    return _uuid5(f"{result_id}\n{index}")
+
+
+def _uuid5(name: str) -> str:
+    """``str(uuid.uuid5(RESULT_NAMESPACE, name))`` in a third of the time: RFC 9562, section 5.5."""
+    digest = bytearray(hashlib.sha1(_NAMESPACE + name.encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50  # version 5
+    digest[8] = digest[8] & 0x3F | 0x80  # RFC 9562's variant
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

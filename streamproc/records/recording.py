@@ -74,14 +74,27 @@ def event_from_avro(fields: Mapping[str, Any]) -> RecordingEvent:
             raise _invalid(f"{name} is {value}; it cannot be negative")
     if not _FIRST_MS <= fields["recorded_at"] <= _LAST_MS:
         raise _invalid(f"recorded_at is {fields['recorded_at']}; readers take ms since the epoch in years 1 to 9999")
-    names: dict[str, Any] = {name: fields.get(name) for name in RecordingEvent.__dataclass_fields__}
-    names |= {
-        "event_id": fields.get("event_id") or default_event_id(fields),
-        "channels": channels,
-        "outputs": outputs,
-        "attributes": dict(fields.get("attributes") or {}),
-    }
-    return RecordingEvent(**names)
+    told = fields.get
+    return RecordingEvent(
+        event_id=told("event_id") or default_event_id(fields),
+        recorded_at=fields["recorded_at"],
+        bucket=fields["bucket"],
+        object_key=fields["object_key"],
+        version_id=told("version_id"),
+        etag=told("etag"),
+        content_sha256=sha256,
+        size_bytes=told("size_bytes"),
+        duration_ms=told("duration_ms"),
+        content_type=told("content_type"),
+        tenant=told("tenant"),
+        call_id=told("call_id"),
+        agent=told("agent"),
+        queue=told("queue"),
+        language=told("language"),
+        channels=channels,
+        outputs=outputs,
+        attributes=dict(told("attributes") or {}),
+    )
 
 
 def default_event_id(fields: Mapping[str, Any]) -> str:

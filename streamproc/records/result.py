@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from streamproc.records.analysis import Analysis, Tier, aggregate, best
@@ -127,26 +129,25 @@ def build_result(
     event: RecordingEvent, analysis: Analysis, how: Provenance, uris: StoredAt = StoredAt()
 ) -> EmotionResult:
     """Join an event, an analysis, its provenance and where its objects are into a row."""
-    scores = analysis.by_label()
-    others = {label: score for label, score in scores.items() if label not in SCORE_COLUMNS}
     return EmotionResult(
-        **{name: getattr(how, name) for name in Provenance.__dataclass_fields__},
-        **score_columns(scores),
+        **scored_columns(analysis.labels, analysis.scores),
+        result_id=how.result_id,
         event_id=event.event_id,
+        fingerprint=how.fingerprint,
+        model=how.model,
         status=analysis.status,
-        label=analysis.label,
-        confidence=analysis.confidence,
-        margin=analysis.margin,
-        scores_json=json.dumps(dict(scores), ensure_ascii=False) if others else None,
         channels_json=channels_json(analysis) if event.channels == "split" else None,
         bucket=event.bucket,
         object_key=event.object_key,
+        content_sha256=how.content_sha256,
         duration_ms=analysis.info.duration_ms,
         speech_ms=analysis.speech_ms,
         sample_rate=analysis.info.sample_rate,
         channel_count=analysis.info.channel_count,
         codec=analysis.info.codec,
         segment_count=len(analysis.segments),
+        tier=how.tier,
+        attempts=how.attempts,
         tenant=event.tenant,
         call_id=event.call_id,
         agent=event.agent,
@@ -154,6 +155,30 @@ def build_result(
         language=event.language,
         attributes_json=attributes_json(event.attributes),
         recorded_at=event.recorded_at,
+        produced_at=how.produced_at,
+        processing_ms=how.processing_ms,
         embedding_uri=uris.embedding,
         timeline_uri=uris.timeline,
+        input_topic=how.input_topic,
+        input_partition=how.input_partition,
+        input_offset=how.input_offset,
+    )
+
+
+@lru_cache(1_024)
+def scored_columns(labels: tuple[str, ...], scores: tuple[float, ...]) -> Mapping[str, Any]:
+    """What a row says of the scores of a recording, which are empty unless there was anything to label.
+
+    It is asked for again with each repetition of a recording.
+    """
+    by_label = dict(zip(labels, scores, strict=True)) if scores else {}
+    ranked = sorted(scores, reverse=True)
+    return MappingProxyType(
+        {
+            **score_columns(by_label),
+            "label": best(labels, scores)[0] if scores else None,
+            "confidence": ranked[0] if ranked else None,
+            "margin": ranked[0] - (ranked[1] if len(ranked) > 1 else 0.0) if ranked else None,
+            "scores_json": json.dumps(by_label, ensure_ascii=False) if by_label.keys() - set(SCORE_COLUMNS) else None,
+        }
     )

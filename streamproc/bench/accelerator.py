@@ -1,0 +1,68 @@
+"""An accelerator that computes nothing and takes exactly as long as it is told: ``model.engine`` for benchmarks.
+
+Everything around the device is real, and what the device could do is known, so that what is left is the worker's.
+"""
+
+import time
+from collections.abc import Sequence
+
+from streamproc.analyzer import AnalyzerOptions, Scores, Wave
+from streamproc.arena import SAMPLE_RATE
+from streamproc.errors import UsageError
+from streamproc.records.compute import ItemError
+from streamproc.records.identity import ModelIdentity
+from streamproc.records.profile import Profile
+from streamproc.settings import ModelSettings
+
+ENGINE = "streamproc.bench.accelerator:make"
+FREE = float("inf")
+"""The speed of one that answers at once."""
+LABELS = ("angry", "happy", "neutral", "sad")
+
+
+class Accelerator:
+    """Takes a second for so many seconds of audio, one batch after the other."""
+
+    def __init__(self, name: str, audio_s_per_s: float, max_batch_seconds: float) -> None:
+        self._speed = audio_s_per_s
+        self.identity = identity_of(name)
+        self.profile = Profile(
+            most_samples=round(max_batch_seconds * SAMPLE_RATE),
+            pass_s=0.0,
+            sample_s=1 / (audio_s_per_s * SAMPLE_RATE),
+            square_s=0.0,
+        )
+
+    def run(self, batch: Sequence[Wave]) -> list[Scores | ItemError]:
+        """The same scores for each, after the time that their audio takes."""
+        end = time.perf_counter() + sum(map(len, batch)) / SAMPLE_RATE / self._speed
+        while (left := end - time.perf_counter()) > 0:
+            time.sleep(left)
+        return [(0.1, 0.2, 0.3, 0.4) for _ in batch]
+
+
+def identity_of(name: str) -> ModelIdentity:
+    """Of one name: what one computed is not known to the next."""
+    return ModelIdentity(f"accelerator {name}", "0" * 64, "fp32", LABELS, engine=f"accelerator {name}")
+
+
+def accelerated(model: ModelSettings, audio_s_per_s: float, run: str) -> ModelSettings:
+    """The settings of a worker on one of that speed, which knows nothing of what other runs computed."""
+    return model.model_copy(update={"engine": ENGINE, "name_or_dir": f"{audio_s_per_s:g}@{run}"})
+
+
+def make(options: AnalyzerOptions) -> Accelerator:
+    """As ``model.engine`` names it; ``model.name_or_dir`` is its name, which begins with its speed.
+
+    Raises UsageError for a name that does not.
+    """
+    speed, _, _ = options.model.partition("@")
+    try:
+        audio_s_per_s = float(speed)
+    except ValueError:
+        audio_s_per_s = 0.0
+    if not audio_s_per_s > 0:
+        raise UsageError(
+            f"model.name_or_dir is {options.model}: for {ENGINE} it is SPEED@NAME, in audio-seconds per second above 0"
+        )
+    return Accelerator(options.model, audio_s_per_s, options.max_batch_seconds)
