@@ -79,7 +79,8 @@ class Member:
         self._owned[partition] = self._begin({})
 
     def _begin(self, starts: Mapping[str, int]) -> Owned:
-        return Owned(Fold(self._calendar, self._settings.analytics.ahead_s * 1000), dict(starts))
+        app = self._settings.analytics
+        return Owned(Fold(self._calendar, app.ahead_s * 1000, app.most_values), dict(starts))
 
     def next(self, topic: str, partition: int) -> int | None:
         """The offset that comes next of a partition that is owned; None where nothing was read."""

@@ -4,12 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamproc.analytics.emission import Published
-from streamproc.analytics.fold import Fold
 from streamproc.analytics.trend import Rule
 from streamproc.analytics.view import View
 from streamproc.records.alert import EmotionAlert
 from streamproc.records.trend import EmotionTrend
-from tests.unit.analytics.rows import CALENDAR, TERMS, Read, fold_all, put, reads, result, tell
+from tests.unit.analytics.rows import CALENDAR, TERMS, Read, empty, fold_all, put, reads, result, tell
 
 RULE = Rule(frozenset({"angry"}), share=0.5, support=2)
 
@@ -44,7 +43,7 @@ def test_readers_end_with_the_same_rows_however_often_they_were_written(rows: li
 
 
 def test_nothing_is_written_twice_and_a_new_writer_writes_what_is_missing() -> None:
-    fold, view, published = Fold(CALENDAR, 0), View(CALENDAR, TERMS), Published()
+    fold, view, published = empty(), View(CALENDAR, TERMS), Published()
     fold.result(result(1, 1000))
     tell(view, {0: fold})
     assert len(emit(view, published)) == 2 * (1 + 3)  # the tumbling window and three that overlap, of two keys
@@ -56,7 +55,7 @@ def test_nothing_is_written_twice_and_a_new_writer_writes_what_is_missing() -> N
 
 
 def test_an_alert_takes_support_and_is_cleared_by_late_results() -> None:
-    fold, view, published = Fold(CALENDAR, 0), View(CALENDAR, TERMS), Published()
+    fold, view, published = empty(), View(CALENDAR, TERMS), Published()
     fold.result(result(1, 1000, label="angry"))
     tell(view, {0: fold})
     assert alerts(emit(view, published)) == []
@@ -74,7 +73,7 @@ def test_an_alert_takes_support_and_is_cleared_by_late_results() -> None:
 
 
 def test_labels_without_a_column_are_counted() -> None:
-    fold, view, published = Fold(CALENDAR, 0), View(CALENDAR, TERMS), Published()
+    fold, view, published = empty(), View(CALENDAR, TERMS), Published()
     fold.result(result(1, 1000, label="bored"))
     tell(view, {0: fold})
     trend = emit(view, published)[0]
@@ -84,7 +83,7 @@ def test_labels_without_a_column_are_counted() -> None:
 
 
 def test_what_is_long_over_is_forgotten() -> None:
-    fold, view, published = Fold(CALENDAR, 0), View(CALENDAR, TERMS), Published()
+    fold, view, published = empty(), View(CALENDAR, TERMS), Published()
     fold.result(result(1, 1000))
     tell(view, {0: fold})
     emit(view, published)
