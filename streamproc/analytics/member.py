@@ -74,10 +74,6 @@ class Member:
         }
         self._told = {partition: told for partition, told in self._told.items() if partition in self._owned}
 
-    def begin_anew(self, partition: int) -> None:
-        """Forget a partition: what was known of it is of other topics with the same names."""
-        self._owned[partition] = self._begin({})
-
     def _begin(self, starts: Mapping[str, int]) -> Owned:
         app = self._settings.analytics
         return Owned(Fold(self._calendar, app.ahead_s * 1000, app.most_values), dict(starts))

@@ -15,6 +15,8 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from confluent_kafka import Consumer
 
@@ -92,13 +94,14 @@ async def _faust(settings: Settings, rows: int) -> float:
 
     with History(settings) as history, closing(Publisher(settings)) as publisher:
         feed = Feed(settings, history.member(()), NoPast(), publisher, dict)
-        app = build_app(settings, feed)
-        await app.start()
-        await until(lambda: feed.rows > 0)
-        before, began = feed.rows, time.monotonic()
-        await until(lambda: feed.rows >= rows)
-        seconds = time.monotonic() - began
-        await app.stop()
+        with TemporaryDirectory() as folder:
+            app = build_app(settings, feed, Path(folder))
+            await app.start()
+            await until(lambda: feed.rows > 0)
+            before, began = feed.rows, time.monotonic()
+            await until(lambda: feed.rows >= rows)
+            seconds = time.monotonic() - began
+            await app.stop()
         return seconds * rows / (rows - before)
 
 

@@ -196,6 +196,21 @@ def test_what_is_over_is_let_go_of_and_stays_away() -> None:
     assert {start for _, start in view.everything()} == {900_000}
 
 
+def test_what_a_partition_that_lags_brings_too_late_is_counted_once() -> None:
+    view, ahead, behind = View(CALENDAR, TERMS), empty(), empty()
+    behind.result(result(1, 1000))
+    ahead.result(result(2, 900_000))
+    tell(view, {0: behind, 1: ahead})
+    behind.result(result(3, 2000))
+    behind.result(result(4, 70_000))
+    for _ in range(2):
+        tell(view, {0: behind})
+        behind.tell_all()
+    late, on_time = (view.left_out(told) for told in view.progress)
+    assert late == {"overtaken": 2}  # the first one had its windows, while they were
+    assert on_time == {}
+
+
 def test_what_is_told_on_other_terms_is_none_of_ours() -> None:
     view, fold = View(CALENDAR, "others"), empty()
     fold.result(result(1, 1000))

@@ -189,11 +189,3 @@ def test_a_successor_does_not_begin_with_what_is_over(member: Member, rows: Rows
         put(member, rows, number, recorded_at=day * day_ms, produced_at=day * day_ms)
     progress = [decode(record.key, record.value) for record in member.records()]
     assert [told.live_from for told in progress if isinstance(told, Progress)] == [{RESULTS: 2}, {}]
-
-
-def test_topics_that_were_made_anew_are_read_from_their_beginning(member: Member, rows: Rows) -> None:
-    member.own([5], {5: {RESULTS: 1000}})
-    assert member.next(RESULTS, 5) == 1000
-    member.begin_anew(5)
-    put(member, rows, 0, partition=5)
-    assert told(member)[5, "all", ""] == 1
