@@ -4,6 +4,7 @@
 # make simulate  play a million schedules of workers and faults (SEEDS=n: fewer; SEED=n: one, with its history)
 # make mutants   break the worker on purpose, one mistake at a time, and see each found (MUTANT=name: just that)
 # make integration  take PostgreSQL, the registry and Kafka Connect away while results are on their way there
+# make analytics  kill the analytics app under load, compare every window, and time it beside its peers (RESULTS=n: fewer)
 # make parity    compare the engine with FunASR, one file at a time (CLIPS=n: fewer)
 # make bench     measure the engine, the pipeline and delivery (WHAT=engine, pipeline or delivery: just that)
 # make lock      resolve the dependencies anew (UPGRADE=--upgrade takes newer ones)
@@ -14,6 +15,7 @@ WHAT ?= engine pipeline delivery
 SEEDS ?= 1000000
 FIRST ?= 0
 CLIPS ?= 320
+RESULTS ?= 100000
 
 # The servers' programs are built while the big packages download.
 MAKEFLAGS += --jobs=2 --no-print-directory
@@ -33,7 +35,7 @@ LEAN := --override requirements/lean.txt
 SUITES := $(wildcard tests/simulation tests/e2e tests/parity tests/contract tests/integration tests/unit)
 HALVES := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test check simulate mutants integration parity bench lock clean
+.PHONY: help demo test check simulate mutants integration analytics parity bench lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -63,6 +65,11 @@ mutants: $(VENV)/dev.done
 
 integration: $(VENV)/dev.done $(VENV)/servers.done $(VENV)/warehouse.done
 	@$(RUN)python -m tools.warehouse --report docs/reports/warehouse.md
+
+# Only the whole of it writes the report. QUIX is an interpreter with quixstreams, which goes with an older pydantic only.
+analytics: $(VENV)/dev.done $(VENV)/servers.done
+	@$(RUN)python -m tools.analytics --results $(RESULTS) $(if $(QUIX),--quix $(QUIX)) \
+	$(if $(filter 100000,$(RESULTS)),--report docs/reports/analytics.md)
 
 # Only the whole of it writes the report.
 parity: $(VENV)/dev.done

@@ -1,4 +1,4 @@
-"""How a worker that starts waits for the servers that it cannot start without."""
+"""How a process waits for the servers that it cannot do without."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -43,5 +43,10 @@ class Patience:
     def _tell(self, error: BaseException | None) -> None:
         if isinstance(error, DependencyDownError):
             left_s = round(self._left_s, 1)
-            detail = f"{error.detail}; the worker gives up in {left_s:g} s"
+            detail = f"{error.detail}; this process gives up in {left_s:g} s"
             _log.warning("waiting for a server", dependency=error.dependency, detail=detail, seconds=left_s)
+
+
+def tell_waiting(error: DependencyDownError) -> None:
+    """Say what is waited for, by who waits without end and tries again after ``AGAIN_S``."""
+    _log.warning("waiting for a server", dependency=error.dependency, detail=error.detail)

@@ -344,6 +344,9 @@ class AnalyticsSettings(Section):
     """The group of the app's processes; another name begins anew, beside the old one."""
     attributes: Attributes = ("tenant", "agent", "queue")
     """What windows are kept for, beside all results together."""
+    most_values: Count = 10_000
+    """So many different values of an attribute are kept apart, in each stretch of time of a partition; what comes
+    beyond them counts as ``(other)``."""
     tumbling_s: Count = 3_600
     """Length of the windows that follow each other."""
     hopping_s: Count = 3_600
@@ -360,6 +363,8 @@ class AnalyticsSettings(Section):
     """A negative share from which a window of a key raises an alert."""
     alert_support: Count = 20
     """With fewer labelled results a window raises none."""
+    alert_clear_share: Share = 0.4
+    """An alert is cleared when the share of its window falls below this; at most ``alert_share``."""
     emit_s: Positive = 2
     """From a result to its trends at most, about; also how often a process tells the others what it has."""
     host: str = "127.0.0.1"
@@ -480,6 +485,10 @@ def _clashes(tree: Settings | SimpleNamespace, origin: Callable[[str], str], wro
     if tree.analytics.hopping_s % tree.analytics.hop_s:
         at = origin("analytics.hopping_s")
         yield f"analytics.hopping_s={tree.analytics.hopping_s}{at} is no multiple of hop_s={tree.analytics.hop_s}"
+    if tree.analytics.alert_clear_share > tree.analytics.alert_share:
+        at = origin("analytics.alert_clear_share")
+        share = f"alert_share={tree.analytics.alert_share}"
+        yield f"analytics.alert_clear_share={tree.analytics.alert_clear_share}{at} is above {share}"
     if (tree.kafka.sasl_username is None) != (tree.kafka.sasl_password is None):
         yield "kafka.sasl_username and kafka.sasl_password go together: set both, or none"
 

@@ -19,7 +19,7 @@ from streamproc.dedupe.redis import RedisTier
 from streamproc.emotion.device import DeviceProcess
 from streamproc.emotion.directory import find_directory
 from streamproc.emotion.engines import check_engine
-from streamproc.errors import Fatal, FencedError, NoRestartError, StoreError, UsageError
+from streamproc.errors import Fatal, FencedError, NoRestartError, StoreError
 from streamproc.kafka.admin import Answer, ask_broker, create_analytics_topics, create_topics
 from streamproc.kafka.event_codec import RegistryEventCodec
 from streamproc.kafka.membership import Membership
@@ -38,7 +38,7 @@ from streamproc.settings import ModelSettings, Settings, cache_root, takeover_s
 from streamproc.storage.causes import for_people
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import Clock, SystemClock
-from streamproc.telemetry.http import Check, Endpoints, HttpServer
+from streamproc.telemetry.http import Check, Endpoints, HttpServer, listen
 from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Metrics
 from streamproc.worker.ports import Assignments, Sink, Source
@@ -220,7 +220,7 @@ def run_watch(settings: Settings) -> None:
     """Keep connectors going in this process until SIGTERM or SIGINT. Raises UsageError."""
     watch, stop = Watch(settings, SystemClock().monotonic), threading.Event()
     endpoints = Endpoints(watch.metrics, health=lambda: Check(ok=True), ready=watch.ready, status=watch.status)
-    with interrupted_by_sigterm(), listen(settings, endpoints) as http:
+    with interrupted_by_sigterm(), listen(settings.http, endpoints, "HTTP") as http:
         log.info("watch starts", url=f"http://{settings.http.host}:{http.port}")
         try:
             watch.run(stop)
@@ -237,25 +237,7 @@ def serve(settings: Settings, runtime: Runtime, metrics: Metrics) -> AbstractCon
         status=runtime.status,
         release=runtime.release_brake,
     )
-    return listen(settings, endpoints)
-
-
-@contextmanager
-def listen(settings: Settings, endpoints: Endpoints) -> Iterator[HttpServer]:
-    """Answer over HTTP. Raises UsageError for an address that cannot be had."""
-    try:
-        server = HttpServer(settings.http, endpoints)
-    except OSError as error:
-        where = f"{settings.http.host}:{settings.http.port}"
-        raise UsageError(
-            f"this process cannot listen on {where}: {error.strerror}. Set STREAMPROC_HTTP__PORT to a free port, "
-            "or to 0 for any"
-        ) from None
-    server.start()
-    try:
-        yield server
-    finally:
-        server.close()
+    return listen(settings.http, endpoints, "HTTP")
 
 
 def judge_fence(settings: Settings, slot: Slot, error: FencedError, started_s: float) -> Exception:

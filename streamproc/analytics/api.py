@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from streamproc.analytics.desk import Desk
-from streamproc.analytics.openapi import description
+from streamproc.analytics.openapi import DEFAULT_MOST, MOST, description
 from streamproc.analytics.query import Query
 from streamproc.analytics.trend import rule
 from streamproc.analytics.windows import KINDS
@@ -17,7 +17,10 @@ from streamproc.errors import UsageError
 from streamproc.settings import Settings
 
 _JSON = "application/json; charset=utf-8"
-_MOST = 1_000
+_STATE = "/api/state"
+_DIGITS = len(str(MOST))
+_KEPT = 64
+"""Answers, from one turn of the desk to the next: many who look at the page ask the same."""
 _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-ancestors 'none'"
 """The page loads nothing from elsewhere, and runs nothing that stands in a value."""
 _FILES: Mapping[str, tuple[str, str]] = {
@@ -51,9 +54,9 @@ class Asked:
 
     def most(self) -> int:
         """How many rows at most. Raises UsageError."""
-        text = self.text("most", "10")
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _MOST):
-            raise UsageError(f"most is a whole number from 1 to {_MOST}")
+        text = self.text("most", str(DEFAULT_MOST))
+        if not (len(text) <= _DIGITS and text.isascii() and text.isdigit() and 1 <= int(text) <= MOST):
+            raise UsageError(f"most is a whole number from 1 to {MOST}")
         return int(text)
 
 
@@ -63,15 +66,19 @@ class Api:
     def __init__(self, settings: Settings, desk: Desk, ready: Callable[[], bool]) -> None:
         self._desk = desk
         self._ready = ready
-        self._query = Query(desk.view, rule(settings.analytics))
+        self._query = Query(desk.view, desk.alarms, rule(settings.analytics))
+        self._kept: dict[tuple[str, str], bytes] = {}
+        self._turn = 0
         self._answers: Mapping[str, Callable[[Asked], object]] = {
-            "/api/state": lambda _: {**self._query.state(), "ready": ready()},
-            "/api/windows": lambda asked: self._query.windows(asked.kind(), asked.text("attribute", "all")),
+            _STATE: lambda _: {**self._query.state(), "ready": ready()},
+            "/api/windows": lambda asked: self._query.windows(
+                asked.kind(), asked.text("attribute", "all"), asked.most()
+            ),
             "/api/series": lambda asked: self._query.series(
-                asked.kind(), (asked.text("attribute", "all"), asked.text("value", ""))
+                asked.kind(), (asked.text("attribute", "all"), asked.text("value", "")), asked.most()
             ),
             "/api/movers": lambda asked: self._query.movers(asked.kind(), asked.text("attribute"), asked.most()),
-            "/api/alerts": lambda _: self._query.alerts(),
+            "/api/alerts": lambda asked: self._query.alerts(asked.most()),
             "/openapi.json": lambda _: description(),
         }
 
@@ -104,10 +111,21 @@ class Api:
             return HTTPStatus.NOT_FOUND, _JSON, _json({"error": f"there is {', '.join(self._answers)} and /"})
         try:
             with self._desk.lock:
-                found = answer(Asked(parse_qs(query)))
+                body = self._find(path, query, answer)
         except UsageError as error:
             return HTTPStatus.BAD_REQUEST, _JSON, _json({"error": str(error)})
-        return HTTPStatus.OK, _JSON, _json(found)
+        return HTTPStatus.OK, _JSON, body
+
+    def _find(self, path: str, query: str, answer: Callable[[Asked], object]) -> bytes:
+        """An answer, or what it was since the desk's last turn: whatever is asked, and by however many."""
+        if path == _STATE:
+            return _json(answer(Asked({})))
+        if self._turn != self._desk.turns or len(self._kept) >= _KEPT:
+            self._turn = self._desk.turns
+            self._kept.clear()
+        if (path, query) not in self._kept:
+            self._kept[path, query] = _json(answer(Asked(parse_qs(query))))
+        return self._kept[path, query]
 
 
 def _json(value: object) -> bytes:

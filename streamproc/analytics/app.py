@@ -7,23 +7,26 @@ is given a partition reads it from the beginning.
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol
 
 import faust
 from faust.auth import Credentials
 from faust.types import TP, EventT, StreamT
 
+from streamproc.analytics.history import StoppedError
 from streamproc.analytics.member import Member, Starts
 from streamproc.analytics.transport import CommittedTransport
 from streamproc.errors import DependencyDownError, FatalError
+from streamproc.patience import AGAIN_S, tell_waiting
 from streamproc.records.record import OutputRecord
 from streamproc.settings import KafkaSettings, Settings
 from streamproc.telemetry.log import get_log
 
 _log = get_log(__name__)
-_AGAIN_S = 2.0
-"""Between two tries to reach a server."""
 _SESSION_S = 10.0
 """After such a silence a member is taken for dead."""
 
@@ -44,7 +47,10 @@ class Past(Protocol):
     """What reads the topics to their end."""
 
     def catch_up(self, member: Member) -> int:
-        """Give a member what it has not read; how many rows that was. Raises DependencyDownError."""
+        """Give a member what it has not read; how many rows that was.
+
+        Raises DependencyDownError, and StoppedError once it is told to stop.
+        """
         ...
 
 
@@ -61,9 +67,29 @@ class Feed:
         self._starts = starts
         self._turn = asyncio.Lock()
         self._assignments = 0
+        self._reading: set[asyncio.Task[None]] = set()
+        self._ending = asyncio.Event()
         self.gate = asyncio.Event()
+        self.read_once = False
+        """Whether what was assigned first is read."""
         self.rows = 0
         """Rows that were taken, with those of the catching up."""
+        self.told_at = time.monotonic()
+        """When the others had last heard all, by ``time.monotonic``; at first, when it began."""
+
+    def begin(self, reading: Coroutine[Any, Any, None]) -> None:
+        """Let it be read beside the loop: a group does not wait for a member that is in a rebalance."""
+        task = asyncio.ensure_future(reading)
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
+
+    def end(self) -> None:
+        """Wait for no server any more."""
+        self._ending.set()
+
+    async def close(self) -> None:
+        """Return when nothing is read any more; call ``end`` first, and stop the history."""
+        await asyncio.gather(*self._reading, return_exceptions=True)
 
     async def assigned(self, assigned: Iterable[TP]) -> None:
         """Own what is assigned. Raises FatalError where results and segments went to different members."""
@@ -81,19 +107,27 @@ class Feed:
             if number != self._assignments:
                 return  # another assignment came while an earlier one was read
             self._member.own(segments, await asyncio.to_thread(self._starts))
-            while True:
-                try:
-                    rows = await asyncio.to_thread(self._history.catch_up, self._member)
-                except DependencyDownError as error:
-                    _log.warning("waiting for a server", dependency=error.dependency, detail=error.detail)
-                    await asyncio.sleep(_AGAIN_S)
-                else:
-                    break
+            rows = await self._read()
             self._member.tell_all()
         self.rows += rows
         _log.info("partitions read", count=len(segments), records=rows)
         if number == self._assignments:
+            self.read_once = True
             self.gate.set()
+
+    async def _read(self) -> int:
+        while True:
+            try:
+                return await asyncio.to_thread(self._history.catch_up, self._member)
+            except DependencyDownError as error:
+                await self._wait(error)
+
+    async def _wait(self, error: DependencyDownError) -> None:
+        """Wait for a server. Raises StoppedError."""
+        tell_waiting(error)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), AGAIN_S)
+            raise StoppedError("stopped while it waited for a server")
 
     async def follow(self, stream: StreamT[bytes]) -> None:
         """Take each row of a stream."""
@@ -109,8 +143,7 @@ class Feed:
             try:
                 self._member.take(message.topic, message.partition, message.offset, at_ms, message.value)
             except DependencyDownError as error:
-                _log.warning("waiting for a server", dependency=error.dependency, detail=error.detail)
-                await asyncio.sleep(_AGAIN_S)
+                await self._wait(error)
             else:
                 self.rows += 1
                 return
@@ -123,8 +156,10 @@ class Feed:
             try:
                 await asyncio.to_thread(self._send, records)
             except DependencyDownError as error:
-                _log.warning("waiting for a server", dependency=error.dependency, detail=error.detail)
+                tell_waiting(error)
                 self._member.tell_all()
+            else:
+                self.told_at = time.monotonic()
 
     def _send(self, records: Iterable[OutputRecord]) -> None:
         for record in records:
@@ -132,8 +167,8 @@ class Feed:
         self._publisher.flush()
 
 
-def build_app(settings: Settings, feed: Feed) -> faust.App:
-    """The app, not started. Make it on the loop that runs it."""
+def build_app(settings: Settings, feed: Feed, folder: Path) -> faust.App:
+    """The app, not started. Make it on the loop that runs it; Faust makes folders in ``folder``, and keeps nothing."""
     kafka = settings.kafka
     app = faust.App(
         settings.analytics.group,
@@ -145,6 +180,10 @@ def build_app(settings: Settings, feed: Feed) -> faust.App:
         topic_replication_factor=settings.topics.replication_factor,
         broker_session_timeout=_SESSION_S,
         broker_max_poll_interval=kafka.max_poll_interval_s,
+        stream_wait_empty=False,  # a row may wait long for its turn: neither a rebalance nor the end waits for it
+        topic_disable_leader=True,  # Faust would make a topic for it
+        topic_allow_declare=False,
+        datadir=folder,
         web_enabled=False,
         autodiscover=False,
         loghandlers=[],
@@ -166,13 +205,8 @@ def build_app(settings: Settings, feed: Feed) -> faust.App:
 
     app.timer(settings.analytics.emit_s, name="tell")(feed.tell)
 
-    reading: set[asyncio.Task[None]] = set()
-
     def assigned(_app: faust.App, assigned: set[TP], **_: object) -> None:
-        # A task: reading takes as long as it takes, and a group does not wait for a member that is in a rebalance.
-        task = asyncio.ensure_future(_or_crash(app, feed.assigned(frozenset(assigned))))
-        reading.add(task)
-        task.add_done_callback(reading.discard)
+        feed.begin(_or_crash(app, feed.assigned(frozenset(assigned))))
 
     handler: Any = assigned  # Faust types its handlers so that none with an argument of its own fits
     app.on_partitions_assigned.connect(handler)
@@ -182,7 +216,8 @@ def build_app(settings: Settings, feed: Feed) -> faust.App:
 async def _or_crash(app: faust.App, done: Awaitable[None]) -> None:
     """Wait for it; what it raises ends the app, which would not notice by itself."""
     try:
-        await done
+        with suppress(StoppedError):
+            await done
     except Exception as error:
         await app.crash(error)
         raise

@@ -2,34 +2,37 @@
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 
+from streamproc.analytics.alarms import Alarms
 from streamproc.analytics.emission import Published
-from streamproc.analytics.history import History
+from streamproc.analytics.history import History, StoppedError
 from streamproc.analytics.member import Starts
 from streamproc.analytics.partial import UnreadablePartialError, decode, terms
 from streamproc.analytics.rows import RowCodec
 from streamproc.analytics.trend import rule
-from streamproc.analytics.view import View
+from streamproc.analytics.view import View, Window
 from streamproc.analytics.windows import calendar
 from streamproc.errors import DependencyDownError
 from streamproc.kafka.publisher import Publisher
 from streamproc.kafka.tail import Tail
-from streamproc.records.record import Record
+from streamproc.patience import AGAIN_S, tell_waiting
+from streamproc.records.alert import EmotionAlert
+from streamproc.records.record import Record, TopicPartition
+from streamproc.records.trend import EmotionTrend
 from streamproc.settings import Settings
 from streamproc.telemetry.log import get_log
 
 _log = get_log(__name__)
 _POLL_S = 0.2
-_AGAIN_S = 2.0
-"""Between two tries to reach a server."""
 
 
 class Desk:
-    """Reads partials on a thread of its own, from ``start`` to ``close``; ``view`` may be read under ``lock``.
+    """Reads partials on a thread of its own, from ``start`` to ``close``.
 
-    Whoever owns the first partition of the results writes: ``writes`` says whether that is this process.
+    ``view`` and ``alarms`` may be read under ``lock``; ``turns`` counts how often they were brought up to date. Whoever
+    owns the first partition of the results writes: ``writes`` says whether that is this process.
     """
 
     def __init__(self, settings: Settings, publisher: Publisher, codec: RowCodec, writes: Callable[[], bool]) -> None:
@@ -39,22 +42,29 @@ class Desk:
         self._writes = writes
         self._rule = rule(settings.analytics)
         self._published: Published | None = None
+        self._unheard: dict[tuple[type, str], EmotionTrend | EmotionAlert] = {}
+        """Rows that may not have arrived, by what readers upsert by."""
+        self._ends: Mapping[TopicPartition, int] | None = None
+        self._due = 0.0
         self._stopping = threading.Event()
-        self._current = threading.Event()
+        self._read = threading.Event()
+        self._away = False
         self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
         self.lock = threading.Lock()
         self.view = View(calendar(settings.analytics), terms(settings))
+        self.alarms = Alarms(self._rule)
+        self.turns = 0
         self.failure: BaseException | None = None
         """What ended the thread."""
 
     @property
     def current(self) -> bool:
-        """Whether all partials that were there at the start are read."""
-        return self._current.is_set()
+        """Whether all partials that were there at the start are read, and no server is waited for."""
+        return self._read.is_set() and not self._away and self.failure is None
 
     def starts(self) -> Starts:
         """Where each partition was last said to begin; waits until all that was said is read."""
-        self._current.wait()
+        self._read.wait()
         with self.lock:
             return {told.partition: told.live_from for told in self.view.progress}
 
@@ -63,40 +73,60 @@ class Desk:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop reading and writing; safe before ``start``."""
+        """Stop reading and writing; safe before ``start``, and again."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
 
+    def refresh(self) -> list[Window]:
+        """Bring up to date what is kept of windows that changed; those."""
+        with self.lock:
+            changed = self.view.windows_of(self.view.changes())
+            self.alarms.update(changed, self._over_ms)
+            self.turns += 1
+        return changed
+
+    @property
+    def _over_ms(self) -> int:
+        """Windows that ended then, or before, are over."""
+        return self.view.watermark - self.view.calendar.retention_ms
+
     def _run(self) -> None:
         try:
-            while not self._stopping.is_set():
-                try:
-                    self._serve()
-                except DependencyDownError as error:
-                    _log.warning("waiting for a server", dependency=error.dependency, detail=error.detail)
-                    self._published = None
-                    self._stopping.wait(_AGAIN_S)
+            with ExitStack() as stack:
+                tail: Tail | None = None
+                while not self._stopping.is_set():
+                    try:
+                        if tail is None:
+                            tail = Tail(self._settings, [self._settings.topics.partials], 0)
+                            stack.callback(tail.close)
+                        self._serve(tail)
+                    except DependencyDownError as error:
+                        self._away = True
+                        tell_waiting(error)
+                        self._stopping.wait(AGAIN_S)
+        except StoppedError:
+            _log.debug("stopped while reading what readers have")
         except BaseException as error:
             self.failure = error
             raise
         finally:
-            self._current.set()  # nobody is to wait for more
+            self._read.set()  # nobody is to wait for more
 
-    def _serve(self) -> None:
-        with closing(Tail(self._settings, [self._settings.topics.partials], 0)) as tail:
-            due = 0.0
-            ends = tail.ends()
-            while not self._stopping.is_set():
-                for record in tail.poll(_POLL_S):
-                    self._take(record)
-                if not tail.reached(ends):
-                    continue
-                self._current.set()
-                if time.monotonic() >= due:
-                    due = time.monotonic() + self._settings.analytics.emit_s
-                    self._write()
-                    ends = tail.ends()  # a writer that was stopped for long first hears what happened meanwhile
+    def _serve(self, tail: Tail) -> None:
+        if self._ends is None:
+            self._ends = tail.ends()
+        for record in tail.poll(_POLL_S):
+            self._take(record)
+        if not tail.reached(self._ends):
+            return
+        if time.monotonic() >= self._due or not self._read.is_set():
+            changed = self.refresh()
+            self._read.set()
+            self._write(changed)
+            self._due = time.monotonic() + self._settings.analytics.emit_s
+            self._ends = tail.ends()  # a writer that was stopped for long first hears what happened meanwhile
+            self._away = False
 
     def _take(self, record: Record) -> None:
         try:
@@ -107,27 +137,25 @@ class Desk:
             with self.lock:
                 self.view.take(told)
 
-    def _write(self) -> None:
+    def _write(self, changed: list[Window]) -> None:
         """Write what readers lack, if that is our business."""
         if not self._writes():
             self._published = None
+            self._unheard.clear()
             return
-        with self.lock:
-            if self._published is None:
-                self.view.changes()
-                changes = self.view.everything()
-            else:
-                changes = self.view.changes()
-            windows, watermark = self.view.windows_of(changes), self.view.watermark
         if self._published is None:
-            with History(self._settings) as history:
-                self._published = history.published()
-        rows = list(self._published.missing(windows, self._rule, time.time_ns() // 1_000_000))
-        for row in rows:
+            with History(self._settings, self._stopping) as history:
+                published = history.published(self._over_ms)
+            with self.lock:
+                changed = self.view.windows_of(self.view.everything())
+            self._published = published
+        for row in list(self._published.missing(changed, self._rule, time.time_ns() // 1_000_000)):
+            self._published.put(row)
+            self._unheard[type(row), row.trend_id] = row
+        for row in self._unheard.values():
             self._publisher.send(self._codec.record(row), row.trend_id)
         self._publisher.flush()
-        for row in rows:
-            self._published.put(row)
-        self._published.forget(watermark - self.view.calendar.retention_ms)
-        if rows:
-            _log.info("trends written", count=len(rows))
+        if self._unheard:
+            _log.info("trends written", count=len(self._unheard))
+        self._unheard.clear()
+        self._published.forget(self._over_ms)

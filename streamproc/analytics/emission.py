@@ -1,9 +1,9 @@
 """What has to be written: where the rows that are there differ from what the windows come to."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
-from streamproc.analytics.trend import Rule, build_alert, build_trend
+from streamproc.analytics.trend import Rule, build_alert, build_trend, empty_trend
 from streamproc.analytics.view import Window
 from streamproc.records.alert import AlertState, EmotionAlert
 from streamproc.records.trend import EmotionTrend
@@ -41,13 +41,22 @@ class Published:
             if window.kind == ALERTING and (state := self._due(trend, rule)) is not None:
                 yield build_alert(trend, state, rule.share, now_ms)
 
+    def excess(self, there: Collection[str], rule: Rule, now_ms: int) -> Iterator[EmotionTrend | EmotionAlert]:
+        """The rows to write instead of those that nothing stands behind: whose window is not among these."""
+        for told in self.trends.values():
+            if told.results and told.trend_id not in there:
+                trend = empty_trend(told, now_ms)
+                yield trend
+                if (state := self._due(trend, rule)) is not None:
+                    yield build_alert(trend, state, rule.share, now_ms)
+
     def _due(self, trend: EmotionTrend, rule: Rule) -> AlertState | None:
         """The state to tell, when readers have another one."""
         told = self.alerts.get(trend.trend_id)
         raised = told is not None and told.state == AlertState.RAISED
-        if rule.alarming(trend) == raised:
-            return None
-        return AlertState.CLEARED if raised else AlertState.RAISED
+        if raised:
+            return AlertState.CLEARED if rule.calm(trend) else None
+        return AlertState.RAISED if rule.alarming(trend) else None
 
 
 def _same(there: EmotionTrend | None, wanted: EmotionTrend) -> bool:

@@ -1,5 +1,6 @@
 """What the topics keep: a member that takes over reads it, and so does a rebuild."""
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, Self
@@ -9,7 +10,8 @@ from confluent_kafka import Message
 from streamproc.analytics.emission import Published
 from streamproc.analytics.member import Member
 from streamproc.analytics.observation import RESULT_COLUMNS, SEGMENT_COLUMNS
-from streamproc.errors import PoisonError, StreamprocError
+from streamproc.analytics.windows import calendar
+from streamproc.errors import PoisonError, StreamprocError, UsageError
 from streamproc.kafka.columns import Columns
 from streamproc.kafka.log import Log
 from streamproc.kafka.registry import Registry, connect
@@ -28,6 +30,10 @@ class UnreadableTrendError(StreamprocError):
     """Raised for a record of the trends or alerts that is no such row; another program wrote it."""
 
 
+class StoppedError(StreamprocError):
+    """Raised instead of reading on, when this process is told to stop."""
+
+
 def result_columns(registry: Registry) -> Columns:
     """Reads what counts of results."""
     return Columns(registry, EmotionResult, RESULT_COLUMNS)
@@ -39,10 +45,17 @@ def segment_columns(registry: Registry) -> Columns:
 
 
 class History:
-    """Reads topics to their end. Used by one thread. Methods raise DependencyDownError."""
+    """Reads topics to their end. Used by one thread. Methods raise DependencyDownError.
 
-    def __init__(self, settings: Settings) -> None:
+    Whoever reads on while ``stopping`` is set gets a StoppedError.
+    """
+
+    def __init__(self, settings: Settings, stopping: threading.Event | None = None) -> None:
         self._settings = settings
+        self._calendar = calendar(settings.analytics)
+        self._stopping = stopping or threading.Event()
+        self.whole_from_ms = 0
+        """Of windows that begin before this, retention took rows before they were read here."""
         with ExitStack() as stack:
             self._log = Log(settings, settings.analytics.group)
             stack.callback(self._log.close)
@@ -61,35 +74,56 @@ class History:
         counts = {topic: len(self._log.partitions(topic)) for topic in (topics.results, topics.segments)}
         if len(set(counts.values())) > 1:
             told = " and ".join(f"{topic} {count}" for topic, count in counts.items())
-            raise StreamprocError(f"results and segments need the same number of partitions: {told}")
+            raise UsageError(f"results and segments need the same number of partitions: {told}")
         return range(counts[topics.results])
 
     def catch_up(self, member: Member) -> int:
-        """Give a member all that is committed of its partitions and that it has not read; how many rows that was."""
+        """Give a member all that is committed of its partitions and that it has not read; how many rows that was.
+
+        Raises UsageError for topics that are not those that were read before.
+        """
+        self._go_on()
         topics = self._settings.topics
         asked = [TopicPartition(t, p) for t in (topics.results, topics.segments) for p in sorted(member.partitions)]
         bounds = self._log.bounds(asked)
         for place in asked:
             if (member.next(*place) or 0) > bounds[place].stop:
-                member.begin_anew(place.partition)
+                raise UsageError(
+                    f"{place} ends at {bounds[place].stop}, but was read up to {member.next(*place)}: was the topic "
+                    "made anew? Then give the app another group (analytics.group) and topic (topics.partials)"
+                )
         stretches = {
             place: range(max(bound.start, member.next(*place) or 0), bound.stop) for place, bound in bounds.items()
         }
+        shortened = {place for place, stretch in stretches.items() if stretch.start and member.next(*place) is None}
         rows = 0
         for taken in self._read(stretches):
             rows += 1
+            if shortened and (place := TopicPartition(*taken[:2])) in shortened:
+                shortened.remove(place)
+                self._lacks_before(taken[3])
             member.take(*taken)
         return rows
 
-    def published(self) -> Published:
-        """The trends and alerts that readers have."""
+    def _lacks_before(self, at_ms: int) -> None:
+        """Note when the first row that is kept of a topic was written: those before it are gone."""
+        self.whole_from_ms = max(self.whole_from_ms, at_ms + self._settings.analytics.ahead_s * 1000)
+
+    def published(self, over_ms: int) -> Published:
+        """The trends and alerts that readers have, of windows that ended later than ``over_ms``.
+
+        Such a row was not written before its window began, but for clocks that are ahead.
+        """
         published, topics = Published(), self._settings.topics
         columns = {
             topics.trends: (EmotionTrend, Columns(self._registry, EmotionTrend, EmotionTrend.__dataclass_fields__)),
             topics.alerts: (EmotionAlert, Columns(self._registry, EmotionAlert, EmotionAlert.__dataclass_fields__)),
         }
         places = [place for topic in columns for place in self._log.partitions(topic)]
-        for topic, partition, offset, _, value in self._read(self._log.bounds(places)):
+        since_ms = over_ms - self._calendar.longest_ms - self._settings.analytics.ahead_s * 1000
+        begins = self._log.at(places, max(0, since_ms))
+        stretches = {place: range(begins[place], bound.stop) for place, bound in self._log.bounds(places).items()}
+        for topic, partition, offset, _, value in self._read(stretches):
             kind, reader = columns[topic]
             try:
                 fields: Mapping[str, Any] = reader.read(value)
@@ -97,7 +131,8 @@ class History:
                 raise UnreadableTrendError(
                     f"{topic}/{partition}/{offset} is no {kind.__name__}: {error}. Does another program write there?"
                 ) from error
-            published.put(kind(**fields))
+            if fields["window_end"] > over_ms:
+                published.put(kind(**fields))
         return published
 
     def member(self, partitions: Iterable[int]) -> Member:
@@ -108,7 +143,12 @@ class History:
 
     def _read(self, stretches: Mapping[TopicPartition, range]) -> Iterator[Taken]:
         for batch in self._log.read(stretches, _taken):
+            self._go_on()
             yield from batch
+
+    def _go_on(self) -> None:
+        if self._stopping.is_set():
+            raise StoppedError("stopped while it read topics")
 
 
 def _taken(message: "Message[bytes, bytes]") -> Taken:

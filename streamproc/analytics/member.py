@@ -74,12 +74,9 @@ class Member:
         }
         self._told = {partition: told for partition, told in self._told.items() if partition in self._owned}
 
-    def begin_anew(self, partition: int) -> None:
-        """Forget a partition: what was known of it is of other topics with the same names."""
-        self._owned[partition] = self._begin({})
-
     def _begin(self, starts: Mapping[str, int]) -> Owned:
-        return Owned(Fold(self._calendar, self._settings.analytics.ahead_s * 1000), dict(starts))
+        app = self._settings.analytics
+        return Owned(Fold(self._calendar, app.ahead_s * 1000, app.most_values), dict(starts))
 
     def next(self, topic: str, partition: int) -> int | None:
         """The offset that comes next of a partition that is owned; None where nothing was read."""

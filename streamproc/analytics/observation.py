@@ -10,6 +10,10 @@ from streamproc.records.result import SCORE_COLUMNS
 MILLION = 1_000_000
 EVERYTHING = ("all", "")
 """The key of all results together."""
+OTHER = "(other)"
+"""Stands for values that are too long, or too many to be kept apart."""
+_LONGEST = 256
+"""Characters of a value or of a label: what is longer is no name, and would be in every row of its windows."""
 RESULT_COLUMNS = frozenset(
     {
         "result_id",
@@ -24,7 +28,7 @@ RESULT_COLUMNS = frozenset(
     }
 )
 SEGMENT_COLUMNS = frozenset(
-    {"result_id", "index", "start_ms", "recorded_at", *(f"score_{label}" for label in SCORE_COLUMNS)}
+    {"result_id", "index", "channel", "start_ms", "recorded_at", *(f"score_{label}" for label in SCORE_COLUMNS)}
 )
 
 Key = tuple[str, str]
@@ -46,7 +50,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mark:
-    """A segment in its recording, ordered by its place."""
+    """A segment in its channel of a recording, ordered by its place."""
 
     start_ms: int
     index: int
@@ -64,6 +68,8 @@ class Step:
     """Of one segment. Times in ms since the epoch; ``produced_at`` is its record's."""
 
     result_id: str
+    channel: int
+    """Who speaks: -1 where all are mixed."""
     recorded_at: int
     produced_at: int
     mark: Mark
@@ -77,8 +83,8 @@ def observe_result(row: Mapping[str, Any], attributes: Collection[str]) -> Obser
         result_id=row["result_id"],
         recorded_at=row["recorded_at"],
         produced_at=row["produced_at"],
-        keys=(EVERYTHING, *((name, row[name]) for name in attributes if row[name])),
-        label=row["label"],
+        keys=(EVERYTHING, *((name, _short(row[name])) for name in attributes if row[name])),
+        label=None if row["label"] is None else _short(row["label"]),
         confidence=_millionths(row["confidence"]),
     )
 
@@ -91,7 +97,12 @@ def observe_segment(row: Mapping[str, Any], produced_at: int, negative: Collecti
     if all(score is None for score in scores):
         return None
     mark = Mark(row["start_ms"], row["index"], sum(map(_millionths, scores)))
-    return Step(row["result_id"], row["recorded_at"], produced_at, mark)
+    channel = -1 if row["channel"] is None else row["channel"]
+    return Step(row["result_id"], channel, row["recorded_at"], produced_at, mark)
+
+
+def _short(text: str) -> str:
+    return OTHER if len(text) > _LONGEST else text
 
 
 def _millionths(number: float | None) -> int:

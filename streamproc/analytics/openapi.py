@@ -34,7 +34,11 @@ _STATE: Mapping[str, Schema] = {
     "partitions": {"type": "array", "items": {"type": "object"}},
 }
 _KIND = {"name": "kind", "in": "query", "schema": {"type": "string", "enum": list(KINDS), "default": KINDS[0]}}
-_MOST = {"name": "most", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 10}}
+MOST = 1_000
+"""Rows of an answer."""
+DEFAULT_MOST = 100
+_ROWS: Schema = {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_MOST}
+_MOST = {"name": "most", "in": "query", "schema": _ROWS}
 
 
 def description() -> Mapping[str, Any]:
@@ -47,18 +51,20 @@ def description() -> Mapping[str, Any]:
             "/api/state": _path("How far it is, and what can be asked for.", [], _object("State")),
             "/api/windows": _path(
                 "The current window of each key of an attribute: those with support first, then the most negative.",
-                [_KIND, attribute],
+                [_KIND, attribute, _MOST],
                 _list("Window"),
             ),
             "/api/series": _path(
-                "Every window of one key, in order.", [_KIND, attribute, _parameter("value", "")], _list("Window")
+                "The latest windows of one key, in order.",
+                [_KIND, attribute, _parameter("value", ""), _MOST],
+                _list("Window"),
             ),
             "/api/movers": _path(
                 "Whose negative share changed most since the window before.",
                 [_KIND, {"name": "attribute", "in": "query", "required": True, "schema": {"type": "string"}}, _MOST],
                 _list("Mover"),
             ),
-            "/api/alerts": _path("Windows that are alarming now, latest first.", [], _list("Window")),
+            "/api/alerts": _path("Windows that are alarming now, latest first.", [_MOST], _list("Window")),
         },
         "components": {
             "schemas": {

@@ -99,7 +99,7 @@ async function show() {
   $("state").textContent = state.watermark
     ? `up to ${clock(state.watermark)} UTC, ${state.partitions.length} partitions${state.ready ? "" : ", still reading"}`
     : "no results yet";
-  $("series").replaceChildren(plot(await ask("series", { kind }), state.alert_share));
+  $("series").replaceChildren(plot(await ask("series", { kind, most: 1000 }), state.alert_share));
   const alerts = await ask("alerts");
   const alarm = alerts.map((row) => [
     `${row.attribute} ${row.value}`, `${clock(row.window_start)} – ${clock(row.window_end)}`,
@@ -107,13 +107,13 @@ async function show() {
   ]);
   $("alerts").replaceChildren(table(["", "window (UTC)", "negative", "labelled"], alarm));
   if (!attribute) return;
-  const windows = await ask("windows", { attribute, kind });
+  const windows = await ask("windows", { attribute, kind, most: 1000 });
   const current = windows.map((row) => Object.assign([
     row.value, meter(row.negative_share, state.alert_share), String(row.results),
     row.mean_change === null ? "–" : row.mean_change.toFixed(3),
   ], { weak: row.labelled < state.alert_support }));
   $("windows").replaceChildren(table([attribute, "negative", "results", "change in a call"], current));
-  const movers = await ask("movers", { attribute, kind });
+  const movers = await ask("movers", { attribute, kind, most: 10 });
   const rows = movers.map((row) => [row.value, percent(row.share_before), percent(row.negative_share), moved(row)]);
   $("movers").replaceChildren(table([attribute, "before", "now", ""], rows));
 }

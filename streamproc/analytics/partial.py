@@ -15,12 +15,21 @@ from streamproc.analytics.windows import calendar
 from streamproc.errors import StreamprocError
 from streamproc.settings import Settings
 
+_FORMAT = 2
+"""Of a partial, and of what its numbers mean."""
+
 
 def terms(settings: Settings) -> str:
-    """What members have to agree on for their partials to be summed up: topics, buckets, what is negative."""
-    made = calendar(settings.analytics)
-    negative = sorted(settings.analytics.negative_labels)
-    agreed = [settings.topics.results, settings.topics.segments, made.bucket_ms, made.retention_ms, negative]
+    """What members have to agree on for their partials to be summed up: all that a fold, or its end, depends on."""
+    app, made = settings.analytics, calendar(settings.analytics)
+    agreed = [
+        _FORMAT,
+        [settings.topics.results, settings.topics.segments],
+        [[windows.kind, windows.size_ms, windows.hop_ms] for windows in made.windows],
+        [made.retention_ms, app.ahead_s, app.most_values],
+        sorted(app.attributes),
+        sorted(app.negative_labels),
+    ]
     return hashlib.sha256(json.dumps(agreed).encode()).hexdigest()[:12]
 
 
@@ -66,7 +75,7 @@ def encode_partial(partial: Partial) -> tuple[bytes, bytes | None]:
     key = json.dumps([place.terms, place.partition, *place.key, place.start], ensure_ascii=False).encode()
     if tally is None:
         return key, None
-    numbers = [tally.results, dict(present(tally.labels)), tally.confidence, tally.changed, tally.change, tally.reach]
+    numbers = [tally.results, dict(present(tally.labels)), tally.confidence, tally.changed, tally.change, tally.moves]
     return key, json.dumps(numbers, ensure_ascii=False).encode()
 
 
@@ -93,9 +102,9 @@ def decode(key: bytes | None, value: bytes | None) -> Partial | Progress:
                 return Partial(Place(terms, partition, (attribute, name), start), None)
             case (
                 [str(terms), int(partition), str(attribute), str(name), int(start)],
-                [int(results), dict(labels), int(confidence), int(changed), int(change), int(reach)],
+                [int(results), dict(labels), int(confidence), int(changed), int(change), int(moves)],
             ):
-                tally = Tally(results, Counter(labels), confidence, changed, change, reach)
+                tally = Tally(results, Counter(labels), confidence, changed, change, moves)
                 return Partial(Place(terms, partition, (attribute, name), start), tally)
     except ValueError:
         pass

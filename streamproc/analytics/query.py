@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from streamproc.analytics.emission import ALERTING
+from streamproc.analytics.alarms import Alarms
 from streamproc.analytics.observation import Key
 from streamproc.analytics.trend import Rule, build_trend
 from streamproc.analytics.view import View, Window
@@ -15,8 +15,9 @@ Row = Mapping[str, Any]
 class Query:
     """Asks one view. Whoever shares the view holds its lock."""
 
-    def __init__(self, view: View, rule: Rule) -> None:
+    def __init__(self, view: View, alarms: Alarms, rule: Rule) -> None:
         self._view = view
+        self._alarms = alarms
         self._rule = rule
 
     def state(self) -> Row:
@@ -27,23 +28,23 @@ class Query:
             "alert_share": self._rule.share,
             "alert_support": self._rule.support,
             "partitions": [
-                {"partition": told.partition, "watermark": told.watermark, "left_out": dict(told.left_out)}
+                {"partition": told.partition, "watermark": told.watermark, "left_out": self._view.left_out(told)}
                 for told in self._view.progress
             ],
         }
 
-    def windows(self, kind: str, attribute: str) -> Sequence[Row]:
-        """The current window of each key of an attribute: those with support first, of each the most negative first."""
+    def windows(self, kind: str, attribute: str, most: int) -> Sequence[Row]:
+        """The current window of keys of an attribute: those with support first, of each the most negative first."""
         windows = self._windows(kind)
         start = windows.current(self._view.watermark)
         found = (self._view.window(windows, key, start) for key in self._view.keys(attribute))
         rows = [self._row(window) for window in found if window is not None]
-        return sorted(rows, key=self._rank)
+        return sorted(rows, key=self._rank)[:most]
 
-    def series(self, kind: str, key: Key) -> Sequence[Row]:
-        """Every window of a key, in order."""
+    def series(self, kind: str, key: Key, most: int) -> Sequence[Row]:
+        """The latest windows of a key, in order."""
         windows = self._windows(kind)
-        found = (self._view.window(windows, key, start) for start in self._view.starts(windows, key))
+        found = (self._view.window(windows, key, start) for start in self._view.starts(windows, key)[-most:])
         return [self._row(window) for window in found if window is not None]
 
     def movers(self, kind: str, attribute: str, most: int) -> Sequence[Row]:
@@ -61,24 +62,13 @@ class Query:
                 moved.append({**rows[0], "share_before": rows[1]["negative_share"], "share_change": change})
         return sorted(moved, key=lambda row: (-abs(row["share_change"]), row["value"]))[:most]
 
-    def alerts(self) -> Sequence[Row]:
-        """Live windows that are alarming now, latest first."""
-        view, windows = self._view, self._windows(ALERTING)
-        found = [
-            self._row(window)
-            for attribute in view.attributes()
-            for key in view.keys(attribute)
-            for start in view.starts(windows, key)
-            if (window := view.window(windows, key, start)) is not None and self._alarming(window)
-        ]
-        return sorted(found, key=lambda row: (-row["window_start"], row["attribute"], row["value"]))
+    def alerts(self, most: int) -> Sequence[Row]:
+        """Windows that are alarming now, latest first."""
+        return [self._row(window) for window in self._alarms.latest(most)]
 
     def _rank(self, row: Row) -> tuple[object, ...]:
         weak = row["labelled"] < self._rule.support
         return weak, -(row["negative_share"] or 0.0), -row["labelled"], row["value"]
-
-    def _alarming(self, window: Window) -> bool:
-        return self._rule.alarming(build_trend(window, self._rule.negative, 0))
 
     def _windows(self, kind: str) -> Windows:
         return next(windows for windows in self._view.calendar.windows if windows.kind == kind)

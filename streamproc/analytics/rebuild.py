@@ -8,15 +8,21 @@ from dataclasses import dataclass
 
 from streamproc.analytics.emission import ALERTING
 from streamproc.analytics.history import History
-from streamproc.analytics.partial import decode, terms
+from streamproc.analytics.member import Member
+from streamproc.analytics.partial import Partial, decode, terms
+from streamproc.analytics.retention import check_retention
 from streamproc.analytics.rows import look_up_codec
 from streamproc.analytics.trend import build_trend, rule
 from streamproc.analytics.view import View
 from streamproc.analytics.windows import calendar
+from streamproc.errors import UsageError
+from streamproc.kafka.admin import count_members
 from streamproc.kafka.publisher import Publisher
 from streamproc.records.alert import EmotionAlert
 from streamproc.records.trend import EmotionTrend
 from streamproc.settings import Settings
+
+Rows = list[EmotionTrend | EmotionAlert]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,8 @@ class Report:
     alerts: int
     written: bool
     left_out: Mapping[str, int]
+    shortened: int
+    """Windows that could not be compared: retention took rows of their time."""
     seconds: float
 
     @property
@@ -42,15 +50,25 @@ def rebuild(settings: Settings, *, dry_run: bool) -> Report:
     """Compute, compare and, unless it is a dry run, write what differs. Raises UsageError, DependencyDownError."""
     began = time.monotonic()
     made = rule(settings.analytics)
+    if not dry_run:
+        _alone(settings)
     with History(settings) as history:
-        member = history.member(history.partitions())
+        member, view = history.member(history.partitions()), View(calendar(settings.analytics), terms(settings))
+        check_retention(settings)
         rows = history.catch_up(member)
-        view = View(calendar(settings.analytics), terms(settings))
-        for record in member.records():
-            view.take(decode(record.key, record.value))
-        windows = view.windows_of(view.everything())
-        now_ms = time.time_ns() // 1_000_000
-        differing = list(history.published().missing(windows, made, now_ms))
+        _hear(view, member)
+        published = history.published(view.watermark - view.calendar.retention_ms)
+        # An app that runs meanwhile had read no more than this when it wrote what was read before.
+        rows += history.catch_up(member)
+        _hear(view, member)
+        published.forget(view.watermark - view.calendar.retention_ms)
+        whole_from_ms = history.whole_from_ms
+    every = view.windows_of(view.everything())
+    windows = [window for window in every if window.start >= whole_from_ms]
+    now_ms = time.time_ns() // 1_000_000
+    trends = {build_trend(window, made.negative, now_ms).trend_id for window in every}
+    differing = [*published.missing(windows, made, now_ms)]
+    differing += (row for row in published.excess(trends, made, now_ms) if row.window_start >= whole_from_ms)
     if differing and not dry_run:
         _write(settings, differing)
     alarming = [w for w in windows if w.kind == ALERTING and made.alarming(build_trend(w, made.negative, now_ms))]
@@ -61,14 +79,33 @@ def rebuild(settings: Settings, *, dry_run: bool) -> Report:
         trends=sum(isinstance(row, EmotionTrend) for row in differing),
         alerts=sum(isinstance(row, EmotionAlert) for row in differing),
         written=bool(differing) and not dry_run,
-        left_out=dict(sum((Counter(told.left_out) for told in view.progress), Counter())),
+        left_out=dict(sum((Counter(view.left_out(told)) for told in view.progress), Counter())),
+        shortened=len(every) - len(windows),
         seconds=time.monotonic() - began,
     )
 
 
-def _write(settings: Settings, rows: list[EmotionTrend | EmotionAlert]) -> None:
+def _hear(view: View, member: Member) -> None:
+    """How far each partition is comes first: what is over by then is counted, and in no window."""
+    told = [decode(record.key, record.value) for record in member.records()]
+    for one in sorted(told, key=lambda one: isinstance(one, Partial)):
+        view.take(one)
+
+
+def _alone(settings: Settings) -> None:
+    """Raise UsageError while the app runs: it would not write again what is overwritten here with older rows."""
+    if members := count_members(settings, settings.analytics.group):
+        raise UsageError(
+            f"the group {settings.analytics.group} has {members} members: stop the app before its rows are written "
+            "(after a crash the broker takes some seconds to notice). Whoever starts it again writes what is missing "
+            "by itself; --dry-run only compares"
+        )
+
+
+def _write(settings: Settings, rows: Rows) -> None:
     codec = look_up_codec(settings)
     with closing(Publisher(settings)) as publisher:
+        _alone(settings)
         for row in rows:
             publisher.send(codec.record(row), row.trend_id)
         publisher.flush()

@@ -2,19 +2,23 @@
 
 import asyncio
 import signal
+import threading
 from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from streamproc.analytics.api import Api
 from streamproc.analytics.app import Feed, build_app
 from streamproc.analytics.desk import Desk
 from streamproc.analytics.history import History
+from streamproc.analytics.retention import check_retention
 from streamproc.analytics.rows import look_up_codec
 from streamproc.errors import Fatal, FatalError, StreamprocError
 from streamproc.kafka.publisher import Publisher
 from streamproc.patience import Patience
 from streamproc.settings import HttpSettings, Settings
 from streamproc.telemetry.clock import Clock
-from streamproc.telemetry.http import HttpServer
+from streamproc.telemetry.http import listen
 from streamproc.telemetry.log import get_log
 
 _log = get_log(__name__)
@@ -32,29 +36,38 @@ async def _run(settings: Settings, patience: Patience) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     codec = await asyncio.to_thread(patience, lambda: look_up_codec(settings))
+    ending = threading.Event()
     with ExitStack() as stack:
-        history = stack.enter_context(History(settings))
+        history = stack.enter_context(History(settings, ending))
         partitions = await asyncio.to_thread(patience, history.partitions)
+        await asyncio.to_thread(patience, lambda: check_retention(settings))
         member = history.member(())
         partials, rows = (stack.enter_context(closing(Publisher(settings))) for _ in range(2))
         desk = Desk(settings, rows, codec, lambda: 0 in member.partitions)
         stack.callback(desk.close)
         feed = Feed(settings, member, history, partials, desk.starts)
-        api = Api(settings, desk, lambda: feed.gate.is_set() and desk.current)
+        api = Api(settings, desk, lambda: feed.read_once and desk.current)
         listening = HttpSettings(host=settings.analytics.host, port=settings.analytics.port)
-        http = stack.enter_context(closing(HttpServer(listening, api)))
-        app = build_app(settings, feed)
+        http = stack.enter_context(listen(listening, api, "ANALYTICS"))
+        folder = stack.enter_context(TemporaryDirectory(prefix="streamproc-analytics-"))
+        app = build_app(settings, feed, Path(folder))
         desk.start()
-        http.start()
         url = f"http://{settings.analytics.host}:{http.port}"
         _log.info("analytics starts", url=url, count=len(partitions))
-        await app.start()
-        while not app.should_stop and desk.failure is None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _LOOK_S)
-                break
-        reason = app.crash_reason or desk.failure
-        await app.stop()
+        try:
+            await app.start()
+            while not app.should_stop and desk.failure is None:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), _LOOK_S)
+                    break
+            reason = app.crash_reason or desk.failure
+        finally:
+            # Threads that read are told first and waited for last: the clients that they read with are closed below.
+            ending.set()
+            feed.end()
+            await app.stop()
+            await asyncio.to_thread(desk.close)
+            await feed.close()
         if reason is not None:
             raise _ended(reason) from reason
     _log.info("stopped")

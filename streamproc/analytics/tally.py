@@ -14,11 +14,11 @@ class Tally:
     labels: Counter[str] = field(default_factory=Counter)
     confidence: int = 0
     changed: int = 0
-    """Recordings of two segments or more."""
+    """Courses of two segments or more: a channel of a recording each."""
     change: int = 0
     """By how much the last segment of each is more negative than its first."""
-    reach: int = 0
-    """How much of each recording was seen, first to last segment, in ms: it only grows."""
+    moves: int = 0
+    """How often a first or last segment of these was replaced: with each change of ``change`` it grows."""
 
     @property
     def labelled(self) -> int:
@@ -36,11 +36,11 @@ class Tally:
         self.confidence += other.confidence
         self.changed += other.changed
         self.change += other.change
-        self.reach += other.reach
+        self.moves += other.moves
 
     def within(self, other: "Tally") -> bool:
         """Whether the other one, of the same partition, saw all that this one did: both only grow with what is read."""
-        return self.results <= other.results and self.changed <= other.changed and self.reach <= other.reach
+        return self.results <= other.results and self.changed <= other.changed and self.moves <= other.moves
 
     def copy(self) -> Self:
         """A tally that goes its own way."""

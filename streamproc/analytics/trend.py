@@ -1,6 +1,6 @@
 """Windows as rows, and the rule by which one raises an alert."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamproc.analytics.observation import MILLION
 from streamproc.analytics.view import Window
@@ -18,16 +18,24 @@ class Rule:
     share: float
     support: int
     """Labelled results that it takes at least."""
+    clear_share: float
+    """Below this, a window that was alarming is so no more; between the two it stays what it was."""
 
     def alarming(self, trend: EmotionTrend) -> bool:
         """Whether the negative share reaches the threshold, with support enough."""
         share = trend.negative_share
         return share is not None and trend.labelled >= self.support and share >= self.share
 
+    def calm(self, trend: EmotionTrend) -> bool:
+        """Whether an alert about it is to be taken back."""
+        return trend.negative_share is None or trend.negative_share < self.clear_share
+
 
 def rule(settings: AnalyticsSettings) -> Rule:
     """The rule of the settings."""
-    return Rule(frozenset(settings.negative_labels), settings.alert_share, settings.alert_support)
+    return Rule(
+        frozenset(settings.negative_labels), settings.alert_share, settings.alert_support, settings.alert_clear_share
+    )
 
 
 def build_trend(window: Window, negative_labels: frozenset[str], now_ms: int) -> EmotionTrend:
@@ -49,6 +57,22 @@ def build_trend(window: Window, negative_labels: frozenset[str], now_ms: int) ->
         mean_confidence=tally.confidence / MILLION / labelled if labelled else None,
         changed=tally.changed,
         mean_change=tally.change / MILLION / tally.changed if tally.changed else None,
+        produced_at=now_ms,
+    )
+
+
+def empty_trend(trend: EmotionTrend, now_ms: int) -> EmotionTrend:
+    """The row of a window in which there is nothing, to be read instead of one that says otherwise."""
+    return replace(
+        trend,
+        **count_columns({}),
+        results=0,
+        labelled=0,
+        negative=0,
+        negative_share=None,
+        mean_confidence=None,
+        changed=0,
+        mean_change=None,
         produced_at=now_ms,
     )
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from streamproc.analytics.observation import Key
+from streamproc.analytics.observation import EVERYTHING, Key
+from streamproc.analytics.overtaken import Overtaken
 from streamproc.analytics.partial import Partial, Progress
 from streamproc.analytics.tally import Tally, total
 from streamproc.analytics.windows import Calendar, Kind, Windows
@@ -32,16 +33,19 @@ class View:
         self._parts: dict[Key, dict[int, dict[int, Tally]]] = {}
         self._progress: dict[int, Progress] = {}
         self._changed: set[Change] = set()
-
-    @property
-    def watermark(self) -> int:
+        self.overtaken = Overtaken()
+        self.watermark = 0
         """The furthest partition's: what is over for one is over for all, since that one does not keep it."""
-        return max((progress.watermark for progress in self._progress.values()), default=0)
 
     @property
     def progress(self) -> list[Progress]:
         """Of each partition, in order."""
         return [self._progress[partition] for partition in sorted(self._progress)]
+
+    def left_out(self, told: Progress) -> dict[str, int]:
+        """A partition's results that are in no window, by why."""
+        overtaken = self.overtaken.count(told.partition)
+        return {**told.left_out, **({"overtaken": overtaken} if overtaken else {})}
 
     def take(self, told: Partial | Progress) -> None:
         """Take what a partition says; of two partials the one that saw less is the older, whoever comes later.
@@ -53,12 +57,15 @@ class View:
         if isinstance(told, Progress):
             known = self._progress.get(told.partition)
             if known is None or known.watermark <= told.watermark:
-                before = self.watermark
+                before, self.watermark = self.watermark, max(self.watermark, told.watermark)
                 self._progress[told.partition] = told
                 self._close(before)
+                self.overtaken.reach(told.partition, self.calendar.kept_from(told.watermark))
             return
         place, tally = told.place, told.tally
         if tally is not None and self.calendar.kept_until(place.start) <= self.watermark:
+            if place.key == EVERYTHING:
+                self.overtaken.refuse(place.partition, place.start, tally.results)
             return
         parts = self._parts.setdefault(place.key, {}).setdefault(place.start, {})
         held = parts.get(place.partition)
@@ -115,6 +122,9 @@ class View:
         if self.calendar.bucket(before) < self.calendar.bucket(self.watermark):
             over = [change for change in self.everything() if self.calendar.kept_until(change[1]) <= self.watermark]
             for key, start in over:
+                if key == EVERYTHING:
+                    for partition, tally in self._parts[key][start].items():
+                        self.overtaken.close(partition, start, tally.results)
                 self._parts[key][start].clear()
                 self._clear(key, start)
             self._changed.difference_update(over)

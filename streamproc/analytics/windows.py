@@ -51,6 +51,15 @@ class Calendar:
         """When nothing needs the bucket any more: its last window is over, and its retention too."""
         return max(bucket - bucket % w.hop_ms + w.size_ms for w in self.windows) + self.retention_ms
 
+    def kept_from(self, watermark: int) -> int:
+        """No bucket that begins before is needed any more."""
+        return self.bucket(watermark - self.longest_ms - self.retention_ms)
+
+    @property
+    def longest_ms(self) -> int:
+        """Of all windows."""
+        return max(windows.size_ms for windows in self.windows)
+
     def live(self, windows: Windows, start: int, watermark: int) -> bool:
         """Whether a window is still kept and corrected."""
         return start + windows.size_ms + self.retention_ms > watermark

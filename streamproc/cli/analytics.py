@@ -51,7 +51,8 @@ def rebuild(
 ) -> None:
     """Compute every window anew from the topics, compare, and write the trends and alerts that differ.
 
-    Reads all that results and segments keep; the app may run meanwhile. Exit code 1 when --dry-run finds a difference.
+    Reads all that results and segments keep. Writes only while the app does not run; --dry-run may run beside it. Exit
+    code 1 when --dry-run finds a difference.
 
     Example: `streamproc analytics rebuild --dry-run`
     """

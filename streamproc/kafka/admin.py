@@ -1,7 +1,9 @@
 """Topics: made when they are missing, checked when they are there, never changed. What a broker says at a start."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException
@@ -19,10 +21,13 @@ from streamproc.kafka.errors import away, describe, fatal, passes
 from streamproc.records.topics import TopicSpec, analytics_specs, topic_specs, warehouse_specs
 from streamproc.settings import Settings
 
+T = TypeVar("T")
+
 _log = structlog.stdlib.get_logger(__name__)
 _TIMEOUT_S = 15.0
 _WAIT_S = 0.2
 _SESSION = "consumer.session.timeout.ms"
+_RETENTION = "retention.ms"
 _ASK_S = 5.0
 """What a broker that is there is given for an answer. Whoever asked may ask again."""
 
@@ -51,12 +56,9 @@ def _make(settings: Settings, specs: Sequence[TopicSpec]) -> tuple[str, ...]:
     Raises UsageError naming each existing topic that would break a guarantee, and how; DependencyDownError.
     """
     admin = build(AdminClient, client_config(settings))
-    # Again while a broker has not heard of a topic that another has just made.
-    retrying = Retrying(retry=retry_if_exception(passes), stop=stop_after_delay(_TIMEOUT_S), wait=wait_fixed(_WAIT_S))
     try:
-        return retrying(_create_or_check, admin, specs, settings.topics.replication_factor)
-    except RetryError as error:
-        raise away(settings.kafka.bootstrap_servers, str(error.last_attempt.exception())) from error
+        # Again while a broker has not heard of a topic that another has just made.
+        return _again(settings, lambda: _create_or_check(admin, specs, settings.topics.replication_factor))
     except KafkaException as raised:
         raise UsageError(f"the topics cannot be made: {describe(raised.args[0])}") from raised
 
@@ -87,6 +89,53 @@ def ask_broker(settings: Settings) -> Answer:
     if settings.kafka.group_protocol == "classic":
         return Answer(missing, settings.kafka.session_timeout_s)
     return Answer(missing, _ask_session_s(admin, settings.kafka.group))
+
+
+def ask_retention_ms(settings: Settings, topics: Collection[str]) -> Mapping[str, int]:
+    """How long topics keep their records, of those that have an end and whose settings we may see.
+
+    Raises DependencyDownError.
+    """
+    admin = build(AdminClient, client_config(settings))
+
+    def ask(topic: str) -> int:
+        asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)], request_timeout=_ASK_S)
+        (future,) = asked.values()
+        return int(future.result(_ASK_S + _WAIT_S)[_RETENTION].value)
+
+    found = {}
+    for topic in topics:
+        try:
+            found[topic] = _again(settings, partial(ask, topic))
+        except KafkaException as raised:
+            detail = describe(raised.args[0])
+            _log.warning("the broker does not say how long it keeps records", topic=topic, detail=detail)
+    return {topic: kept_ms for topic, kept_ms in found.items() if kept_ms >= 0}
+
+
+def count_members(settings: Settings, group: str) -> int:
+    """How many members a group has now. Raises DependencyDownError, UsageError for a refusal."""
+    admin = build(AdminClient, client_config(settings))
+
+    def ask() -> int:
+        (future,) = admin.describe_consumer_groups([group], request_timeout=_ASK_S).values()
+        return len(future.result(_ASK_S + _WAIT_S).members)
+
+    try:
+        return _again(settings, ask)
+    except KafkaException as raised:
+        if raised.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            return 0
+        raise UsageError(f"the broker does not say who is in group {group}: {describe(raised.args[0])}") from raised
+
+
+def _again(settings: Settings, ask: Callable[[], T]) -> T:
+    """Ask until there is an answer, for a while. Raises DependencyDownError, KafkaException for a refusal."""
+    retrying = Retrying(retry=retry_if_exception(passes), stop=stop_after_delay(_TIMEOUT_S), wait=wait_fixed(_WAIT_S))
+    try:
+        return retrying(ask)
+    except RetryError as error:
+        raise away(settings.kafka.bootstrap_servers, str(error.last_attempt.exception())) from error
 
 
 def _ask_session_s(admin: AdminClient, group: str) -> float | None:
@@ -144,7 +193,12 @@ def find_problems(spec: TopicSpec, partitions: int, config: Mapping[str, str]) -
     """What about an existing topic would break a guarantee; retention is its owner's choice."""
     if partitions != spec.partitions:
         yield f"has {partitions} partitions, the settings say {spec.partitions}"
-    if config["cleanup.policy"] != (wanted := spec.config["cleanup.policy"]):
+    wanted = spec.config["cleanup.policy"]
+    if not _words(config["cleanup.policy"]) <= _words(wanted):
         yield f"has cleanup.policy={config['cleanup.policy']}, which drops records; it has to be {wanted}"
     if int(config["max.message.bytes"]) < spec.max_message_bytes:
         yield f"has max.message.bytes={config['max.message.bytes']}; it has to be at least {spec.max_message_bytes}"
+
+
+def _words(policy: str) -> set[str]:
+    return set(policy.split(","))

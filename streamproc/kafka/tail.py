@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import confluent_kafka
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from streamproc.kafka.config import build, client_config
 from streamproc.kafka.errors import END_OF_PARTITION
@@ -35,6 +35,7 @@ class Tail:
         self._consumer = build(Consumer, config)
         self._lookup = Lookup(self._consumer, settings.kafka.bootstrap_servers)
         self._reached: dict[TopicPartition, int] = {}
+        self._trouble: KafkaError | None = None
         try:
             partitions = [partition for topic in topics for partition in self._lookup.partitions(topic)]
             self._reached = dict(self._starts(partitions, since_ms))
@@ -60,7 +61,13 @@ class Tail:
         return all(self._reached[partition] >= offset for partition, offset in ends.items())
 
     def poll(self, timeout_s: float) -> Sequence[Record]:
-        """Records that arrived within ``timeout_s``; those of one partition in order. Raises DependencyDownError."""
+        """Records that arrived within ``timeout_s``; those of one partition in order.
+
+        Raises DependencyDownError, after which it may be called again: no record is lost by it.
+        """
+        trouble, self._trouble = self._trouble, None
+        if trouble is not None:
+            self._lookup.judge(trouble)
         records = []
         for message in self._consumer.consume(_MOST_RECORDS, timeout_s):
             error = message.error()
@@ -73,7 +80,7 @@ class Tail:
                 # Behind the last record may stand what readers never see: the end marks of transactions.
                 self._reached[origin] = message.offset() or 0
             else:
-                self._lookup.judge(error)
+                self._trouble = error  # told by the next call: records came with it
         return records
 
     def close(self) -> None:

@@ -42,13 +42,16 @@ class TopicSpec:
     max_message_bytes: int
     cleanup: str = "delete"
     """As the broker calls it. Compaction would drop records that have an outcome due."""
+    roll: timedelta | None = None
+    """What is compacted is so within about this: the newest piece of a log is not, which is a week by default."""
 
     @property
     def config(self) -> Mapping[str, str]:
         """The same in the broker's words."""
-        return {
+        rolled = {} if self.roll is None else {"segment.ms": _ms(self.roll), "min.cleanable.dirty.ratio": "0.1"}
+        return rolled | {
             "cleanup.policy": self.cleanup,
-            "retention.ms": str(self.retention // timedelta(milliseconds=1)),
+            "retention.ms": _ms(self.retention),
             "max.message.bytes": str(self.max_message_bytes),
         }
 
@@ -73,20 +76,25 @@ def topic_specs(topics: TopicSettings) -> tuple[TopicSpec, ...]:
 def analytics_specs(topics: TopicSettings) -> tuple[TopicSpec, ...]:
     """Every topic that the analytics app writes: rows that are written again, so that the last of each is enough.
 
-    Partials are kept as long as their windows, whose members delete them; all on one partition, since all read all.
+    Members delete partials when their windows are over, and retention those of members that are no more. All are on one
+    partition, since all read all: often compacted, since that is read at every start.
     """
-    month, ever = timedelta(days=30), timedelta(milliseconds=-1)
+    month, hour, often = timedelta(days=30), timedelta(hours=1), timedelta(minutes=10)
     both = "compact,delete"
     return (
-        TopicSpec(topics.trends, TREND_PARTITIONS, month, MAX_INPUT_BYTES, both),
-        TopicSpec(topics.alerts, TREND_PARTITIONS, month, MAX_INPUT_BYTES, both),
-        TopicSpec(topics.partials, 1, ever, MAX_INPUT_BYTES, "compact"),
+        TopicSpec(topics.trends, TREND_PARTITIONS, month, MAX_INPUT_BYTES, both, hour),
+        TopicSpec(topics.alerts, TREND_PARTITIONS, month, MAX_INPUT_BYTES, both, hour),
+        TopicSpec(topics.partials, 1, month, MAX_INPUT_BYTES, both, often),
     )
 
 
 def warehouse_specs(topics: TopicSettings) -> tuple[TopicSpec, ...]:
     """Every topic that only connectors of the warehouse write. Connect itself would make it with one partition, too."""
     return (TopicSpec(topics.connect_dead_letters, 1, timedelta(days=30), MAX_INPUT_BYTES),)
+
+
+def _ms(time: timedelta) -> str:
+    return str(time // timedelta(milliseconds=1))
 
 
 def subject(topic: str) -> str:

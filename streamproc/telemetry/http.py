@@ -2,7 +2,8 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
@@ -12,6 +13,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from streamproc.errors import UsageError
 from streamproc.settings import HttpSettings
 from streamproc.telemetry.log import get_log
 
@@ -152,3 +154,21 @@ class HttpServer:
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
+
+
+@contextmanager
+def listen(settings: HttpSettings, endpoints: WSGIApplication, section: str) -> Iterator[HttpServer]:
+    """Answer over HTTP; ``section`` of the settings has the port. Raises UsageError where it cannot be had."""
+    try:
+        server = HttpServer(settings, endpoints)
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise UsageError(
+            f"this process cannot listen on {where}: {error.strerror}. Set STREAMPROC_{section}__PORT to a free port, "
+            "or to 0 for any"
+        ) from None
+    server.start()
+    try:
+        yield server
+    finally:
+        server.close()

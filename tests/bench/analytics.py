@@ -1,20 +1,22 @@
 """How fast rows are folded, by who brings them: Faust as shipped, a plain consumer, quixstreams; and how fast a member
 that takes over reads what is there.
 
-``python -m tests.bench.analytics --results 20000 [--quix PYTHON]`` on the servers that the settings lead to; ``PYTHON``
-is an interpreter that has quixstreams, which cannot be installed beside this project's pydantic. Each brings the same
-rows, of topics of its own making, to the same member, one process, one after the other.
+Each brings the same rows of the same topics to the same member, in one process, one after the other. quixstreams cannot
+be installed beside this project's pydantic, so an interpreter of its own runs it (``python -m tests.bench.analytics``).
+``python -m tools.analytics`` runs all of it, with what it measures.
 """
 
-import argparse
 import asyncio
 import os
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from confluent_kafka import Consumer
 
@@ -23,24 +25,14 @@ from streamproc.analytics.member import Member
 from streamproc.kafka.publisher import Publisher
 from streamproc.settings import Settings, load_settings
 
-PARTITIONS = 12
+TAKEOVER = "a member that takes over, reading what is there"
+FAUST = "Faust, as shipped"
 
 
-def own_settings(name: str) -> Settings:
-    """The settings with topics and a group of this name."""
-    settings = load_settings()
-    what = ("recordings", "results", "segments", "ledger", "trends", "alerts", "partials")
-    topics = settings.topics.model_copy(update={each: f"{name}.{each}" for each in what} | {"partitions": PARTITIONS})
-    group = settings.analytics.model_copy(update={"group": f"{name}-{uuid.uuid4().hex[:6]}"})
-    return settings.model_copy(update={"topics": topics, "analytics": group})
-
-
-def timed(what: str, rows: int, bring: Callable[[int], float]) -> None:
-    """Say how fast it was. ``bring`` gives the seconds from the first row to the last."""
-    began = time.monotonic()
-    seconds = bring(rows)
-    whole = time.monotonic() - began
-    sys.stdout.write(f"{what:24} {rows / seconds:8.0f} rows/s  ({whole - seconds:.1f} s until the first)\n")
+def another_group(settings: Settings) -> Settings:
+    """The settings with a group that has read nothing."""
+    group = settings.analytics.model_copy(update={"group": f"bench-{uuid.uuid4().hex[:8]}"})
+    return settings.model_copy(update={"analytics": group})
 
 
 def read_past(settings: Settings, rows: int) -> float:
@@ -92,13 +84,14 @@ async def _faust(settings: Settings, rows: int) -> float:
 
     with History(settings) as history, closing(Publisher(settings)) as publisher:
         feed = Feed(settings, history.member(()), NoPast(), publisher, dict)
-        app = build_app(settings, feed)
-        await app.start()
-        await until(lambda: feed.rows > 0)
-        before, began = feed.rows, time.monotonic()
-        await until(lambda: feed.rows >= rows)
-        seconds = time.monotonic() - began
-        await app.stop()
+        with TemporaryDirectory() as folder:
+            app = build_app(settings, feed, Path(folder))
+            await app.start()
+            await until(lambda: feed.rows > 0)
+            before, began = feed.rows, time.monotonic()
+            await until(lambda: feed.rows >= rows)
+            seconds = time.monotonic() - began
+            await app.stop()
         return seconds * rows / (rows - before)
 
 
@@ -144,34 +137,37 @@ def by_quix(settings: Settings, rows: int) -> float:
         return time.monotonic() - began
 
 
-def main() -> None:
-    """Fill, then measure each."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--results", type=int, default=20_000)
-    parser.add_argument("--quix", help="an interpreter with quixstreams")
-    parser.add_argument("--only", help="for that interpreter: the topics that are filled", nargs=2)
-    asked = parser.parse_args()
-    if asked.only:
-        name, rows = asked.only
-        timed("quixstreams", int(rows), lambda rows: by_quix(own_settings(name), rows))
-        return
-    from streamproc.wiring import prepare  # the interpreter with quixstreams has no torch
-    from tests.e2e.conversations import Conversations  # the same
+def by_quix_elsewhere(settings: Settings, rows: int, python: str) -> float:
+    """The same by another interpreter."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": ".",
+        "STREAMPROC_KAFKA__BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
+        "STREAMPROC_REGISTRY__URL": settings.registry.url,
+        "STREAMPROC_ANALYTICS__GROUP": settings.analytics.group,
+        "STREAMPROC_TOPICS__RESULTS": settings.topics.results,
+        "STREAMPROC_TOPICS__SEGMENTS": settings.topics.segments,
+    }
+    command = [python, "-m", "tests.bench.analytics", str(rows)]
+    done = subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE, text=True)
+    return float(done.stdout.split()[-1])
 
-    name = f"bench-{uuid.uuid4().hex[:8]}"
-    settings = own_settings(name)
-    prepare(settings)
-    Conversations(settings, seed=1, total=asked.results).write(asked.results)
+
+def measure(settings: Settings, rounds: int, quix: str | None) -> Iterator[tuple[str, float]]:
+    """Who brings the rows that are there, and how many a second, one after the other."""
     with History(settings) as history:
         rows = history.catch_up(history.member(history.partitions()))
-    for _ in range(2):
-        timed("taking over", rows, lambda rows: read_past(settings, rows))
-        timed("plain consumer", rows, lambda rows: by_plain_consumer(own_settings(name), rows))
-        timed("faust", rows, lambda rows: by_faust(own_settings(name), rows))
-        if asked.quix:
-            command = [asked.quix, "-m", "tests.bench.analytics", "--only", name, str(rows)]
-            subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": "."})
+    by: dict[str, Callable[[Settings, int], float]] = {
+        TAKEOVER: read_past,
+        "a plain consumer": by_plain_consumer,
+        FAUST: by_faust,
+    }
+    if quix is not None:
+        by["quixstreams, without state of its own"] = partial(by_quix_elsewhere, python=quix)
+    for _ in range(rounds):
+        for name, bring in by.items():
+            yield name, rows / bring(another_group(settings), rows)
 
 
 if __name__ == "__main__":
-    main()
+    sys.stdout.write(f"{by_quix(load_settings(), int(sys.argv[1]))}\n")

@@ -13,7 +13,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 from confluent_kafka.cimpl import NewTopic
 
 from streamproc.errors import DependencyDownError, UsageError
-from streamproc.kafka.admin import ask_broker, create_analytics_topics, create_topics, create_warehouse_topics
+from streamproc.kafka.admin import (
+    ask_broker,
+    ask_retention_ms,
+    count_members,
+    create_analytics_topics,
+    create_topics,
+    create_warehouse_topics,
+)
 from streamproc.kafka.config import client_config
 from streamproc.local.kafka import BROKER
 from streamproc.records.topics import topic_specs
@@ -57,6 +64,28 @@ def test_topics_whose_last_rows_are_enough_are_compacted(settings: Settings) -> 
     mine = settings.model_copy(update={"topics": settings.topics.model_copy(update=own)})
     assert set(create_analytics_topics(mine)) == set(own.values())
     assert create_analytics_topics(mine) == ()  # what the broker says of them is what was asked for
+    admin = AdminClient(client_config(settings))
+    (asked,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, own["partials"])]).values()
+    config = {name: entry.value for name, entry in asked.result(PATIENCE_S).items()}
+    assert (config["segment.ms"], config["min.cleanable.dirty.ratio"]) == ("600000", "0.1")
+
+
+def test_a_topic_says_how_long_it_keeps_its_records(settings: Settings) -> None:
+    create_topics(settings)
+    admin = AdminClient(client_config(settings))
+    lane, letters = settings.topics.lanes[0], settings.topics.dead_letters
+    resource = ConfigResource(ResourceType.TOPIC, lane)
+    resource.add_incremental_config(ConfigEntry("retention.ms", "-1", incremental_operation=AlterConfigOpType.SET))
+    (altered,) = admin.incremental_alter_configs([resource]).values()
+    altered.result(PATIENCE_S)
+    deadline = time.monotonic() + PATIENCE_S
+    while lane in (found := ask_retention_ms(settings, [lane, letters])):  # until the broker has heard of it
+        assert time.monotonic() < deadline
+    assert found == {letters: 30 * 86_400_000}
+
+
+def test_a_group_that_is_not_there_has_no_members(settings: Settings) -> None:
+    assert count_members(settings, "nobody-joined-this") == 0
 
 
 def test_the_topic_of_what_connectors_cannot_read_is_made_once_and_one_of_connects_own_making_is_taken(

@@ -383,3 +383,9 @@ def test_what_is_wrong_in_the_local_servers_file_is_told_with_its_variable(
 def test_windows_that_overlap_begin_at_multiples_of_their_hop() -> None:
     with pytest.raises(ValidationError, match=r"hopping_s=3600 is no multiple of hop_s=1000"):
         Settings(analytics=AnalyticsSettings(hop_s=1000))
+
+
+def test_an_alert_is_cleared_under_a_share_that_raises_none() -> None:
+    Settings(analytics=AnalyticsSettings(alert_share=0.4))
+    with pytest.raises(ValidationError, match=r"alert_clear_share=0\.4 is above alert_share=0\.3"):
+        Settings(analytics=AnalyticsSettings(alert_share=0.3))

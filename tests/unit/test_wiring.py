@@ -105,7 +105,7 @@ def test_a_server_that_comes_in_time_was_worth_waiting_for(clock: ManualClock) -
     assert [(line["event"], line["dependency"], line["seconds"]) for line in lines] == [
         ("waiting for a server", "kafka", seconds) for seconds in (9, 7, 5)
     ]
-    assert lines[0]["detail"] == "kafka:9092 (kafka.bootstrap_servers): timed out; the worker gives up in 9 s"
+    assert lines[0]["detail"] == "kafka:9092 (kafka.bootstrap_servers): timed out; this process gives up in 9 s"
 
 
 def test_all_servers_together_are_waited_for_as_long_as_the_setting_says(clock: ManualClock) -> None:

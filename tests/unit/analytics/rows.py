@@ -33,8 +33,12 @@ def result(number: int, at_ms: int, agent: str = "a", label: str | None = "angry
     return Observation(f"r{number}", at_ms, at_ms, (("all", ""), ("agent", agent)), label, 500_000)
 
 
-def step(number: int, at_ms: int, index: int, negativity: int = 0) -> Step:
-    return Step(f"r{number}", at_ms, at_ms, Mark(index * 1000, index, negativity))
+def step(number: int, at_ms: int, index: int, negativity: int = 0, channel: int = 0) -> Step:
+    return Step(f"r{number}", channel, at_ms, at_ms, Mark(index * 1000, index, negativity))
+
+
+def empty(ahead_ms: int = 0, most_values: int = SETTINGS.most_values) -> Fold:
+    return Fold(CALENDAR, ahead_ms, most_values)
 
 
 @st.composite
@@ -48,15 +52,16 @@ def reads(draw: st.DrawFn) -> list[Read]:
         keys = (("all", ""), ("agent", agent))
         one = Observation(f"r{number}", at_ms + late, at_ms, keys, label, draw(st.integers(0, 1_000_000)))
         rows.append(Read(partition, one))
-        for index in range(draw(st.integers(0, 3))):
-            mark = Mark(draw(st.integers(0, 9_000)), index, draw(st.integers(0, 1_000_000)))
-            rows.append(Read(partition, Step(f"r{number}", at_ms + late, at_ms, mark)))
+        for index in range(draw(st.integers(0, 4))):
+            start_ms = draw(st.sampled_from([0, 0, 15_000, 30_000]))  # channels often begin together
+            mark = Mark(start_ms, index, draw(st.integers(0, 1_000_000)))
+            rows.append(Read(partition, Step(f"r{number}", draw(st.integers(0, 1)), at_ms + late, at_ms, mark)))
     repeats = draw(st.lists(st.sampled_from(rows), max_size=8)) if rows else []
     return draw(st.permutations(rows + repeats))
 
 
 def fold_all(rows: Iterable[Read]) -> dict[int, Fold]:
-    folds = {partition: Fold(CALENDAR, SETTINGS.ahead_s * 1000) for partition in range(PARTITIONS)}
+    folds = {partition: empty(SETTINGS.ahead_s * 1000) for partition in range(PARTITIONS)}
     for read in rows:
         put(folds[read.partition], read.row)
     return folds
@@ -93,14 +98,14 @@ def shown(view: View) -> dict[Any, tuple[Any, ...]]:
 def recomputed(rows: Iterable[Read]) -> dict[Any, tuple[Any, ...]]:
     """The same from nothing but the rows: each window by itself, each result once, with sorted segments."""
     results: dict[str, Observation] = {}
-    marks: dict[str, set[Mark]] = {}
+    marks: dict[tuple[str, int], set[Mark]] = {}
     for read in rows:
         if read.row.recorded_at > read.row.produced_at + SETTINGS.ahead_s * 1000:
             continue
         if isinstance(read.row, Observation):
             results[read.row.result_id] = read.row
         else:
-            marks.setdefault(read.row.result_id, set()).add(read.row.mark)
+            marks.setdefault((read.row.result_id, read.row.channel), set()).add(read.row.mark)
     now = max((min(row.recorded_at, row.produced_at) for row in results.values()), default=0)
     found: dict[Any, tuple[Any, ...]] = {}
     for kind, size, hop in (("tumbling", 60_000, 60_000), ("hopping", 60_000, 20_000)):
@@ -110,7 +115,7 @@ def recomputed(rows: Iterable[Read]) -> dict[Any, tuple[Any, ...]]:
             inside = [row for row in results.values() if start <= row.recorded_at < start + size]
             for key in {key for row in inside for key in row.keys}:
                 mine = [row for row in inside if key in row.keys]
-                calls = [sorted(marks.get(row.result_id, ())) for row in mine]
+                calls = [sorted(marks.get((row.result_id, channel), ())) for row in mine for channel in (0, 1)]
                 changes = [call[-1].negativity - call[0].negativity for call in calls if len(call) > 1]
                 labels = Counter(row.label for row in mine if row.label)
                 sure = sum(row.confidence for row in mine if row.label)

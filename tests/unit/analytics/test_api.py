@@ -24,7 +24,7 @@ HOSTILE = '</script><b>"agent'
 def api() -> Api:
     """Two hours: a turns from happy to angry, b the other way, a hostile one is new, and of c nothing is labelled."""
     desk = Desk(SETTINGS, Publisher(SETTINGS), RowCodec("t", "a", 1, 2), lambda: False)
-    fold = Fold(calendar(SETTINGS.analytics), 0)
+    fold = Fold(calendar(SETTINGS.analytics), 0, 100)
     for number in range(8):
         hour, agent = number % 2, "ab"[number // 2 % 2]
         label = "angry" if (agent == "a") == (hour == 1) else "happy"
@@ -36,6 +36,7 @@ def api() -> Api:
     for key, start, tally in fold.changes():
         desk.view.take(Partial(Place(agreed, 0, key, start), tally))
     desk.view.take(Progress(agreed, 0, fold.watermark, dict(fold.left_out)))
+    desk.refresh()
     return Api(SETTINGS, desk, lambda: True)
 
 
@@ -83,12 +84,43 @@ def test_movers_need_support_in_both_windows(api: Api) -> None:
     assert len(rows(api, "/api/movers", "attribute=agent&most=1")) == 1
 
 
+def test_every_list_has_an_end(api: Api) -> None:
+    for path in ("windows", "series", "movers", "alerts"):
+        assert len(rows(api, f"/api/{path}", "attribute=agent&value=a&most=1")) == 1, path
+
+
+def test_what_many_ask_is_found_once_a_turn(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = ask(api, "/api/windows")
+    looks: list[str] = []
+
+    def look(kind: str, *_: object) -> list[object]:
+        looks.append(kind)
+        return []
+
+    monkeypatch.setattr(api._query, "windows", look)
+    assert ask(api, "/api/windows") == before
+    assert looks == []
+    api._desk.refresh()
+    assert rows(api, "/api/windows") == rows(api, "/api/windows") == []
+    assert looks == ["tumbling"]
+
+
 def test_alerts_are_the_windows_that_are_alarming(api: Api) -> None:
     found = [(row["attribute"], row["value"], row["window_start"]) for row in rows(api, "/api/alerts")]
     assert found == [("agent", "a", HOUR_MS), ("all", "", HOUR_MS), ("agent", "b", 0), ("all", "", 0)]
 
 
-@pytest.mark.parametrize("query", ["kind=sliding", "attribute=agent&most=0", "attribute=agent&most=x", ""])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "kind=sliding",
+        "attribute=agent&most=0",
+        "attribute=agent&most=x",
+        "attribute=agent&most=0000010000000",
+        f"attribute=agent&most=1{'0' * 5000}",
+        "",
+    ],
+)
 def test_a_parameter_that_cannot_be_is_told(api: Api, query: str) -> None:
     status, _, body = ask(api, "/api/movers", query)
     assert status == 400

@@ -2,6 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import faust
@@ -19,14 +22,21 @@ from streamproc.records.record import OutputRecord
 from streamproc.settings import KafkaSettings, Settings
 
 SETTINGS = Settings()
+NOWHERE = Path("folder")
 RESULTS, SEGMENTS = SETTINGS.topics.results, SETTINGS.topics.segments
 
 
 class Reader:
-    """Reads nothing; no row comes in these tests."""
+    """Reads results that say nothing but that they are there; the registry is away for so many of them."""
+
+    def __init__(self, away: int = 0) -> None:
+        self.away = away
 
     def read(self, value: bytes | None) -> Any:
-        raise AssertionError(value)
+        if self.away:
+            self.away -= 1
+            raise DependencyDownError("registry", "it is not there")
+        return {"result_id": value, "recorded_at": None, "produced_at": None}
 
 
 class Past:
@@ -62,8 +72,30 @@ class Sent:
             raise DependencyDownError("kafka", "it is not there")
 
 
-def feed(past: Past | None = None, sent: Sent | None = None) -> Feed:
-    return Feed(SETTINGS, Member(SETTINGS, Reader(), Reader()), past or Past(), sent or Sent(), dict)
+def feed(past: Past | None = None, sent: Sent | None = None, reader: Reader | None = None) -> Feed:
+    reader = reader or Reader()
+    return Feed(SETTINGS, Member(SETTINGS, reader, reader), past or Past(), sent or Sent(), dict)
+
+
+def built(fed: Feed | None = None) -> faust.App:
+    return build_app(SETTINGS, fed or feed(), NOWHERE)
+
+
+@dataclass(eq=False)
+class Message:
+    """What Faust brings; its time is in seconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: float = 1.234
+    value: bytes = b"r"
+    refcount: int = 1
+    acked: bool = False
+
+
+def event(message: Message) -> Any:
+    return SimpleNamespace(message=message)
 
 
 def on_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -78,7 +110,7 @@ def test_one_row_at_a_time_without_tables_or_windows() -> None:
     """More than one commits past what is in flight (Faust's issue 606); its windows close for one partition only."""
 
     async def test() -> None:
-        app = build_app(SETTINGS, feed())
+        app = built()
         app.finalize()
         (agent,) = app.agents.values()
         assert agent.concurrency == 1
@@ -91,10 +123,50 @@ def test_one_row_at_a_time_without_tables_or_windows() -> None:
     on_loop(test)
 
 
+def test_faust_makes_no_topics_and_no_folders_elsewhere_and_waits_for_no_row() -> None:
+    """Its leader would make a topic; by default a rebalance, and the end, wait for each row in flight."""
+
+    async def test() -> None:
+        conf: Any = built().conf
+        assert conf.topic_disable_leader
+        assert not conf.topic_allow_declare
+        assert conf.datadir == NOWHERE
+        assert not conf.stream_wait_empty
+
+    on_loop(test)
+
+
+def test_the_end_waits_for_no_row_that_waits_for_its_turn() -> None:
+    async def test() -> None:
+        fed = feed()
+        app = built(fed)
+        consumer: Any = app.consumer
+        row = Message(RESULTS, 0, 0)
+        taking = asyncio.ensure_future(fed.take(event(row)))
+        consumer._unacked_messages.add(row)
+        await asyncio.wait_for(app._consumer_wait_empty(consumer, app.log), 1)
+        assert not taking.done()
+        taking.cancel()
+
+    on_loop(test)
+
+
+def test_who_stops_while_a_server_is_away_waits_no_longer() -> None:
+    async def test() -> None:
+        fed = feed(Past(away=1_000))
+        fed.begin(fed.assigned(places(RESULTS, 0) | places(SEGMENTS, 0)))
+        await asyncio.sleep(0.05)
+        fed.end()
+        await asyncio.wait_for(fed.close(), 1)
+        assert not fed.gate.is_set()
+
+    on_loop(test)
+
+
 @pytest.mark.parametrize(("transport", "level"), [(None, "read_committed"), (Transport, "read_uncommitted")])
 def test_only_our_transport_skips_aborted_rows(transport: type[Transport] | None, level: str) -> None:
     async def test() -> None:
-        app = build_app(SETTINGS, feed())
+        app = built()
         if transport is not None:  # Faust's own: when it reads committed rows, ours is not needed any more
             app.transport = transport(app.conf.broker_consumer, app)
         consumer: Any = app.consumer
@@ -110,7 +182,7 @@ def test_faust_commits_past_a_row_that_is_in_flight() -> None:
     """Its issue 606, as it is: so nothing may depend on what it commits, and nothing does."""
 
     async def test() -> None:
-        consumer: Any = build_app(SETTINGS, feed()).consumer
+        consumer: Any = built().consumer
         place = TP(RESULTS, 0)
         consumer._committed_offset[place] = 2585  # which is in flight; those behind it are done
         consumer._acked[place] = [2586, 2587, 2588, 2589]
@@ -123,7 +195,7 @@ def test_results_and_segments_stay_together() -> None:
     """Without its own assignor Faust would deal the partitions of both topics out by themselves."""
 
     async def test() -> None:
-        app = build_app(SETTINGS, feed())
+        app = built()
         consumer: Any = app.consumer
         made = consumer._thread._create_worker_consumer(app.transport)
         assert consumer._thread._assignor is app.assignor
@@ -152,7 +224,7 @@ def test_what_is_assigned_is_read_before_any_row_is_taken() -> None:
 
 
 def test_servers_that_are_away_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamproc.analytics.app._AGAIN_S", 0.0)
+    monkeypatch.setattr("streamproc.analytics.app.AGAIN_S", 0.0)
 
     async def test() -> None:
         past, sent = Past(away=2), Sent(away=1)
@@ -171,7 +243,7 @@ def test_an_error_ends_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
     """Faust by itself takes a row whose agent raised for done."""
 
     async def test() -> None:
-        app = build_app(SETTINGS, feed())
+        app = built()
         crashed: list[BaseException] = []
 
         async def crash(error: BaseException) -> None:
@@ -186,6 +258,107 @@ def test_an_error_ends_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
     on_loop(test)
 
 
+def test_a_row_that_raises_ends_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faust would take it for done and go on."""
+
+    async def test() -> None:
+        fed = feed()
+        app = built(fed)
+        crashed: list[BaseException] = []
+
+        async def crash(error: BaseException) -> None:
+            crashed.append(error)
+
+        async def follow(_stream: Any) -> None:
+            raise FatalError("a row")
+
+        monkeypatch.setattr(app, "crash", crash)
+        monkeypatch.setattr(fed, "follow", follow)
+        (agent,) = app.agents.values()
+        fun: Any = agent.fun
+        with pytest.raises(FatalError):
+            await fun(None)
+        assert [str(error) for error in crashed] == ["a row"]
+
+    on_loop(test)
+
+
+def test_rows_are_taken_behind_the_gate_and_again_while_the_registry_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamproc.analytics.app.AGAIN_S", 0.0)
+
+    async def test() -> None:
+        fed = feed(reader=Reader(away=2))
+        times: list[int] = []
+        take = fed._member.take
+
+        def note(topic: str, partition: int, offset: int, timestamp_ms: int, value: bytes | None) -> None:
+            times.append(timestamp_ms)
+            take(topic, partition, offset, timestamp_ms, value)
+
+        monkeypatch.setattr(fed._member, "take", note)
+
+        class Stream:
+            async def events(self) -> Any:
+                yield event(Message(RESULTS, 0, 7))
+                yield event(Message(RESULTS, 0, 8, timestamp=1_700_000_000.001))
+
+        stream: Any = Stream()
+        following = asyncio.ensure_future(fed.follow(stream))
+        await asyncio.sleep(0.01)
+        assert times == []
+        await fed.assigned(places(RESULTS, 0) | places(SEGMENTS, 0))
+        await asyncio.wait_for(following, 1)
+        assert times == [1234, 1234, 1234, 1_700_000_000_001]
+        assert (fed.rows, fed._member.next(RESULTS, 0)) == (2, 9)
+
+    on_loop(test)
+
+
+def test_the_signal_brings_the_whole_assignment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were it what is new only, a member would let go of what it keeps."""
+
+    async def test() -> None:
+        app: Any = built()
+        told: list[set[TP]] = []
+
+        def note(_app: faust.App, assigned: set[TP], **_: object) -> None:
+            told.append(assigned)
+
+        async def nothing(*_: object, **__: object) -> None:
+            """Do what is not looked at here."""
+
+        app.on_partitions_assigned.connect(note)
+        monkeypatch.setattr(app.consumer, "pause_partitions", lambda _places: None)
+        for service, name in (
+            (app.topics, "maybe_wait_for_subscriptions"),
+            (app.topics, "on_partitions_assigned"),
+            (app.tables, "on_rebalance"),
+            (app.agents, "on_rebalance"),
+        ):
+            monkeypatch.setattr(service, name, nothing)
+        await app._on_partitions_assigned(places(RESULTS, 0))
+        await app._on_partitions_assigned(places(RESULTS, 0, 1))
+        assert told == [places(RESULTS, 0), places(RESULTS, 0, 1)]
+
+    on_loop(test)
+
+
+def test_both_topics_of_a_partition_go_to_one_member() -> None:
+    async def test() -> None:
+        app: Any = built()
+        app.finalize()
+        assignor = app.assignor
+        cluster = SimpleNamespace(topics=lambda: {RESULTS, SEGMENTS}, partitions_for_topic=lambda _topic: set(range(8)))
+        metadata = assignor.metadata({RESULTS, SEGMENTS})
+        dealt = assignor.assign(cluster, {f"member-{number}": metadata for number in range(3)})
+        parts = [{topic: set(partitions) for topic, partitions in one.assignment} for one in dealt.values()]
+        assert all(part[RESULTS] == part[SEGMENTS] for part in parts)
+        assert sorted(number for part in parts for number in part[RESULTS]) == list(range(8))
+        assert {len(part[RESULTS]) for part in parts} == {2, 3}
+
+    on_loop(test)
+
+
 def test_secrets_go_to_faust_as_it_wants_them() -> None:
     async def test() -> None:
         kafka = KafkaSettings(
@@ -195,7 +368,7 @@ def test_secrets_go_to_faust_as_it_wants_them() -> None:
             sasl_username="u",
             sasl_password=SecretStr("hunter2"),
         )
-        app: faust.App = build_app(SETTINGS.model_copy(update={"kafka": kafka}), feed())
+        app: faust.App = build_app(SETTINGS.model_copy(update={"kafka": kafka}), feed(), NOWHERE)
         made: Any = app.conf.broker_credentials
         assert (made.username, made.password, made.mechanism.value) == ("u", "hunter2", "SCRAM-SHA-256")
         assert [str(url) for url in app.conf.broker] == ["kafka://a:1", "kafka://b:2"]
@@ -209,7 +382,7 @@ def test_faust_flushes_for_a_tenth_of_a_second_and_then_commits() -> None:
 
     async def test() -> None:
         buffer: Any = ProducerBuffer()
-        buffer.app = build_app(SETTINGS, feed())
+        buffer.app = built()
         buffer._started.set()
         buffer.pending.put_nowait("a changelog record that the broker does not take yet")
         await buffer.flush()

@@ -62,6 +62,11 @@ def test_a_result_counts_for_everything_and_for_each_attribute_it_has(member: Me
     assert told(member) == {}
 
 
+def test_a_value_that_is_no_name_counts_among_others(member: Member, rows: Rows) -> None:
+    put(member, rows, 0, agent="a" * 257, tenant="t" * 256)
+    assert told(member) == {(0, "all", ""): 1, (0, "tenant", "t" * 256): 1, (0, "agent", "(other)"): 1}
+
+
 def test_rows_of_partitions_that_are_not_owned_and_rows_read_before_change_nothing(member: Member, rows: Rows) -> None:
     put(member, rows, 5, partition=2)
     put(member, rows, 7)
@@ -106,6 +111,7 @@ def test_a_segment_without_scores_of_ours_says_nothing(member: Member, rows: Row
     rows.rows[b"s"] = {
         "result_id": "r",
         "index": 0,
+        "channel": 0,
         "start_ms": 0,
         "recorded_at": 1000,
         **{f"score_{name}": None for name in columns},
@@ -145,6 +151,7 @@ def _row(row: Observation | Step) -> tuple[str, Mapping[str, Any]]:
         sure = row.confidence / 1_000_000
         return RESULTS, {**plain, **times, "result_id": row.result_id, "label": row.label, "confidence": sure}
     place = {"start_ms": row.mark.start_ms, "index": row.mark.index, "recorded_at": row.recorded_at}
+    place["channel"] = row.channel
     scores = {"score_angry": row.mark.negativity / 1_000_000, **{f"score_{name}": 0.0 for name in COLUMNS}}
     return SEGMENTS, {"result_id": row.result_id, **place, **scores}
 
@@ -182,11 +189,3 @@ def test_a_successor_does_not_begin_with_what_is_over(member: Member, rows: Rows
         put(member, rows, number, recorded_at=day * day_ms, produced_at=day * day_ms)
     progress = [decode(record.key, record.value) for record in member.records()]
     assert [told.live_from for told in progress if isinstance(told, Progress)] == [{RESULTS: 2}, {}]
-
-
-def test_topics_that_were_made_anew_are_read_from_their_beginning(member: Member, rows: Rows) -> None:
-    member.own([5], {5: {RESULTS: 1000}})
-    assert member.next(RESULTS, 5) == 1000
-    member.begin_anew(5)
-    put(member, rows, 0, partition=5)
-    assert told(member)[5, "all", ""] == 1

@@ -1,3 +1,6 @@
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from streamproc.analytics.partial import UnreadablePartialError, decode, terms
@@ -22,7 +25,26 @@ def test_a_record_that_no_member_wrote_is_told(key: bytes | None, value: bytes |
         decode(key, value)
 
 
-def test_members_with_other_windows_are_on_other_terms() -> None:
-    assert terms(Settings()) == terms(Settings(analytics=AnalyticsSettings(alert_share=0.9)))
-    for other in (AnalyticsSettings(hop_s=600), AnalyticsSettings(negative_labels=("sad",))):
-        assert terms(Settings(analytics=other)) != terms(Settings())
+def on(**changed: Any) -> str:
+    return terms(Settings(analytics=AnalyticsSettings(**changed)))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"tumbling_s": 7200},
+        {"hopping_s": 7200},
+        {"hop_s": 600},
+        {"retention_s": 3600},
+        {"ahead_s": 60},
+        {"attributes": ("agent",)},
+        {"most_values": 5},
+        {"negative_labels": ("sad",)},
+    ],
+)
+def test_members_that_would_count_otherwise_are_on_other_terms(other: Mapping[str, Any]) -> None:
+    assert on(**other) != on()
+
+
+def test_what_is_told_to_readers_only_is_no_term() -> None:
+    assert on(alert_share=0.9, emit_s=1, attributes=("queue", "agent", "tenant")) == on()

@@ -1,0 +1,1 @@
+"""The proof of the analytics app, with its figures."""
