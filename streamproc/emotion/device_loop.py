@@ -22,6 +22,11 @@ Value = tuple[float, ...] | ItemError
 class Begun(Protocol):
     """A batch that was begun."""
 
+    @property
+    def padding(self) -> int:
+        """Samples that are computed for nothing, as far as is planned."""
+        ...
+
     def ready(self) -> bool:
         """Whether there is nothing to wait for before ``take``."""
         ...
@@ -37,6 +42,11 @@ class Later:
 
     run: Callable[[Sequence[Wave]], Sequence[Value]]
     waves: Sequence[Wave]
+
+    @property
+    def padding(self) -> int:
+        """Whether it pads is its own affair."""
+        return 0
 
     def ready(self) -> bool:
         """Nothing is under way that could be waited for."""
@@ -60,7 +70,7 @@ class _Batch:
     def answer(self, since: float) -> BatchDone:
         """Its values, and the seconds since it was begun or the batch before it was done."""
         values = tuple(self.begun.take())
-        return BatchDone(self.number, values, time.perf_counter() - max(since, self.at))
+        return BatchDone(self.number, values, time.perf_counter() - max(since, self.at), self.begun.padding)
 
 
 def serve(connection: socket.socket, read: Read, begin: Begin) -> None:

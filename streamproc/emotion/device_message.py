@@ -78,9 +78,9 @@ def encode_answer(answer: Ready | Refused | BatchDone) -> bytes:
             return _encode({"ready": {"identity": asdict(identity), "profile": asdict(profile)}})
         case Refused(problem):
             return _encode({"refused": problem})
-        case BatchDone(batch, items, seconds):
+        case BatchDone(batch, items, seconds, padding):
             values = [{"error": item.message[:MOST_WORDS]} if isinstance(item, ItemError) else item for item in items]
-            return _encode({"done": {"batch": batch, "items": values, "seconds": seconds}})
+            return _encode({"done": {"batch": batch, "items": values, "seconds": seconds, "padding": padding}})
 
 
 def decode_answer(message: bytes) -> Ready | Refused | BatchDone:
@@ -91,9 +91,9 @@ def decode_answer(message: bytes) -> Ready | Refused | BatchDone:
             return Ready(ModelIdentity(**identity, labels=labels), Profile(**profile))
         case {"refused": str(problem)}:
             return Refused(problem)
-        case {"done": {"batch": int(batch), "items": items, "seconds": float(seconds)}}:
+        case {"done": {"batch": int(batch), "items": items, "seconds": float(seconds), "padding": int(padding)}}:
             values = tuple(ItemError(i["error"]) if isinstance(i, dict) else tuple(i) for i in items)
-            return BatchDone(batch, values, seconds)
+            return BatchDone(batch, values, seconds, padding)
         case other:
             raise ValueError(f"no answer of a device process: {str(other)[:100]}")
 

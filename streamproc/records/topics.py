@@ -42,6 +42,8 @@ class TopicSpec:
     max_message_bytes: int
     cleanup: str = "delete"
     """As the broker calls it. Compaction would drop records that have an outcome due."""
+    stamped: bool = False
+    """Whether the broker stamps records with its own clock, which is how that is compared with ours."""
 
     @property
     def config(self) -> Mapping[str, str]:
@@ -50,6 +52,7 @@ class TopicSpec:
             "cleanup.policy": self.cleanup,
             "retention.ms": str(self.retention // timedelta(milliseconds=1)),
             "max.message.bytes": str(self.max_message_bytes),
+            **({"message.timestamp.type": "LogAppendTime"} if self.stamped else {}),
         }
 
 
@@ -62,7 +65,7 @@ def topic_specs(topics: TopicSettings) -> tuple[TopicSpec, ...]:
         TopicSpec(topics.dead_letters, topics.lane_partitions, month, MAX_FORWARDED_BYTES),
         TopicSpec(topics.results, topics.partitions, month, MAX_INPUT_BYTES),
         TopicSpec(topics.segments, topics.partitions, month, MAX_INPUT_BYTES),
-        TopicSpec(topics.ledger, topics.partitions, month, MAX_INPUT_BYTES),
+        TopicSpec(topics.ledger, topics.partitions, month, MAX_INPUT_BYTES, stamped=True),
     )
 
 

@@ -6,7 +6,8 @@ start at zero: a rate over a counter that was not there before would miss its fi
 
 import math
 import platform
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -14,7 +15,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from streamproc import __version__
 from streamproc.errors import Reason, Stage
 from streamproc.telemetry.families import Definition, Maker
-from streamproc.telemetry.timesheet import PAIRS, Hand
+from streamproc.telemetry.refresh import Refresh
+from streamproc.telemetry.timesheet import PAIRS, Hand, Timesheets
 
 OUTCOMES = ("result", "dead_letter", "retry")
 """``records.outcome.OutcomeKind``, which this room must not import; a test holds them equal."""
@@ -89,8 +91,13 @@ class Process(StrEnum):
 class Metrics:
     """The metrics of one worker, on a registry of their own (no global state: two workers can share a process)."""
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, registry: CollectorRegistry | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.registry = registry or CollectorRegistry()
+        self.refresh = Refresh()
+        self.registry.register(self.refresh)  # before all others, which show what it sets
+        self.sheets = Timesheets(clock)
+        self._shown = dict.fromkeys(PAIRS, 0.0)
+        self.refresh.add(self._show_time)
         self._maker = make = Maker(self.registry)
         self._records(make)
         self._flow(make)
@@ -105,6 +112,13 @@ class Metrics:
     def definitions(self) -> Sequence[Definition]:
         """The list, in the order of declaration."""
         return self._maker.definitions
+
+    def _show_time(self) -> None:
+        for pair, seconds in self.sheets.spent().items():
+            self.time_seconds[pair].inc(max(0.0, seconds - self._shown[pair]))
+            self._shown[pair] = max(seconds, self._shown[pair])
+        for hand, count in self.sheets.count().items():
+            self.threads[hand].set(count)
 
     def _records(self, make: Maker) -> None:
         """What became of records, and how long that took."""
