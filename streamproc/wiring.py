@@ -21,12 +21,14 @@ from streamproc.emotion.directory import find_directory
 from streamproc.emotion.engines import check_engine
 from streamproc.errors import Fatal, FencedError, NoRestartError, StoreError
 from streamproc.kafka.admin import Answer, ask_broker, create_analytics_topics, create_topics
+from streamproc.kafka.ends import PartitionEnds
 from streamproc.kafka.event_codec import RegistryEventCodec
 from streamproc.kafka.membership import Membership
 from streamproc.kafka.newest import NewestRecords
 from streamproc.kafka.own_schemas import look_up_outputs, register_schemas
 from streamproc.kafka.registry import connect
 from streamproc.kafka.sink import IdempotentSink, TransactionalSink
+from streamproc.kafka.skew import Skew
 from streamproc.kafka.slot import Slot, claim_slot
 from streamproc.kafka.source import KafkaSource
 from streamproc.local.signals import interrupted_by_sigterm
@@ -40,10 +42,13 @@ from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import Clock, SystemClock
 from streamproc.telemetry.http import Check, Endpoints, HttpServer, listen
 from streamproc.telemetry.log import get_log
+from streamproc.telemetry.memory import MemoryReading
 from streamproc.telemetry.metrics import Metrics
+from streamproc.telemetry.timesheet import Activity, Hand
 from streamproc.worker.ports import Assignments, Sink, Source
 from streamproc.worker.runtime import Parts, Runtime, stop_on_signals
 from streamproc.worker.threads import ThreadHost
+from streamproc.worker.timed_device import TimedDevice
 
 log = get_log(__name__)
 
@@ -125,14 +130,17 @@ def build_worker(
         archive = ArchiveTier(store, bucket, analysis_to_bytes, analysis_from_bytes, clock, metrics)
     source = SourceOpener(settings)
     registry = stack.enter_context(connect(settings.registry))
-    return Runtime(
+    device = DeviceProcess(located(settings), arena)
+    host = ThreadHost(metrics.sheets)
+    skew = Skew(metrics.clock_skew_seconds.set, clock.wall_ms)
+    runtime = Runtime(
         settings,
         Parts(
             arena=arena,
             decoders=DecoderPool(arena, settings.audio),
-            device=DeviceProcess(located(settings), arena),
+            device=TimedDevice(device, host.sheet(Hand.DEVICE, Activity.START), metrics),
             open_source=source,
-            sink=open_sink(settings, slot, source),
+            sink=open_sink(settings, slot, source, skew),
             newest=NewestRecords(settings),
             codec=RegistryEventCodec(registry, settings.topics.recordings, clock.monotonic),
             rows=patience(lambda: look_up_outputs(registry, settings.topics)),
@@ -142,11 +150,15 @@ def build_worker(
             shared=shared,
             archive=archive,
             slot=str(slot.number),
+            ends=PartitionEnds(settings),
         ),
-        ThreadHost(),
+        host,
         clock,
         metrics,
     )
+    metrics.refresh.add(runtime.show)
+    metrics.refresh.add(MemoryReading(metrics, lambda: device.pid))
+    return runtime
 
 
 def located(settings: Settings) -> ModelSettings:
@@ -209,11 +221,11 @@ def tell_broker(settings: Settings, answer: Answer) -> None:
         )
 
 
-def open_sink(settings: Settings, slot: Slot, source: SourceOpener) -> Sink:
+def open_sink(settings: Settings, slot: Slot, source: SourceOpener, skew: Skew) -> Sink:
     """The sink of the delivery that is set."""
     if settings.kafka.delivery == "exactly_once":
-        return TransactionalSink(settings, slot.number)
-    return IdempotentSink(settings, source.commit)
+        return TransactionalSink(settings, slot.number, skew=skew)
+    return IdempotentSink(settings, source.commit, skew=skew)
 
 
 def run_watch(settings: Settings) -> None:

@@ -18,6 +18,7 @@ from streamproc.cli.brake import brake
 from streamproc.cli.connect import connect
 from streamproc.cli.demo import demo
 from streamproc.cli.dlq import dlq
+from streamproc.cli.doctor import doctor
 from streamproc.cli.down import down
 from streamproc.cli.forget import forget
 from streamproc.cli.model import model
@@ -125,7 +126,7 @@ def root(
         ctx.call_on_close(lambda: settings.removeHandler(warnings))
 
 
-for _command in (up, down, status, demo, worker, publish, results, audit, why, forget):
+for _command in (up, down, status, demo, worker, publish, results, audit, why, forget, doctor):
     app.command()(_command)
 bench.command()(cached)
 app.add_typer(model)

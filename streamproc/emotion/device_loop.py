@@ -24,6 +24,11 @@ Value = Scored | ItemError
 class Begun(Protocol):
     """A batch that was begun."""
 
+    @property
+    def padding(self) -> int:
+        """Samples that are computed for nothing, as far as is planned."""
+        ...
+
     def ready(self) -> bool:
         """Whether there is nothing to wait for before ``take``."""
         ...
@@ -39,6 +44,11 @@ class Later:
 
     run: Callable[[Sequence[Wave]], Sequence[Value]]
     waves: Sequence[Wave]
+
+    @property
+    def padding(self) -> int:
+        """Whether it pads is its own affair."""
+        return 0
 
     def ready(self) -> bool:
         """Nothing is under way that could be waited for."""
@@ -70,7 +80,7 @@ class _Batch:
             message = f"the analyzer gave {len(found)} values for {len(self.items)} segments"
             raise FatalError(message, Fatal.DEVICE_FAILS)
         values = tuple(_asked(value, item, embed_dim) for value, item in zip(found, self.items, strict=True))
-        return BatchDone(self.number, values, time.perf_counter() - max(since, self.at))
+        return BatchDone(self.number, values, time.perf_counter() - max(since, self.at), self.begun.padding)
 
 
 def serve(connection: socket.socket, read: Read, begin: Begin, embed_dim: int) -> None:

@@ -111,11 +111,11 @@ def encode_answer(answer: Ready | Refused | Embedded | BatchDone) -> bytes:
             return _encode({"refused": problem})
         case Embedded(batch, place, embedding):
             return _encode({"embedded": {"batch": batch, "place": place, "base64": b64encode(embedding).decode()}})
-        case BatchDone(batch, items, seconds):
+        case BatchDone(batch, items, seconds, padding):
             values = [
                 {"error": item.message[:MOST_WORDS]} if isinstance(item, ItemError) else item.scores for item in items
             ]
-            return _encode({"done": {"batch": batch, "items": values, "seconds": seconds}})
+            return _encode({"done": {"batch": batch, "items": values, "seconds": seconds, "padding": padding}})
 
 
 def decode_answer(message: bytes) -> Ready | Refused | Embedded | BatchDone:
@@ -128,9 +128,9 @@ def decode_answer(message: bytes) -> Ready | Refused | Embedded | BatchDone:
             return Refused(problem)
         case {"embedded": {"batch": int(batch), "place": int(place), "base64": str(text)}} if len(text) <= _MOST_BASE64:
             return Embedded(batch, place, b64decode(text, validate=True))
-        case {"done": {"batch": int(batch), "items": items, "seconds": float(seconds)}}:
+        case {"done": {"batch": int(batch), "items": items, "seconds": float(seconds), "padding": int(padding)}}:
             values = tuple(ItemError(i["error"]) if isinstance(i, dict) else Scored(tuple(i)) for i in items)
-            return BatchDone(batch, values, seconds)
+            return BatchDone(batch, values, seconds, padding)
         case other:
             raise ValueError(f"no answer of a device process: {str(other)[:100]}")
 

@@ -113,6 +113,11 @@ class BegunBatch:
     begun: Begun
     value: Callable[[Row], Scored]
 
+    @property
+    def padding(self) -> int:
+        """Samples that are computed for nothing, as planned."""
+        return self.begun.padding
+
     def ready(self) -> bool:
         """Whether it has come as far as it can without being taken."""
         return self.begun.ready()

@@ -51,8 +51,10 @@ class Passes:
 
     def begin(self, waves: Sequence[Wave], *, frames: bool = False) -> "Begun":
         """``run``, whose first pass is launched now where the engine can, and whose end is taken later."""
-        plan = [Planned(places, None) for places in split([len(wave) for wave in waves], self.most_samples)]
-        begun = Begun(self, waves, deque(plan), frames)
+        lengths = [len(wave) for wave in waves]
+        plan = split(lengths, self.most_samples)
+        padding = sum(len(places) * lengths[places[-1]] for places in plan) - sum(lengths)
+        begun = Begun(self, waves, deque(Planned(places, None) for places in plan), frames, padding)
         self._launch_next(begun)
         return begun
 
@@ -178,6 +180,8 @@ class Begun:
     queue: deque[Planned]
     """What is left to do. At most one of the passes is launched, besides the one that is taken."""
     frames: bool
+    padding: int
+    """Samples that the passes hold for nothing, as planned; shapes that a device rounds up come on top."""
 
     def ready(self) -> bool:
         """Whether it has come as far as it can without being taken."""

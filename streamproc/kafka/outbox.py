@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streamproc.kafka.errors import TIMED_OUT
+from streamproc.kafka.skew import Skew
 from streamproc.records.record import OutputRecord
 
 _BY_KEY = -1
@@ -27,15 +28,21 @@ class Deadline:
 class Outbox:
     """Some records on their way: handed over first, waited for later, so that something else fits in between."""
 
-    def __init__(self, producer: Producer, deadline: Deadline) -> None:
+    def __init__(self, producer: Producer, deadline: Deadline, skew: Skew | None = None) -> None:
         self._producer = producer
         self._deadline = deadline
+        self._skew = skew
         self._refusals: list[KafkaError] = []
 
     def hand_over(self, outputs: Sequence[OutputRecord]) -> None:
         """Give all to the producer, which sends them. Raises KafkaException when its queue stays full."""
-        for output in outputs:
-            _produce(self._producer, output, self._delivered, self._deadline)
+        last = len(outputs) - 1
+        for place, output in enumerate(outputs):
+            if place == last and self._skew is not None:
+                self._skew.sent()
+                _produce(self._producer, output, self._delivered_last, self._deadline)
+            else:
+                _produce(self._producer, output, self._delivered, self._deadline)
 
     def wait(self) -> None:
         """Return when the broker has acknowledged each.
@@ -53,6 +60,11 @@ class Outbox:
         # Bound to this outbox: what an aborted attempt still reports later must not be charged to the next one.
         if error is not None:
             self._refusals.append(error)
+
+    def _delivered_last(self, error: KafkaError | None, message: "Message[bytes, bytes]") -> None:
+        self._delivered(error, message)
+        if error is None and self._skew is not None:
+            self._skew.delivered(message)
 
 
 def _flush(producer: Producer, seconds: float) -> int:

@@ -13,6 +13,7 @@ from streamproc.kafka.errors import AFTERMATH, Decision, away, decide, describe,
 from streamproc.kafka.membership import Membership, known
 from streamproc.kafka.outbox import Deadline, Outbox
 from streamproc.kafka.positions import to_positions
+from streamproc.kafka.skew import Skew
 from streamproc.records.record import CommitOffset, OutputRecord
 from streamproc.settings import Settings
 
@@ -33,7 +34,14 @@ _PASSING = frozenset({Decision.AGAIN, Decision.DOWN})
 class TransactionalSink:
     """Outputs and offsets become visible together, or not at all. Only the commit thread calls it."""
 
-    def __init__(self, settings: Settings, slot: int | str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        slot: int | str,
+        clock: Callable[[], float] = time.monotonic,
+        skew: Skew | None = None,
+    ) -> None:
+        self._skew = skew
         self._servers = settings.kafka.bootstrap_servers
         self._timeout_s = settings.kafka.transaction_timeout_s
         self._clock = clock
@@ -76,7 +84,7 @@ class TransactionalSink:
             self._producer.send_offsets_to_transaction(to_positions(offsets), metadata, left)
 
         try:
-            outbox = Outbox(self._producer, deadline)
+            outbox = Outbox(self._producer, deadline, self._skew)
             outbox.hand_over(outputs)
             # While the outputs are on their way: each of both takes two round trips.
             self._until(deadline, send_offsets)
@@ -148,7 +156,9 @@ class IdempotentSink:
         settings: Settings,
         commit_offsets: Callable[[Sequence[CommitOffset], Membership], None],
         clock: Callable[[], float] = time.monotonic,
+        skew: Skew | None = None,
     ) -> None:
+        self._skew = skew
         self._servers = settings.kafka.bootstrap_servers
         self._timeout_s = settings.kafka.transaction_timeout_s
         self._clock = clock
@@ -170,7 +180,7 @@ class IdempotentSink:
         producer cannot go on.
         """
         try:
-            outbox = Outbox(self._producer, Deadline(self._timeout_s, self._clock))
+            outbox = Outbox(self._producer, Deadline(self._timeout_s, self._clock), self._skew)
             outbox.hand_over(outputs)
             outbox.wait()
             self._commit_offsets(offsets, known(group_metadata))

@@ -48,6 +48,8 @@ class BatchDone:
     batch: int
     items: tuple[Scored | ItemError, ...]
     seconds: float
+    padding: int = 0
+    """Samples that were computed for nothing, since the passes of a batch are as long as their longest item."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,3 +22,5 @@ class Outcome:
     outputs: tuple[OutputRecord, ...]
     result_id: str = ""
     reason: str = ""
+    audio_ms: int = 0
+    """Of the recording that a result is about."""

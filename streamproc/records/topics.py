@@ -44,6 +44,8 @@ class TopicSpec:
     """As the broker calls it. Compaction would drop records that have an outcome due."""
     roll: timedelta | None = None
     """What is compacted is so within about this: the newest piece of a log is not, which is a week by default."""
+    stamped: bool = False
+    """Whether the broker stamps records with its own clock, which is how that is compared with ours."""
 
     @property
     def config(self) -> Mapping[str, str]:
@@ -53,6 +55,7 @@ class TopicSpec:
             "cleanup.policy": self.cleanup,
             "retention.ms": _ms(self.retention),
             "max.message.bytes": str(self.max_message_bytes),
+            **({"message.timestamp.type": "LogAppendTime"} if self.stamped else {}),
         }
 
 
@@ -69,7 +72,7 @@ def topic_specs(topics: TopicSettings) -> tuple[TopicSpec, ...]:
         TopicSpec(topics.replays, 1, ever, MAX_INPUT_BYTES),
         TopicSpec(topics.results, topics.partitions, month, MAX_INPUT_BYTES),
         TopicSpec(topics.segments, topics.partitions, month, MAX_INPUT_BYTES),
-        TopicSpec(topics.ledger, topics.partitions, month, MAX_INPUT_BYTES),
+        TopicSpec(topics.ledger, topics.partitions, month, MAX_INPUT_BYTES, stamped=True),
     )
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
+from streamproc.telemetry.timesheet import Activity, Hand, NoSheet
+
 
 class Process:
     """What is killed and frozen as one."""
@@ -268,7 +270,7 @@ class FiberExecutor:
         self._calls: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._waiting: list[tuple[Fiber, int]] = []
 
-    def submit(self, call: Callable[..., None], /, *arguments: Any) -> None:
+    def submit(self, _activity: Activity, call: Callable[..., None], /, *arguments: Any) -> None:
         """Run ``call`` when one of ``count`` is free."""
         self._calls.append((call, arguments))
         if self._free:
@@ -313,9 +315,13 @@ class FiberHost:
         """A fiber of the process."""
         return self._fibers.start(self._process, name, run)
 
-    def executor(self, name: str, count: int) -> FiberExecutor:
+    def executor(self, hand: Hand, count: int) -> FiberExecutor:
         """Fibers for calls that block."""
-        return FiberExecutor(self._fibers, self._process, name, count)
+        return FiberExecutor(self._fibers, self._process, hand, count)
+
+    def sheet(self, _hand: Hand, _first: Activity) -> NoSheet:
+        """Nobody is timed: virtual time says nothing of work."""
+        return NoSheet()
 
 
 class FiberClock:

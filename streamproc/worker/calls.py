@@ -5,22 +5,24 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic
 
+from streamproc.telemetry.timesheet import Activity
 from streamproc.worker.host import Executor, Wake
 from streamproc.worker.ports import K, V
 
 
 class PooledCalls(Generic[K, V]):
-    """Runs calls on an executor and wakes the loop when one has its answer."""
+    """Runs calls on an executor, whose time they are as ``activity``, and wakes the loop when one has its answer."""
 
-    def __init__(self, executor: Executor, wake: Wake) -> None:
+    def __init__(self, executor: Executor, activity: Activity, wake: Wake) -> None:
         self._executor = executor
+        self._activity = activity
         self._wake = wake
         self._lock = threading.Lock()
         self._answers: deque[tuple[K, V | Exception]] = deque()
 
     def submit(self, key: K, call: Callable[[], V]) -> None:
         """Start ``call`` on the executor."""
-        self._executor.submit(self._run, key, call)
+        self._executor.submit(self._activity, self._run, key, call)
 
     def take(self) -> Sequence[tuple[K, V | Exception]]:
         """Answers since the last take."""

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from streamproc.telemetry.timesheet import Activity, Hand, Sheet
+
 
 class Flag(Protocol):
     """``threading.Event`` by shape."""
@@ -47,8 +49,8 @@ class Running(Protocol):
 class Executor(Protocol):
     """A few threads that run calls, which begin in the order they were submitted."""
 
-    def submit(self, call: Callable[..., None], /, *arguments: Any) -> object:
-        """Run ``call`` when a thread is free. Never blocks."""
+    def submit(self, activity: Activity, call: Callable[..., None], /, *arguments: Any) -> object:
+        """Run ``call`` when a thread is free, whose time it is then. Never blocks."""
         ...
 
     def close(self) -> None:
@@ -71,6 +73,10 @@ class Host(Protocol):
         """Run something on a thread of its own, which does not keep the process alive."""
         ...
 
-    def executor(self, name: str, count: int) -> Executor:
+    def executor(self, hand: Hand, count: int) -> Executor:
         """Threads for calls that block."""
+        ...
+
+    def sheet(self, hand: Hand, first: Activity) -> Sheet:
+        """Where a thread that begins with ``first`` now notes what it does."""
         ...

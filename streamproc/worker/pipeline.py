@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import Protocol
 
 from streamproc.arena import Arena
 from streamproc.errors import RecordError
@@ -14,6 +15,7 @@ from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Metrics
+from streamproc.telemetry.timesheet import NO_SHEET, STAGES, Activity, Sheet
 from streamproc.worker.core.batch import MicroBatch, MicroBatches, Taken
 from streamproc.worker.core.credits import Credits, Weight
 from streamproc.worker.core.instant import Instant
@@ -27,6 +29,7 @@ from streamproc.worker.ports import (
     Calls,
     Decoders,
     Device,
+    Ends,
     EventCodec,
     NearAliases,
     NearTier,
@@ -36,6 +39,7 @@ from streamproc.worker.ports import (
     SharedTier,
     Sink,
 )
+from streamproc.worker.progress import Progress
 from streamproc.worker.stages.admit import Admit
 from streamproc.worker.stages.again import Again
 from streamproc.worker.stages.aliases import Aliases, Known
@@ -54,6 +58,10 @@ from streamproc.worker.stages.tiers import TierCalls, Tiers
 from streamproc.worker.stages.weigh import share, window
 
 log = get_log(__name__)
+
+
+class _Step(Protocol):
+    def step(self, now: Instant) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,9 @@ class World:
     kept_writes: Calls[str, None]
     commits: Calls[int, Committed]
     newest_reads: Calls[int, Sequence[Record]]
+    ends: Ends | None = None
+    ends_reads: Calls[str, Mapping[TopicPartition, int]] | None = None
+    sheet: Sheet = NO_SHEET
 
 
 class Pipeline:
@@ -144,7 +155,9 @@ class Pipeline:
         self._commit = Commit(transact, world.commits, offsets, strikes, batches, flow.produce_again, stuck_s, metrics)
         topic, reads = settings.topics.recordings, world.newest_reads
         self._probe = Probe(settings.brake, topic, world.newest, reads, ownership, batches, metrics)
-        self._stages = (
+        self.progress = Progress(settings.topics, world.ends, world.ends_reads, ownership, metrics)
+        self._enter = world.sheet.enter
+        stages: tuple[_Step, ...] = (
             self._again,
             self._admit,
             self._recall,
@@ -156,8 +169,11 @@ class Pipeline:
             self._commit,
             self._probe,
         )
+        self._steps = tuple((activity, stage.step) for activity, stage in zip(STAGES, stages, strict=True))
         self.in_flight: Mapping[str, int] = self._count()
         """What is on its way, for people to look at: replaced whole by each step, read by any thread."""
+        self.oldest_at: float | None = None
+        """When the oldest of it was polled (monotonic, s). Likewise."""
         self._join()
 
     def _join(self) -> None:
@@ -177,6 +193,7 @@ class Pipeline:
         prepare.ahead, prepare.segment, prepare.decoded = infer.ahead, infer.segment, infer.decoded
         prepare.failed, prepare.dropped = self._decode_failed, self._decode_dropped
         prepare.again = self._decode_again
+        self._commit.committed = self.progress.committed
         infer.computed, infer.failed, infer.dropped = lookup.computed, lookup.failed, lookup.dropped
 
     def _decode_failed(self, fetched: Fetched, error: RecordError) -> None:
@@ -240,6 +257,7 @@ class Pipeline:
 
     def begin(self, starts: Sequence[tuple[CommitOffset, int]]) -> None:
         """Own partitions: where each starts, with the epoch that begins."""
+        self.progress.begin(starts, self.now())
         for start, epoch in starts:
             if self._strikes.begin(start, epoch):
                 log.warning(
@@ -254,6 +272,7 @@ class Pipeline:
 
     def accept(self, polled: Sequence[Polled]) -> None:
         """Take in what was polled."""
+        self.progress.arrived(polled)
         now = self.now()
         due = self._parking.sift(polled, now.wall_ms)
         if due:
@@ -265,13 +284,25 @@ class Pipeline:
         due = self._parking.release(now.wall_ms) if self.room else []
         if due:
             self._admit.accept(due, now)
-        moved = [stage.step(now) for stage in self._stages]
+        moved = False
+        for activity, step in self._steps:
+            self._enter(activity)
+            moved = step(now) or moved
+        self._enter(Activity.STEER)
         if (in_flight := self._count()) != self.in_flight:
             self.in_flight = in_flight
-            self._metrics.in_flight_records.set(in_flight["records"])
-            self._metrics.in_flight_bytes.set(in_flight["bytes"])
-            self._metrics.in_flight_audio_seconds.set(in_flight["audio_ms"] / 1000)
-        return bool(due) or any(moved)
+        head = self._batches.head()
+        self.oldest_at = None if head is None else head.entries[0].taken_at
+        return bool(due) or moved
+
+    def show(self) -> None:
+        """Set the gauges of what is in flight and of what waits behind it. Safe from any thread."""
+        now, in_flight, oldest_at, metrics = self.now(), self.in_flight, self.oldest_at, self._metrics
+        metrics.in_flight_records.set(in_flight["records"])
+        metrics.in_flight_bytes.set(in_flight["bytes"])
+        metrics.in_flight_audio_seconds.set(in_flight["audio_ms"] / 1000)
+        metrics.oldest_in_flight_seconds.set(0 if oldest_at is None else now.mono - oldest_at)
+        self.progress.show(now.wall_ms)
 
     def drain(self) -> None:
         """Begin nothing more: only what is in flight goes on to its commit."""
@@ -313,6 +344,7 @@ class Pipeline:
         self._let_go()
         self._offsets.end(partitions)
         self._strikes.end(partitions)
+        self.progress.gone(partitions)
 
     def settled(self, partitions: Sequence[TopicPartition]) -> bool:
         """Whether nothing of these partitions waits for a commit any more, and their next owners will know."""

@@ -13,6 +13,7 @@ from streamproc.settings import FlowSettings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Dependency, Metrics, Rebalance
+from streamproc.telemetry.timesheet import Activity, Hand, NoSheet, Sheet, at
 from streamproc.worker.core.ownership import Ownership
 from streamproc.worker.core.retry import Polled
 from streamproc.worker.host import Flag, Host, Running, Wake
@@ -80,6 +81,7 @@ class Poller:
         self._wake = wake
         self._clock = clock
         self._metrics = metrics
+        self._sheet: Sheet = NoSheet()
         self._source: Source | None = None
         self._revoke_s = flow.drain_s
         self._draining = host.flag()
@@ -138,7 +140,8 @@ class Poller:
         began = self._clock.monotonic()
         settled = self._host.flag()
         self._tell(Revoking(tuple(partitions), settled))
-        in_time = self._await(settled, began)
+        with at(self._sheet, Activity.REVOKE):
+            in_time = self._await(settled, began)
         self._ownership.drop(partitions)
         self._tell(Gone(tuple(partitions)))
         seconds = round(self._clock.monotonic() - began, 3)
@@ -169,8 +172,10 @@ class Poller:
     # --- the thread --------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        self._sheet = self._host.sheet(Hand.POLL, Activity.START)
         try:
             self._source = self._open_source(self)
+            self._sheet.enter(Activity.STEER)
             self._poll_until_closed(self._source)
         except Exception as error:  # noqa: BLE001  # not swallowed: the loop raises it, on the thread that can end the process
             self.error = error
@@ -196,16 +201,21 @@ class Poller:
             if self.room.is_set() and not self._draining.is_set():
                 blocked_since = None
                 source.pause(self.not_due)
-                self._arrive(source.poll(self._flow.micro_batch_records, self._flow.linger_s))
+                self._arrive(self._poll(source, self._flow.micro_batch_records, self._flow.linger_s))
                 continue
             now = self._clock.monotonic()
             blocked_since = now if blocked_since is None else blocked_since
             if self._draining.is_set() or now - blocked_since >= self._flow.pause_after_s:
                 source.pause(self._ownership.partitions())
-                self._arrive(source.poll(1, IDLE_POLL_S))
+                self._arrive(self._poll(source, 1, IDLE_POLL_S))
             else:
                 source.serve()
-                self.room.wait(IDLE_POLL_S)
+                with at(self._sheet, Activity.BLOCKED):
+                    self.room.wait(IDLE_POLL_S)
+
+    def _poll(self, source: Source, most: int, timeout_s: float) -> Sequence[Record]:
+        with at(self._sheet, Activity.CLIENT):
+            return source.poll(most, timeout_s)
 
     def _arrive(self, records: Sequence[Record]) -> None:
         if self._source is not None:

@@ -98,6 +98,14 @@ class Newest(Protocol):
         ...
 
 
+class Ends(Protocol):
+    """Knows where topics end. Blocking; called through ``Calls``."""
+
+    def read(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """One past the last committed record's offset of each. Raises DependencyDownError."""
+        ...
+
+
 class Sink(Protocol):
     """Where outcomes are written. Only the commit thread calls it."""
 

@@ -15,6 +15,7 @@ from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Metrics
+from streamproc.telemetry.timesheet import Activity, Hand, NoSheet, Sheet, at
 from streamproc.worker.calls import PooledCalls
 from streamproc.worker.core.ownership import Ownership
 from streamproc.worker.core.strikes import NOBODYS_FAULT
@@ -26,6 +27,7 @@ from streamproc.worker.ports import (
     Assignments,
     DecoderChildren,
     DeviceChild,
+    Ends,
     EventCodec,
     NearAliases,
     NearTier,
@@ -66,6 +68,7 @@ class Parts:
     shared: SharedTier | None
     archive: Archive | None
     slot: str
+    ends: Ends | None = None
 
 
 class Runtime:
@@ -80,6 +83,7 @@ class Runtime:
         self._wake = host.wake()
         self._ownership = Ownership()
         self._poller = Poller(settings.flow, parts.open_source, self._ownership, host, self._wake, clock, metrics)
+        self._sheet: Sheet = NoSheet()
         self._pipeline: Pipeline | None = None
         self._identity: ModelIdentity | None = None
         self._revoking: list[Revoking] = []
@@ -161,11 +165,19 @@ class Runtime:
             "brake": self.brake,
         }
 
+    def show(self) -> None:
+        """Set the gauges of what this worker is doing, for a scrape."""
+        self._metrics.partitions.set(len(self._ownership.partitions()))
+        self._metrics.ready.set(self.ready)
+        if (pipeline := self._pipeline) is not None:
+            pipeline.show()
+
     # --- the life of the process -------------------------------------------------------------------------
 
     def run(self) -> None:
         """Start everything, work until ``stop``, stop everything. Raises FatalError and other StreamprocErrors."""
         flow, host = self._settings.flow, self._host
+        self._sheet = host.sheet(Hand.LOOP, Activity.START)
         with ExitStack() as stack:
             stack.callback(self._parts.arena.close)
             self._parts.device.start()
@@ -173,10 +185,10 @@ class Runtime:
             self._parts.decoders.start(self._clock.monotonic())
             stack.callback(self._parts.decoders.close)
             commit, io, tier, canary = (
-                host.executor("commit", 1),
-                host.executor("io", flow.io_threads),
-                host.executor("tier", 1),
-                host.executor("canary", 1),
+                host.executor(Hand.COMMIT, 1),
+                host.executor(Hand.IO, flow.io_threads),
+                host.executor(Hand.TIER, 1),
+                host.executor(Hand.CANARY, 1),
             )
             for executor in (commit, io, tier, canary):
                 stack.callback(executor.close)
@@ -206,25 +218,28 @@ class Runtime:
             newest=parts.newest,
             group_metadata=self._poller.group_metadata,
             clock=self._clock,
-            schema_lookups=PooledCalls(io, wake),
-            fetches=PooledCalls(io, wake),
-            heads=PooledCalls(io, wake),
-            probes=PooledCalls(canary, wake),  # beside fetches, all of which may hang
-            puts=PooledCalls(io, wake),
+            schema_lookups=PooledCalls(io, Activity.RESOLVE, wake),
+            fetches=PooledCalls(io, Activity.FETCH, wake),
+            heads=PooledCalls(io, Activity.HEAD, wake),
+            probes=PooledCalls(canary, Activity.PROBE, wake),  # beside fetches, all of which may hang
+            puts=PooledCalls(io, Activity.PUT, wake),
             tier_calls=TierCalls(
-                reads=PooledCalls(tier, wake),
-                writes=PooledCalls(tier, wake),
-                claims=PooledCalls(tier, wake),
-                releases=PooledCalls(tier, wake),
-                archive_reads=PooledCalls(io, wake),
-                archive_writes=PooledCalls(io, wake),
+                reads=PooledCalls(tier, Activity.READ, wake),
+                writes=PooledCalls(tier, Activity.WRITE, wake),
+                claims=PooledCalls(tier, Activity.WRITE, wake),
+                releases=PooledCalls(tier, Activity.WRITE, wake),
+                archive_reads=PooledCalls(io, Activity.READ, wake),
+                archive_writes=PooledCalls(io, Activity.WRITE, wake),
             ),
-            alias_reads=PooledCalls(tier, wake),
-            alias_writes=PooledCalls(tier, wake),
-            kept_reads=PooledCalls(tier, wake),
-            kept_writes=PooledCalls(tier, wake),
-            commits=PooledCalls(commit, wake),
-            newest_reads=PooledCalls(io, wake),
+            alias_reads=PooledCalls(tier, Activity.READ, wake),
+            alias_writes=PooledCalls(tier, Activity.WRITE, wake),
+            kept_reads=PooledCalls(tier, Activity.READ, wake),
+            kept_writes=PooledCalls(tier, Activity.WRITE, wake),
+            commits=PooledCalls(commit, Activity.COMMIT, wake),
+            newest_reads=PooledCalls(io, Activity.NEWEST, wake),
+            ends=parts.ends,
+            ends_reads=PooledCalls(canary, Activity.ENDS, wake),
+            sheet=self._sheet,
         )
         if self._identity is None:
             raise RuntimeError("the pipeline needs to know the network")
@@ -232,7 +247,7 @@ class Runtime:
 
     def _warm_up(self, commit: Executor) -> None:
         """Load the network and reach the broker; nothing is taken from the group before both are done."""
-        opening: PooledCalls[str, None] = PooledCalls(commit, self._wake)
+        opening: PooledCalls[str, None] = PooledCalls(commit, Activity.OPEN, self._wake)
         opening.submit("sink", self._parts.sink.open)
         opened = False
         while not self._stopping and not (opened and self._identity):
@@ -303,6 +318,7 @@ class Runtime:
         if sandbox not in {None, "full", self._sandbox}:
             log.warning("decoders run in a weaker sandbox: this kernel refuses seccomp", detail=sandbox)
         self._sandbox = sandbox
+        pipeline.progress.step(pipeline.now())
         self._poller.not_due = pipeline.not_due
         if pipeline.room and not self._poller.news:
             self._poller.room.set()
@@ -315,7 +331,8 @@ class Runtime:
 
     def _sleep(self) -> None:
         self._stepped_at = self._clock.monotonic()
-        self._wake.sleep(TICK_S, (self._parts.device.fileno(), *self._parts.decoders.filenos()))
+        with at(self._sheet, Activity.IDLE if self._pipeline else Activity.START):
+            self._wake.sleep(TICK_S, (self._parts.device.fileno(), *self._parts.decoders.filenos()))
 
     def _let_go(
         self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 from typing import Any
 
+from streamproc.telemetry.timesheet import Activity, Hand, Timesheet, Timesheets
+
 
 class EventWake:
     """A wake on a descriptor, so that the loop can sleep on it beside the children."""
@@ -48,29 +50,36 @@ class Threads:
     (The standard library's pool is joined when the interpreter ends, whatever its ``shutdown`` was told.)
     """
 
-    def __init__(self, name: str, count: int) -> None:
-        self._calls: SimpleQueue[tuple[Callable[..., None], tuple[Any, ...]] | None] = SimpleQueue()
+    def __init__(self, hand: Hand, count: int, sheets: Timesheets) -> None:
+        self._calls: SimpleQueue[tuple[Activity, Callable[..., None], tuple[Any, ...]] | None] = SimpleQueue()
         self._count = count
         for number in range(count):
-            threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True).start()
+            name = f"{hand}-{number}"
+            sheet = sheets.open(hand, name, Activity.IDLE)
+            threading.Thread(target=self._run, args=(sheet,), name=name, daemon=True).start()
 
-    def submit(self, call: Callable[..., None], /, *arguments: Any) -> None:
+    def submit(self, activity: Activity, call: Callable[..., None], /, *arguments: Any) -> None:
         """Run ``call`` when a thread is free."""
-        self._calls.put((call, arguments))
+        self._calls.put((activity, call, arguments))
 
     def close(self) -> None:
         """End the threads once they have answered what was submitted."""
         for _ in range(self._count):
             self._calls.put(None)
 
-    def _run(self) -> None:
+    def _run(self, sheet: Timesheet) -> None:
         while (entry := self._calls.get()) is not None:
-            call, arguments = entry
+            activity, call, arguments = entry
+            sheet.enter(activity)
             call(*arguments)
+            sheet.enter(Activity.IDLE)
 
 
 class ThreadHost:
-    """Satisfies ``worker.host.Host``."""
+    """Satisfies ``worker.host.Host``. What its threads do with their time is in ``sheets``."""
+
+    def __init__(self, sheets: Timesheets) -> None:
+        self._sheets = sheets
 
     def flag(self) -> threading.Event:
         """A flag that is not raised."""
@@ -86,6 +95,10 @@ class ThreadHost:
         thread.start()
         return thread
 
-    def executor(self, name: str, count: int) -> Threads:
+    def executor(self, hand: Hand, count: int) -> Threads:
         """Daemon threads for calls that block."""
-        return Threads(name, count)
+        return Threads(hand, count, self._sheets)
+
+    def sheet(self, hand: Hand, first: Activity) -> Timesheet:
+        """A sheet of the thread that asks."""
+        return self._sheets.open(hand, hand, first)

@@ -167,7 +167,7 @@ class Assemble:
                 size = size_of(output.key, output.value, output.headers)
                 message = f"key and row make {size} bytes; a topic takes {MAX_INPUT_BYTES}. Shorten key or attributes"
                 raise PoisonError(Reason.EVENT_INVALID, Stage.ASSEMBLE, message)
-        return Outcome(OutcomeKind.RESULT, tuple(outputs), ident)
+        return Outcome(OutcomeKind.RESULT, tuple(outputs), ident, audio_ms=analysed.analysis.info.duration_ms)
 
 
 def _told(attempt: Attempt, error: RecordError) -> Mapping[str, object]:

@@ -133,6 +133,10 @@ class Commit:
         self._tries = 0
         self._again_at: float | None = None
         self._leaving = False
+        self._first_at = 0.0
+        """When the first try began."""
+        self.committed: Callable[[MicroBatch, frozenset[TopicPartition], Instant], None]
+        """Hears of each micro-batch and its partitions, once they are committed."""
 
     def leave(self) -> None:
         """Begin no transaction any more, nor one again that failed: only marks are committed."""
@@ -166,6 +170,7 @@ class Commit:
         if self._shares is None and (shares := self._next()) is not None:
             self._shares = shares
             self._aborts = self._tries = 0
+            self._first_at = now.mono
             self._begin(shares, now)
             return True
         return bool(answers)
@@ -234,6 +239,7 @@ class Commit:
         batch = self._batches.close_head()
         if not batch.probe:
             self._report(batch, committed, now)
+            self.committed(batch, frozenset(share.source for share in committed.shares), now)
 
     def _report(self, batch: MicroBatch, committed: Committed, now: Instant) -> None:
         ends = [outcome for share in committed.shares for _, outcome in share.outcomes]
@@ -244,6 +250,7 @@ class Commit:
         self._metrics.micro_batch_records.observe(len(batch.entries))
         self._metrics.micro_batch_seconds.observe(seconds)
         self._metrics.transaction_seconds.observe(committed.seconds)
+        self._metrics.commit_seconds.observe(now.mono - self._first_at)
         self._metrics.stage_seconds[Stage.COMMIT].observe(committed.seconds)
         micro_batch_line(
             log,

@@ -11,7 +11,7 @@ from streamproc.operate.audit.finding import Fault
 from streamproc.operate.dead_letter import ADVICE
 from streamproc.records.recording import RecordingEvent
 from streamproc.settings import Settings, handover_s, load_settings, takeover_s
-from tools import settings_table
+from tools import metrics_table, settings_table
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -80,6 +80,11 @@ def between(page: str, begin: str) -> str:
 
 def test_the_table_of_settings_is_the_settings() -> None:
     assert between("configuration.md", "settings").splitlines() == settings_table.table().splitlines()
+
+
+def test_the_tables_of_metrics_are_the_list() -> None:
+    assert between("metrics.md", "metrics").splitlines() == metrics_table.table().splitlines()
+    assert between("metrics.md", "times").splitlines() == metrics_table.times().splitlines()
 
 
 def test_the_table_of_the_chain_is_the_chain() -> None:

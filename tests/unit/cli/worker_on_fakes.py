@@ -7,6 +7,7 @@ from streamproc import cli, wiring
 from streamproc.arena import Arena
 from streamproc.dedupe.aliases import MemoryAliases
 from streamproc.dedupe.memory import MemoryTier
+from streamproc.kafka.skew import Skew
 from streamproc.kafka.slot import Slot
 from streamproc.patience import Patience
 from streamproc.settings import Settings
@@ -26,7 +27,7 @@ def build(
     del stack, patience  # nothing here is closed, or waited for
     arena = Arena(8)
     source = wiring.SourceOpener(settings)
-    sink = wiring.open_sink(settings, slot, source)
+    sink = wiring.open_sink(settings, slot, source, Skew(metrics.clock_skew_seconds.set, clock.wall_ms))
     parts = Parts(
         arena,
         Decoders(arena),
@@ -43,7 +44,7 @@ def build(
         None,
         str(slot.number),
     )
-    return Runtime(settings, parts, ThreadHost(), clock, metrics)
+    return Runtime(settings, parts, ThreadHost(metrics.sheets), clock, metrics)
 
 
 wiring.build_worker = build

@@ -33,6 +33,7 @@ class Batch:
     waves: Sequence[NDArray[np.float32]]
     through: threading.Event
     taken: threading.Event = field(default_factory=threading.Event)
+    padding = 7
 
     def ready(self) -> bool:
         return self.through.is_set()

@@ -23,9 +23,9 @@ def passed_on(answer: BatchDone) -> BatchDone:
 
 @pytest.mark.parametrize("character", ["a", '"', "\x01", "\u1234", "\U0001f600", "\ud800"])
 def test_what_an_analyzer_says_of_an_item_is_cut_to_what_a_socket_takes(character: str) -> None:
-    found = passed_on(BatchDone(7, (ItemError(character * 5_000),) * MAX_ITEMS, 0.5))
+    found = passed_on(BatchDone(7, (ItemError(character * 5_000),) * MAX_ITEMS, 0.5, 8))
     told = ("?" if character == "\ud800" else character) * MOST_WORDS
-    assert found == BatchDone(7, (ItemError(told),) * MAX_ITEMS, 0.5)
+    assert found == BatchDone(7, (ItemError(told),) * MAX_ITEMS, 0.5, 8)
 
 
 def test_the_longest_scores_of_the_most_labels_fit() -> None:

@@ -6,7 +6,9 @@ from prometheus_client import generate_latest
 from streamproc.errors import Reason, Stage
 from streamproc.records.analysis import Tier
 from streamproc.records.outcome import OutcomeKind
-from streamproc.telemetry.metrics import OUTCOMES, PREFIX, TIERS, Dependency, Metrics
+from streamproc.telemetry.families import PREFIX
+from streamproc.telemetry.metrics import OUTCOMES, TIERS, Dependency, Metrics
+from streamproc.telemetry.timesheet import PAIRS
 
 
 def exposed(metrics: Metrics) -> str:
@@ -26,6 +28,8 @@ def test_every_series_is_there_at_zero_from_the_start() -> None:
         assert f'streamproc_stage_seconds_count{{stage="{stage}"}} 0.0' in text
     for dependency in Dependency:
         assert f'streamproc_dependency_down{{dependency="{dependency}"}} 0.0' in text
+    for hand, activity in PAIRS:
+        assert f'streamproc_time_seconds_total{{activity="{activity}",thread="{hand}"}} 0.0' in text
 
 
 def test_what_is_counted_is_exposed() -> None:
@@ -61,4 +65,4 @@ def test_every_line_of_the_list_says_why_and_names_its_unit_as_prometheus_asks()
         assert definition.why.endswith(".")
         assert definition.name.endswith("_total") == (definition.kind == "counter")
         assert definition.unit in definition.name
-        assert bool(definition.label) == bool(definition.values)
+        assert all(definition.labels.values())

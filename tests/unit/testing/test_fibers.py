@@ -6,6 +6,7 @@ from random import Random
 import pytest
 from greenlet import GreenletExit
 
+from streamproc.telemetry.timesheet import Activity
 from streamproc.testing.fibers import FiberExecutor, FiberFlag, FiberHost, Fibers, Process
 
 
@@ -163,7 +164,7 @@ def test_an_executor_runs_so_many_calls_at_a_time_and_begins_them_in_order(fiber
         running -= 1
 
     for number in range(5):
-        executor.submit(call, number)
+        executor.submit(Activity.FETCH, call, number)
     fibers.run(math.inf)
     assert begun == [0, 1, 2, 3, 4]
     assert most == 2
@@ -174,11 +175,11 @@ def test_an_executor_that_has_nothing_to_do_takes_later_calls_until_its_process_
 ) -> None:
     executor, seen = FiberExecutor(fibers, process, "io", 1), list[int]()
     for number in range(3):
-        executor.submit(seen.append, number)
+        executor.submit(Activity.FETCH, seen.append, number)
         fibers.run(fibers.now + 1)
         assert seen == [*range(number + 1)]
     process.kill()
-    executor.submit(seen.append, 3)
+    executor.submit(Activity.FETCH, seen.append, 3)
     fibers.run(math.inf)
     assert seen == [0, 1, 2]
 
@@ -189,7 +190,7 @@ def test_an_executor_that_waits_holds_nothing_of_its_last_call(fibers: Fibers, p
 
     held = Held()
     executor, kept = FiberExecutor(fibers, process, "io", 1), weakref.ref(held)
-    executor.submit(lambda _: None, held)
+    executor.submit(Activity.FETCH, lambda _: None, held)
     del held
     fibers.run(math.inf)
     assert kept() is None

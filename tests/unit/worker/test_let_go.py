@@ -10,6 +10,7 @@ import pytest
 from streamproc.records.record import TopicPartition
 from streamproc.records.recording import RecordingEvent
 from streamproc.records.stored import StoredObject
+from streamproc.telemetry.timesheet import Activity
 from streamproc.testing.codec import JsonEvents, encode_event
 from streamproc.testing.decoders import recording
 from streamproc.testing.harness import WorkerHarness
@@ -80,7 +81,7 @@ def test_while_they_wait_for_a_decoder(loans: Loans, leave: str) -> None:
 class AtOnce:
     """An executor that calls at once."""
 
-    def submit(self, call: Callable[..., None], /, *arguments: Any) -> None:
+    def submit(self, _activity: Activity, call: Callable[..., None], /, *arguments: Any) -> None:
         call(*arguments)
 
     def close(self) -> None:
@@ -102,7 +103,7 @@ def test_when_they_are_not_what_was_declared(loans: Loans) -> None:
     store.put("recordings", "a", b"other bytes", "audio/wav")
     event: RecordingEvent = JsonEvents(resolved=[1]).decode(encode_event(object_key="a"))
     event = replace(event, content_sha256="0" * 64)
-    calls: PooledCalls[str, Any] = PooledCalls(AtOnce(), Deaf())
+    calls: PooledCalls[str, Any] = PooledCalls(AtOnce(), Activity.FETCH, Deaf())
     calls.submit("a", lambda: fetch_content(store, event, 100))
     ((_, answer),) = calls.take()
     assert "the event declares sha256" in str(answer)

@@ -129,7 +129,8 @@ def start() -> Iterator[Callable[..., Running]]:
             None,
             "0",
         )
-        runtime = Runtime(settings, parts, ThreadHost(), SystemClock(), Metrics())
+        metrics = Metrics()
+        runtime = Runtime(settings, parts, ThreadHost(metrics.sheets), SystemClock(), metrics)
         one = Running(runtime, kept, store, device, decoders, sources)
 
         def run() -> None:
