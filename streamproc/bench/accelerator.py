@@ -6,10 +6,10 @@ Everything around the device is real, and what the device could do is known, so 
 import time
 from collections.abc import Sequence
 
-from streamproc.analyzer import AnalyzerOptions, Scores, Wave
+from streamproc.analyzer import AnalyzerOptions, Wave
 from streamproc.arena import SAMPLE_RATE
 from streamproc.errors import UsageError
-from streamproc.records.compute import ItemError
+from streamproc.records.compute import ItemError, Scored
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.profile import Profile
 from streamproc.settings import ModelSettings
@@ -33,12 +33,12 @@ class Accelerator:
             square_s=0.0,
         )
 
-    def run(self, batch: Sequence[Wave]) -> list[Scores | ItemError]:
+    def run(self, batch: Sequence[Wave]) -> list[Scored | ItemError]:
         """The same scores for each, after the time that their audio takes."""
         end = time.perf_counter() + sum(map(len, batch)) / SAMPLE_RATE / self._speed
         while (left := end - time.perf_counter()) > 0:
             time.sleep(left)
-        return [(0.1, 0.2, 0.3, 0.4) for _ in batch]
+        return [Scored((0.1, 0.2, 0.3, 0.4)) for _ in batch]
 
 
 def identity_of(name: str) -> ModelIdentity:
