@@ -118,6 +118,7 @@ class Metrics:
             "dependency_down", "dependency", Dependency, "1 while this server is away: we wait, or go without."
         )
         self.brake_on = gauge("brake_on", "", "1 while no records are taken: too many became dead letters.")
+        self.brake_probes = counter("brake_probes_total", "", "Tries of the newest records while the brake was on.")
         self._build_info()
         ProcessCollector(registry=self.registry)
 

@@ -75,6 +75,18 @@ def test_a_way_over_the_lanes_is_told_try_by_try_from_either_end(world: World) -
     assert waits.remarks == (f"{one}/1 is not committed yet: the group has come to offset 1 of {one}",)
 
 
+def test_a_dead_letter_and_a_result_lead_to_the_record_that_they_tell_of(world: World) -> None:
+    world.announce(2)
+    placed = world.commit(Place(world.input, 0), [(0, world.dead(0, 0)), (1, world.result(0, 1))])
+    topics = world.settings.topics
+    for topic, offset in ((topics.dead_letters, 0), (topics.results, 1)):
+        ((partition, at),) = placed[topic]
+        assert life(world, at, topic, partition) == life(world, offset)
+    assert "nothing was announced there" in life(world, 99, topics.results).remarks[0]
+    with pytest.raises(UsageError, match="is of no record's life: name a place of"):
+        life(world, 0, topics.ledger)
+
+
 def test_each_way_of_not_being_there_is_told(world: World) -> None:
     world.announce(4)
     world.commit(Place(world.input, 0), [(offset, world.result(0, offset)) for offset in range(3)])
