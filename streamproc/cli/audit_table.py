@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streamproc.operate.audit.finding import AuditReport, Finding, Unseen, Window
+from streamproc.operate.lines import counted
 
 SHOWN = 50
 """Faults on a screen; ``--json`` has more."""
@@ -49,7 +50,7 @@ def show_audit(report: AuditReport, console: Console) -> None:
     if report.proved:
         console.print(f"[green]proved[/]: each of {report.records:,} records has exactly one end")
     elif report.finding_count:
-        console.print(f"[red]not proved[/]: {report.finding_count:,} faults; docs/runbook.md says what to do")
+        console.print(f"[red]not proved[/]: {counted(report.finding_count, 'fault')}; docs/runbook.md says what to do")
     else:
         console.print("[yellow]not proved[/]: no fault in what was seen, but not all of it was")
 

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from streamproc.operate.dead_letter import DeadLetter
+from streamproc.operate.lines import counted
 from streamproc.operate.place import Place
 from streamproc.operate.why.life import Announced, Life, Retry, Try, Written
 from streamproc.records.ledger import LedgerEntry
@@ -80,7 +81,7 @@ def _try(number: int, one: Try) -> Iterator[Line]:
     if isinstance(what, EmotionResult):
         yield what.produced_at - what.processing_ms, f"try {number}", f"taken from {one.taken_from}"
         label = "" if what.label is None or what.confidence is None else f" {what.label} {what.confidence:.2f}"
-        segments = f"{what.segment_count} segment{'' if what.segment_count == 1 else 's'}"
+        segments = counted(what.segment_count, "segment")
         yield what.produced_at, "analysed", f"{what.status}{label}, tier {what.tier}, {segments}, {what.codec}"
     else:
         yield None, f"try {number}", f"taken from {one.taken_from}"
@@ -93,10 +94,9 @@ def _try(number: int, one: Try) -> Iterator[Line]:
 
 def _share(row: LedgerEntry) -> str:
     count = row.results + row.retries + row.dead_letters
-    records = f"{count} record{'' if count == 1 else 's'}"
     micro_batch = f" in micro-batch {row.micro_batch} of {row.micro_batch_records}" if row.micro_batch else ""
     return (
-        f"by slot {row.slot}{micro_batch} with {records} of this partition, "
+        f"by slot {row.slot}{micro_batch} with {counted(count, 'record')} of this partition, "
         f"offsets {row.first_offset} to {row.last_offset} "
         f"({row.results} results, {row.retries} retries, {row.dead_letters} dead letters)"
     )

@@ -18,7 +18,7 @@ from streamproc.operate.why.trace import open_tracer
 from streamproc.records.record import OutputRecord
 from streamproc.records.record import TopicPartition as Place
 from streamproc.records.result import EmotionResult
-from streamproc.settings import Settings
+from streamproc.settings import RetrySettings, Settings
 from tests.integration.planted import ANSWER_S, World, now_ms, own_topics, plant
 
 
@@ -92,6 +92,10 @@ def test_each_way_of_not_being_there_is_told(world: World) -> None:
     world.commit(Place(world.input, 0), [(offset, world.result(0, offset)) for offset in range(3)])
     (not_yet,) = life(world, 3).remarks
     assert "is not committed yet: the group has come to offset 3" in not_yet
+    strict = world.settings.model_copy(update={"retry": RetrySettings(order="strict")})
+    with open_tracer(strict) as tracer:
+        (may_wait,) = tracer.trace(At(Place(world.input, 0), 3)).remarks
+    assert may_wait == f"{not_yet}, and with retry.order = strict one may wait in place, which its worker's log tells"
     assert "marks the end of a transaction" in life(world, 4).remarks[0]
     assert "nothing was announced there" in life(world, 99).remarks[0]
     assert "has no partition 7" in life(world, 0, partition=7).remarks[0]

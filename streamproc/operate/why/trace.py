@@ -36,6 +36,7 @@ class Tracer:
 
     def __init__(self, settings: Settings, log: Log, registry: Registry, clock: Callable[[], float]) -> None:
         self._topics = settings.topics
+        self._strict = settings.retry.order == "strict"
         self._log = log
         self._originals = Originals(registry, settings.topics.recordings, clock)
         self._ledger = LedgerSearch(log, registry, settings.topics.ledger)
@@ -122,7 +123,9 @@ class Tracer:
         done = self._log.committed([place.partition]).get(place.partition)
         if done is None or done <= place.offset:
             at = "nothing" if done is None else f"offset {done}"
-            return f"{place} is not committed yet: the group has come to {at} of {place.partition}"
+            waits = ", and with retry.order = strict one may wait in place, which its worker's log tells"
+            told = f"{place} is not committed yet: the group has come to {at} of {place.partition}"
+            return told + (waits if self._strict else "")
         cut = [f"{partition} from {kept.start}" for partition, kept in self._ledger.kept().items() if kept.start]
         if cut:
             return f"no ledger row covers {place}, though it is committed: the ledger is kept only {', '.join(cut)} on"

@@ -53,7 +53,7 @@ def test_a_fault_is_named_and_exit_code_1(asked: list[object]) -> None:
     assert done.exit_code == 1
     for text in ("missing", "audio.recordings/3/17 to 19", "lost [all]", "audio.recordings/3/20", "at_least_once"):
         assert text in done.stdout
-    assert "not proved: 1 faults" in done.stdout
+    assert "not proved: 1 fault; " in done.stdout
 
 
 def test_what_was_not_seen_is_not_proved(asked: list[object]) -> None:
