@@ -167,6 +167,11 @@ class TopicSettings(Section):
         return f"{self.recordings}.dlq"
 
     @property
+    def of_records(self) -> tuple[str, ...]:
+        """Where a place belongs to one record's life."""
+        return self.recordings, *self.lanes, self.dead_letters, self.results
+
+    @property
     def replays(self) -> str:
         """What tells which dead letters were put back."""
         return f"{self.recordings}.replays"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from streamproc.errors import ExitCode
+from streamproc.errors import ExitCode, UsageError
 from streamproc.settings import load_settings
 
 
@@ -43,6 +43,8 @@ def audit(
 
     settings = load_settings()
     if topic is not None:
+        if topic in {*settings.topics.of_records, settings.topics.ledger} - {settings.topics.recordings}:
+            raise UsageError(f"--topic {topic}: that is no input. Name the topic that recordings are announced on")
         topics = settings.topics.model_copy(update={"recordings": topic})
         settings = settings.model_copy(update={"topics": topics})
     now_ms = time.time_ns() // 1_000_000

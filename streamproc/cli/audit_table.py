@@ -5,10 +5,11 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from streamproc.operate.audit.finding import AuditReport, Finding, Unseen, Window
+from streamproc.operate.lines import counted
 
 SHOWN = 50
 """Faults on a screen; ``--json`` has more."""
@@ -39,29 +40,33 @@ def show_audit(report: AuditReport, console: Console) -> None:
         f"{report.ledger_rows:,} ledger rows, read in {report.seconds:.1f} s"
     )
     if report.findings:
-        console.print(_places("fault", [(f.fault, f.partition, f.first, f.last, f.detail) for f in report.findings]))
+        _places(console, "fault", [(f.fault, f.partition, f.first, f.last, f.detail) for f in report.findings])
         _more(console, report.finding_count)
     if report.unseen:
-        console.print(_places("not seen", [("", u.partition, u.first, u.last, u.why) for u in report.unseen]))
+        _places(console, "not seen", [("", u.partition, u.first, u.last, u.why) for u in report.unseen])
         _more(console, report.unseen_count)
     if report.advisory and report.finding_count:
         console.print("kafka.delivery is at_least_once: after a crash outcomes can be there twice.")
     if report.proved:
         console.print(f"[green]proved[/]: each of {report.records:,} records has exactly one end")
     elif report.finding_count:
-        console.print(f"[red]not proved[/]: {report.finding_count:,} faults; docs/runbook.md says what to do")
+        console.print(f"[red]not proved[/]: {counted(report.finding_count, 'fault')}; docs/runbook.md says what to do")
     else:
         console.print("[yellow]not proved[/]: no fault in what was seen, but not all of it was")
 
 
-def _places(title: str, rows: list[tuple[str, object, int, int, str]]) -> Table:
-    table = Table(title, box=None, padding=(0, 2, 0, 0))
-    table.add_column("offsets", overflow="fold")  # a place that is cut is none
-    table.add_column("what", overflow="fold")
-    for name, partition, first, last, detail in rows[:SHOWN]:
-        place = f"{partition}/{first}" if first == last else f"{partition}/{first} to {last}"
-        table.add_row(f"[red]{name}[/]", escape(place), escape(detail))
-    return table
+def _places(console: Console, title: str, rows: list[tuple[str, object, int, int, str]]) -> None:
+    """One line each, however long: what is cut at 80 columns can be neither found by grep nor pasted."""
+    shown = [
+        (name, f"{partition}/{first}" if first == last else f"{partition}/{first} to {last}", detail)
+        for name, partition, first, last, detail in rows[:SHOWN]
+    ]
+    names = max(len(title), *(len(name) for name, _, _ in shown))
+    places = max(len("offsets"), *(len(place) for _, place, _ in shown))
+    console.print(Text(f"{title:<{names}}  {'offsets':<{places}}  what", style="bold"), soft_wrap=True)
+    for name, place, detail in shown:
+        line = Text.assemble((f"{name:<{names}}", "red"), f"  {place:<{places}}  {detail}", no_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def _more(console: Console, count: int) -> None:

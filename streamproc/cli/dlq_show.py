@@ -19,7 +19,7 @@ from streamproc.errors import ExitCode
 from streamproc.operate.dlq.letter import Letter
 from streamproc.operate.dlq.replay import Replayed
 from streamproc.operate.dlq.stats import Count
-from streamproc.operate.lines import moment, tail
+from streamproc.operate.lines import counted, moment, tail
 
 HEADER = "  ".join(
     (
@@ -88,7 +88,7 @@ def show_letter(letter: Letter, console: Console) -> None:
         ("origin", f"{told.topic}/{told.partition}/{told.offset}"),
         ("key", told.key),
         ("first seen", moment(told.first_seen_ms)),
-        ("given up", f"{moment(told.at_ms)} after {_times(told.attempts, 'attempt')}{_before(letter.replays)}"),
+        ("given up", f"{moment(told.at_ms)} after {counted(told.attempts, 'attempt')}{_before(letter.replays)}"),
         ("reason", told.reason),
         ("stage", told.stage),
         ("message", told.message),
@@ -133,7 +133,7 @@ def show_stats(counts: Sequence[Count], console: Console) -> None:
     for reason, advice in {one.reason: one.advice for one in counts}.items():
         console.print(f"[red]{escape(reason)}[/]: {escape(advice)}", soft_wrap=True)
     letters, still_open = sum(one.letters for one in counts), sum(one.open for one in counts)
-    console.print(f"{_times(letters, 'dead letter')}, {still_open:,} of them open")
+    console.print(f"{counted(letters, 'dead letter')}, {still_open:,} of them open")
 
 
 def replay_json(replayed: Replayed, *, dry_run: bool) -> Mapping[str, Any]:
@@ -154,7 +154,7 @@ def show_replay(replayed: Replayed, console: Console, *, dry_run: bool) -> None:
         console.print(f"{count:>9,}  {escape(reason)}")
     console.print(f"{replayed.put.total():,} {'would be put back' if dry_run else 'put back'}")
     if replayed.in_doubt:
-        console.print(f"{_times(replayed.in_doubt, 'more')} on the way: all or none; `dlq ls --open` tells")
+        console.print(f"{replayed.in_doubt:,} more on the way: all or none; `dlq ls --open` tells")
     if replayed.done_before:
         console.print(f"{replayed.done_before:,} put back by an earlier replay")
     if replayed.over_limit:
@@ -195,12 +195,8 @@ def _first_bytes(value: bytes) -> str:
     return f"{start}, the first {_FIRST} of {len(value):,} bytes; --json has all" if len(value) > _FIRST else start
 
 
-def _times(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 or what == "more" else f"{count:,} {what}s"
-
-
 def _before(replays: int) -> str:
-    return f", put back {_times(replays, 'time')} before" if replays else ""
+    return f", put back {counted(replays, 'time')} before" if replays else ""
 
 
 def _text(value: bytes | None) -> str | None:

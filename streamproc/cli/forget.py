@@ -29,6 +29,7 @@ def forget(
     """
     from streamproc.operate.forget import UNREACHED, Wanted, find_content
     from streamproc.operate.forget import forget as erase
+    from streamproc.operate.lines import counted
 
     settings = load_settings()
     wanted = find_content(settings, what, tenant) if what is not None else Wanted(None, tenant)
@@ -42,7 +43,7 @@ def forget(
     done = "would be erased" if dry_run else "erased"
     for name in found.objects:
         typer.echo(f"{done}: s3://{settings.storage.bucket}/{name}")
-    keys = "" if found.redis_keys is None else f", {found.redis_keys} keys of Redis"
-    typer.echo(f"Of {of}: {len(found.objects)} objects{keys} {done}.")
+    keys = "" if found.redis_keys is None else f", {counted(found.redis_keys, 'key')} of Redis"
+    typer.echo(f"Of {of}: {counted(len(found.objects), 'object')}{keys} {done}.")
     for where in UNREACHED.values():
         typer.echo(f"Not reached: {where}.", err=True)

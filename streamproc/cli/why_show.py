@@ -7,9 +7,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from streamproc.operate.dead_letter import DeadLetter
+from streamproc.operate.lines import counted
 from streamproc.operate.place import Place
 from streamproc.operate.why.life import Announced, Life, Retry, Try, Written
 from streamproc.records.ledger import LedgerEntry
@@ -40,16 +41,12 @@ def life_json(life: Life) -> Mapping[str, Any]:
 def show_life(life: Life, console: Console) -> None:
     """In the order of time, with how long after the line before."""
     console.print(f"[bold]{escape(str(life.origin))}[/]")
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    for name in ("when (UTC)", "after", "what"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("more", overflow="fold")  # a place or an id that is cut is none
     before: int | None = None
     for at_ms, what, more in _lines(life):
-        since = "" if at_ms is None or before is None else f"+{(at_ms - before) / 1000:.3f} s"
-        table.add_row(_moment(at_ms), since, escape(what), escape(_printable(more)))
+        since = "" if at_ms is None or before is None else f"{(at_ms - before) / 1000:+.3f} s"
+        # Not a table: what is cut into lines at 80 columns can be neither found by grep nor pasted.
+        console.print(Text(f"{_moment(at_ms):<23}  {since:>13}  {what:<11}  {_printable(more)}", no_wrap=True))
         before = before if at_ms is None else at_ms
-    console.print(table)
     for remark in life.remarks:
         console.print(f"[yellow]{escape(remark)}[/]")
 
@@ -83,8 +80,9 @@ def _try(number: int, one: Try) -> Iterator[Line]:
     what = None if one.outcome is None else one.outcome.what
     if isinstance(what, EmotionResult):
         yield what.produced_at - what.processing_ms, f"try {number}", f"taken from {one.taken_from}"
-        told = f"{what.status} {what.label or ''} {'' if what.confidence is None else format(what.confidence, '.2f')}"
-        yield what.produced_at, "analysed", f"{told}, tier {what.tier}, {what.segment_count} segments, {what.codec}"
+        label = "" if what.label is None or what.confidence is None else f" {what.label} {what.confidence:.2f}"
+        segments = counted(what.segment_count, "segment")
+        yield what.produced_at, "analysed", f"{what.status}{label}, tier {what.tier}, {segments}, {what.codec}"
     else:
         yield None, f"try {number}", f"taken from {one.taken_from}"
     if one.committed is not None:
@@ -96,9 +94,9 @@ def _try(number: int, one: Try) -> Iterator[Line]:
 
 def _share(row: LedgerEntry) -> str:
     count = row.results + row.retries + row.dead_letters
-    micro_batch = f" in micro-batch {row.micro_batch} of {row.micro_batch_records} records" if row.micro_batch else ""
+    micro_batch = f" in micro-batch {row.micro_batch} of {row.micro_batch_records}" if row.micro_batch else ""
     return (
-        f"by slot {row.slot}{micro_batch} with {count} records of this partition, "
+        f"by slot {row.slot}{micro_batch} with {counted(count, 'record')} of this partition, "
         f"offsets {row.first_offset} to {row.last_offset} "
         f"({row.results} results, {row.retries} retries, {row.dead_letters} dead letters)"
     )

@@ -115,7 +115,8 @@ class DeviceProcess:
         self._idle_at: float | None = None
         """When it last had nothing to do or something to say, which while it loads it has not; None until its child was
         looked at once."""
-        self._deaths: deque[float] = deque()
+        self._deaths: deque[tuple[float, bool]] = deque()
+        """When, and whether it was its own: nothing was on it, or it said so."""
         self._blamed: set[SegmentHandle] = set()
         """Items that were alone in a death since a batch was done: the more, the less it is any item's fault."""
         self._identity: ModelIdentity | None = None
@@ -239,7 +240,7 @@ class DeviceProcess:
         if child.warm and len(aboard) == 1 and not died.blameless:
             self._blame(aboard[0], detail)
         else:
-            self._count(now, detail)
+            self._count(now, detail, own=died.blameless or not (child.warm and aboard))
         log.warning("device process is replaced", detail=detail, count=len(died.batches))
         self.start()
         return died
@@ -250,16 +251,18 @@ class DeviceProcess:
         # Of one item it may die as often as it is tried: with one alone nothing tells them apart.
         if len(self._blamed) >= max(2, self._settings.deaths_allowed):
             message = f"{detail}, of {len(self._blamed)} segments that were alone on it, one after the other"
-            raise FatalError(message, Fatal.DEVICE_FAILS)
+            raise FatalError(message, Fatal.DEVICE_KILLED)
 
-    def _count(self, now: float, detail: str) -> None:
+    def _count(self, now: float, detail: str, *, own: bool) -> None:
         """Note a death that was nobody's, or of too many to tell whose."""
-        self._deaths.append(now)
-        while self._deaths[0] < now - self._settings.deaths_window_s:
+        self._deaths.append((now, own))
+        while self._deaths[0][0] < now - self._settings.deaths_window_s:
             self._deaths.popleft()
         if len(self._deaths) >= self._settings.deaths_allowed:
             message = f"{detail}, {len(self._deaths)} times in {self._settings.deaths_window_s:g} s"
-            raise FatalError(message, Fatal.DEVICE_FAILS)
+            raise FatalError(
+                message, Fatal.DEVICE_FAILS if all(own for _, own in self._deaths) else Fatal.DEVICE_KILLED
+            )
 
     def _started(self) -> _Child:
         if self._child is None:

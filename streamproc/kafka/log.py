@@ -16,7 +16,7 @@ from streamproc.kafka.lookup import EARLIEST, LATEST, Lookup
 from streamproc.kafka.membership import Membership
 from streamproc.kafka.messages import origin_of
 from streamproc.kafka.positions import to_offsets, to_partitions
-from streamproc.records.record import CommitOffset, TopicPartition
+from streamproc.records.record import TopicPartition
 from streamproc.settings import Settings
 
 T = TypeVar("T")
@@ -108,19 +108,15 @@ class Log:
 
     def committed(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
         """The next offset that the group has to do, for partitions of which it has done any."""
-        return {TopicPartition(p.topic, p.partition): p.offset for p in self.progress(partitions)}
-
-    def progress(self, partitions: Iterable[TopicPartition]) -> Sequence[CommitOffset]:
-        """The same with what was noted beside it."""
         with self._answered():
             found = self._consumer.committed(to_partitions(partitions), timeout=_CALL_S)
             for position in found:
                 if position.error is not None:
                     raise KafkaException(position.error)
-        return [offset for offset in to_offsets(found) if offset.offset >= 0]
+        return {TopicPartition(p.topic, p.partition): p.offset for p in to_offsets(found) if p.offset >= 0}
 
     def membership(self) -> Membership:
-        """Who commits the group's progress in a transaction: nobody's member, which a broker takes while none is."""
+        """Who writes a transaction that moves no offset: nobody's member."""
         return Membership(self._consumer.consumer_group_metadata(), 0)
 
     def read(

@@ -1,6 +1,8 @@
 """What a topic has: its partitions, and their offsets by moment. For readers that are members of no group."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Timer
 
 import confluent_kafka
 from confluent_kafka import Consumer, KafkaError, KafkaException
@@ -9,14 +11,30 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 from streamproc.errors import DependencyDownError, UsageError
 from streamproc.kafka.errors import Decision, away, decide, describe, passes
 from streamproc.records.record import TopicPartition
+from streamproc.telemetry.log import get_log
+
+_log = get_log(__name__)
 
 LATEST = -1
 """In the place of a time, the protocol's word for the end: of what is committed, with ``read_committed``."""
 EARLIEST = -2
 """The same for the first offset that is kept."""
 _CALL_S = 10.0
+_TOLD_S = 2.0
 _WAIT_S = 0.1
 """Between calls that fail at once."""
+
+
+@contextmanager
+def told_late(address: str) -> Iterator[None]:
+    """Say that brokers do not answer before the patience with them is over: people wait in front of it."""
+    timer = Timer(_TOLD_S, lambda: _log.warning("no broker answers yet", url=address, seconds=_TOLD_S))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class Lookup:
@@ -28,7 +46,8 @@ class Lookup:
 
     def partitions(self, topic: str) -> Sequence[TopicPartition]:
         """Of one topic, in order. Raises UsageError when it is not there, KafkaException."""
-        found = self._consumer.list_topics(topic, timeout=_CALL_S).topics[topic]
+        with told_late(self._address):
+            found = self._consumer.list_topics(topic, timeout=_CALL_S).topics[topic]
         if not found.partitions:
             raise UsageError(f"there is no topic {topic} at {self._address}: `streamproc up` makes it on local servers")
         return [TopicPartition(topic, number) for number in sorted(found.partitions)]

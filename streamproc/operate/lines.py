@@ -57,6 +57,11 @@ def bar_text(row: EmotionResult, width: int) -> Text:
     return Text.assemble(*((glyph, style(glyph)) for glyph in glyphs))
 
 
+def counted(count: int, what: str) -> str:
+    """A number of things: ``1 record``, ``1,000 records``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def moment(ms: int) -> str:
     """Ms since the epoch, to the second."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

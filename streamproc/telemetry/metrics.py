@@ -182,6 +182,9 @@ class Metrics:
             "drain_seconds", "seconds", "The backlog at that speed; NaN before there is a speed."
         )
         self.brake_on = make.gauge("brake_on", "", "1 while no records are taken: too many became dead letters.")
+        self.brake_probes = make.counter(
+            "brake_probes_total", "", "Tries of the newest records while the brake was on."
+        )
         self.ready = make.gauge("ready", "", "1 while /readyz says so.")
 
     def _work(self, make: Maker) -> None:

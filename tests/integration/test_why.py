@@ -18,7 +18,7 @@ from streamproc.operate.why.trace import open_tracer
 from streamproc.records.record import OutputRecord
 from streamproc.records.record import TopicPartition as Place
 from streamproc.records.result import EmotionResult
-from streamproc.settings import Settings
+from streamproc.settings import RetrySettings, Settings
 from tests.integration.planted import ANSWER_S, World, now_ms, own_topics, plant
 
 
@@ -75,11 +75,27 @@ def test_a_way_over_the_lanes_is_told_try_by_try_from_either_end(world: World) -
     assert waits.remarks == (f"{one}/1 is not committed yet: the group has come to offset 1 of {one}",)
 
 
+def test_a_dead_letter_and_a_result_lead_to_the_record_that_they_tell_of(world: World) -> None:
+    world.announce(2)
+    placed = world.commit(Place(world.input, 0), [(0, world.dead(0, 0)), (1, world.result(0, 1))])
+    topics = world.settings.topics
+    for topic, offset in ((topics.dead_letters, 0), (topics.results, 1)):
+        ((partition, at),) = placed[topic]
+        assert life(world, at, topic, partition) == life(world, offset)
+    assert "nothing was announced there" in life(world, 99, topics.results).remarks[0]
+    with pytest.raises(UsageError, match="is of no record's life: name a place of"):
+        life(world, 0, topics.ledger)
+
+
 def test_each_way_of_not_being_there_is_told(world: World) -> None:
     world.announce(4)
     world.commit(Place(world.input, 0), [(offset, world.result(0, offset)) for offset in range(3)])
     (not_yet,) = life(world, 3).remarks
     assert "is not committed yet: the group has come to offset 3" in not_yet
+    strict = world.settings.model_copy(update={"retry": RetrySettings(order="strict")})
+    with open_tracer(strict) as tracer:
+        (may_wait,) = tracer.trace(At(Place(world.input, 0), 3)).remarks
+    assert may_wait == f"{not_yet}, and with retry.order = strict one may wait in place, which its worker's log tells"
     assert "marks the end of a transaction" in life(world, 4).remarks[0]
     assert "nothing was announced there" in life(world, 99).remarks[0]
     assert "has no partition 7" in life(world, 0, partition=7).remarks[0]

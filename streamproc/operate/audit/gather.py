@@ -11,6 +11,7 @@ from streamproc.operate.audit.check import LaneRecord
 from streamproc.operate.audit.finding import Fault, Finding
 from streamproc.operate.audit.ledger import Counts, Coverage, LedgerRow, cover
 from streamproc.operate.audit.outcomes import ID_BYTES, Outcomes
+from streamproc.operate.dead_letter import NO_LETTER
 from streamproc.operate.place import Place
 from streamproc.records.lane import Attempt, read_attempt
 from streamproc.records.ledger import LedgerEntry
@@ -115,7 +116,8 @@ class Gathered:
         try:
             return read_attempt(record, (record.topic,))  # dead letters have the same headers as lane records
         except PoisonError as error:
-            self._unreadable(record.source, record.offset, str(error))
+            detail = NO_LETTER if record.topic == self._topics.dead_letters else error.message
+            self._unreadable(record.source, record.offset, detail)
             return None
 
     def _read(self, columns: Columns, topic: str, bare: Bare) -> Mapping[str, Any] | None:

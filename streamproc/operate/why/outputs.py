@@ -46,6 +46,14 @@ class OutputSearch:
                 return min(found, key=lambda one: one.what.attempts)
         return None
 
+    def origin(self, record: Record) -> Place:
+        """Where the record began that a lane record, a dead letter or a result tells of. Raises PoisonError."""
+        if record.topic == self._topics.results:
+            row = self._places.read(record.value)
+            return Place(TopicPartition(row["input_topic"], row["input_partition"]), row["input_offset"])
+        attempt = read_attempt(record, (record.topic,))  # dead letters have the same headers as lane records
+        return Place(TopicPartition(attempt.topic, attempt.partition), attempt.offset)
+
     def segments(self, result: EmotionResult, committed_ms: int, key: bytes | None) -> Sequence[Place]:
         """Where the segments of a result stand, as many as it has."""
         found: list[Place] = []

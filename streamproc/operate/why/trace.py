@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from streamproc.errors import PoisonError
+from streamproc.errors import PoisonError, UsageError
 from streamproc.kafka.log import Log
 from streamproc.kafka.messages import whole
 from streamproc.kafka.registry import Registry, connect
@@ -17,8 +17,7 @@ from streamproc.operate.why.again import AgainSearch
 from streamproc.operate.why.ledger import LedgerSearch
 from streamproc.operate.why.life import Announced, Life, PutBack, Retry, Try
 from streamproc.operate.why.outputs import OutputSearch
-from streamproc.records.lane import read_attempt
-from streamproc.records.record import Record, TopicPartition
+from streamproc.records.record import Record
 from streamproc.records.result import EmotionResult
 from streamproc.settings import Settings
 
@@ -37,6 +36,7 @@ class Tracer:
 
     def __init__(self, settings: Settings, log: Log, registry: Registry, clock: Callable[[], float]) -> None:
         self._topics = settings.topics
+        self._strict = settings.retry.order == "strict"
         self._log = log
         self._originals = Originals(registry, settings.topics.recordings, clock)
         self._ledger = LedgerSearch(log, registry, settings.topics.ledger)
@@ -44,15 +44,19 @@ class Tracer:
         self._again = AgainSearch(settings, log)
 
     def trace(self, place: Place) -> Life:
-        """The life of the record at a place of the input, or of the one that a lane has there."""
+        """The life of the record at a place of the input, or of the one that a lane, dead letter or result tells of."""
+        topics, known = self._topics, self._topics.of_records
+        if place.partition.topic not in known:
+            raise UsageError(f"{place} is of no record's life: name a place of {', '.join(known[:-1])} or {known[-1]}")
         found = self._look(place)
-        if isinstance(found, Record) and place.partition.topic in self._topics.lanes:
+        if isinstance(found, Record) and place.partition.topic != topics.recordings:
             try:
-                attempt = read_attempt(found, self._topics.lanes)
+                place = self._outputs.origin(found)
             except PoisonError as error:
                 return Life(place, None, (), (), None, (f"what stands there is not ours: {error.message}",))
-            place = Place(TopicPartition(attempt.topic, attempt.partition), attempt.offset)
             found = self._look(place)
+        elif isinstance(found, Absent) and place.partition.topic != topics.recordings:
+            return Life(place, None, (), (), None, (found.why,))
         if isinstance(found, Absent) and not found.was_there:
             return Life(place, None, (), (), None, (found.why,))
         record = found if isinstance(found, Record) else None
@@ -119,7 +123,9 @@ class Tracer:
         done = self._log.committed([place.partition]).get(place.partition)
         if done is None or done <= place.offset:
             at = "nothing" if done is None else f"offset {done}"
-            return f"{place} is not committed yet: the group has come to {at} of {place.partition}"
+            waits = ", and with retry.order = strict one may wait in place, which its worker's log tells"
+            told = f"{place} is not committed yet: the group has come to {at} of {place.partition}"
+            return told + (waits if self._strict else "")
         cut = [f"{partition} from {kept.start}" for partition, kept in self._ledger.kept().items() if kept.start]
         if cut:
             return f"no ledger row covers {place}, though it is committed: the ledger is kept only {', '.join(cut)} on"

@@ -153,10 +153,12 @@ class Probe:
     def _judge(self, now: Instant) -> None:
         tried, self._tried = self._tried, ()
         worked = sum(taken.ident in self._worked for taken in tried)
+        self._metrics.brake_probes.inc()
         if worked == len(tried):
             self.release(now, f"the newest {worked} records are well")
         else:
-            log.debug("brake stays on", count=len(tried) - worked, records=len(tried), seconds=self._wait_s)
+            not_well, wait_s = len(tried) - worked, self._wait_s
+            log.info("brake stays on: newest records are not well", count=not_well, records=len(tried), seconds=wait_s)
             self._wait(now)
 
     def _wait(self, now: Instant) -> None:

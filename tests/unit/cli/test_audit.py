@@ -53,7 +53,7 @@ def test_a_fault_is_named_and_exit_code_1(asked: list[object]) -> None:
     assert done.exit_code == 1
     for text in ("missing", "audio.recordings/3/17 to 19", "lost [all]", "audio.recordings/3/20", "at_least_once"):
         assert text in done.stdout
-    assert "not proved: 1 faults" in done.stdout
+    assert "not proved: 1 fault; " in done.stdout
 
 
 def test_what_was_not_seen_is_not_proved(asked: list[object]) -> None:
@@ -85,3 +85,15 @@ def test_bounds_are_offsets_or_times_and_another_topic_has_its_own_lanes(asked: 
     assert asked[2] == Selection(2, 17, Moment(1000))
     assert isinstance(asked[1], type(Settings().topics))
     assert asked[1].lanes == ("calls.retry.10s", "calls.retry.5m")
+
+
+def test_nothing_is_cut_where_lines_are_short(asked: list[object]) -> None:
+    detail = "a result 0efb1974-f81b-5419-be6d-87503ffa32d0 at emotion.results/11/1 and another at emotion.results/11/2"
+    asked[0] = report((Finding(Fault.DOUBLE, PLACE, 17, 17, detail),))
+    assert detail in run.invoke(app, ["audit"], env={"COLUMNS": "80"}).stdout
+
+
+def test_a_topic_that_is_no_input_is_refused(asked: list[object]) -> None:
+    done = run.invoke(app, ["audit", "--topic", "emotion.results"])
+    assert (done.exit_code, len(asked)) == (2, 1)
+    assert "that is no input" in done.stderr

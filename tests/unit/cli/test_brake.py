@@ -46,7 +46,8 @@ def worker() -> Iterator[FakeWorker]:
 def test_the_brake_of_a_worker_is_shown_with_what_to_do(worker: FakeWorker) -> None:
     answer = run.invoke(app, ["brake", "--worker", worker.address])
     assert answer.exit_code == 0, answer.output
-    for text in (worker.address, "on", "2026-11-22T03:00:00", "50 records in a row", "brake release"):
+    numbers = "(50 of the last 77 records); on once since the worker started"
+    for text in (worker.address, "on", "2026-11-22T03:00:00", "50 records in a row", numbers, "brake release"):
         assert text in answer.output
 
 
@@ -86,3 +87,19 @@ def test_a_worker_that_does_not_answer_is_named_beside_those_that_do(worker: Fak
 
 def test_a_worker_on_one_interface_is_asked_there() -> None:
     assert local_worker(HttpSettings(host="10.0.0.7", port=1)) == "10.0.0.7:1"
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9464", "nonsense", "a b:1", "host:1/status"])
+def test_an_address_that_is_none_is_refused_with_how_it_is_written(address: str) -> None:
+    answer = run.invoke(app, ["brake", "--worker", address])
+    assert answer.exit_code == 2
+    assert "write HOST:PORT, as in 10.0.0.7:9464" in answer.stderr
+
+
+def test_another_program_in_a_workers_place_is_told_without_advice_for_web_developers(worker: FakeWorker) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("streamproc.operate.brake.RELEASE", "/elsewhere")
+        answer = run.invoke(app, ["brake", "release", "--worker", worker.address])
+    assert answer.exit_code == 3
+    assert "another program may listen there" in answer.stderr
+    assert "developer.mozilla.org" not in answer.stderr

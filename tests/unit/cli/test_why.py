@@ -98,6 +98,17 @@ def test_a_life_without_an_end_is_exit_code_1_and_says_why() -> None:
 
 
 @pytest.mark.usefixtures("lives")
+def test_nothing_is_cut_where_lines_are_short() -> None:
+    shown = run.invoke(app, ["why", "audio.recordings/0/7"], env={"COLUMNS": "80"}).stdout
+    assert f"emotion.results/2/6, result_id {ROW.result_id}, attempt {ROW.attempts}" in shown
+
+
+@pytest.mark.usefixtures("lives")
+def test_a_place_is_a_place_with_a_time_too() -> None:
+    assert run.invoke(app, ["why", "audio.recordings/0/7", "--around", "2h"]).exit_code == 0
+
+
+@pytest.mark.usefixtures("lives")
 def test_json_has_everything() -> None:
     told = json.loads(run.invoke(app, ["why", "audio.recordings/0/7", "--json"]).stdout)
     assert (told["origin"], told["ended"]) == ("audio.recordings/0/7", True)

@@ -120,7 +120,10 @@ def test_a_probe_leaves_nothing_behind_and_is_counted_nowhere(worker: WorkerHarn
     assert on(worker)
     assert worker.newest.asked > 1
     assert (len(worker.sink.transactions), counted(worker)) == (transactions, letters)
-    assert [line for line in lines if line["log_level"] != "debug"] == []
+    said = [line for line in lines if line["log_level"] != "debug"]
+    assert {line["event"] for line in said} == {"brake stays on: newest records are not well"}
+    assert {(line["count"], line["records"]) for line in said} == {(2, 2)}
+    assert worker.metrics.registry.get_sample_value("streamproc_brake_probes_total") == len(said)
 
 
 def counted(worker: WorkerHarness) -> float | None:
