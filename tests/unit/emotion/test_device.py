@@ -19,7 +19,7 @@ from streamproc.arena import Arena, Lease
 from streamproc.emotion import load_model
 from streamproc.emotion.device import DeviceProcess
 from streamproc.emotion.device_message import MAX_ITEMS
-from streamproc.errors import ExitCode, FatalError, NoRestartError
+from streamproc.errors import ExitCode, Fatal, FatalError, NoRestartError
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, Scored, SegmentHandle
 from streamproc.records.identity import ModelIdentity
 from streamproc.settings import ModelSettings
@@ -258,8 +258,9 @@ def test_a_death_with_one_item_on_board_is_that_items_and_not_the_devices(
         device.submit(1, [stale])
         device.submit(2, [stale])
         kill(device)
-        with pytest.raises(FatalError, match="status -9, 1 times"):
+        with pytest.raises(FatalError, match="status -9, 1 times") as two_aboard:
             take(device)
+    assert two_aboard.value.cause is Fatal.DEVICE_KILLED, "it may have been one of the two"
 
 
 def killed_alone_with(device: DeviceProcess, item: SegmentHandle) -> DeviceEvent:
@@ -279,8 +280,11 @@ def test_a_device_that_dies_of_one_segment_after_the_other_is_fatal(settings: Mo
             wait(device, DeviceReady)
             killed_alone_with(device, first)
         wait(device, DeviceReady)
-        with pytest.raises(FatalError, match="status -9, of 2 segments that were alone on it, one after the other"):
+        with pytest.raises(
+            FatalError, match="status -9, of 2 segments that were alone on it, one after the other"
+        ) as each:
             killed_alone_with(device, second)
+    assert each.value.cause is Fatal.DEVICE_KILLED, "who takes it for blameless meets the same two for ever"
 
 
 def test_a_batch_that_is_done_between_two_deaths_clears_the_device(
@@ -303,8 +307,9 @@ def test_a_death_before_it_is_warm_is_the_devices(settings: ModelSettings, arena
         device.start()
         device.submit(1, [SegmentHandle(Lease(0, 999), 400)])
         kill(device)
-        with pytest.raises(FatalError, match="status -9, 1 times"):
+        with pytest.raises(FatalError, match="status -9, 1 times") as cold:
             take(device)
+    assert cold.value.cause is Fatal.DEVICE_FAILS
 
 
 def test_an_analyzer_of_too_many_labels_is_refused(

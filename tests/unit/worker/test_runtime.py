@@ -503,7 +503,9 @@ def test_who_ends_for_no_records_reason_leaves_no_record_to_blame(start: Callabl
     assert worker.source.closed
 
 
-@pytest.mark.parametrize("cause", [Fatal.OUTCOME_REFUSED, Fatal.UNFORESEEN, Fatal.FENCED, Fatal.FATE_UNKNOWN])
+@pytest.mark.parametrize(
+    "cause", [Fatal.OUTCOME_REFUSED, Fatal.DEVICE_KILLED, Fatal.UNFORESEEN, Fatal.FENCED, Fatal.FATE_UNKNOWN]
+)
 def test_who_may_end_of_a_record_or_cannot_say_it_leaves_the_mark(start: Callable[..., Running], cause: Fatal) -> None:
     worker = start(None, RefusingSink(cause))
     worker.feed("a")
