@@ -17,7 +17,8 @@ from streamproc.bench.spread import Spread, ratios, spread
 from streamproc.bench.subject import open_subject
 from streamproc.bench.waves import make_waves
 from streamproc.cores import cores
-from streamproc.emotion.device import MEMORY, DeviceProcess
+from streamproc.emotion.device import DeviceProcess
+from streamproc.emotion.device_child import MEMORY
 from streamproc.emotion.engines import funasr_installed
 from streamproc.emotion.funasr_config import read_paths
 from streamproc.errors import StreamprocError

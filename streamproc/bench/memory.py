@@ -3,7 +3,7 @@
 import os
 import sys
 
-from streamproc.emotion.device import MEMORY
+from streamproc.emotion.device_child import MEMORY
 
 
 def as_in_a_device_process() -> None:

@@ -1,26 +1,13 @@
 """DeviceProcess: the main process's handle of the process that owns the accelerator (or the CPU cores)."""
 
-import os
 import select
-import socket
-import subprocess
-import sys
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from streamproc.arena import ArenaMap
-from streamproc.emotion.device_message import (
-    MAX_BYTES,
-    MAX_ITEMS,
-    Embedded,
-    Ready,
-    Refused,
-    Start,
-    decode_answer,
-    encode_batch,
-    encode_start,
-)
+from streamproc.emotion.device_child import DeviceChild
+from streamproc.emotion.device_message import MAX_ITEMS, Embedded, Ready, Refused, decode_answer, encode_batch
 from streamproc.errors import ExitCode, Fatal, FatalError, NoRestartError
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, Scored, SegmentHandle
 from streamproc.records.identity import ModelIdentity
@@ -30,68 +17,8 @@ from streamproc.telemetry.log import get_log
 
 log = get_log(__name__)
 
-MODULE = "streamproc.emotion.device_main"
 CLOSE_S = 2.0
 """How long a child may take to see that we are gone before it is killed."""
-MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
-    "MALLOC_TOP_PAD_": str(64 << 20),
-}
-"""glibc's: keep what one batch frees for the next one. Page faults for fresh memory cost up to a quarter of the time.
-
-Huge pages (glibc.malloc.hugetlb) would save a lone short clip some 3 %, and cost 1.5 s at the start.
-"""
-
-
-class _Child:
-    """One process and our end of its socket."""
-
-    def __init__(self, settings: ModelSettings, arena: ArenaMap) -> None:
-        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.setblocking(False)
-        with theirs:
-            start = Start(
-                socket=theirs.fileno(),
-                arena=arena.descriptor,
-                slots=arena.slots,
-                engine=settings.engine,
-                model=settings.name_or_dir,
-                device=settings.device,
-                precision=settings.precision,
-                threads=settings.threads,
-                max_batch_seconds=settings.max_batch_seconds,
-            )
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", MODULE, encode_start(start)],
-                stdin=subprocess.DEVNULL,
-                stdout=sys.__stderr__,  # our stdout may be somebody's table or JSON
-                pass_fds=(theirs.fileno(), arena.descriptor),
-                env=MEMORY | os.environ,
-                process_group=0,  # a Ctrl-C is ours to handle; the child would die of it while it still imports
-            )
-        self.pidfd = os.pidfd_open(self.process.pid)
-        self.silent_since: float | None = None
-        self.warm = False
-
-    def receive(self) -> bytes | None:
-        """One message; empty when there will be no more, None when there is none now."""
-        try:
-            return self.socket.recv(MAX_BYTES)
-        except BlockingIOError:
-            return None
-        except ConnectionError:
-            return b""
-
-    def close(self, grace_s: float) -> None:
-        """Drop the socket, which ends the child, and see it gone."""
-        self.socket.close()
-        os.close(self.pidfd)
-        try:
-            self.process.wait(grace_s)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 class DeviceProcess:
@@ -106,7 +33,7 @@ class DeviceProcess:
         self._settings = settings
         self._arena = arena
         self._epoll = select.epoll()
-        self._child: _Child | None = None
+        self._child: DeviceChild | None = None
         self._unsent: deque[bytes] = deque()
         self._open: dict[int, tuple[SegmentHandle, ...]] = {}
         """Batches on it."""
@@ -125,7 +52,7 @@ class DeviceProcess:
     def start(self) -> None:
         """Start the child; DeviceReady is taken once its network is warm."""
         self._idle_at = None
-        self._child = _Child(self._settings, self._arena)
+        self._child = DeviceChild(self._settings, self._arena)
         self._epoll.register(self._child.socket, select.EPOLLIN)
         self._epoll.register(self._child.pidfd, select.EPOLLIN)
 
@@ -185,7 +112,7 @@ class DeviceProcess:
         """How many items of at most ``longest`` samples one batch should hold; valid once ready."""
         return min(MAX_ITEMS, self._measured().batch_items(longest))
 
-    def _receive(self, child: _Child, now: float) -> list[DeviceEvent]:
+    def _receive(self, child: DeviceChild, now: float) -> list[DeviceEvent]:
         events: list[DeviceEvent] = []
         while child.silent_since is None and (message := child.receive()) is not None:
             if not message:
@@ -227,7 +154,7 @@ class DeviceProcess:
             return  # it died; `take` will see that
         self._epoll.modify(child.socket, select.EPOLLIN | (select.EPOLLOUT if self._unsent else 0))
 
-    def _replace(self, child: _Child, now: float) -> DeviceDied:
+    def _replace(self, child: DeviceChild, now: float) -> DeviceDied:
         child.close(CLOSE_S)
         self._child = None
         detail = f"the device process ended with status {child.process.returncode}"
@@ -264,7 +191,7 @@ class DeviceProcess:
                 message, Fatal.DEVICE_FAILS if all(own for _, own in self._deaths) else Fatal.DEVICE_KILLED
             )
 
-    def _started(self) -> _Child:
+    def _started(self) -> DeviceChild:
         if self._child is None:
             raise ValueError("the device process is not started, or closed")
         return self._child
