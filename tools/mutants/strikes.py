@@ -64,6 +64,14 @@ STRIKES = (
         NamedTests(("tests/unit/worker/core/test_strikes.py", "tests/unit/worker/test_strict.py")),
     ),
     Mutant(
+        "company after the strike",
+        "a record has its strike, and others that came meanwhile are taken before it",
+        _STRIKES,
+        " or self._next not in {None, source}:",
+        ":",
+        NamedTests(("tests/unit/worker/test_admission.py",)),
+    ),
+    Mutant(
         "own ends blamed on records",
         "a worker that ends itself because its topic refuses gives a strike to whoever was in flight",
         "streamproc/worker/runtime.py",

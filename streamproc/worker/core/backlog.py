@@ -1,10 +1,18 @@
 """The backlog: what was polled and is not in a micro-batch yet."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
+
+
+def _never(_: object) -> bool:
+    return False
+
+
+def _always(_: object) -> bool:
+    return True
 
 
 class Load(NamedTuple):
@@ -40,11 +48,13 @@ class Load(NamedTuple):
 class Backlog(Generic[T]):
     """Cuts what waits into micro-batches of at most ``most``, in the order it came, one when there is room for it.
 
-    What waits here is not in flight: a stop or a revoke leaves it to the next owner.
+    What waits here is not in flight: a stop or a revoke leaves it to the next owner. ``queue`` names the queue of an
+    item: none of it goes before an older one of it, but what may not go on yet holds no other queue up.
     """
 
-    def __init__(self, most: Load) -> None:
+    def __init__(self, most: Load, queue: Callable[[T], Hashable]) -> None:
         self._most = most
+        self._queue = queue
         self._waiting: deque[tuple[T, Load]] = deque()
 
     def __len__(self) -> int:
@@ -54,21 +64,37 @@ class Backlog(Generic[T]):
         """Let it wait behind the others."""
         self._waiting.append((item, load))
 
-    def cut(self, may: Callable[[T], bool] = lambda _: True) -> Sequence[T]:
-        """Take out the next micro-batch: it ends before what would pass the limit, and before what may not go on yet.
+    def cut(self, may: Callable[[T], bool] = _always, last: Callable[[T], bool] = _never) -> Sequence[T]:
+        """Take out the next micro-batch: it ends before what would pass the limit, and leaves what may not go on yet.
 
         What is over the limit by itself is alone in its own, so that the oldest can always go on. What ``may`` was
-        asked about and is allowed is taken out.
+        asked about and is allowed is taken out. What is to go ``last`` is asked about when nothing else is left.
         """
         items: list[T] = []
         total = Load(0, 0, 0, 0.0)
+        held: set[Hashable] = set()
+        left: deque[tuple[T, Load]] = deque()
+        refused = False
         while self._waiting:
             item, load = self._waiting[0]
-            total += load
-            if (items and not total.within(self._most)) or not may(item):
+            queue = self._queue(item)
+            if queue in held or last(item):
+                goes = False
+            elif items and not (total + load).within(self._most):
                 break
-            items.append(item)
+            else:
+                goes = may(item)
+                refused = refused or not goes
             self._waiting.popleft()
+            if goes:
+                items.append(item)
+                total += load
+            else:
+                held.add(queue)
+                left.append((item, load))
+        self._waiting.extendleft(reversed(left))
+        if self._waiting and not (items or refused) and may(self._waiting[0][0]):
+            items.append(self._waiting.popleft()[0])
         return items
 
     def keep(self, wanted: Callable[[T], bool]) -> None:

@@ -89,6 +89,8 @@ class Strikes:
         self._owned: dict[TopicPartition, _Owned] = {}
         self._alone: TopicPartition | None = None
         """Whose record is in flight and lets no other be."""
+        self._next: TopicPartition | None = None
+        """Whose record is to be taken alone, once nothing is in flight: no other is taken before it."""
         self._resting: TopicPartition | None = None
         """Whose record was alone, and waits to be tried again."""
         self._rising = False
@@ -119,6 +121,8 @@ class Strikes:
             self._owned.pop(partition, None)
             if self._alone == partition:
                 self._alone = None
+            if self._next == partition:
+                self._next = None
             if self._resting == partition:
                 self._resting, self._rising = None, False
 
@@ -132,6 +136,8 @@ class Strikes:
         for partition in partitions:
             if (owned := self._owned.get(partition)) is not None:
                 owned.closing = True
+            if self._next == partition:
+                self._next = None
 
     def closed(self, partition: TopicPartition) -> bool:
         """Whether the next owner finds that nothing of a partition is in flight."""
@@ -161,19 +167,28 @@ class Strikes:
 
         Records of one partition are asked about in their order.
         """
-        if self._alone is not None or self._rising:
+        if self._alone is not None or self._rising or self._next not in {None, source}:
             return False
         owned = self._current(source, epoch)
         if owned is None or self.condemned(source, epoch, offset):
             return True  # no commit will count it, or nothing will be done with it
         if owned.careful and offset < owned.suspected_to:
             if owned.struck and owned.offset == offset and self._idle():
-                self._alone = source
+                self._alone, self._next = source, None
                 return True
+            if self._resting is not None:
+                return False  # what rests is to be done first, and others go on meanwhile
+            self._next = source
         elif owned.open is not None and offset < owned.open:
             return True
         owned.wanted = offset
         return False
+
+    def last(self, source: TopicPartition, epoch: int, offset: int) -> bool:
+        """Whether a record is to be taken alone and nobody has asked for it: then others that wait may go before it."""
+        owned = self._current(source, epoch)
+        alone = owned is not None and owned.careful and offset < owned.suspected_to
+        return alone and source != self._next and not self.condemned(source, epoch, offset)
 
     def rest(self, source: TopicPartition, epoch: int) -> None:
         """Note that a record waits to be tried again: if it was alone, others go on, and what ends us is not its."""

@@ -70,7 +70,7 @@ class Admit:
         self._identity = identity
         self._fingerprints = {channels: fingerprint(identity, channels) for channels in CHANNELS}
         self._prices = prices
-        self._backlog: Backlog[_Judged] = Backlog(share(settings))
+        self._backlog: Backlog[_Judged] = Backlog(share(settings), lambda judged: judged.polled.record.source)
         self._stopped = False
         self._lanes = settings.topics.lanes
         self._unresolved: deque[tuple[Taken, float]] = deque()
@@ -147,7 +147,7 @@ class Admit:
 
     def _fill(self, now: Instant) -> bool:
         filled = False
-        while self._free and (judged := self._backlog.cut(self._may_go_on)):
+        while self._free and (judged := self._backlog.cut(self._may_go_on, self._goes_last)):
             self._open(judged, now)
             filled = True
         return filled
@@ -155,6 +155,10 @@ class Admit:
     def _may_go_on(self, judged: _Judged) -> bool:
         record = judged.polled.record
         return self.strikes.take(record.source, judged.polled.epoch, record.offset)
+
+    def _goes_last(self, judged: _Judged) -> bool:
+        record = judged.polled.record
+        return self.strikes.last(record.source, judged.polled.epoch, record.offset)
 
     def _open(self, judged: Sequence[_Judged], now: Instant, *, probe: bool = False) -> tuple[Taken, ...]:
         batch = self._batches.next_ident()

@@ -3,7 +3,7 @@
 import pytest
 
 from streamproc.errors import PoisonError, Reason, Stage
-from streamproc.records.record import TopicPartition
+from streamproc.records.record import CommitOffset, TopicPartition
 from streamproc.settings import FlowSettings, KafkaSettings, Settings
 from streamproc.testing.codec import JsonEvents, encode_event
 from streamproc.testing.decoders import recording
@@ -12,6 +12,15 @@ from streamproc.worker.core.price import Prices
 from streamproc.worker.stages.weigh import UNDECLARED, load, share
 
 IN = "audio.recordings"
+SOON = "audio.recordings.retry.10s"
+AGAIN = (
+    ("sp-origin-topic", IN.encode()),
+    ("sp-origin-partition", b"0"),
+    ("sp-origin-offset", b"7"),
+    ("sp-attempts", b"1"),
+    ("sp-first-seen-ms", b"0"),
+)
+"""As a record on a lane has them."""
 SETTINGS = Settings(kafka=KafkaSettings(transaction_timeout_s=2), flow=FlowSettings(drain_s=4, micro_batches=2))
 """One second of the device for each micro-batch: 62.5 s of audio, as the fake one takes a microsecond a sample."""
 
@@ -131,3 +140,54 @@ def test_an_estimate_stands_in_for_what_the_event_does_not_say() -> None:
 def sum_of_samples(lengths: object) -> float:
     assert isinstance(lengths, list)
     return float(sum(lengths))
+
+
+def test_a_lane_that_is_not_opened_yet_holds_nobody_else_up(worker: WorkerHarness) -> None:
+    worker.assign(0, topic=SOON)
+    poll(worker, 1)
+    worker.settle()  # the input is opened
+    worker.commits.at_once = False
+    late = worker.record(put(worker, "lane.wav", 1), topic=SOON, headers=AGAIN, age_s=11)
+    worker.poll(late, worker.record(put(worker, "input.wav", 1)))
+    worker.settle()
+    assert worker.store.gets == ["0-1.wav", "input.wav"]
+    worker.commits.at_once = True
+    worker.settle()
+    assert worker.store.gets[2:] == ["lane.wav"]
+
+
+def test_what_is_taken_alone_goes_behind_what_waits_with_it_and_before_what_comes_later(worker: WorkerHarness) -> None:
+    worker.sink.commit([], [CommitOffset(SOON, 0, 0, "sp1 open=10 crashes=1 strikes=0")], None)
+    worker.assign(0, topic=SOON)
+    lane = [worker.record(put(worker, f"lane{n}.wav", 1), topic=SOON, headers=AGAIN, age_s=11) for n in (1, 2)]
+    worker.poll(*lane, *(worker.record(put(worker, f"input{n}.wav", 1)) for n in (1, 2)))
+    worker.decoders.held = True
+    worker.settle()
+    assert worker.store.gets == ["input1.wav", "input2.wav"]
+    assert not worker.pipeline.room
+    worker.poll(worker.record(put(worker, "later.wav", 1), 1))  # was on its way
+    worker.settle()
+    worker.decoders.held = False
+    worker.settle()
+    assert worker.store.gets[2:] == ["lane1.wav", "later.wav", "lane2.wav"]
+    assert worker.position(0, SOON) == 2
+
+
+def test_nobody_else_is_taken_between_a_strike_and_the_record_that_bears_it(worker: WorkerHarness) -> None:
+    worker.sink.commit([], [CommitOffset(IN, 1, 0, "sp1 open=10 crashes=1 strikes=0")], None)
+    worker.assign(1)
+    poll(worker, 1)
+    worker.settle()  # the other one is opened
+    worker.commits.at_once = False
+    worker.poll(worker.record(put(worker, "suspect.wav", 1), 1, offset=0))
+    worker.settle()
+    assert len(worker.commits.waiting) == 1
+    poll(worker, 2)
+    worker.settle()
+    assert worker.store.gets == ["0-1.wav"]
+    worker.commits.run()
+    worker.settle()
+    assert worker.store.gets == ["0-1.wav", "suspect.wav"]
+    worker.commits.at_once = True
+    worker.settle()
+    assert worker.store.gets == ["0-1.wav", "suspect.wav", "0-2.wav"]

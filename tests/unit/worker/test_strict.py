@@ -149,7 +149,9 @@ def test_one_that_is_taken_alone_bears_no_strike_while_it_waits_and_others_are_c
     worker.assign(0, 1)
     worker.store.failing = {"a.wav": Cause.SERVER_ERROR}
     worker.fetches.at_once = False
-    worker.poll(worker.record(put(worker, "a.wav"), offset=0), *(worker.record(put(worker, name), 1) for name in "bc"))
+    worker.poll(worker.record(put(worker, "a.wav"), offset=0))
+    worker.settle()
+    worker.poll(*(worker.record(put(worker, name), 1) for name in "bc"))
     worker.settle()
     assert (strikes(worker), len(worker.fetches.waiting)) == (1, 1)
     worker.fetches.at_once = True

@@ -23,7 +23,7 @@ class BacklogMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.backlog: Backlog[tuple[int, int]] = Backlog(MOST)
+        self.backlog: Backlog[tuple[int, int]] = Backlog(MOST, lambda item: item[0])
         self.waiting: list[tuple[tuple[int, int], Load]] = []
         self.last = 0
 
@@ -44,6 +44,32 @@ class BacklogMachine(RuleBasedStateMachine):
         if self.waiting:
             assert chosen
             assert not fits([*chosen, self.waiting[0][1]])
+
+    @rule(refused=st.sets(st.integers(0, 2)), last=st.sets(st.integers(0, 2)))
+    def cut_with_some_refused(self, refused: set[int], last: set[int]) -> None:
+        asked: list[int] = []
+
+        def may(item: tuple[int, int]) -> bool:
+            asked.append(item[0])
+            return item[0] not in refused
+
+        items = self.backlog.cut(may, lambda item: item[0] in last)
+        taken = [entry for entry in self.waiting if entry[0] in items]
+        assert [item for item, _ in taken] == items
+        self.waiting = [entry for entry in self.waiting if entry[0] not in items]
+        partitions = {partition for partition, _ in items}
+        assert not partitions & refused
+        if partitions & last:
+            assert len(items) == 1
+            assert {partition for (partition, _), _ in [*taken, *self.waiting]} <= last
+        for partition, number in items:
+            assert all(number < other for (one, other), _ in self.waiting if one == partition)
+        held = last | refused.intersection(asked)
+        others = [entry for entry in self.waiting if entry[0][0] not in held]
+        if others:  # not asked about, for the first of them has no room
+            assert not fits([load for _, load in [*taken, others[0]]])
+        elif not items and self.waiting and {partition for (partition, _), _ in self.waiting} <= last:
+            assert asked == [self.waiting[0][0][0]]
 
     @rule(gone=st.integers(0, 2))
     def lose_a_partition(self, gone: int) -> None:

@@ -400,6 +400,33 @@ def test_a_record_alone_that_waits_bears_no_strike_and_lets_others_go_on(group: 
     assert group.take(B, 1)
 
 
+def test_what_comes_behind_a_record_that_waits_alone_keeps_nobody_else_waiting(group: Group) -> None:
+    crash_with(group, 0, 1)
+    crash_with(group, 0)
+    group.start(A, B)
+    group.take(A, 0)
+    group.marks()
+    assert group.take(A, 0)
+    group.owner.rest(A, group.epoch - 1)
+    assert not group.take(A, 1)
+    group.take(B, 0)
+    group.marks()
+    assert group.take(B, 0)
+
+
+def test_a_suspect_that_goes_to_another_owner_keeps_nobody_waiting(group: Group) -> None:
+    crash_with(group, 0)
+    crash_with(group, 0)
+    for leave in (group.owner.close, group.owner.end):
+        group.start(A, B)
+        assert not group.take(A, 0)
+        assert not group.take(B, 0)
+        getattr(group.owner, leave.__name__)([A])
+        group.take(B, 0)
+        group.marks()
+        assert group.take(B, 0)
+
+
 def test_a_record_that_waits_and_is_lost_keeps_nobody_waiting(group: Group) -> None:
     crash_with(group, 0)
     crash_with(group, 0)
