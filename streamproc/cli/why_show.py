@@ -80,6 +80,8 @@ def _try(number: int, one: Try) -> Iterator[Line]:
         yield what.produced_at - what.processing_ms, f"try {number}", f"taken from {one.taken_from}"
         told = f"{what.status} {what.label or ''} {'' if what.confidence is None else format(what.confidence, '.2f')}"
         yield what.produced_at, "analysed", f"{told}, tier {what.tier}, {what.segment_count} segments, {what.codec}"
+        for uri in filter(None, (what.timeline_uri, what.embedding_uri)):
+            yield None, "stored", uri
     else:
         yield None, f"try {number}", f"taken from {one.taken_from}"
     if one.committed is not None:
