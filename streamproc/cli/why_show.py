@@ -83,6 +83,8 @@ def _try(number: int, one: Try) -> Iterator[Line]:
         label = "" if what.label is None or what.confidence is None else f" {what.label} {what.confidence:.2f}"
         segments = counted(what.segment_count, "segment")
         yield what.produced_at, "analysed", f"{what.status}{label}, tier {what.tier}, {segments}, {what.codec}"
+        for uri in filter(None, (what.timeline_uri, what.embedding_uri)):
+            yield None, "stored", uri
     else:
         yield None, f"try {number}", f"taken from {one.taken_from}"
     if one.committed is not None:

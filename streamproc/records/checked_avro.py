@@ -26,7 +26,7 @@ class CheckedAvro:
 
     def wrote(self, value: bytes) -> bool:
         """Whether it says that it is of this version."""
-        return value.startswith(self._version)
+        return value[: len(self._version)] == self._version
 
     def to_bytes(self, fields: Mapping[str, Any]) -> bytes:
         """Encode; ``from_bytes`` gives back equal fields, bit for bit in every number."""

@@ -1,6 +1,6 @@
 """Embeddings: what the network heard in a stretch of audio, as numbers; of a channel from those of its segments.
 
-Packed: float32, little-endian, one number after the other. So it is immutable, compared by its bits, and a quarter of
+Packed: float32, little-endian, one number after the other. So it is immutable, compared by its bits, and an eighth of
 a tuple.
 """
 

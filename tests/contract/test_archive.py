@@ -20,7 +20,9 @@ from streamproc.testing.tier import MemoryArchive
 
 BUCKET = "recordings"
 SILENCE = Analysis(Status.NO_SPEECH, (), (), 0, AudioInfo(900, 16_000, 1, "flac"), ())
-WORD = Analysis(Status.OK, ("angry", "sad"), (0.1 + 0.2, 1e-17), 500, AudioInfo(900, 16_000, 1, "flac"), ())
+WORD = Analysis(
+    Status.OK, ("angry", "sad"), (0.1 + 0.2, 1e-17), 500, AudioInfo(900, 16_000, 1, "flac"), (), (b"\xff" * 16,)
+)
 
 
 def on(store: MemoryStore | S3Store, metrics: Metrics | None = None, clock: ManualClock | None = None) -> ArchiveTier:

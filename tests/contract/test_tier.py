@@ -66,11 +66,15 @@ def analysis(seed: int, segments: int = 2) -> Analysis:
             SegmentAnalysis(i, -1, i * 700, (i + 1) * 700, 600, -23.5, "angry", scores[0], scores)
             for i in range(segments)
         ),
+        embeddings=(bytes([seed]) * 4096, b"\0\0\xc0\x7f" * 1024) if seed % 2 else (),
     )
 
 
 def finished(*numbers: int) -> list[FinishedSegment]:
-    return [FinishedSegment(Stretch(-1, 700 * i, 700 * (i + 1)), (0.1 + 0.2 + i / 3, 1e-17)) for i in numbers]
+    return [
+        FinishedSegment(Stretch(-1, 700 * i, 700 * (i + 1)), (0.1 + 0.2 + i / 3, 1e-17), bytes([i]) * 16)
+        for i in numbers
+    ]
 
 
 def test_what_was_put_is_got_back_bit_for_bit(tier: Tier, run: str) -> None:

@@ -3,9 +3,11 @@
 import contextlib
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -33,13 +35,22 @@ def decode(path: Path) -> NDArray[np.float32]:
 
 def reference_scores(waves: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float64]]:
     """Scores of 16 kHz mono waveforms on the demo checkpoint, in FunASR's label order."""
+    with _judge() as answer:
+        return {name: np.array(answer(wave, extract_embedding=False)["scores"]) for name, wave in waves.items()}
+
+
+def reference_embeddings(waves: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    """Embeddings of 16 kHz mono waveforms on the demo checkpoint."""
+    with _judge() as answer:
+        return {name: answer(wave, extract_embedding=True)["feats"] for name, wave in waves.items()}
+
+
+@contextmanager
+def _judge() -> Iterator[Callable[..., Mapping[str, Any]]]:
     directory = str(files("streamproc.emotion") / "checkpoints" / "demo")
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # FunASR's, on import and on load
         from funasr import AutoModel
 
         model = AutoModel(model=directory, device="cpu", disable_update=True, disable_pbar=True, log_level="ERROR")
-        return {
-            name: np.array(model.generate(wave, granularity="utterance", extract_embedding=False)[0]["scores"])
-            for name, wave in waves.items()
-        }
+        yield lambda wave, **how: model.generate(wave, granularity="utterance", **how)[0]

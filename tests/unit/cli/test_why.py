@@ -18,7 +18,12 @@ from tests.unit.demo.made import ledger, result, sent
 run = CliRunner()
 INPUT, LANE = TopicPartition("audio.recordings", 0), TopicPartition("audio.recordings.retry.10s", 1)
 RESULTS, LEDGER = TopicPartition("emotion.results", 2), TopicPartition("streamproc.ledger", 5)
-ROW = result(sent(list(build_plan(load_manifest(), "r")))[0], produced_at=20_500, processing_ms=400)
+TIMELINE, EMBEDDING = "s3://recordings/analyses/a/timeline.json", "s3://recordings/analyses/a/embedding.npy"
+ROW = replace(
+    result(sent(list(build_plan(load_manifest(), "r")))[0], produced_at=20_500, processing_ms=400),
+    timeline_uri=TIMELINE,
+    embedding_uri=EMBEDDING,
+)
 EVENT = RecordingEvent("e\x1b[2J", 1_000, "recordings", "calls/1.wav")
 WHOLE = Life(
     Place(INPUT, 7),
@@ -72,6 +77,8 @@ def test_a_life_is_told_in_its_order_with_every_place() -> None:
         " retry ",
         "try 2",
         "analysed",
+        f"stored {TIMELINE}",
+        f"stored {EMBEDDING}",
         "emotion.results/2",
         "emotion.segments",
     )
