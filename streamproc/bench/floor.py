@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 
 import fastavro
 from confluent_kafka import Consumer, Producer, TopicPartition
+from redis import Redis
 
 from streamproc.bench.events import Part
 from streamproc.errors import StreamprocError
@@ -44,7 +45,7 @@ class Cost:
 
 
 def measure_floor(settings: Settings, parts: Sequence[Part], row: EmotionResult) -> Sequence[Cost]:
-    """Read the records of ``parts``, decode them, encode ``row`` as often, and write that in transactions.
+    """Read the records of ``parts``, decode them, ask Redis by batches, encode ``row`` as often, write in transactions.
 
     Raises KafkaException, FloorError.
     """
@@ -67,6 +68,10 @@ def measure_floor(settings: Settings, parts: Sequence[Part], row: EmotionResult)
             values = _consume(consumer, topic, parts)
         with _timed("decode", costs):
             _decode(values)
+        with closing(Redis.from_url(own.redis.url.get_secret_value() if own.redis.url else "")) as redis:
+            redis.ping()
+            with _timed("MGET", costs):
+                _look_up(redis, len(values))
         with _timed("encode", costs):
             rows = _encode(row, len(values))
         producer = Producer(transactional_config(own, 0), logger=log)
@@ -102,6 +107,12 @@ def _decode(values: Sequence[bytes]) -> None:
     schema = schema_of(RecordingEvent).parsed
     for value in values:
         fastavro.schemaless_reader(io.BytesIO(value[_FRAME_BYTES:]), schema, schema)
+
+
+def _look_up(redis: Redis, count: int) -> None:
+    """Ask for as many names as there are records, of which none is known; what a value takes is not in it."""
+    for start in range(0, count, BATCH):
+        redis.mget([f"sp:floor:{number:048d}" for number in range(start, min(start + BATCH, count))])
 
 
 def _encode(row: EmotionResult, count: int) -> Sequence[bytes]:
