@@ -113,7 +113,7 @@ def run_pipeline(settings: Settings, events: int, trust: Trust, report: Report, 
         figures, parts = measure(up.settings, worker, events, told)
         worker.stop()
         told("floor", "the libraries alone", 0, 1)
-        floor = measure_floor(up.settings, parts, _a_result(up.settings))
+        floor = measure_floor(up.settings, parts, a_result(up.settings))
         told("floor", "the libraries alone", 1, 1)
     return PipelineReport(machine, trust, figures, floor)
 
@@ -216,8 +216,8 @@ def _difference(before: tuple[float, int], after: tuple[float, int]) -> tuple[fl
     return after[0] - before[0], after[1] - before[1]
 
 
-def _a_result(settings: Settings) -> EmotionResult:
-    """One row that the worker wrote a moment ago."""
+def a_result(settings: Settings) -> EmotionResult:
+    """One row that a worker wrote a moment ago. Raises UntrueRunError when there is none."""
     since_ms = SystemClock().wall_ms() - 1000 * PATIENCE_S
     with open_outputs(settings, [settings.topics.results], since_ms) as outputs:
         for row in outputs.rest():
