@@ -12,12 +12,15 @@ from dataclasses import asdict, dataclass
 
 import fastavro
 from confluent_kafka import Consumer, Producer, TopicPartition
+from redis import Redis
 
 from streamproc.bench.events import Part
 from streamproc.errors import StreamprocError
 from streamproc.kafka.config import consumer_config, transactional_config
 from streamproc.kafka.errors import END_OF_PARTITION, describe
-from streamproc.records.avro import schema_of
+from streamproc.kafka.own_schemas import look_up_outputs
+from streamproc.kafka.registry import connect
+from streamproc.records.avro import frame, schema_of
 from streamproc.records.recording import RecordingEvent
 from streamproc.records.result import EmotionResult
 from streamproc.settings import Settings
@@ -43,8 +46,16 @@ class Cost:
     """Of this process with all its threads, librdkafka's too."""
 
 
+@contextmanager
+def timed(part: str, costs: list[Cost]) -> Iterator[None]:
+    """Add to ``costs`` what the block takes."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield
+    costs.append(Cost(part, time.perf_counter() - wall, time.process_time() - cpu))
+
+
 def measure_floor(settings: Settings, parts: Sequence[Part], row: EmotionResult) -> Sequence[Cost]:
-    """Read the records of ``parts``, decode them, encode ``row`` as often, and write that in transactions.
+    """Read the records of ``parts``, decode them, ask Redis by batches, encode ``row`` as often, write in transactions.
 
     Raises KafkaException, FloorError.
     """
@@ -63,16 +74,22 @@ def measure_floor(settings: Settings, parts: Sequence[Part], row: EmotionResult)
     with closing(Consumer(consumer_config(own), logger=log)) as consumer:
         topic = own.topics.recordings
         consumer.list_topics(topic, timeout=_CALL_S)  # connected; what is measured is the records
-        with _timed("consume", costs):
+        with timed("consume", costs):
             values = _consume(consumer, topic, parts)
-        with _timed("decode", costs):
+        with timed("decode", costs):
             _decode(values)
-        with _timed("encode", costs):
-            rows = _encode(row, len(values))
+        with closing(Redis.from_url(own.redis.url.get_secret_value() if own.redis.url else "")) as redis:
+            redis.ping()
+            with timed("MGET", costs):
+                _look_up(redis, len(values))
+        with connect(own.registry) as registry:
+            schema_id = look_up_outputs(registry, own.topics).result_schema_id
+        with timed("encode", costs):
+            rows = _encode(row, schema_id, len(values))
         producer = Producer(transactional_config(own, 0), logger=log)
         producer.init_transactions(_CALL_S)
         offsets = [TopicPartition(topic, part.partition, part.end) for part in parts]
-        with _timed("produce", costs):
+        with timed("produce", costs):
             _produce(producer, own.topics.results, rows, lambda: _add_offsets(producer, consumer, offsets))
     return costs
 
@@ -104,13 +121,19 @@ def _decode(values: Sequence[bytes]) -> None:
         fastavro.schemaless_reader(io.BytesIO(value[_FRAME_BYTES:]), schema, schema)
 
 
-def _encode(row: EmotionResult, count: int) -> Sequence[bytes]:
+def _look_up(redis: Redis, count: int) -> None:
+    """Ask for as many names as there are records, of which none is known; what a value takes is not in it."""
+    for start in range(0, count, BATCH):
+        redis.mget([f"sp:floor:{number:048d}" for number in range(start, min(start + BATCH, count))])
+
+
+def _encode(row: EmotionResult, schema_id: int, count: int) -> Sequence[bytes]:
     schema, fields = schema_of(EmotionResult).parsed, asdict(row)
     rows = []
     for _ in range(count):
         out = io.BytesIO()
         fastavro.schemaless_writer(out, schema, fields, strict=True)
-        rows.append(out.getvalue())
+        rows.append(frame(schema_id, out.getvalue()))
     return rows
 
 
@@ -125,10 +148,3 @@ def _produce(producer: Producer, topic: str, rows: Sequence[bytes], add_offsets:
 
 def _add_offsets(producer: Producer, consumer: Consumer, offsets: list[TopicPartition]) -> None:
     producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata(), _CALL_S)
-
-
-@contextmanager
-def _timed(part: str, costs: list[Cost]) -> Iterator[None]:
-    wall, cpu = time.perf_counter(), time.process_time()
-    yield
-    costs.append(Cost(part, time.perf_counter() - wall, time.process_time() - cpu))

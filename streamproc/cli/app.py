@@ -14,6 +14,7 @@ from streamproc.cli.analytics import analytics
 from streamproc.cli.audit import audit
 from streamproc.cli.bench import bench
 from streamproc.cli.bench_cached import cached
+from streamproc.cli.bench_worker import device, fresh
 from streamproc.cli.brake import brake
 from streamproc.cli.connect import connect
 from streamproc.cli.demo import demo
@@ -128,7 +129,8 @@ def root(
 
 for _command in (up, down, status, demo, worker, publish, results, audit, why, forget, doctor):
     app.command()(_command)
-bench.command()(cached)
+for _command in (cached, fresh, device):
+    bench.command()(_command)
 app.add_typer(model)
 app.add_typer(bench)
 app.add_typer(dlq)

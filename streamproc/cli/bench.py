@@ -7,6 +7,7 @@ import typer
 
 from streamproc.settings import load_settings
 
+Trust = Literal["content", "declared"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")]
 
@@ -166,12 +167,13 @@ def cold(
 def pipeline(
     *,
     events: Annotated[int, typer.Option(min=2_000, max=50_000, help="Events to measure, after a warm-up.")] = 5_000,
+    trust: Annotated[Trust, typer.Option(help="content fetches and hashes each object; declared none.")] = "declared",
     as_json: Json = False,
 ) -> None:
     """Run a worker on events whose analyses it remembers, then the same records through its libraries alone.
 
-    Starts the servers that do not run and stops what it started. Uses topics, a group and a folder of its own, all
-    named bench.
+    Its device answers at once. Starts the servers that do not run and stops what it started. Uses topics, a group and a
+    folder of its own, all named bench.
 
     Example: `streamproc bench pipeline --events 5000`
     """
@@ -183,7 +185,7 @@ def pipeline(
 
     settings = load_settings()
     with LiveProgress() as progress:
-        report = run_pipeline(settings, events, progress.server, progress.count)
+        report = run_pipeline(settings, events, trust, progress.server, progress.count)
     if as_json:
         typer.echo(json.dumps(pipeline_json(report)))
     else:

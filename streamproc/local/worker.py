@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,10 +25,14 @@ class WorkerEndedError(StreamprocError):
 
 
 class WorkerProcess:
-    """``streamproc worker`` from ``start`` to ``stop``, in a process group of its own: Ctrl-C is ours to pass on."""
+    """``streamproc worker`` from ``start`` to ``stop``, in a process group of its own: Ctrl-C is ours to pass on.
 
-    def __init__(self, settings: Settings, log: Path) -> None:
+    ``program`` is a module that stands for it, with its arguments.
+    """
+
+    def __init__(self, settings: Settings, log: Path, program: Sequence[str] = ("streamproc", "worker")) -> None:
         self.log = log
+        self._program = program
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -37,7 +41,7 @@ class WorkerProcess:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "streamproc", "worker"],
+                [sys.executable, "-m", *self._program],
                 env={**os.environ, **environment(self._settings)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

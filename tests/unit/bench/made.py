@@ -41,7 +41,7 @@ def cost_report() -> CostReport:
 
 def pipeline_report() -> PipelineReport:
     costs = [Cost("consume", 0.1, 0.05), Cost("decode", 0.2, 0.2), Cost("encode", 0.3, 0.3), Cost("produce", 0.4, 0.2)]
-    return PipelineReport(MACHINE, Figures(5000, 5.0, 1000.0, 0.6, 10, 500.0, 40.0), costs)
+    return PipelineReport(MACHINE, "declared", Figures(5000, 5.0, 1000.0, 0.6, 10, 500.0, 40.0), costs)
 
 
 def delivery_report() -> DeliveryReport:

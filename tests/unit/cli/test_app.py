@@ -16,7 +16,7 @@ from streamproc.errors import (
 
 GROUPS = {
     "model": ("pull", "info", "verify"),
-    "bench": ("engine", "gpu", "cost", "cold", "pipeline", "delivery", "groups"),
+    "bench": ("engine", "gpu", "cost", "cold", "pipeline", "delivery", "groups", "cached", "fresh", "device"),
     "dlq": ("ls", "stats", "show", "replay"),
     "brake": ("release",),
     "analytics": ("rebuild",),

@@ -1,0 +1,66 @@
+"""``streamproc bench fresh`` and ``device``: whole workers whose device is simulated."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from streamproc.cli.bench import Json
+from streamproc.settings import load_settings
+
+
+def fresh(
+    *,
+    events: Annotated[int, typer.Option(min=400, max=20_000, help="Events of each format, each heard once.")] = 1_000,
+    as_json: Json = False,
+) -> None:
+    """Run workers on new recordings of 5 s in WAV, MP3 and Opus, then the same through the parts alone.
+
+    Their device answers at once: what is left is Kafka, Avro, Redis, the store, the hash and the decoders. Starts the
+    servers that do not run and stops what it started. The recordings stay in the bucket, under bench/new/.
+
+    Example: `streamproc bench fresh --events 500`
+    """
+    from rich.console import Console
+
+    from streamproc.bench.fresh import run_fresh
+    from streamproc.bench.fresh_show import fresh_json, show_fresh
+    from streamproc.operate.progress import LiveProgress
+
+    with LiveProgress() as progress:
+        report = run_fresh(load_settings(), events, progress.server, progress.count)
+    if as_json:
+        typer.echo(json.dumps(fresh_json(report)))
+    else:
+        show_fresh(report, Console())
+
+
+def device(
+    *,
+    speed: Annotated[
+        list[float] | None, typer.Option(min=1, help="Audio-seconds per second; give it again for more than one.")
+    ] = None,
+    events: Annotated[int, typer.Option(min=20, max=20_000, help="Events of each speed, each heard once.")] = 1_000,
+    micro_batch: Annotated[int, typer.Option(min=1, max=512, help="Records of a micro-batch at most.")] = 64,
+    as_json: Json = False,
+) -> None:
+    """Tell how busy a worker keeps a device of known speed, with a timeline of its micro-batches, stage by stage.
+
+    The device is simulated: it computes nothing and takes its time. Recordings are WAV of 5 s. Starts the servers that
+    do not run and stops what it started. Without --speed: 100, 1,000 and 10,000.
+
+    Example: `streamproc bench device --speed 100 --events 200`
+    """
+    from rich.console import Console
+
+    from streamproc.bench.busy import run_busy
+    from streamproc.bench.busy_show import busy_json, show_busy
+    from streamproc.operate.progress import LiveProgress
+
+    speeds = speed or [100.0, 1_000.0, 10_000.0]
+    with LiveProgress() as progress:
+        report = run_busy(load_settings(), speeds, events, micro_batch, progress.server, progress.count)
+    if as_json:
+        typer.echo(json.dumps(busy_json(report)))
+    else:
+        show_busy(report, Console())

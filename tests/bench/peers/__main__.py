@@ -1,0 +1,117 @@
+"""The worker beside loops as most people write them: ``python -m tests.bench.peers``. Same servers, files, checkpoint.
+
+Each runs alone, on topics of its own, first on recordings that nobody has heard, then on four that come again and
+again. Events per s lie between the first and the last row that a reader saw.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from streamproc.bench.events import Stored, announce, send, store_clips
+from streamproc.bench.machine import look
+from streamproc.bench.recorded import store_new
+from streamproc.bench.show import machine_line
+from streamproc.kafka.tail import Tail
+from streamproc.local import stack as servers
+from streamproc.local.apart import apart
+from streamproc.local.signals import interrupted_by_sigterm
+from streamproc.local.worker import WorkerProcess
+from streamproc.operate.progress import LiveProgress
+from streamproc.settings import Settings, load_settings
+from streamproc.wiring import prepare
+
+RUNNERS: Mapping[str, tuple[str, ...]] = {
+    "streamproc": ("streamproc", "worker"),
+    "streamproc on FunASR": ("streamproc", "worker"),
+    "loop": ("tests.bench.peers.loop",),
+    "faust": ("tests.bench.peers.fausted", "worker"),
+    "quixstreams": ("tests.bench.peers.quix",),
+}
+PACKAGES = ("confluent-kafka", "faust-streaming", "quixstreams", "funasr", "torch", "minio")
+PARTITIONS = 1
+"""Each is one process with one loop: so that none waits for a rebalance."""
+PATIENCE_S = 120
+POLL_S = 0.05
+
+
+def rate(settings: Settings, name: str, clips: Sequence[Stored], progress: LiveProgress, what: str) -> float:
+    """Events per s of one runner on these recordings."""
+    run = f"peer-{uuid.uuid4().hex[:8]}"
+    own = apart(settings, run, PARTITIONS)
+    engine = "funasr" if name.endswith("FunASR") else "streamproc"
+    model = own.model.model_copy(update={"engine": engine})
+    redis = own.redis.model_copy(update={"url": type(own.storage.secret_key)("")})  # nothing that another run computed
+    own = own.model_copy(update={"model": model, "redis": redis})
+    prepare(own)
+    runner = WorkerProcess(own, own.local.state_dir / f"{run}.log", RUNNERS[name])
+    seen: list[float] = []
+    with closing(Tail(own, [own.topics.results], None)) as tail:
+        try:
+            send(own, announce(own, clips, run))
+            runner.start()
+            progressed = time.monotonic()
+            while len(seen) < len(clips):
+                runner.check()
+                arrived = tail.poll(POLL_S)
+                at = time.monotonic()
+                seen += [at] * len(arrived)
+                if arrived:
+                    progressed = at
+                    progress.count(f"{name}, {what}", "rows", len(seen), len(clips))
+                if at - progressed > PATIENCE_S:
+                    sys.exit(f"{name}: {len(seen)} of {len(clips)} rows. Its log: {runner.log}")
+        finally:
+            runner.stop()
+    later = [at for at in seen if at > seen[0]]
+    return len(later) / (seen[-1] - seen[0])
+
+
+def main() -> None:
+    """Measure, and print a table or JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=300, help="of each kind")
+    parser.add_argument("--only", nargs="*", choices=list(RUNNERS), default=list(RUNNERS))
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    machine, settings = look(PACKAGES), load_settings()
+    with interrupted_by_sigterm(), LiveProgress() as progress:
+        up = servers.up(settings, progress.server, prepare)
+        try:
+            new = store_new(up.settings, "wav", arguments.events, progress.count)
+            four = store_clips(up.settings)
+            again = [four[number % len(four)] for number in range(arguments.events)]
+            found = {
+                name: [
+                    rate(up.settings, name, clips, progress, what) for what, clips in (("new", new), ("again", again))
+                ]
+                for name in arguments.only
+            }
+        finally:
+            servers.down(settings, progress.server, only=up.started)
+    if arguments.json:
+        sys.stdout.write(
+            json.dumps({"bench": "peers", "machine": dataclasses.asdict(machine), "events_per_s": found}) + "\n"
+        )
+        return
+    table = Table("events per s", "new", "again", "new, ratio", "again, ratio", box=box.SIMPLE)
+    ours = found.get("streamproc", [float("nan")] * 2)
+    for name, (fresh, known) in found.items():
+        table.add_row(name, f"{fresh:.1f}", f"{known:.1f}", f"{ours[0] / fresh:.1f}", f"{ours[1] / known:.1f}")
+    console = Console()
+    console.print(table)
+    console.print(f"{arguments.events} events each; ratio: ours over it.", highlight=False)
+    console.print(machine_line(machine), highlight=False)
+
+
+if __name__ == "__main__":
+    main()
