@@ -16,8 +16,8 @@ from streamproc.settings import Settings
 
 NONE_YET = State("UNASSIGNED", (), None)
 MISSING = State("MISSING", (), None)
-OLD_TASKS_S = 5.0
-"""Until Connect ends the tasks of a connector that was changed; 1 to 2 s were seen."""
+OLD_TASKS_S = 3.0
+"""Until Connect ends the tasks of a connector that was changed. One worker: 0.03 s; several have to agree first."""
 
 
 class Change(StrEnum):
