@@ -85,8 +85,9 @@ def watch() -> None:
     """Keep the connectors going until told to stop: start again what failed, which Kafka Connect does not do.
 
     Runs beside Kafka Connect, for as long as it does; `streamproc up --with warehouse` starts one. A task that fails
-    again and again is started after 2 s, 4 s and so on, up to 60 s; none while the registry is away. Speaks in its log
-    and answers /metrics, /healthz, /readyz (all connectors run) and /status over HTTP (http.host, http.port).
+    again and again is started after 2 s, 4 s and so on, up to 60 s, and the log says which records it does not get
+    past; none that needs the registry is started while that is away. Answers /metrics, /healthz, /readyz (all
+    connectors run) and /status over HTTP (http.host, http.port).
 
     Example: `streamproc connect watch`
     """

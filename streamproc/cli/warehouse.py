@@ -23,7 +23,7 @@ def ask(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a question.")] = False,
 ) -> None:
-    """Make the views over the warehouse's tables, ask questions, show the answers.
+    """Ask questions over the warehouse's tables, by views that are made where they are missing, and show the answers.
 
     Share of angry by hour and queue, calls that turned from neutral to angry, coverage by version of the model, slowest
     recordings, dead letters by reason. The views and the SQL of the questions are in `infra/connect`.

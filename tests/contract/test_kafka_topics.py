@@ -97,7 +97,8 @@ def test_the_topic_of_what_connectors_cannot_read_is_made_once_and_one_of_connec
     assert create_warehouse_topics(mine) == (name,)
     assert create_warehouse_topics(mine) == ()
     theirs = NewTopic(f"{name}.theirs", 1, 1)
-    AdminClient(client_config(settings)).create_topics([theirs])[theirs.topic].result(PATIENCE_S)
+    admin = AdminClient(client_config(settings))
+    admin.create_topics([theirs])[theirs.topic].result(PATIENCE_S)
     topics = settings.topics.model_copy(update={"connect_dead_letters": theirs.topic})
     assert create_warehouse_topics(settings.model_copy(update={"topics": topics})) == ()
 

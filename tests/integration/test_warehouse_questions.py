@@ -1,12 +1,14 @@
 """What an analyst asks, answered by a real PostgreSQL whose tables are as the sink makes them."""
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -250,6 +252,35 @@ def test_a_table_with_other_columns_is_told_with_what_is_wrong(warehouse: Wareho
         database.execute(sql.SQL("alter table emotion_results drop column {}").format(sql.Identifier(column)))
     with pytest.raises(UsageError, match=rf"{column}.* does not exist.*docs/downstream\.md"):
         ask(warehouse)
+
+
+OLD_LETTERS = """
+drop table dead_letters;
+create table dead_letters (dead_partition integer, dead_offset bigint, dead_at timestamp, reason text,
+  primary key (dead_partition, dead_offset));
+insert into dead_letters values (0, 7, '2026-01-01', 'decode_failed');
+"""
+AS_THE_SINK = """
+insert into dead_letters (dead_topic, dead_partition, dead_offset, dead_at, reason)
+values (%s, 0, 7, %s, 'avro_invalid')
+on conflict (dead_topic, dead_partition, dead_offset, dead_at) do update set reason = excluded.reason
+"""
+
+
+def test_the_page_tells_how_an_older_table_is_kept(warehouse: WarehouseSettings) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "downstream.md").read_text("utf-8")
+    found = re.search(r"^alter table dead_letters .*?;$", page, re.DOTALL | re.MULTILINE)
+    assert found
+    with opened(warehouse) as database:
+        database.execute(OLD_LETTERS.encode())
+        with pytest.raises(psycopg.errors.UndefinedColumn):
+            database.execute(AS_THE_SINK.encode(), ("audio.recordings.dlq", NOON))
+        database.execute(found[0].encode())
+        for _ in range(2):
+            database.execute(AS_THE_SINK.encode(), ("audio.recordings.dlq", NOON))
+        rows = database.execute("select dead_topic, reason from dead_letters order by dead_at, reason").fetchall()
+    assert [row[0] for row in rows] == ["audio.recordings.dlq"] * 2
+    assert {row[1] for row in rows} == {"decode_failed", "avro_invalid"}
 
 
 def test_a_table_without_a_first_row_is_told(warehouse: WarehouseSettings) -> None:

@@ -67,6 +67,9 @@ def _lines(done: Run) -> Iterator[str]:
         states = ", ".join(sorted(set(one.states.values())))
         told = (f"{one.away_s:.0f}", f"{one.rows_before:,}", f"{one.behind:,}", f"{one.caught_up_s:.1f}", states)
         yield f"| {one.server} | {' | '.join(told)} |"
+    rows = done.tables[0].rows
+    yield from ("", f"Emptied, the table of results was whole again {done.again_s:.1f} s after `connect reread`:")
+    yield f"{rows / done.again_s:,.0f} rows a second by one task, its start included."
     yield from ("", "The worker's part, which is apart, is `processing_ms` of each result.", "")
     yield from ("| seconds from result to row | p50 | p95 | longest |", "|---|---|---|---|")
     for name, seconds in (("before the first outage", done.quiet), ("outages included", done.whole)):

@@ -10,7 +10,7 @@ from typing import Any
 
 from streamproc.kafka.own_schemas import look_up_outputs
 from streamproc.kafka.registry import connect
-from streamproc.operate.warehouse.apply import look
+from streamproc.operate.warehouse.apply import look, read_again
 from streamproc.records.avro import schema_of
 from streamproc.records.result import EmotionResult
 from streamproc.settings import Settings
@@ -67,6 +67,8 @@ class Run:
     """The same, outages included."""
     restarts: int
     """Tasks that the watch started again."""
+    again_s: float
+    """Until the table of results, emptied, was whole again by `connect reread`, the task's start included."""
     wall_s: float
 
     @property
@@ -118,22 +120,35 @@ def run(folder: Path, away_s: float, tell: Callable[[str], None]) -> Run:
             )
         ]  # fmt: skip
         with open_table(servers.settings) as table:
-            return Run(
-                tables=tables,
-                outages=outages,
-                dead_letters=servers.dead_letters(),
-                running=all(one.state.running for one in look(servers.settings)),
-                quiet=quiet,
-                whole=table.seconds(),
-                restarts=servers.restarts(),
-                wall_s=time.monotonic() - began,
-            )
+            whole = table.seconds()
+        running = all(one.state.running for one in look(servers.settings))
+        return Run(
+            tables=tables,
+            outages=outages,
+            dead_letters=servers.dead_letters(),
+            running=running,
+            quiet=quiet,
+            whole=whole,
+            restarts=servers.restarts(),
+            again_s=_read_again(servers.settings, len(load.writer.rows)),
+            wall_s=time.monotonic() - began,
+        )
 
 
 def _counted(settings: Settings, kind: Kind, expected: Mapping[Any, Row]) -> Counted:
     with open_table(settings, kind) as table:
         problems = table.settled(expected, PATIENCE_S)
         return Counted(kind.name, len(expected), table.count(), problems)
+
+
+def _read_again(settings: Settings, rows: int) -> float:
+    """Empty the table of results and fill it again; the seconds that took."""
+    with open_table(settings) as table:
+        table.empty()
+        began = time.monotonic()
+        read_again(settings, "emotion-results")
+        table.reach(rows, PATIENCE_S)
+    return time.monotonic() - began
 
 
 def _watch(settings: Settings) -> Mapping[str, float]:

@@ -30,6 +30,7 @@ def open_database(settings: WarehouseSettings) -> "Iterator[psycopg.Connection[t
             autocommit=True,
         )
     except psycopg.OperationalError as error:
-        raise DependencyDownError("warehouse", f"{settings.address} (warehouse.address): {error}") from error
+        where = f"{settings.address} (warehouse.address, .user, .password, .database)"
+        raise DependencyDownError("warehouse", f"{where}: {' '.join(str(error).split())}") from error
     with connection:
         yield connection

@@ -1,6 +1,6 @@
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import pairwise
 
 import pytest
@@ -13,10 +13,10 @@ from streamproc.errors import DependencyDownError
 from streamproc.kafka.registry import connect as connect_registry
 from streamproc.operate.place import Place
 from streamproc.operate.warehouse import watch as module
-from streamproc.operate.warehouse.rest import State, open_connect
+from streamproc.operate.warehouse.rest import Connect, State, open_connect
 from streamproc.operate.warehouse.watch import FIRST_WAIT_S, LONGEST_WAIT_S, STARTS, Backoff, Standstill, Watch
 from streamproc.records.record import TopicPartition
-from streamproc.settings import RegistrySettings, Settings
+from streamproc.settings import ConnectSettings, RegistrySettings, Settings
 from tests.unit.operate.warehouse.scripted import FAILED, Reply, serving
 
 
@@ -153,6 +153,13 @@ def test_the_log_says_where_a_connector_stands_that_fails_again_and_again() -> N
 
 def test_an_answer_that_is_not_connects_does_not_end_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOOK_S", 0.01)
+    opened: list[ConnectSettings] = []
+
+    def counting(settings: ConnectSettings) -> AbstractContextManager[Connect]:
+        opened.append(settings)
+        return open_connect(settings)
+
+    monkeypatch.setattr(module, "open_connect", counting)
     stop = threading.Event()
     looks = 0
 
@@ -168,6 +175,7 @@ def test_an_answer_that_is_not_connects_does_not_end_the_watch(monkeypatch: pyte
         watch = Watch(Settings(connect=more), lambda: 0.0)
         watch.run(stop)
     assert looks >= 5
+    assert len(opened) == 1  # each client reads all certificates anew
     assert "not Kafka Connect's" in str(watch.status())
 
 
