@@ -150,7 +150,7 @@ def _lines(proofs: Sequence[Proof], speeds: Mapping[str, Sequence[float]]) -> It
     yield from (
         "",
         "Rows a second (results and segments alike) of the first case, folded by one process, in the same run, one",
-        "after the other: the median of the rounds, and each. It is the same fold; what differs is who brings the rows.",
+        "after the other: the median of the rounds, and each. It is the same fold: what differs is who brings rows.",
         "",
         "| brought by | rows a second | rounds |",
         "|---|---|---|",
