@@ -14,7 +14,7 @@ def test_rows_are_kept_as_long_as_their_windows(
     enough: bool,  # noqa: FBT001  # a case, no switch
 ) -> None:
     settings = Settings(analytics=AnalyticsSettings(retention_s=DAY_S, ahead_s=300))
-    kept = {settings.topics.segments: kept_s * 1000}  # results have no end
+    kept = {settings.topics.segments: kept_s * 1000}  # the others have no end
     monkeypatch.setattr("streamproc.analytics.retention.ask_retention_ms", lambda *_: kept)
     if enough:
         check_retention(settings)
