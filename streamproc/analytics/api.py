@@ -8,6 +8,9 @@ from importlib import resources
 from urllib.parse import parse_qs
 from wsgiref.types import StartResponse, WSGIEnvironment
 
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
 from streamproc.analytics.desk import Desk
 from streamproc.analytics.openapi import DEFAULT_MOST, MOST, description
 from streamproc.analytics.query import Query
@@ -61,10 +64,11 @@ class Asked:
 
 
 class Api:
-    """Answers from what the desk has. ``ready`` says whether that is everything."""
+    """Answers from what the desk has. ``ready`` says whether that is everything; ``figures`` are for `/metrics`."""
 
-    def __init__(self, settings: Settings, desk: Desk, ready: Callable[[], bool]) -> None:
+    def __init__(self, settings: Settings, desk: Desk, ready: Callable[[], bool], figures: CollectorRegistry) -> None:
         self._desk = desk
+        self._figures = figures
         self._ready = ready
         self._query = Query(desk.view, desk.alarms, rule(settings.analytics))
         self._kept: dict[tuple[str, str], bytes] = {}
@@ -86,7 +90,10 @@ class Api:
         """Answer one request, by WSGI."""
         method = environ["REQUEST_METHOD"]
         status, kind, body = HTTPStatus.METHOD_NOT_ALLOWED, _JSON, _json({"error": "only GET and HEAD"})
-        if method in ("GET", "HEAD"):
+        if method in ("GET", "HEAD") and environ["PATH_INFO"] == "/metrics":
+            encode, kind = choose_encoder(environ.get("HTTP_ACCEPT", ""))
+            status, body = HTTPStatus.OK, encode(self._figures)
+        elif method in ("GET", "HEAD"):
             status, kind, body = self._answer(environ["PATH_INFO"], environ.get("QUERY_STRING", ""))
         headers = [
             ("Content-Type", kind),

@@ -77,6 +77,11 @@ class Feed:
         self.told_at = time.monotonic()
         """When the others had last heard all, by ``time.monotonic``; at first, when it began."""
 
+    @property
+    def partitions(self) -> int:
+        """How many are owned."""
+        return len(self._member.partitions)
+
     def begin(self, reading: Coroutine[Any, Any, None]) -> None:
         """Let it be read beside the loop: a group does not wait for a member that is in a rebalance."""
         task = asyncio.ensure_future(reading)

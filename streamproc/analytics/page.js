@@ -34,7 +34,7 @@ function table(heads, rows) {
   const head = make("thead", {}, make("tr", {}, ...cells("th", heads)));
   const lines = rows.slice(0, MOST).map((row) => make("tr", row.weak ? { class: "nothing" } : {}, ...cells("td", row)));
   const found = make("div", {}, make("table", {}, head, make("tbody", {}, ...lines)));
-  if (rows.length > MOST) found.append(make("p", { class: "nothing" }, `and ${rows.length - MOST} more: api/windows has all`));
+  if (rows.length > MOST) found.append(make("p", { class: "nothing" }, `and ${rows.length - MOST} more: api/windows has up to 1000`));
   return found;
 }
 

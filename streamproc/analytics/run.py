@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from streamproc.analytics.api import Api
 from streamproc.analytics.app import Feed, build_app
 from streamproc.analytics.desk import Desk
+from streamproc.analytics.figures import Figures, registry_of
 from streamproc.analytics.history import History
 from streamproc.analytics.retention import check_retention
 from streamproc.analytics.rows import look_up_codec
@@ -46,7 +47,11 @@ async def _run(settings: Settings, patience: Patience) -> None:
         desk = Desk(settings, rows, codec, lambda: 0 in member.partitions)
         stack.callback(desk.close)
         feed = Feed(settings, member, history, partials, desk.starts)
-        api = Api(settings, desk, lambda: feed.read_once and desk.current)
+
+        def ready() -> bool:
+            return feed.read_once and desk.current
+
+        api = Api(settings, desk, ready, registry_of(Figures(feed, desk, ready)))
         listening = HttpSettings(host=settings.analytics.host, port=settings.analytics.port)
         http = stack.enter_context(listen(listening, api, "ANALYTICS"))
         folder = stack.enter_context(TemporaryDirectory(prefix="streamproc-analytics-"))

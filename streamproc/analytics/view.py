@@ -9,6 +9,9 @@ from streamproc.analytics.partial import Partial, Progress
 from streamproc.analytics.tally import Tally, total
 from streamproc.analytics.windows import Calendar, Kind, Windows
 
+LEFT_OUT = ("late", "ahead", "repeated", "incomplete", "unreadable", "overtaken")
+"""Why a row is in no window: everything that is ever said."""
+
 Change = tuple[Key, int]
 """A key and the begin of a bucket."""
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from streamproc.cli.speak import LOGS
 from streamproc.errors import UsageError
 from streamproc.settings import LogSettings, load_settings
 
@@ -33,6 +34,7 @@ def run(ctx: typer.Context) -> None:
     _installed()
     from streamproc.telemetry.log import configure_log
 
+    ctx.meta[LOGS] = "analytics"
     configure_log(LogSettings())  # settings that cannot be read are told there too
     settings = load_settings()
     configure_log(settings.log)

@@ -26,7 +26,7 @@ from streamproc.cli.model import model
 from streamproc.cli.publish import publish
 from streamproc.cli.results import results
 from streamproc.cli.schemas import schemas
-from streamproc.cli.speak import Warnings, say, with_program
+from streamproc.cli.speak import LOGS, Warnings, say, with_program
 from streamproc.cli.status import status
 from streamproc.cli.up import up
 from streamproc.cli.warehouse import warehouse
@@ -40,7 +40,7 @@ INTERRUPTED = 130
 NEXT: Mapping[type[StreamprocError], str] = MappingProxyType(
     {
         NoRestartError: "Do not start it again before the cause is healed.",
-        FatalError: "Start it again; nothing is lost, the group goes on at its last committed offsets.",
+        FatalError: "Start it again; nothing is lost, it goes on where that ended.",
         DependencyDownError: "`streamproc status` tells what runs here; `streamproc up` starts what is missing.",
     }
 )
@@ -57,22 +57,22 @@ class Commands(TyperGroup):
         except StreamprocError as error:
             if ctx.params["debug"]:
                 raise
-            _tell(ctx.invoked_subcommand or "", error)
+            _tell("worker" if ctx.invoked_subcommand == "worker" else ctx.meta.get(LOGS), error)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             typer.echo("stopped by Ctrl-C", err=True)
             raise typer.Exit(INTERRUPTED) from None
 
 
-def _tell(command: str, error: StreamprocError) -> None:
-    """Say what went wrong and what to do. A worker that nobody watches says it as a line of its log."""
+def _tell(service: str | None, error: StreamprocError) -> None:
+    """Say what went wrong and what to do. A service that nobody watches says it as a line of its log."""
     following = next((text for kind, text in NEXT.items() if isinstance(error, kind)), "")
-    if command == "worker" and not sys.stderr.isatty():
+    if service is not None and not sys.stderr.isatty():
         from streamproc.telemetry.log import get_log
 
         cause = {"cause": error.cause} if isinstance(error, FatalError) else {}
         detail = with_program(f"{error}. {following}".rstrip())
-        get_log(__name__).error("worker ended", error=type(error).__name__, detail=detail, **cause)
+        get_log(__name__).error(f"{service} ended", error=type(error).__name__, detail=detail, **cause)
     else:
         typer.secho("error: ", err=True, nl=False, fg="red", bold=True)
         say("\n".join(filter(None, (str(error), following))), err=True)

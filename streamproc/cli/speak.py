@@ -8,6 +8,8 @@ from pathlib import Path
 import typer
 
 NAME = "streamproc"
+LOGS = "streamproc.logs"
+"""In a command's ``meta``: its name, when it is a service that has a log."""
 
 
 def say(text: str, *, err: bool = False) -> None:

@@ -12,7 +12,7 @@ class AlertState(StrEnum):
 
     RAISED = "raised"
     CLEARED = "cleared"
-    """Late results took the share below the threshold again."""
+    """Later results took the share below a second, lower threshold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,9 +61,13 @@ class App:
         return self.wait(patience_s)
 
     def wait(self, patience_s: float = PATIENCE_S) -> int:
-        """Wait for its end; its exit code."""
+        """Wait for its end, and kill it when that does not come; its exit code."""
         assert self._process is not None
-        return self._process.wait(patience_s)
+        try:
+            return self._process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
 
     def lines(self, event: str) -> list[Mapping[str, Any]]:
         found = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]

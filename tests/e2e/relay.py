@@ -8,15 +8,23 @@ from typing import Self
 
 
 class Relay:
-    """GET only. What has ``without`` in its path is a 503."""
+    """GET and POST. What has ``without`` in its path is a 503."""
 
     def __init__(self, url: str, without: str) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                self._hand_on(None)
+
+            def do_POST(self) -> None:
+                self._hand_on(self.rfile.read(int(self.headers["Content-Length"])))
+
+            def _hand_on(self, asked: bytes | None) -> None:
                 status, kind, body = 503, "application/json", b"{}"
                 if without not in self.path:
+                    headers = {"Content-Type": self.headers.get("Content-Type", kind)}
+                    request = urllib.request.Request(url.rstrip("/") + self.path, asked, headers)  # noqa: S310  # the tests' own
                     try:
-                        with urllib.request.urlopen(url.rstrip("/") + self.path, timeout=10) as answer:  # noqa: S310  # the tests' own
+                        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # likewise
                             status, kind, body = answer.status, answer.headers["Content-Type"], answer.read()
                     except urllib.error.HTTPError as error:
                         status, body = error.code, error.read()

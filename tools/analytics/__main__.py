@@ -12,12 +12,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from streamproc.kafka.admin import create_analytics_topics, create_topics
+from streamproc.kafka.own_schemas import register_schemas
+from streamproc.kafka.registry import connect
 from streamproc.local.kafka import KafkaRecipe
 from streamproc.local.registry import RegistryRecipe
 from streamproc.local.stack import down, up
 from streamproc.settings import Settings, users_settings
 from streamproc.testing.simulation.report import commit, machine
-from streamproc.wiring import prepare
 from tests.bench.analytics import measure
 from tests.e2e.analysed import PARTITIONS, App, of_its_own, settled, shake
 from tests.e2e.conversations import Conversations, differences, expected
@@ -85,7 +87,10 @@ def main(
 
 def prove(settings: Settings, folder: Path, proof: Proof, hours: float, console: Console) -> Proof:
     """Play one case."""
-    prepare(settings)
+    create_topics(settings)
+    create_analytics_topics(settings)
+    with connect(settings.registry) as registry:
+        register_schemas(registry, settings.topics)
     patience_s = PATIENCE_S + proof.results / 100
     name, began = settings.analytics.group, time.monotonic()
     first, second = App(settings, folder, f"{name}-first"), App(settings, folder, f"{name}-second")
@@ -150,7 +155,7 @@ def _lines(proofs: Sequence[Proof], speeds: Mapping[str, Sequence[float]]) -> It
     yield from (
         "",
         "Rows a second (results and segments alike) of the first case, folded by one process, in the same run, one",
-        "after the other: the median of the rounds, and each. It is the same fold; what differs is who brings the rows.",
+        "after the other: the median of the rounds, and each. It is the same fold: what differs is who brings rows.",
         "",
         "| brought by | rows a second | rounds |",
         "|---|---|---|",

@@ -1,4 +1,6 @@
 import json
+import time
+from types import SimpleNamespace
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
@@ -6,10 +8,12 @@ import pytest
 
 from streamproc.analytics.api import Api
 from streamproc.analytics.desk import Desk
+from streamproc.analytics.figures import Figures, registry_of
 from streamproc.analytics.fold import Fold
 from streamproc.analytics.openapi import description
 from streamproc.analytics.partial import Partial, Place, Progress, terms
 from streamproc.analytics.rows import RowCodec
+from streamproc.analytics.view import LEFT_OUT
 from streamproc.analytics.windows import calendar
 from streamproc.kafka.publisher import Publisher
 from streamproc.settings import AnalyticsSettings, Settings
@@ -29,6 +33,7 @@ def api() -> Api:
         hour, agent = number % 2, "ab"[number // 2 % 2]
         label = "angry" if (agent == "a") == (hour == 1) else "happy"
         fold.result(result(number, hour * HOUR_MS + number, agent, label))
+    fold.result(result(0, 0, "a", "happy"))
     fold.result(result(9, HOUR_MS, HOSTILE, "angry"))
     for number in (20, 21):
         fold.result(result(number, (number - 20) * HOUR_MS, "c", None))
@@ -37,7 +42,8 @@ def api() -> Api:
         desk.view.take(Partial(Place(agreed, 0, key, start), tally))
     desk.view.take(Progress(agreed, 0, fold.watermark, dict(fold.left_out)))
     desk.refresh()
-    return Api(SETTINGS, desk, lambda: True)
+    feed: Any = SimpleNamespace(rows=17, partitions=4, told_at=time.monotonic() - 60)
+    return Api(SETTINGS, desk, lambda: True, registry_of(Figures(feed, desk, lambda: True)))
 
 
 def ask(api: Api, path: str, query: str = "", method: str = "GET") -> tuple[int, dict[str, str], bytes]:
@@ -146,6 +152,22 @@ def test_the_page_loads_nothing_from_elsewhere(api: Api, path: str) -> None:
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert b"//" not in body.replace(b"http://www.w3.org/2000/svg", b"")
     assert b"innerHTML" not in body  # values of rows are text, never markup
+
+
+def test_what_it_is_operated_by(api: Api) -> None:
+    status, headers, body = ask(api, "/metrics")
+    assert (status, headers["Content-Type"].partition(";")[0]) == (200, "text/plain")
+    lines = body.decode().splitlines()
+    said = {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+    assert said.pop("streamproc_analytics_watermark_age_seconds") > 1_000_000
+    assert 60 <= said.pop("streamproc_analytics_told_age_seconds") < 120
+    assert said == {
+        "streamproc_analytics_rows_total": 17,
+        "streamproc_analytics_partitions": 4,
+        "streamproc_analytics_ready": 1,
+        **{f'streamproc_analytics_left_out{{why="{why}"}}': 0 for why in LEFT_OUT if why != "repeated"},
+        'streamproc_analytics_left_out{why="repeated"}': 1,
+    }
 
 
 def test_only_reading_is_answered(api: Api) -> None:

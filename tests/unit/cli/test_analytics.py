@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from streamproc.analytics.rebuild import Report
 from streamproc.cli.app import app
-from streamproc.errors import UsageError
+from streamproc.errors import Fatal, FatalError, UsageError
 from streamproc.settings import Settings
 
 run = CliRunner()
@@ -56,3 +56,16 @@ def test_the_app_teaches_by_an_example() -> None:
     assert (
         "Example: STREAMPROC_ANALYTICS__PORT=9475 streamproc analytics" in run.invoke(app, ["analytics", "-h"]).output
     )
+
+
+def test_an_end_that_nobody_watches_is_a_line_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ends(*_: object) -> None:
+        raise FatalError("it ended", Fatal.REFUSED)
+
+    monkeypatch.setattr("streamproc.cli.analytics._installed", lambda: None)
+    monkeypatch.setattr("streamproc.analytics.run.run_analytics", ends)
+    done = run.invoke(app, ["analytics"])
+    assert done.exit_code == FatalError.exit_code
+    (line,) = [json.loads(line) for line in done.stderr.splitlines() if "ended" in line]
+    assert (line["event"], line["cause"]) == ("analytics ended", "refused")
+    assert line["detail"].startswith("it ended. Start it again; nothing is lost")

@@ -1,0 +1,161 @@
+import time
+from collections.abc import Callable
+from typing import Any, Self
+
+import pytest
+
+from streamproc.analytics.desk import Desk
+from streamproc.analytics.emission import Published
+from streamproc.analytics.partial import Partial, Place, Progress, terms
+from streamproc.analytics.rows import RowCodec
+from streamproc.analytics.tally import Tally
+from streamproc.errors import DependencyDownError
+from streamproc.records.record import OutputRecord
+from streamproc.settings import AnalyticsSettings, Settings
+
+SETTINGS = Settings()
+HOUR_MS = 3_600_000
+
+
+class Sent:
+    """Takes records; the broker is away for so many flushes."""
+
+    def __init__(self, away: int = 0) -> None:
+        self.away = away
+        self.keys: list[bytes | None] = []
+
+    def send(self, record: OutputRecord, _name: str) -> None:
+        self.keys.append(record.key)
+
+    def flush(self) -> None:
+        if self.away:
+            self.away -= 1
+            raise DependencyDownError("kafka", "it is not there")
+
+
+class Past:
+    """Readers have nothing yet. Counts how often it is asked."""
+
+    asked = 0
+
+    def __init__(self, *_: object) -> None:
+        """There is nothing to connect to."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is open."""
+
+    def published(self, _over_ms: int) -> Published:
+        type(self).asked += 1
+        return Published()
+
+
+@pytest.fixture
+def past(monkeypatch: pytest.MonkeyPatch) -> type[Past]:
+    monkeypatch.setattr(Past, "asked", 0)
+    monkeypatch.setattr("streamproc.analytics.desk.History", Past)
+    return Past
+
+
+def desk(sent: Any, writes: Callable[[], bool] = lambda: True) -> Desk:
+    return Desk(SETTINGS, sent, RowCodec("t", "a", 1, 2), writes)
+
+
+def hear(desk: Desk, hour: int, results: int) -> None:
+    place = Place(terms(SETTINGS), 0, ("all", ""), hour * HOUR_MS)
+    desk.view.take(Partial(place, Tally(results)))
+    desk.view.take(Progress(terms(SETTINGS), 0, hour * HOUR_MS))
+
+
+def turn(desk: Desk) -> None:
+    desk._write(desk.refresh())
+
+
+def test_rows_that_may_not_have_arrived_are_written_again_and_no_others(past: type[Past]) -> None:
+    sent = Sent(away=1)
+    made = desk(sent)
+    hear(made, 10, 1)
+    with pytest.raises(DependencyDownError):
+        turn(made)
+    first = set(sent.keys)
+    assert len(first) == 1 + 4  # the tumbling window and the four that overlap
+    sent.keys.clear()
+    hear(made, 20, 1)
+    turn(made)
+    assert len(sent.keys) == len(set(sent.keys)) == 2 * len(first)
+    assert first < set(sent.keys)
+    sent.keys.clear()
+    turn(made)
+    assert sent.keys == []
+    assert past.asked == 1
+
+
+def test_a_new_writer_reads_what_readers_have_first(past: type[Past]) -> None:
+    owner = False
+    sent = Sent()
+    made = desk(sent, lambda: owner)
+    hear(made, 10, 1)
+    turn(made)
+    assert (sent.keys, past.asked) == ([], 0)
+    owner = True
+    turn(made)
+    assert (len(sent.keys), past.asked) == (5, 1)
+    owner = False
+    turn(made)
+    owner = True
+    turn(made)
+    assert past.asked == 2
+
+
+class Log:
+    """A tail that is empty, and away when it is told to be."""
+
+    opened = 0
+    away = False
+
+    def __init__(self, *_: object) -> None:
+        type(self).opened += 1
+
+    def ends(self) -> dict[Any, int]:
+        return {}
+
+    def reached(self, _ends: object) -> bool:
+        return True
+
+    def poll(self, _timeout_s: float) -> list[Any]:
+        time.sleep(0.001)
+        if self.away:
+            raise DependencyDownError("kafka", "it is not there")
+        return []
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_it_is_not_current_while_a_server_is_away_and_reads_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamproc.analytics.desk.Tail", Log)
+    monkeypatch.setattr("streamproc.analytics.desk.AGAIN_S", 0.001)
+    settings = Settings(analytics=AnalyticsSettings(emit_s=0.001))
+    sent: Any = Sent()
+    made = Desk(settings, sent, RowCodec("t", "a", 1, 2), lambda: False)
+    monkeypatch.setattr(Log, "away", True)
+    made.start()
+    try:
+        time.sleep(0.05)
+        assert not made.current
+        for away in (False, True, False):
+            monkeypatch.setattr(Log, "away", away)
+            until(lambda: made.current is not Log.away)
+        assert Log.opened == 1
+    finally:
+        made.close()
+    assert made.failure is None

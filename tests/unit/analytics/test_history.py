@@ -1,0 +1,132 @@
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from streamproc.analytics.history import History, StoppedError, Taken
+from streamproc.analytics.member import Member
+from streamproc.analytics.tally import Tally
+from streamproc.analytics.trend import build_alert, build_trend
+from streamproc.analytics.view import Window
+from streamproc.errors import UsageError
+from streamproc.records.alert import AlertState
+from streamproc.records.record import TopicPartition
+from streamproc.settings import Settings
+
+SETTINGS = Settings()
+TOPICS = SETTINGS.topics
+HOUR_MS = 3_600_000
+
+
+class Log:
+    """Topics with rows that are given, each with its time; ``begins`` is what retention left."""
+
+    def __init__(self, rows: Mapping[TopicPartition, list[tuple[int, Any]]], begins: int = 0) -> None:
+        self._rows = rows
+        self._begins = begins
+        self.reads = 0
+
+    def partitions(self, topic: str) -> list[TopicPartition]:
+        return sorted(place for place in self._rows if place.topic == topic)
+
+    def bounds(self, places: Iterable[TopicPartition]) -> Mapping[TopicPartition, range]:
+        return {place: range(self._begins, len(self._rows[place])) for place in places}
+
+    def at(self, places: Iterable[TopicPartition], at_ms: int) -> Mapping[TopicPartition, int]:
+        return {place: sum(time < at_ms for time, _ in self._rows[place]) for place in places}
+
+    def read(self, stretches: Mapping[TopicPartition, range], _take: object) -> Iterator[list[Taken]]:
+        for place, stretch in stretches.items():
+            for offset in stretch:
+                self.reads += 1
+                yield [(*place, offset, *self._rows[place][offset])]
+
+
+class Reader:
+    """Rows are read already."""
+
+    def __init__(self, *_: object) -> None:
+        """Nothing is asked for."""
+
+    def read(self, value: Any) -> Any:
+        return value
+
+
+def history(monkeypatch: pytest.MonkeyPatch, log: Log, stopping: threading.Event | None = None) -> History:
+    monkeypatch.setattr("streamproc.analytics.history.Columns", Reader)
+    made = History(SETTINGS, stopping)
+    monkeypatch.setattr(made, "_log", log)
+    return made
+
+
+def fields(row: Any) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in row.__dataclass_fields__}
+
+
+def test_a_writer_reads_rows_of_live_windows_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    trends = [
+        build_trend(Window("tumbling", ("all", ""), hour * HOUR_MS, (hour + 1) * HOUR_MS, Tally(1)), frozenset(), 0)
+        for hour in range(100)
+    ]
+    alerts = [build_alert(trend, AlertState.RAISED, 0.5, 0) for trend in trends]
+    log = Log(
+        {
+            TopicPartition(TOPICS.trends, 0): [(row.window_end, fields(row)) for row in trends],
+            TopicPartition(TOPICS.alerts, 0): [(row.window_end, fields(row)) for row in alerts],
+        }
+    )
+    with history(monkeypatch, log) as past:
+        published = past.published(90 * HOUR_MS)
+    assert {row.window_end // HOUR_MS for row in published.trends.values()} == set(range(91, 101))
+    assert {row.window_end // HOUR_MS for row in published.alerts.values()} == set(range(91, 101))
+    assert log.reads < 2 * 15
+
+
+def rows(count: int) -> dict[TopicPartition, list[tuple[int, Any]]]:
+    blank = {"result_id": "r", "recorded_at": None, "produced_at": None, "index": None, "start_ms": None}
+    found = {TopicPartition(TOPICS.results, 0): [(at * 1000, blank) for at in range(count)]}
+    return found | {TopicPartition(TOPICS.segments, 0): []}
+
+
+def owner(**read: int) -> Member:
+    member = Member(SETTINGS, Reader(), Reader())
+    member.own([0], {0: read})
+    return member
+
+
+def test_windows_that_lost_rows_to_retention_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    with history(monkeypatch, Log(rows(9))) as past:
+        assert past.catch_up(owner()) == 9
+        assert past.whole_from_ms == 0
+    with history(monkeypatch, Log(rows(9), begins=4)) as past:
+        assert past.catch_up(owner(**{TOPICS.results: 6, TOPICS.segments: 0})) == 3
+        assert past.whole_from_ms == 0  # what it was told to begin with is all that windows need
+        assert past.catch_up(owner()) == 5
+        assert past.whole_from_ms == 4000 + SETTINGS.analytics.ahead_s * 1000
+
+
+def test_topics_that_were_made_anew_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        history(monkeypatch, Log(rows(3))) as past,
+        pytest.raises(UsageError, match=r"ends at 3, but was read up to 9.*analytics\.group.*topics\.partials"),
+    ):
+        past.catch_up(owner(**{TOPICS.results: 9}))
+
+
+def test_who_is_told_to_stop_reads_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopping, log = threading.Event(), Log(rows(9))
+    member = owner()
+    take = member.take
+
+    def stop(*row: Any) -> None:
+        take(*row)
+        stopping.set()
+
+    monkeypatch.setattr(member, "take", stop)
+    with history(monkeypatch, log, stopping) as past:
+        with pytest.raises(StoppedError):
+            past.catch_up(member)
+        assert member.next(TOPICS.results, 0) == 1
+        with pytest.raises(StoppedError):
+            past.catch_up(member)

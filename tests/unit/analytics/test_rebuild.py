@@ -1,0 +1,126 @@
+from collections.abc import Collection
+from types import SimpleNamespace
+from typing import Any, Self
+
+import pytest
+
+from streamproc.analytics.emission import Published
+from streamproc.analytics.member import Member
+from streamproc.analytics.partial import decode, terms
+from streamproc.analytics.rebuild import rebuild
+from streamproc.analytics.trend import rule
+from streamproc.analytics.view import View
+from streamproc.analytics.windows import calendar
+from streamproc.errors import UsageError
+from streamproc.settings import AnalyticsSettings, Settings
+
+SETTINGS = Settings(analytics=AnalyticsSettings(attributes=("agent",), alert_support=2))
+HOUR_MS = 3_600_000
+
+
+class Reader:
+    """Values are rows already."""
+
+    def read(self, value: Any) -> Any:
+        return value
+
+
+def row(number: int, label: str) -> Any:
+    at = {"recorded_at": HOUR_MS + number, "produced_at": HOUR_MS + number}
+    return {"result_id": f"r{number}", "label": label, "confidence": 0.5, "agent": None, **at}
+
+
+ROWS = [row(number, label) for number, label in enumerate(("happy", "angry", "happy", "angry", "angry"))]
+
+
+def owner(count: int) -> Member:
+    """Has read so many rows."""
+    member = Member(SETTINGS, Reader(), Reader())
+    member.own([0])
+    feed(member, count)
+    return member
+
+
+def feed(member: Member, count: int) -> None:
+    for offset, value in enumerate(ROWS[:count]):
+        member.take(SETTINGS.topics.results, 0, offset, 0, value)
+
+
+def rows_of(member: Member) -> Published:
+    """What an app that read so far has written."""
+    view, published = View(calendar(SETTINGS.analytics), terms(SETTINGS)), Published()
+    for record in member.records():
+        view.take(decode(record.key, record.value))
+    for one in list(published.missing(view.windows_of(view.everything()), rule(SETTINGS.analytics), 1)):
+        published.put(one)
+    return published
+
+
+class Past:
+    """Three rows are there when it is read first, five when readers' rows are asked for, and as many later."""
+
+    whole_from_ms = 0
+
+    def __init__(self, *_: object) -> None:
+        self._there = 3
+        self.rows = rows_of(owner(5))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is open."""
+
+    def partitions(self) -> range:
+        return range(1)
+
+    def member(self, partitions: Collection[int]) -> Member:
+        assert list(partitions) == [0]
+        return owner(0)
+
+    def catch_up(self, member: Member) -> int:
+        feed(member, self._there)
+        return self._there
+
+    def published(self, _over_ms: int) -> Published:
+        self._there = 5
+        return self.rows
+
+
+@pytest.fixture
+def members(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """How many the app's group has."""
+    found = SimpleNamespace(count=0)
+    monkeypatch.setattr("streamproc.analytics.rebuild.History", Past)
+    monkeypatch.setattr("streamproc.analytics.rebuild.check_retention", lambda _: None)
+    monkeypatch.setattr("streamproc.analytics.rebuild.count_members", lambda *_: found.count)
+    return found
+
+
+@pytest.mark.usefixtures("members")
+def test_what_the_app_wrote_meanwhile_is_no_difference() -> None:
+    found = rebuild(SETTINGS, dry_run=True)
+    assert (found.differing, found.windows, found.raised) == (0, 5, 1)
+
+
+@pytest.mark.usefixtures("members")
+def test_windows_whose_rows_are_gone_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Past, "published", lambda *_: Published())
+    assert rebuild(SETTINGS, dry_run=True).trends == 5
+    monkeypatch.setattr(Past, "whole_from_ms", HOUR_MS)
+    found = rebuild(SETTINGS, dry_run=True)
+    assert (found.trends, found.windows, found.shortened) == (2, 2, 3)
+
+
+@pytest.mark.usefixtures("members")
+def test_rows_that_nothing_stands_behind_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Past, "catch_up", lambda *_: 0)
+    found = rebuild(SETTINGS, dry_run=True)
+    assert (found.windows, found.trends, found.alerts) == (0, 5, 1)
+
+
+def test_nobody_writes_beside_the_app(members: SimpleNamespace) -> None:
+    members.count = 2
+    with pytest.raises(UsageError, match=r"streamproc-analytics has 2 members: stop the app"):
+        rebuild(SETTINGS, dry_run=False)
+    assert rebuild(SETTINGS, dry_run=True).differing == 0
