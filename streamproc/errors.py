@@ -110,6 +110,8 @@ class Fatal(StrEnum):
     """The device process dies too often."""
     MODEL_CHANGED = "model_changed"
     """The device came back with another network."""
+    STUCK = "stuck"
+    """A thread was at one thing for longer than that can honestly take."""
     UNFORESEEN = "unforeseen"
     """What no code expected: a mistake of ours."""
 

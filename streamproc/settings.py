@@ -291,6 +291,8 @@ class WorkerSettings(Section):
 
     start_wait_s: Positive = 60
     """How long a starting worker waits for brokers and registry. Once it works it waits for what goes away."""
+    stuck_s: Positive = 60
+    """A thread that is at one thing for so long, past all its time-outs, is stuck: the process ends (exit code 4)."""
 
 
 class RetrySettings(Section):

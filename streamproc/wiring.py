@@ -45,15 +45,16 @@ from streamproc.telemetry.log import get_log
 from streamproc.telemetry.memory import MemoryReading
 from streamproc.telemetry.metrics import Metrics
 from streamproc.telemetry.timesheet import Activity, Hand
+from streamproc.worker.front import Front, Step
 from streamproc.worker.ports import Assignments, Sink, Source
 from streamproc.worker.runtime import Parts, Runtime, stop_on_signals
+from streamproc.worker.stuck import Stuck, limits, longest_silence_s
 from streamproc.worker.threads import ThreadHost
 from streamproc.worker.timed_device import TimedDevice
+from streamproc.worker.watchdog import Watchdog, end_process
 
 log = get_log(__name__)
 
-STUCK_S = 30.0
-"""A loop that was not seen for so long is stuck: its sleeps last a fraction of a second."""
 TWINS = "If this goes on, another worker uses slot {} too: give each machine its own STREAMPROC_KAFKA__SLOT"
 FENCED_S = 60.0
 """Fenced this soon after the start, twice in a row, somebody else runs with our slot: a restart would not help."""
@@ -88,19 +89,23 @@ def open_client(settings: Settings) -> Iterator[RecordingClient]:
 def run_worker(settings: Settings) -> None:
     """Run a worker in this process until SIGTERM or SIGINT. Raises StreamprocError with its exit code."""
     clock, metrics = SystemClock(), Metrics()
+    front = Front(clock)
     slot = claim_slot(settings, socket.gethostname(), os.environ, slot_folder())
     with ExitStack() as stack:
         stack.callback(slot.release)
+        http = stack.enter_context(serve(settings, front, metrics))
+        log.info("worker starts", slot=str(slot.number), url=f"http://{settings.http.host}:{http.port}")
         try:
             with interrupted_by_sigterm():  # nothing is in flight yet
                 patience = Patience(settings.worker, clock)
                 tell_broker(settings, patience(lambda: ask_broker(settings)))
+                front.begin(Step.REGISTRY)
                 runtime = build_worker(settings, slot, clock, metrics, stack, patience)
         except KeyboardInterrupt:
             log.info("stopped")
             return
-        http = stack.enter_context(serve(settings, runtime, metrics))
-        log.info("worker starts", slot=str(slot.number), url=f"http://{settings.http.host}:{http.port}")
+        watchdog = stack.enter_context(watch_over(settings, runtime, metrics, clock))
+        front.take(runtime, watchdog)
         with stop_on_signals(runtime):
             try:
                 runtime.run()
@@ -240,14 +245,27 @@ def run_watch(settings: Settings) -> None:
             log.info("stopped")
 
 
-def serve(settings: Settings, runtime: Runtime, metrics: Metrics) -> AbstractContextManager[HttpServer]:
+@contextmanager
+def watch_over(settings: Settings, runtime: Runtime, metrics: Metrics, clock: Clock) -> Iterator[Watchdog]:
+    """Have the process end when something in it is stuck."""
+    stuck = Stuck(limits(settings), longest_silence_s(settings))
+    watchdog = Watchdog(stuck, metrics.sheets, lambda: runtime.moves, clock, end_process)
+    watchdog.start()
+    try:
+        yield watchdog
+    finally:
+        watchdog.close()
+
+
+def serve(settings: Settings, front: Front, metrics: Metrics) -> AbstractContextManager[HttpServer]:
     """The worker's endpoints."""
     endpoints = Endpoints(
         metrics.registry,
-        health=lambda: Check(runtime.silent_s < STUCK_S, {"state": runtime.state}),
-        ready=lambda: Check(runtime.ready, {"state": runtime.state, "brake": runtime.brake}),
-        status=runtime.status,
-        release=runtime.release_brake,
+        health=front.health,
+        ready=front.ready,
+        status=front.status,
+        started=front.started,
+        release=front.release,
     )
     return listen(settings, endpoints)
 

@@ -172,6 +172,7 @@ class Pipeline:
         self._steps = tuple((activity, stage.step) for activity, stage in zip(STAGES, stages, strict=True))
         self.in_flight: Mapping[str, int] = self._count()
         """What is on its way, for people to look at: replaced whole by each step, read by any thread."""
+        self._moves = 0
         self.oldest_at: float | None = None
         """When the oldest of it was polled (monotonic, s). Likewise."""
         self._join()
@@ -220,6 +221,12 @@ class Pipeline:
     def idle(self) -> bool:
         """Whether nothing is in flight."""
         return not len(self._batches) and not self._admit.waiting
+
+    @property
+    def moves(self) -> int | None:
+        """How often something moved; None while there is nothing that could. Safe from any thread."""
+        waiting = len(self._batches) or (self._admit.waiting and not self.held)
+        return self._moves if waiting else None
 
     @property
     def store_down(self) -> bool:
@@ -290,6 +297,7 @@ class Pipeline:
             self.in_flight = in_flight
         head = self._batches.head()
         self.oldest_at = None if head is None else head.entries[0].taken_at
+        self._moves += moved
         return bool(due) or moved
 
     def show(self) -> None:

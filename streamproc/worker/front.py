@@ -1,0 +1,90 @@
+"""The front: what a worker answers to probes and people, from before it can work until its end."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from streamproc.telemetry.clock import Clock
+from streamproc.telemetry.http import Check
+from streamproc.worker.runtime import Runtime
+from streamproc.worker.watchdog import Watchdog
+
+
+class Step(StrEnum):
+    """What a worker that starts waits for, in this order."""
+
+    BROKER = "the broker"
+    REGISTRY = "the registry"
+    NETWORK = "the network to load"
+    SLOT = "the broker to give it its slot"
+    PARTITIONS = "partitions of the group"
+
+
+class Front:
+    """Safe from any thread; nothing here blocks."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._step: Step = Step.BROKER
+        self._since = clock.monotonic()
+        self._began = self._since
+        self._runtime: Runtime | None = None
+        self._watchdog: Watchdog | None = None
+
+    def begin(self, step: Step) -> None:
+        """Wait for something else than before."""
+        self._step, self._since = step, self._clock.monotonic()
+
+    def take(self, runtime: Runtime, watchdog: Watchdog) -> None:
+        """Ask these from now on."""
+        self._runtime, self._watchdog = runtime, watchdog
+        self.begin(Step.NETWORK)
+
+    def health(self) -> Check:
+        """Whether nothing is stuck: there is progress, or nothing to do, or an honest wait."""
+        watchdog = self._watchdog  # which ends the process when it finds something
+        return Check(watchdog is None or watchdog.awake, {"state": self._state()})
+
+    def ready(self) -> Check:
+        """Whether the network is warm and partitions are held, so that records are taken."""
+        runtime = self._runtime
+        detail = {"state": self._state(), "brake": runtime.brake if runtime else {}}
+        return Check(runtime is not None and runtime.ready, detail)
+
+    def started(self) -> Check:
+        """Whether it has started: the network is warm and the broker was reached."""
+        runtime = self._runtime
+        return Check(runtime is not None and runtime.started, self._waiting())
+
+    def status(self) -> Mapping[str, object]:
+        """What a person would ask for."""
+        runtime = self._runtime
+        if runtime is None:
+            uptime_s = round(self._clock.monotonic() - self._began, 3)
+            return {"state": self._state(), "uptime_s": uptime_s, **self._waiting()}
+        return {**runtime.status(), **self._waiting()}
+
+    def release(self) -> bool:
+        """Release the brake; whether it was on."""
+        return self._runtime is not None and self._runtime.release_brake()
+
+    def _state(self) -> str:
+        return self._runtime.state if self._runtime else "starting"
+
+    def _waiting(self) -> Mapping[str, object]:
+        """What it waits for, how much of the start is behind it, and for how long it has waited."""
+        step = self._now()
+        if step is None:
+            return {"waits_for": None, "percent": 100}
+        if step is not self._step:
+            self.begin(step)
+        steps = list(Step)
+        waited_s = round(self._clock.monotonic() - self._since, 3)
+        return {"waits_for": str(step), "percent": 100 * steps.index(step) // len(steps), "seconds": waited_s}
+
+    def _now(self) -> Step | None:
+        runtime = self._runtime
+        if runtime is None:
+            return self._step
+        if not runtime.started:
+            return Step.SLOT if runtime.warm else Step.NETWORK
+        return None if runtime.holds else Step.PARTITIONS

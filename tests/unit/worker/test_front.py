@@ -1,0 +1,75 @@
+from collections.abc import Callable
+from typing import Any, cast
+
+from streamproc.testing.clock import ManualClock
+from streamproc.worker.front import Front, Step
+from streamproc.worker.runtime import Runtime
+from streamproc.worker.watchdog import Watchdog
+
+
+class Fake:
+    """A runtime and a watchdog, as far as they are asked."""
+
+    state, uptime_s, brake = "loading", 1.0, {"on": False}
+    warm = started = holds = ready = False
+    awake = True
+
+    def status(self) -> dict[str, object]:
+        return {"state": self.state}
+
+    def release_brake(self) -> bool:
+        return True
+
+
+def front(clock: ManualClock) -> tuple[Front, Fake, Callable[[], None]]:
+    one, fake = Front(clock), Fake()
+    return one, fake, lambda: one.take(cast("Runtime", fake), cast("Watchdog", fake))
+
+
+def test_it_says_what_it_waits_for_before_there_is_a_worker() -> None:
+    clock = ManualClock()
+    one, _, _ = front(clock)
+    clock.advance(3)
+    assert dict(one.status()) == {
+        "state": "starting",
+        "uptime_s": 3,
+        "waits_for": "the broker",
+        "percent": 0,
+        "seconds": 3,
+    }
+    one.begin(Step.REGISTRY)
+    clock.advance(1)
+    assert (one.status()["waits_for"], one.status()["percent"], one.status()["seconds"]) == ("the registry", 20, 1)
+    assert (one.health().ok, one.ready().ok, one.started().ok) == (True, False, False)
+    assert not one.release()
+
+
+def test_it_follows_the_worker_through_its_start() -> None:
+    clock = ManualClock()
+    one, fake, take = front(clock)
+    take()
+
+    def waits() -> Any:
+        status = one.status()
+        return status["waits_for"], status["percent"]
+
+    clock.advance(2)
+    assert waits() == ("the network to load", 40)
+    fake.warm = True
+    assert waits() == ("the broker to give it its slot", 60)
+    assert one.status()["seconds"] == 0
+    fake.started = True
+    assert waits() == ("partitions of the group", 80)
+    assert (one.started().ok, one.ready().ok) == (True, False)
+    fake.holds = fake.ready = True
+    assert waits() == (None, 100)
+    assert one.ready().ok
+    assert one.release()
+
+
+def test_a_watchdog_that_sleeps_is_no_health() -> None:
+    one, fake, take = front(ManualClock())
+    take()
+    assert one.health().ok
+    fake.awake = False
+    assert not one.health().ok
