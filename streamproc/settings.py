@@ -328,6 +328,15 @@ class HttpSettings(Section):
     """0 takes a free one, which the log names."""
 
 
+class TraceSettings(Section):
+    """Traces by OpenTelemetry."""
+
+    endpoint: str | None = None
+    """Where traces go, by OTLP over HTTP, as in `http://127.0.0.1:4318/v1/traces`. Without it there are none."""
+    share: Share = 0.1
+    """Of records that no caller traces, and of micro-batches. A caller's own decision is followed."""
+
+
 class AnalyticsSettings(Section):
     """Trends and alerts over the results (docs/analytics.md)."""
 
@@ -400,6 +409,7 @@ class Settings(BaseModel):
     retry: RetrySettings = RetrySettings()
     brake: BrakeSettings = BrakeSettings()
     http: HttpSettings = HttpSettings()
+    trace: TraceSettings = TraceSettings()
     analytics: AnalyticsSettings = AnalyticsSettings()
     log: LogSettings = LogSettings()
     local: LocalSettings = LocalSettings()

@@ -36,7 +36,7 @@ from streamproc.operate.warehouse.watch import Watch
 from streamproc.patience import Patience
 from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
 from streamproc.records.record import CommitOffset
-from streamproc.settings import ModelSettings, Settings, cache_root, takeover_s
+from streamproc.settings import ModelSettings, Settings, TraceSettings, cache_root, takeover_s
 from streamproc.storage.causes import for_people
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import Clock, SystemClock
@@ -51,6 +51,7 @@ from streamproc.worker.runtime import Parts, Runtime, stop_on_signals
 from streamproc.worker.stuck import Stuck, limits, longest_silence_s
 from streamproc.worker.threads import ThreadHost
 from streamproc.worker.timed_device import TimedDevice
+from streamproc.worker.traced import Spans
 from streamproc.worker.watchdog import Watchdog, end_process
 
 log = get_log(__name__)
@@ -156,6 +157,7 @@ def build_worker(
             archive=archive,
             slot=str(slot.number),
             ends=PartitionEnds(settings),
+            spans=open_traces(settings.trace, str(slot.number), stack),
         ),
         host,
         clock,
@@ -164,6 +166,19 @@ def build_worker(
     metrics.refresh.add(runtime.show)
     metrics.refresh.add(MemoryReading(metrics, lambda: device.pid))
     return runtime
+
+
+def open_traces(settings: TraceSettings, slot: str, stack: ExitStack) -> Spans | None:
+    """What makes spans, if traces are on. Raises UsageError when their library is not there."""
+    if settings.endpoint is None:
+        return None
+    try:
+        from streamproc.telemetry.spans import open_spans  # noqa: PLC0415  # an extra, and slow to import
+    except ImportError as error:
+        raise UsageError(f"trace.endpoint needs OpenTelemetry: pip install 'streamproc[otel]' ({error})") from None
+    spans = open_spans(settings, slot)
+    stack.callback(spans.close)
+    return spans
 
 
 def located(settings: Settings) -> ModelSettings:

@@ -38,6 +38,7 @@ from streamproc.worker.ports import (
     Source,
 )
 from streamproc.worker.stages.tiers import TierCalls
+from streamproc.worker.traced import Spans
 
 log = get_log(__name__)
 
@@ -68,6 +69,7 @@ class Parts:
     archive: Archive | None
     slot: str
     ends: Ends | None = None
+    spans: Spans | None = None
 
 
 class Runtime:
@@ -253,6 +255,7 @@ class Runtime:
             ends=parts.ends,
             ends_reads=PooledCalls(canary, Activity.ENDS, wake),
             sheet=self._sheet,
+            spans=parts.spans,
         )
         if self._identity is None:
             raise RuntimeError("the pipeline needs to know the network")
