@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from streamproc.arena import SLOT_SECONDS, Arena
@@ -19,6 +19,7 @@ from streamproc.dedupe.redis import RedisTier
 from streamproc.emotion.device import DeviceProcess
 from streamproc.emotion.directory import find_directory
 from streamproc.emotion.engines import check_engine
+from streamproc.entrance import listen, open_front
 from streamproc.errors import Fatal, FencedError, NoRestartError, StoreError, UsageError
 from streamproc.kafka.admin import Answer, ask_broker, create_analytics_topics, create_topics
 from streamproc.kafka.ends import PartitionEnds
@@ -40,7 +41,7 @@ from streamproc.settings import ModelSettings, Settings, TraceSettings, cache_ro
 from streamproc.storage.causes import for_people
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import Clock, SystemClock
-from streamproc.telemetry.http import Check, Endpoints, HttpServer
+from streamproc.telemetry.http import Check, Endpoints
 from streamproc.telemetry.log import get_log
 from streamproc.telemetry.memory import MemoryReading
 from streamproc.telemetry.metrics import Metrics
@@ -89,13 +90,18 @@ def open_client(settings: Settings) -> Iterator[RecordingClient]:
 
 def run_worker(settings: Settings) -> None:
     """Run a worker in this process until SIGTERM or SIGINT. Raises StreamprocError with its exit code."""
-    clock, metrics = SystemClock(), Metrics()
-    front = Front(clock)
+    with open_front(settings) as front:
+        work(settings, front)
+
+
+def work(settings: Settings, front: Front) -> None:
+    """The same behind a front that answers already."""
+    clock, metrics = front.clock, front.metrics
+    front.begin(Step.BROKER)
     slot = claim_slot(settings, socket.gethostname(), os.environ, slot_folder())
     with ExitStack() as stack:
         stack.callback(slot.release)
-        http = stack.enter_context(serve(settings, front, metrics))
-        log.info("worker starts", slot=str(slot.number), url=f"http://{settings.http.host}:{http.port}")
+        log.info("worker starts", slot=str(slot.number), url=front.url)
         try:
             with interrupted_by_sigterm():  # nothing is in flight yet
                 patience = Patience(settings.worker, clock)
@@ -270,37 +276,6 @@ def watch_over(settings: Settings, runtime: Runtime, metrics: Metrics, clock: Cl
         yield watchdog
     finally:
         watchdog.close()
-
-
-def serve(settings: Settings, front: Front, metrics: Metrics) -> AbstractContextManager[HttpServer]:
-    """The worker's endpoints."""
-    endpoints = Endpoints(
-        metrics.registry,
-        health=front.health,
-        ready=front.ready,
-        status=front.status,
-        started=front.started,
-        release=front.release,
-    )
-    return listen(settings, endpoints)
-
-
-@contextmanager
-def listen(settings: Settings, endpoints: Endpoints) -> Iterator[HttpServer]:
-    """Answer over HTTP. Raises UsageError for an address that cannot be had."""
-    try:
-        server = HttpServer(settings.http, endpoints)
-    except OSError as error:
-        where = f"{settings.http.host}:{settings.http.port}"
-        raise UsageError(
-            f"this process cannot listen on {where}: {error.strerror}. Set STREAMPROC_HTTP__PORT to a free port, "
-            "or to 0 for any"
-        ) from None
-    server.start()
-    try:
-        yield server
-    finally:
-        server.close()
 
 
 def judge_fence(settings: Settings, slot: Slot, error: FencedError, started_s: float) -> Exception:

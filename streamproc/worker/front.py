@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Protocol
 
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.http import Check
-from streamproc.worker.runtime import Runtime
-from streamproc.worker.watchdog import Watchdog
+from streamproc.telemetry.metrics import Metrics
 
 
 class Step(StrEnum):
     """What a worker that starts waits for, in this order."""
 
+    IMPORTS = "its own code to be read"
     BROKER = "the broker"
     REGISTRY = "the registry"
     NETWORK = "the network to load"
@@ -19,22 +20,76 @@ class Step(StrEnum):
     PARTITIONS = "partitions of the group"
 
 
+class Runs(Protocol):
+    """The runtime, as far as it is asked. Its module is not imported here: that is what there is to wait for."""
+
+    @property
+    def state(self) -> str:
+        """What it is doing."""
+        ...
+
+    @property
+    def warm(self) -> bool:
+        """Whether the network has been loaded."""
+        ...
+
+    @property
+    def started(self) -> bool:
+        """Whether the group is joined."""
+        ...
+
+    @property
+    def holds(self) -> bool:
+        """Whether partitions are held."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether records are taken."""
+        ...
+
+    @property
+    def brake(self) -> Mapping[str, object]:
+        """What the brake says."""
+        ...
+
+    def status(self) -> Mapping[str, object]:
+        """What a person would ask for."""
+        ...
+
+    def release_brake(self) -> bool:
+        """Release it; whether it was on."""
+        ...
+
+
+class Watches(Protocol):
+    """The watchdog, likewise."""
+
+    @property
+    def awake(self) -> bool:
+        """Whether it has looked of late."""
+        ...
+
+
 class Front:
     """Safe from any thread; nothing here blocks."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._step: Step = Step.BROKER
+    def __init__(self, clock: Clock, metrics: Metrics) -> None:
+        self.clock = clock
+        self.metrics = metrics
+        self.url = ""
+        """Where it answers."""
+        self._step = Step.IMPORTS
         self._since = clock.monotonic()
         self._began = self._since
-        self._runtime: Runtime | None = None
-        self._watchdog: Watchdog | None = None
+        self._runtime: Runs | None = None
+        self._watchdog: Watches | None = None
 
     def begin(self, step: Step) -> None:
         """Wait for something else than before."""
-        self._step, self._since = step, self._clock.monotonic()
+        self._step, self._since = step, self.clock.monotonic()
 
-    def take(self, runtime: Runtime, watchdog: Watchdog) -> None:
+    def take(self, runtime: Runs, watchdog: Watches) -> None:
         """Ask these from now on."""
         self._runtime, self._watchdog = runtime, watchdog
         self.begin(Step.NETWORK)
@@ -59,7 +114,7 @@ class Front:
         """What a person would ask for."""
         runtime = self._runtime
         if runtime is None:
-            uptime_s = round(self._clock.monotonic() - self._began, 3)
+            uptime_s = round(self.clock.monotonic() - self._began, 3)
             return {"state": self._state(), "uptime_s": uptime_s, **self._waiting()}
         return {**runtime.status(), **self._waiting()}
 
@@ -78,7 +133,7 @@ class Front:
         if step is not self._step:
             self.begin(step)
         steps = list(Step)
-        waited_s = round(self._clock.monotonic() - self._since, 3)
+        waited_s = round(self.clock.monotonic() - self._since, 3)
         return {"waits_for": str(step), "percent": 100 * steps.index(step) // len(steps), "seconds": waited_s}
 
     def _now(self) -> Step | None:

@@ -1,16 +1,16 @@
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from streamproc.telemetry.metrics import Metrics
 from streamproc.testing.clock import ManualClock
 from streamproc.worker.front import Front, Step
-from streamproc.worker.runtime import Runtime
-from streamproc.worker.watchdog import Watchdog
 
 
 class Fake:
     """A runtime and a watchdog, as far as they are asked."""
 
-    state, uptime_s, brake = "loading", 1.0, {"on": False}
+    state = "loading"
+    brake: Mapping[str, object] = {}  # never changed
     warm = started = holds = ready = False
     awake = True
 
@@ -22,8 +22,8 @@ class Fake:
 
 
 def front(clock: ManualClock) -> tuple[Front, Fake, Callable[[], None]]:
-    one, fake = Front(clock), Fake()
-    return one, fake, lambda: one.take(cast("Runtime", fake), cast("Watchdog", fake))
+    one, fake = Front(clock, Metrics()), Fake()
+    return one, fake, lambda: one.take(fake, fake)
 
 
 def test_it_says_what_it_waits_for_before_there_is_a_worker() -> None:
@@ -33,13 +33,13 @@ def test_it_says_what_it_waits_for_before_there_is_a_worker() -> None:
     assert dict(one.status()) == {
         "state": "starting",
         "uptime_s": 3,
-        "waits_for": "the broker",
+        "waits_for": "its own code to be read",
         "percent": 0,
         "seconds": 3,
     }
     one.begin(Step.REGISTRY)
     clock.advance(1)
-    assert (one.status()["waits_for"], one.status()["percent"], one.status()["seconds"]) == ("the registry", 20, 1)
+    assert (one.status()["waits_for"], one.status()["percent"], one.status()["seconds"]) == ("the registry", 33, 1)
     assert (one.health().ok, one.ready().ok, one.started().ok) == (True, False, False)
     assert not one.release()
 
@@ -54,12 +54,12 @@ def test_it_follows_the_worker_through_its_start() -> None:
         return status["waits_for"], status["percent"]
 
     clock.advance(2)
-    assert waits() == ("the network to load", 40)
+    assert waits() == ("the network to load", 50)
     fake.warm = True
-    assert waits() == ("the broker to give it its slot", 60)
+    assert waits() == ("the broker to give it its slot", 66)
     assert one.status()["seconds"] == 0
     fake.started = True
-    assert waits() == ("partitions of the group", 80)
+    assert waits() == ("partitions of the group", 83)
     assert (one.started().ok, one.ready().ok) == (True, False)
     fake.holds = fake.ready = True
     assert waits() == (None, 100)
