@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Protocol
 
 from streamproc.telemetry.clock import Clock
@@ -18,6 +19,20 @@ class Step(StrEnum):
     NETWORK = "the network to load"
     SLOT = "the broker to give it its slot"
     PARTITIONS = "partitions of the group"
+
+
+_NOTHING_YET: Mapping[str, object] = MappingProxyType(
+    {
+        "slot": None,
+        "model": None,
+        "weights_sha256": None,
+        "sandbox": None,
+        "partitions": (),
+        "in_flight": {},
+        "brake": {},
+    }
+)
+"""What a runtime says of itself, before there is one: whoever asks need not know."""
 
 
 class Runs(Protocol):
@@ -115,7 +130,7 @@ class Front:
         runtime = self._runtime
         if runtime is None:
             uptime_s = round(self.clock.monotonic() - self._began, 3)
-            return {"state": self._state(), "uptime_s": uptime_s, **self._waiting()}
+            return {"state": self._state(), "uptime_s": uptime_s, **_NOTHING_YET, **self._waiting()}
         return {**runtime.status(), **self._waiting()}
 
     def release(self) -> bool:

@@ -21,6 +21,7 @@ def test_it_answers_at_once_what_it_waits_for() -> None:
         took_s = time.monotonic() - began
     assert (status["state"], status["waits_for"], status["percent"]) == ("starting", "its own code to be read", 0)
     assert status["seconds"] < 0.1
+    assert (status["partitions"], status["in_flight"], status["brake"]) == ([], {}, {})
     assert took_s < 5  # 0.02 s on a machine with nothing else to do
 
 

@@ -30,13 +30,16 @@ def test_it_says_what_it_waits_for_before_there_is_a_worker() -> None:
     clock = ManualClock()
     one, _, _ = front(clock)
     clock.advance(3)
-    assert dict(one.status()) == {
-        "state": "starting",
-        "uptime_s": 3,
-        "waits_for": "its own code to be read",
-        "percent": 0,
-        "seconds": 3,
-    }
+    assert (
+        one.status().items()
+        >= {
+            "state": "starting",
+            "uptime_s": 3,
+            "waits_for": "its own code to be read",
+            "percent": 0,
+            "seconds": 3,
+        }.items()
+    )
     one.begin(Step.REGISTRY)
     clock.advance(1)
     assert (one.status()["waits_for"], one.status()["percent"], one.status()["seconds"]) == ("the registry", 33, 1)
