@@ -320,7 +320,7 @@ class BrakeSettings(Section):
 
 
 class HttpSettings(Section):
-    """The worker's own endpoints: /metrics /healthz /readyz /startupz /status, and /brake/release, which takes a POST."""
+    """The worker's own endpoints: /metrics /healthz /readyz /startupz /status, and POST /brake/release."""
 
     host: str = "127.0.0.1"
     """Where it listens; 0.0.0.0 for every interface."""
