@@ -114,6 +114,8 @@ class Fatal(StrEnum):
     """It dies too often with segments on it: theirs or its own doing, which nobody can tell from here."""
     MODEL_CHANGED = "model_changed"
     """The device came back with another network."""
+    STUCK = "stuck"
+    """A thread was at one thing for longer than that can honestly take."""
     UNFORESEEN = "unforeseen"
     """What no code expected: a mistake of ours."""
 

@@ -307,6 +307,8 @@ class WorkerSettings(Section):
 
     start_wait_s: Positive = 60
     """How long a starting worker waits for brokers and registry. Once it works it waits for what goes away."""
+    stuck_s: Positive = 60
+    """A thread that is at one thing for so long, past all its time-outs, is stuck: the process ends (exit code 4)."""
 
 
 class RetrySettings(Section):
@@ -334,12 +336,21 @@ class BrakeSettings(Section):
 
 
 class HttpSettings(Section):
-    """The worker's own endpoints: /metrics /healthz /readyz /status, and /brake/release, which takes a POST."""
+    """The worker's own endpoints: /metrics /healthz /readyz /startupz /status, and POST /brake/release."""
 
     host: str = "127.0.0.1"
     """Where it listens; 0.0.0.0 for every interface."""
     port: Port = 9464
     """0 takes a free one, which the log names."""
+
+
+class TraceSettings(Section):
+    """Traces by OpenTelemetry."""
+
+    endpoint: str | None = None
+    """Where traces go, by OTLP over HTTP, as in `http://127.0.0.1:4318/v1/traces`. Without it there are none."""
+    share: Share = 0.1
+    """Of records that no caller traces, and of micro-batches. A caller's own decision is followed."""
 
 
 class AnalyticsSettings(Section):
@@ -419,6 +430,7 @@ class Settings(BaseModel):
     retry: RetrySettings = RetrySettings()
     brake: BrakeSettings = BrakeSettings()
     http: HttpSettings = HttpSettings()
+    trace: TraceSettings = TraceSettings()
     analytics: AnalyticsSettings = AnalyticsSettings()
     log: LogSettings = LogSettings()
     local: LocalSettings = LocalSettings()

@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from streamproc.arena import SLOT_SECONDS, Arena
@@ -19,7 +19,8 @@ from streamproc.dedupe.redis import RedisTier
 from streamproc.emotion.device import DeviceProcess
 from streamproc.emotion.directory import find_directory
 from streamproc.emotion.engines import check_engine
-from streamproc.errors import Fatal, FencedError, NoRestartError, StoreError
+from streamproc.entrance import open_front
+from streamproc.errors import Fatal, FencedError, NoRestartError, StoreError, UsageError
 from streamproc.kafka.admin import Answer, ask_broker, create_analytics_topics, create_topics
 from streamproc.kafka.ends import PartitionEnds
 from streamproc.kafka.event_codec import RegistryEventCodec
@@ -36,24 +37,26 @@ from streamproc.operate.warehouse.watch import Watch
 from streamproc.patience import Patience
 from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
 from streamproc.records.record import CommitOffset
-from streamproc.settings import ModelSettings, Settings, cache_root, takeover_s
+from streamproc.settings import ModelSettings, Settings, TraceSettings, cache_root, takeover_s
 from streamproc.storage.causes import for_people
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import Clock, SystemClock
-from streamproc.telemetry.http import Check, Endpoints, HttpServer, listen
+from streamproc.telemetry.http import Check, Endpoints, listen
 from streamproc.telemetry.log import get_log
 from streamproc.telemetry.memory import MemoryReading
 from streamproc.telemetry.metrics import Metrics
 from streamproc.telemetry.timesheet import Activity, Hand
+from streamproc.worker.front import Front, Step
 from streamproc.worker.ports import Assignments, Sink, Source
 from streamproc.worker.runtime import Parts, Runtime, stop_on_signals
+from streamproc.worker.stuck import Stuck, limits, longest_silence_s
 from streamproc.worker.threads import ThreadHost
 from streamproc.worker.timed_device import TimedDevice
+from streamproc.worker.traced import Spans
+from streamproc.worker.watchdog import Watchdog, end_process
 
 log = get_log(__name__)
 
-STUCK_S = 30.0
-"""A loop that was not seen for so long is stuck: its sleeps last a fraction of a second."""
 TWINS = "If this goes on, another worker uses slot {} too: give each machine its own STREAMPROC_KAFKA__SLOT"
 FENCED_S = 60.0
 """Fenced this soon after the start, twice in a row, somebody else runs with our slot: a restart would not help."""
@@ -87,20 +90,29 @@ def open_client(settings: Settings) -> Iterator[RecordingClient]:
 
 def run_worker(settings: Settings) -> None:
     """Run a worker in this process until SIGTERM or SIGINT. Raises StreamprocError with its exit code."""
-    clock, metrics = SystemClock(), Metrics()
+    with open_front(settings) as front:
+        work(settings, front)
+
+
+def work(settings: Settings, front: Front) -> None:
+    """The same behind a front that answers already."""
+    clock, metrics = front.clock, front.metrics
+    front.begin(Step.BROKER)
     slot = claim_slot(settings, socket.gethostname(), os.environ, slot_folder())
     with ExitStack() as stack:
         stack.callback(slot.release)
+        log.info("worker starts", slot=str(slot.number), url=front.url)
         try:
             with interrupted_by_sigterm():  # nothing is in flight yet
                 patience = Patience(settings.worker, clock)
                 tell_broker(settings, patience(lambda: ask_broker(settings)))
+                front.begin(Step.REGISTRY)
                 runtime = build_worker(settings, slot, clock, metrics, stack, patience)
         except KeyboardInterrupt:
             log.info("stopped")
             return
-        http = stack.enter_context(serve(settings, runtime, metrics))
-        log.info("worker starts", slot=str(slot.number), url=f"http://{settings.http.host}:{http.port}")
+        watchdog = stack.enter_context(watch_over(settings, runtime, metrics, clock))
+        front.take(runtime, watchdog)
         with stop_on_signals(runtime):
             try:
                 runtime.run()
@@ -151,6 +163,7 @@ def build_worker(
             archive=archive,
             slot=str(slot.number),
             ends=PartitionEnds(settings),
+            spans=open_traces(settings.trace, str(slot.number), stack),
         ),
         host,
         clock,
@@ -159,6 +172,19 @@ def build_worker(
     metrics.refresh.add(runtime.show)
     metrics.refresh.add(MemoryReading(metrics, lambda: device.pid))
     return runtime
+
+
+def open_traces(settings: TraceSettings, slot: str, stack: ExitStack) -> Spans | None:
+    """What makes spans, if traces are on. Raises UsageError when their library is not there."""
+    if settings.endpoint is None:
+        return None
+    try:
+        from streamproc.telemetry.spans import open_spans  # noqa: PLC0415  # an extra, and slow to import
+    except ImportError as error:
+        raise UsageError(f"trace.endpoint needs OpenTelemetry: pip install 'streamproc[otel]' ({error})") from None
+    spans = open_spans(settings, slot)
+    stack.callback(spans.close)
+    return spans
 
 
 def located(settings: Settings) -> ModelSettings:
@@ -240,16 +266,16 @@ def run_watch(settings: Settings) -> None:
             log.info("stopped")
 
 
-def serve(settings: Settings, runtime: Runtime, metrics: Metrics) -> AbstractContextManager[HttpServer]:
-    """The worker's endpoints."""
-    endpoints = Endpoints(
-        metrics.registry,
-        health=lambda: Check(runtime.silent_s < STUCK_S, {"state": runtime.state}),
-        ready=lambda: Check(runtime.ready, {"state": runtime.state, "brake": runtime.brake}),
-        status=runtime.status,
-        release=runtime.release_brake,
-    )
-    return listen(settings.http, endpoints, "HTTP")
+@contextmanager
+def watch_over(settings: Settings, runtime: Runtime, metrics: Metrics, clock: Clock) -> Iterator[Watchdog]:
+    """Have the process end when something in it is stuck."""
+    stuck = Stuck(limits(settings), longest_silence_s(settings))
+    watchdog = Watchdog(stuck, metrics.sheets, lambda: runtime.moves, clock, end_process)
+    watchdog.start()
+    try:
+        yield watchdog
+    finally:
+        watchdog.close()
 
 
 def judge_fence(settings: Settings, slot: Slot, error: FencedError, started_s: float) -> Exception:

@@ -13,7 +13,7 @@ def missing(reason: str) -> NoReturn:
     """Skip the test with its reason; with ``CI=true`` fail it."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"missing where nothing may be missing: {reason}", pytrace=False)
-    pytest.skip(reason)
+    pytest.skip(reason, allow_module_level=True)
 
 
 def kill(pid: int) -> None:

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info
+
+from streamproc.telemetry.tally import Tallies, Tally
 
 PREFIX = "streamproc_"
 
@@ -58,10 +60,12 @@ class Maker:
         """One gauge."""
         return Gauge(self._define(name, "gauge", unit, why), why, registry=self._registry)
 
-    def histogram(self, name: str, unit: str, buckets: Sequence[float], why: str) -> Histogram:
+    def histogram(self, name: str, unit: str, buckets: Sequence[float], why: str) -> Tally:
         """One histogram."""
+        tally = Tally(buckets)
         full = self._define(name, "histogram", unit, why)
-        return Histogram(full, why, registry=self._registry, buckets=buckets)
+        self._registry.register(Tallies(full, why, (), {(): tally}))
+        return tally
 
     def info(self, name: str, why: str, values: Mapping[str, str]) -> None:
         """A series whose labels are what it says."""
@@ -84,12 +88,13 @@ class Maker:
 
     def histograms(
         self, name: str, unit: str, buckets: Sequence[float], label: str, values: Iterable[V], why: str
-    ) -> Family[V, Histogram]:
+    ) -> Family[V, Tally]:
         """A histogram for each value of one label."""
         known = tuple(values)
+        tallies = {value: Tally(buckets) for value in known}
         full = self._define(name, "histogram", unit, why, {label: known})
-        metric = Histogram(full, why, [label], registry=self._registry, buckets=buckets)
-        return Family({value: metric.labels(value) for value in known})
+        self._registry.register(Tallies(full, why, (label,), {(value,): tally for value, tally in tallies.items()}))
+        return Family(tallies)
 
     def pairs(
         self, name: str, unit: str, labels: tuple[str, str], pairs: Iterable[tuple[str, str]], why: str

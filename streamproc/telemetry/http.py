@@ -1,4 +1,4 @@
-"""The worker's own endpoints: /metrics, /healthz, /readyz, /status; and POST /brake/release. No request log."""
+"""The worker's own endpoints: /metrics, probes, /status; and POST /brake/release. No request log."""
 
 import json
 import threading
@@ -55,6 +55,7 @@ class Endpoints:
     ready: Callable[[], Check]
     status: Callable[[], Mapping[str, object]]
     release: Callable[[], bool] | None = None
+    started: Callable[[], Check] | None = None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, by WSGI."""
@@ -83,14 +84,15 @@ class Endpoints:
                 case "/metrics":
                     encode, content_type = choose_encoder(accept)
                     return Answer(HTTPStatus.OK, content_type, encode(self.registry))
-                case "/healthz":
-                    return _check(self.health())
-                case "/readyz":
-                    return _check(self.ready())
+                case "/healthz" | "/readyz" | "/startupz":
+                    probe = {"/healthz": self.health, "/readyz": self.ready}.get(path, self.started or self.ready)
+                    return _check(probe())
                 case "/status":
                     return _json(HTTPStatus.OK, self.status())
                 case _:
-                    return _json(HTTPStatus.NOT_FOUND, {"error": "there is /metrics, /healthz, /readyz and /status"})
+                    return _json(
+                        HTTPStatus.NOT_FOUND, {"error": "there is /metrics, /healthz, /readyz, /startupz and /status"}
+                    )
         except Exception as error:  # noqa: BLE001  # the log gets the traceback, whoever probes gets an answer
             _log.exception("an endpoint failed")
             return _json(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": type(error).__name__})

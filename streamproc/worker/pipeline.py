@@ -56,6 +56,7 @@ from streamproc.worker.stages.recall import Recall
 from streamproc.worker.stages.resume import Resume
 from streamproc.worker.stages.tiers import TierCalls, Tiers
 from streamproc.worker.stages.weigh import share, window
+from streamproc.worker.traced import Spans, Traced
 
 log = get_log(__name__)
 
@@ -97,6 +98,7 @@ class World:
     ends: Ends | None = None
     ends_reads: Calls[str, Mapping[TopicPartition, int]] | None = None
     sheet: Sheet = NO_SHEET
+    spans: Spans | None = None
 
 
 class Pipeline:
@@ -172,11 +174,12 @@ class Pipeline:
         self._steps = tuple((activity, stage.step) for activity, stage in zip(STAGES, stages, strict=True))
         self.in_flight: Mapping[str, int] = self._count()
         """What is on its way, for people to look at: replaced whole by each step, read by any thread."""
+        self._moves = 0
         self.oldest_at: float | None = None
         """When the oldest of it was polled (monotonic, s). Likewise."""
-        self._join()
+        self._join(world.spans)
 
-    def _join(self) -> None:
+    def _join(self, spans: Spans | None) -> None:
         """Let each stage give to the next, in the order of a record's life."""
         admit, recall, fetch, lookup = self._admit, self._recall, self._fetch, self._lookup
         prepare, infer, assemble, probe = self._prepare, self._infer, self._assemble, self._probe
@@ -194,6 +197,7 @@ class Pipeline:
         prepare.failed, prepare.dropped = self._decode_failed, self._decode_dropped
         prepare.again = self._decode_again
         self._commit.committed = self.progress.committed
+        self._commit.traced = None if spans is None else Traced(spans)
         infer.computed, infer.failed, infer.dropped = lookup.computed, lookup.failed, lookup.dropped
 
     def _decode_failed(self, fetched: Fetched, error: RecordError) -> None:
@@ -221,6 +225,12 @@ class Pipeline:
     def idle(self) -> bool:
         """Whether nothing is in flight."""
         return not len(self._batches) and not self._admit.waiting
+
+    @property
+    def moves(self) -> int | None:
+        """How often something moved; None while there is nothing that could. Safe from any thread."""
+        waiting = len(self._batches) or (self._admit.waiting and not self.held)
+        return self._moves if waiting else None
 
     @property
     def store_down(self) -> bool:
@@ -293,6 +303,7 @@ class Pipeline:
             self.in_flight = in_flight
         head = self._batches.head()
         self.oldest_at = None if head is None else head.entries[0].taken_at
+        self._moves += moved
         return bool(due) or moved
 
     def show(self) -> None:

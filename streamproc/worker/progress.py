@@ -7,6 +7,7 @@ from streamproc.errors import DependencyDownError
 from streamproc.records.outcome import Outcome, OutcomeKind
 from streamproc.records.record import CommitOffset, TopicPartition
 from streamproc.settings import TopicSettings
+from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Metrics, Queue
 from streamproc.worker.core.batch import MicroBatch
 from streamproc.worker.core.instant import Instant
@@ -15,6 +16,8 @@ from streamproc.worker.core.ownership import Ownership
 from streamproc.worker.core.pace import Pace
 from streamproc.worker.core.retry import Polled
 from streamproc.worker.ports import Calls, Ends
+
+log = get_log(__name__)
 
 ENDS_S = 5.0
 """How often the ends of the topics are asked for: a question to the broker for all partitions together."""
@@ -41,6 +44,7 @@ class Progress:
         self._pace = Pace()
         self._ask_at = 0.0
         self._asked = False
+        self._heard = True
 
     def begin(self, starts: Sequence[tuple[CommitOffset, int]], now: Instant) -> None:
         """Own partitions from these offsets on, each with its epoch."""
@@ -62,14 +66,22 @@ class Progress:
         for _, answer in self._calls.take():
             self._asked = False
             if isinstance(answer, DependencyDownError):
-                continue  # the consumer says so too, and what is known stays the best there is
-            if isinstance(answer, Exception):
+                self._unheard(answer.detail)
+            elif isinstance(answer, Exception):
                 raise answer
-            self._lag.ended(answer, now.wall_ms)
+            else:
+                self._heard = True
+                self._lag.ended(answer, now.wall_ms)
         if not self._asked and now.mono >= self._ask_at and (partitions := self._ownership.partitions()):
             self._asked, self._ask_at = True, now.mono + ENDS_S
             ends = self._ends
             self._calls.submit("ends", lambda: ends.read(partitions))
+
+    def _unheard(self, detail: str) -> None:
+        """Say it once. What is known stays the best there is."""
+        if self._heard:
+            log.warning("the lag is not known", dependency="kafka", detail=detail)
+        self._heard = False
 
     def committed(self, batch: MicroBatch, sources: frozenset[TopicPartition], now: Instant) -> None:
         """Count what a commit came to, for these of its partitions."""

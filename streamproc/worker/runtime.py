@@ -39,6 +39,7 @@ from streamproc.worker.ports import (
     Source,
 )
 from streamproc.worker.stages.tiers import TierCalls
+from streamproc.worker.traced import Spans
 
 log = get_log(__name__)
 
@@ -69,6 +70,7 @@ class Parts:
     archive: Archive | None
     slot: str
     ends: Ends | None = None
+    spans: Spans | None = None
 
 
 class Runtime:
@@ -94,7 +96,6 @@ class Runtime:
         """Whether somebody asked to release the brake."""
         self._leave_until = math.inf
         """When a drain gave up waiting for the polling thread, at the latest."""
-        self._stepped_at = clock.monotonic()
         self._started_at = clock.monotonic()
 
     # --- for people and probes; called from other threads ----------------------------------------------------------
@@ -122,28 +123,43 @@ class Runtime:
             return "loading"
         if self._poller.trouble is not None:
             return "waiting for the broker"
-        if not self._ownership.partitions():
+        if not self.holds:
             return "joining"
         if self._pipeline.held:
             return "holding"
         return "waiting for the store" if self._pipeline.store_down else "working"
 
     @property
+    def warm(self) -> bool:
+        """Whether the network has been loaded."""
+        return self._identity is not None
+
+    @property
+    def started(self) -> bool:
+        """Whether the network was loaded and the broker was reached, so that the group is joined."""
+        return self._pipeline is not None
+
+    @property
+    def holds(self) -> bool:
+        """Whether partitions are held."""
+        return bool(self._ownership.partitions())
+
+    @property
+    def moves(self) -> int | None:
+        """How often something moved; None while there is nothing that could."""
+        return self._pipeline.moves if self._pipeline else None
+
+    @property
     def ready(self) -> bool:
         """Whether the network is warm, partitions are held, the broker answers and the brake is off."""
         pipeline = self._pipeline
-        works = pipeline is not None and bool(self._ownership.partitions()) and not pipeline.held
+        works = pipeline is not None and self.holds and not pipeline.held
         return works and not self._stopping and self._poller.trouble is None
 
     @property
     def brake(self) -> Mapping[str, object]:
         """What the brake says; nothing before there is one."""
         return self._pipeline.brake() if self._pipeline else {}
-
-    @property
-    def silent_s(self) -> float:
-        """Seconds since the loop was last seen alive."""
-        return self._clock.monotonic() - self._stepped_at
 
     @property
     def uptime_s(self) -> float:
@@ -240,6 +256,7 @@ class Runtime:
             ends=parts.ends,
             ends_reads=PooledCalls(canary, Activity.ENDS, wake),
             sheet=self._sheet,
+            spans=parts.spans,
         )
         if self._identity is None:
             raise RuntimeError("the pipeline needs to know the network")
@@ -330,7 +347,6 @@ class Runtime:
         self._revoking = [revoking for revoking in self._revoking if not revoking.settled.is_set()]
 
     def _sleep(self) -> None:
-        self._stepped_at = self._clock.monotonic()
         with at(self._sheet, Activity.IDLE if self._pipeline else Activity.START):
             self._wake.sleep(TICK_S, (self._parts.device.fileno(), *self._parts.decoders.filenos()))
 

@@ -42,6 +42,7 @@ class Lag:
         """Own them no longer."""
         for partition in partitions:
             self._places.pop(partition, None)
+        self._ends = {place: end for place, end in self._ends.items() if place in self._places}
         self._count_unseen()
 
     def arrived(self, records: Sequence[Record]) -> None:
@@ -63,8 +64,8 @@ class Lag:
             place.seen = True
 
     def ended(self, ends: Mapping[TopicPartition, int], now_ms: int) -> None:
-        """Note where partitions ended at ``now_ms``. Whoever has committed all of it was caught up then."""
-        self._ends = ends
+        """Note where some ended at ``now_ms``. Whoever has committed all of it was caught up then."""
+        self._ends = {**self._ends, **ends}
         for partition, end in ends.items():
             place = self._places.get(partition)
             if place is not None and end <= place.following:

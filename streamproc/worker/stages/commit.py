@@ -21,6 +21,7 @@ from streamproc.worker.core.offsets import Offsets
 from streamproc.worker.core.ownership import Ownership
 from streamproc.worker.core.strikes import Strikes
 from streamproc.worker.ports import Calls, RowCodec, Sink
+from streamproc.worker.traced import Traced
 
 log = get_log(__name__)
 
@@ -137,6 +138,7 @@ class Commit:
         """When the first try began."""
         self.committed: Callable[[MicroBatch, frozenset[TopicPartition], Instant], None]
         """Hears of each micro-batch and its partitions, once they are committed."""
+        self.traced: Traced | None = None
 
     def leave(self) -> None:
         """Begin no transaction any more, nor one again that failed: only marks are committed."""
@@ -167,7 +169,7 @@ class Commit:
             self._again_at = None
             self._begin(self._shares, now)
             return True
-        if self._shares is None and (shares := self._next()) is not None:
+        if self._shares is None and (shares := self._next(now)) is not None:
             self._shares = shares
             self._aborts = self._tries = 0
             self._first_at = now.mono
@@ -175,7 +177,7 @@ class Commit:
             return True
         return bool(answers)
 
-    def _next(self) -> tuple[Share, ...] | None:
+    def _next(self, now: Instant) -> tuple[Share, ...] | None:
         """What to commit now. Marks first: what waits for them has not begun."""
         marks = self._strikes.due()
         self._plain = bool(marks)
@@ -184,7 +186,7 @@ class Commit:
         if self._leaving:
             return None
         head = self._batches.head()
-        return self._split(head) if head is not None and head.finished else None
+        return self._split(head, now) if head is not None and head.finished else None
 
     def _begin(self, shares: tuple[Share, ...], now: Instant) -> None:
         head = self._batches.head()
@@ -192,10 +194,11 @@ class Commit:
         micro_batch = head.ident if head else 0
         self._commits.submit(micro_batch, partial(self._transact, micro_batch, shares))
 
-    def _split(self, batch: MicroBatch) -> tuple[Share, ...]:
+    def _split(self, batch: MicroBatch, now: Instant) -> tuple[Share, ...]:
         """Per partition, its outcomes. They have no hole: of one partition a micro-batch loses all records or none."""
         rows: dict[tuple[TopicPartition, int], list[tuple[int, Outcome]]] = {}
-        for taken, end in batch.outcomes():
+        for taken, settled in batch.outcomes():
+            end = settled if self.traced is None else self.traced.carry(taken, settled, now)
             if not isinstance(end, Dropped):
                 place = (taken.record.source, taken.epoch)
                 rows.setdefault(place, []).append((taken.record.offset, end))
@@ -239,7 +242,10 @@ class Commit:
         batch = self._batches.close_head()
         if not batch.probe:
             self._report(batch, committed, now)
-            self.committed(batch, frozenset(share.source for share in committed.shares), now)
+            sources = frozenset(share.source for share in committed.shares)
+            self.committed(batch, sources, now)
+            if self.traced is not None:
+                self.traced.committed(batch, sources, now)
 
     def _report(self, batch: MicroBatch, committed: Committed, now: Instant) -> None:
         ends = [outcome for share in committed.shares for _, outcome in share.outcomes]

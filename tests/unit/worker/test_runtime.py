@@ -23,6 +23,7 @@ from streamproc.testing.newest import MemoryNewest
 from streamproc.testing.sink import MemorySink
 from streamproc.testing.source import MemorySource
 from streamproc.testing.store import MemoryStore
+from streamproc.worker.front import Front
 from streamproc.worker.ports import Assignments, Source
 from streamproc.worker.runtime import Parts, Runtime
 from streamproc.worker.threads import EventWake, ThreadHost
@@ -161,6 +162,7 @@ def test_records_flow_and_a_stop_drains_and_leaves_the_group(start: Callable[...
     worker.device.held = True
     worker.feed("d", start=3)
     until(lambda: worker.runtime.status()["in_flight"]["records"] == 1)  # type: ignore[index]  # it is a dict
+    assert set(Front(SystemClock(), Metrics()).status()) >= set(worker.runtime.status())
     worker.runtime.stop()
     worker.device.held = False
     until(lambda: bool(worker.ended))

@@ -1,0 +1,160 @@
+"""The front: what a worker answers to probes and people, from before it can work until its end."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Protocol
+
+from streamproc.telemetry.clock import Clock
+from streamproc.telemetry.http import Check
+from streamproc.telemetry.metrics import Metrics
+
+
+class Step(StrEnum):
+    """What a worker that starts waits for, in this order."""
+
+    IMPORTS = "its own code to be read"
+    BROKER = "the broker"
+    REGISTRY = "the registry"
+    NETWORK = "the network to load"
+    SLOT = "the broker to give it its slot"
+    PARTITIONS = "partitions of the group"
+
+
+_NOTHING_YET: Mapping[str, object] = MappingProxyType(
+    {
+        "slot": None,
+        "model": None,
+        "weights_sha256": None,
+        "sandbox": None,
+        "partitions": (),
+        "in_flight": {},
+        "brake": {},
+    }
+)
+"""What a runtime says of itself, before there is one: whoever asks need not know."""
+
+
+class Runs(Protocol):
+    """The runtime, as far as it is asked. Its module is not imported here: that is what there is to wait for."""
+
+    @property
+    def state(self) -> str:
+        """What it is doing."""
+        ...
+
+    @property
+    def warm(self) -> bool:
+        """Whether the network has been loaded."""
+        ...
+
+    @property
+    def started(self) -> bool:
+        """Whether the group is joined."""
+        ...
+
+    @property
+    def holds(self) -> bool:
+        """Whether partitions are held."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether records are taken."""
+        ...
+
+    @property
+    def brake(self) -> Mapping[str, object]:
+        """What the brake says."""
+        ...
+
+    def status(self) -> Mapping[str, object]:
+        """What a person would ask for."""
+        ...
+
+    def release_brake(self) -> bool:
+        """Release it; whether it was on."""
+        ...
+
+
+class Watches(Protocol):
+    """The watchdog, likewise."""
+
+    @property
+    def awake(self) -> bool:
+        """Whether it has looked of late."""
+        ...
+
+
+class Front:
+    """Safe from any thread; nothing here blocks."""
+
+    def __init__(self, clock: Clock, metrics: Metrics) -> None:
+        self.clock = clock
+        self.metrics = metrics
+        self.url = ""
+        """Where it answers."""
+        self._step = Step.IMPORTS
+        self._since = clock.monotonic()
+        self._began = self._since
+        self._runtime: Runs | None = None
+        self._watchdog: Watches | None = None
+
+    def begin(self, step: Step) -> None:
+        """Wait for something else than before."""
+        self._step, self._since = step, self.clock.monotonic()
+
+    def take(self, runtime: Runs, watchdog: Watches) -> None:
+        """Ask these from now on."""
+        self._runtime, self._watchdog = runtime, watchdog
+        self.begin(Step.NETWORK)
+
+    def health(self) -> Check:
+        """Whether nothing is stuck: there is progress, or nothing to do, or an honest wait."""
+        watchdog = self._watchdog  # which ends the process when it finds something
+        return Check(watchdog is None or watchdog.awake, {"state": self._state()})
+
+    def ready(self) -> Check:
+        """Whether the network is warm and partitions are held, so that records are taken."""
+        runtime = self._runtime
+        detail = {"state": self._state(), "brake": runtime.brake if runtime else {}}
+        return Check(runtime is not None and runtime.ready, detail)
+
+    def started(self) -> Check:
+        """Whether it has started: the network is warm and the broker was reached."""
+        runtime = self._runtime
+        return Check(runtime is not None and runtime.started, self._waiting())
+
+    def status(self) -> Mapping[str, object]:
+        """What a person would ask for."""
+        runtime = self._runtime
+        if runtime is None:
+            uptime_s = round(self.clock.monotonic() - self._began, 3)
+            return {"state": self._state(), "uptime_s": uptime_s, **_NOTHING_YET, **self._waiting()}
+        return {**runtime.status(), **self._waiting()}
+
+    def release(self) -> bool:
+        """Release the brake; whether it was on."""
+        return self._runtime is not None and self._runtime.release_brake()
+
+    def _state(self) -> str:
+        return self._runtime.state if self._runtime else "starting"
+
+    def _waiting(self) -> Mapping[str, object]:
+        """What it waits for, how much of the start is behind it, and for how long it has waited."""
+        step = self._now()
+        if step is None:
+            return {"waits_for": None, "percent": 100}
+        if step is not self._step:
+            self.begin(step)
+        steps = list(Step)
+        waited_s = round(self.clock.monotonic() - self._since, 3)
+        return {"waits_for": str(step), "percent": 100 * steps.index(step) // len(steps), "seconds": waited_s}
+
+    def _now(self) -> Step | None:
+        runtime = self._runtime
+        if runtime is None:
+            return self._step
+        if not runtime.started:
+            return Step.SLOT if runtime.warm else Step.NETWORK
+        return None if runtime.holds else Step.PARTITIONS

@@ -1,0 +1,43 @@
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from streamproc.entrance import open_front
+from streamproc.errors import UsageError
+from streamproc.settings import HttpSettings, Settings
+
+
+def test_it_answers_at_once_what_it_waits_for() -> None:
+    began = time.monotonic()
+    with (
+        open_front(Settings(http=HttpSettings(port=0))) as front,
+        urllib.request.urlopen(f"{front.url}/status") as answer,  # noqa: S310  # its own address
+    ):
+        status = json.load(answer)
+        took_s = time.monotonic() - began
+    assert (status["state"], status["waits_for"], status["percent"]) == ("starting", "its own code to be read", 0)
+    assert status["seconds"] < 0.1
+    assert (status["partitions"], status["in_flight"], status["brake"]) == ([], {}, {})
+    assert took_s < 5  # 0.02 s on a machine with nothing else to do
+
+
+def test_an_address_that_is_taken_is_told() -> None:
+    with open_front(Settings(http=HttpSettings(port=0))) as front:
+        port = int(front.url.rpartition(":")[2])
+        with (
+            pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{port}"),
+            open_front(Settings(http=HttpSettings(port=port))),
+        ):
+            pass
+
+
+def test_it_brings_none_of_what_takes_long() -> None:
+    """Otherwise nobody would hear anything in the seconds that they take."""
+    program = "import sys, streamproc.entrance; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+    heavy = {"av", "confluent_kafka", "fastavro", "minio", "numpy", "onnxruntime", "redis", "torch"}
+    assert heavy & set(modules) == set()

@@ -1,0 +1,78 @@
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from streamproc.telemetry.metrics import Metrics
+from streamproc.testing.clock import ManualClock
+from streamproc.worker.front import Front, Step
+
+
+class Fake:
+    """A runtime and a watchdog, as far as they are asked."""
+
+    state = "loading"
+    brake: Mapping[str, object] = {}  # never changed
+    warm = started = holds = ready = False
+    awake = True
+
+    def status(self) -> dict[str, object]:
+        return {"state": self.state}
+
+    def release_brake(self) -> bool:
+        return True
+
+
+def front(clock: ManualClock) -> tuple[Front, Fake, Callable[[], None]]:
+    one, fake = Front(clock, Metrics()), Fake()
+    return one, fake, lambda: one.take(fake, fake)
+
+
+def test_it_says_what_it_waits_for_before_there_is_a_worker() -> None:
+    clock = ManualClock()
+    one, _, _ = front(clock)
+    clock.advance(3)
+    assert (
+        one.status().items()
+        >= {
+            "state": "starting",
+            "uptime_s": 3,
+            "waits_for": "its own code to be read",
+            "percent": 0,
+            "seconds": 3,
+        }.items()
+    )
+    one.begin(Step.REGISTRY)
+    clock.advance(1)
+    assert (one.status()["waits_for"], one.status()["percent"], one.status()["seconds"]) == ("the registry", 33, 1)
+    assert (one.health().ok, one.ready().ok, one.started().ok) == (True, False, False)
+    assert not one.release()
+
+
+def test_it_follows_the_worker_through_its_start() -> None:
+    clock = ManualClock()
+    one, fake, take = front(clock)
+    take()
+
+    def waits() -> Any:
+        status = one.status()
+        return status["waits_for"], status["percent"]
+
+    clock.advance(2)
+    assert waits() == ("the network to load", 50)
+    fake.warm = True
+    assert waits() == ("the broker to give it its slot", 66)
+    assert one.status()["seconds"] == 0
+    fake.started = True
+    assert waits() == ("partitions of the group", 83)
+    assert (one.started().ok, one.ready().ok) == (True, False)
+    fake.holds = fake.ready = True
+    assert waits() == (None, 100)
+    assert one.ready().ok
+    assert one.release()
+
+
+def test_a_watchdog_that_sleeps_is_no_health() -> None:
+    one, fake, take = front(ManualClock())
+    take()
+    assert one.health().ok
+    fake.awake = False
+    assert not one.health().ok
