@@ -24,10 +24,12 @@ from streamproc.cli.down import down
 from streamproc.cli.forget import forget
 from streamproc.cli.model import model
 from streamproc.cli.publish import publish
+from streamproc.cli.report import report
 from streamproc.cli.results import results
 from streamproc.cli.schemas import schemas
 from streamproc.cli.speak import LOGS, Warnings, say, with_program
 from streamproc.cli.status import status
+from streamproc.cli.top import top
 from streamproc.cli.up import up
 from streamproc.cli.warehouse import warehouse
 from streamproc.cli.why import why
@@ -127,7 +129,7 @@ def root(
         ctx.call_on_close(lambda: settings.removeHandler(warnings))
 
 
-for _command in (up, down, status, demo, worker, publish, results, audit, why, forget, doctor):
+for _command in (up, down, status, demo, worker, publish, results, audit, why, forget, doctor, top, report):
     app.command()(_command)
 for _command in (cached, fresh, device):
     bench.command()(_command)
