@@ -15,6 +15,7 @@ from streamproc.telemetry.log import configure_log
 from streamproc.worker import runtime
 from streamproc.worker.core.batch import MicroBatch
 from streamproc.worker.pipeline import Pipeline
+from streamproc.worker.traced import Spans
 
 VARIABLE = "STREAMPROC_BENCH_TRACE"
 """Names the file that is written, one line for each step of a record: what, micro-batch, place in it, when (s)."""
@@ -23,8 +24,8 @@ VARIABLE = "STREAMPROC_BENCH_TRACE"
 class TracedPipeline(Pipeline):
     """Notes what the stages hand each other."""
 
-    def _join(self) -> None:
-        super()._join()
+    def _join(self, spans: Spans | None) -> None:
+        super()._join(spans)
         self._lines = Path(os.environ[VARIABLE]).open("w", encoding="ascii", buffering=1 << 16)  # noqa: SIM115  # as long as the worker
         admit, recall, fetch, lookup = self._admit, self._recall, self._fetch, self._lookup
         admit.give = self._noting("admitted", admit.give)

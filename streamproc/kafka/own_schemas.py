@@ -52,11 +52,6 @@ def rules(client: Registry, subjects: Sequence[str]) -> Mapping[str, str]:
     return {subject: _rule(client, subject) for subject in subjects}
 
 
-def rules(client: Registry, subjects: Sequence[str]) -> Mapping[str, str]:
-    """The compatibility rule that each subject is held to, its own or the registry's. Raises DependencyDownError."""
-    return {subject: _rule(client, subject) for subject in subjects}
-
-
 def look_up_outputs(client: Registry, topics: TopicSettings) -> OutputCodec:
     """The codec that frames rows with the ids of our output schemas.
 
@@ -114,13 +109,6 @@ def _find(client: Registry, name: str, row: type[Row]) -> tuple[int | None, int 
     except (UnknownSchemaError, RefusedSchemaError):
         return None, None
     return found.schema_id, found.version
-
-
-def _rule(client: Registry, name: str) -> str:
-    try:
-        return str(ask(client, lambda: client.get_compatibility(name)))
-    except UnknownSchemaError:  # no rule of its own
-        return str(ask(client, client.get_compatibility))
 
 
 def _rule(client: Registry, name: str) -> str:

@@ -34,4 +34,4 @@ if __name__ == "__main__":
         async for key, value in stream.items():
             await results.send(key=key, value=work(value))
 
-    app.worker(loglevel="WARN").execute_from_commandline()
+    app.Worker(loglevel="WARN").execute_from_commandline()

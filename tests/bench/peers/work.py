@@ -18,6 +18,7 @@ from minio import Minio
 
 from streamproc.cores import cores
 from streamproc.emotion.funasr_model import load_funasr
+from streamproc.records.compute import Scored
 from streamproc.settings import Settings
 
 FRAME_BYTES = 5
@@ -49,9 +50,9 @@ def make_work(settings: Settings) -> Callable[[bytes], bytes]:
             response.close()
             response.release_conn()
         wave, _rate = soundfile.read(io.BytesIO(body), dtype="float32")
-        [scores] = model.run([np.asarray(wave, np.float32)])
-        assert isinstance(scores, tuple), scores
-        row = {"event_id": event["event_id"], "scores": dict(zip(labels, scores, strict=True))}
+        [end] = model.run([np.asarray(wave, np.float32)])
+        assert isinstance(end, Scored), end
+        row = {"event_id": event["event_id"], "scores": dict(zip(labels, end.scores, strict=True))}
         return json.dumps(row).encode()
 
     return work
