@@ -69,8 +69,10 @@ class History:
         self._stack.close()
 
     def partitions(self) -> range:
-        """Of the results. Raises UsageError when a topic is not there, or the segments have others."""
+        """Of the results. Raises UsageError when a topic of the app is not there, or the segments have others."""
         topics = self._settings.topics
+        for own in (topics.partials, topics.trends, topics.alerts):
+            self._log.partitions(own)
         counts = {topic: len(self._log.partitions(topic)) for topic in (topics.results, topics.segments)}
         if len(set(counts.values())) > 1:
             told = " and ".join(f"{topic} {count}" for topic, count in counts.items())

@@ -25,6 +25,7 @@ from streamproc.analytics.member import Member
 from streamproc.kafka.publisher import Publisher
 from streamproc.settings import Settings, load_settings
 
+TOPICS = ("results", "segments", "trends", "alerts", "partials")
 TAKEOVER = "a member that takes over, reading what is there"
 FAUST = "Faust, as shipped"
 
@@ -145,8 +146,7 @@ def by_quix_elsewhere(settings: Settings, rows: int, python: str) -> float:
         "STREAMPROC_KAFKA__BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
         "STREAMPROC_REGISTRY__URL": settings.registry.url,
         "STREAMPROC_ANALYTICS__GROUP": settings.analytics.group,
-        "STREAMPROC_TOPICS__RESULTS": settings.topics.results,
-        "STREAMPROC_TOPICS__SEGMENTS": settings.topics.segments,
+        **{f"STREAMPROC_TOPICS__{name.upper()}": getattr(settings.topics, name) for name in TOPICS},
     }
     command = [python, "-m", "tests.bench.analytics", str(rows)]
     done = subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE, text=True)

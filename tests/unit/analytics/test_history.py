@@ -28,7 +28,10 @@ class Log:
         self.reads = 0
 
     def partitions(self, topic: str) -> list[TopicPartition]:
-        return sorted(place for place in self._rows if place.topic == topic)
+        found = sorted(place for place in self._rows if place.topic == topic)
+        if not found:
+            raise UsageError(f"there is no topic {topic}")
+        return found
 
     def bounds(self, places: Iterable[TopicPartition]) -> Mapping[TopicPartition, range]:
         return {place: range(self._begins, len(self._rows[place])) for place in places}
@@ -104,6 +107,18 @@ def test_windows_that_lost_rows_to_retention_are_known(monkeypatch: pytest.Monke
         assert past.whole_from_ms == 0  # what it was told to begin with is all that windows need
         assert past.catch_up(owner()) == 5
         assert past.whole_from_ms == 4000 + SETTINGS.analytics.ahead_s * 1000
+
+
+def test_a_topic_that_is_not_there_or_has_other_partitions_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = rows(1) | {TopicPartition(name, 0): [] for name in (TOPICS.trends, TOPICS.alerts)}
+    with history(monkeypatch, Log(there)) as past, pytest.raises(UsageError, match=r"no topic streamproc\.partials"):
+        past.partitions()
+    there[TopicPartition(TOPICS.partials, 0)] = []
+    with history(monkeypatch, Log(there)) as past:
+        assert list(past.partitions()) == [0]
+    there[TopicPartition(TOPICS.segments, 1)] = []
+    with history(monkeypatch, Log(there)) as past, pytest.raises(UsageError, match="same number of partitions"):
+        past.partitions()
 
 
 def test_topics_that_were_made_anew_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
