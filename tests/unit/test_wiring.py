@@ -75,7 +75,7 @@ def test_topics_that_are_missing_are_told_with_the_broker() -> None:
         settings = Settings(kafka=KafkaSettings(bootstrap_servers=cluster.bootstrap_servers))
         wiring.tell_broker(settings, Answer(ask_broker(settings).missing, None))
     line = lines[-1]
-    assert (line["log_level"], line["event"], line["count"]) == ("warning", "topics are missing", 7)
+    assert (line["log_level"], line["event"], line["count"]) == ("warning", "topics are missing", 8)
     assert f"{cluster.bootstrap_servers} has no audio.recordings, " in str(line["detail"])
 
 
