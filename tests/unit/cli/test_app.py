@@ -21,7 +21,7 @@ GROUPS = {
     "brake": ("release",),
     "analytics": ("rebuild",),
     "schemas": ("push", "check"),
-    "connect": ("apply", "status", "reread", "watch"),
+    "connect": ("apply", "status", "reread", "skip", "watch"),
     "warehouse": ("ask",),
 }
 COMMANDS = ("up", "down", "status", "demo", "worker", "publish", "results", "audit", "why", "forget")
