@@ -17,6 +17,7 @@ from streamproc.cli.brake import brake
 from streamproc.cli.connect import connect
 from streamproc.cli.demo import demo
 from streamproc.cli.dlq import dlq
+from streamproc.cli.doctor import doctor
 from streamproc.cli.down import down
 from streamproc.cli.forget import forget
 from streamproc.cli.model import model
@@ -124,7 +125,7 @@ def root(
         ctx.call_on_close(lambda: settings.removeHandler(warnings))
 
 
-for _command in (up, down, status, demo, worker, publish, results, audit, why, forget):
+for _command in (up, down, status, demo, worker, publish, results, audit, why, forget, doctor):
     app.command()(_command)
 app.add_typer(model)
 app.add_typer(bench)

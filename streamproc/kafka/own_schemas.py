@@ -40,6 +40,11 @@ def registered_schemas(client: Registry, topics: TopicSettings) -> Sequence[Regi
     return [_registered(client, topic, row) for topic, row in row_types(topics).items()]
 
 
+def rules(client: Registry, subjects: Sequence[str]) -> Mapping[str, str]:
+    """The compatibility rule that each subject is held to, its own or the registry's. Raises DependencyDownError."""
+    return {subject: _rule(client, subject) for subject in subjects}
+
+
 def look_up_outputs(client: Registry, topics: TopicSettings) -> OutputCodec:
     """The codec that frames rows with the ids of our output schemas.
 
@@ -88,6 +93,13 @@ def _registered(client: Registry, topic: str, row: type[Row]) -> Registered:
     except (UnknownSchemaError, RefusedSchemaError):
         return Registered(name, row.__name__, compatibility(row), None, None)
     return Registered(name, row.__name__, compatibility(row), found.schema_id, found.version)
+
+
+def _rule(client: Registry, name: str) -> str:
+    try:
+        return str(ask(client, lambda: client.get_compatibility(name)))
+    except UnknownSchemaError:  # no rule of its own
+        return str(ask(client, client.get_compatibility))
 
 
 def _registrable(row: type[Row]) -> Schema:

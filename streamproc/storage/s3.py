@@ -25,6 +25,11 @@ _ERROR_BYTES = 16 * 1024
 """An S3 error is under 1 KiB; more of a body is not looked at."""
 _DEFAULT_REGION = "us-east-1"
 """The one region that S3 wants unnamed when a bucket is made."""
+_TRIAL = b"trial"
+_OTHER_MD5 = "1B2M2Y8AsgTpgAmY7PhCfg=="
+"""Of no bytes at all."""
+_DAMAGED = " BadDigest"
+"""What S3 says of a body that is not the one of its digest (API reference, error codes)."""
 _LOCATION = (
     '<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
     "<LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>"
@@ -81,6 +86,20 @@ class S3Store:
         """The canary: HEAD of ``storage.bucket``. Raises StoreError when the store cannot be used."""
         with self._request("HEAD", self._bucket):
             pass
+
+    def try_put(self, bucket: str, key: str) -> None:
+        """Find out whether an object may be stored, and store none: the store has to refuse what is damaged on its way.
+
+        It looks at rights first. Raises StoreError for any other refusal, and where it takes the damaged one.
+        """
+        try:
+            with self._request("PUT", bucket, key, body=_TRIAL, headers={"Content-MD5": _OTHER_MD5}):
+                pass
+        except StoreError as error:
+            if error.detail.endswith(_DAMAGED):
+                return
+            raise
+        raise StoreError(Cause.CHANGED, f"{_name(bucket, key)} was stored although its digest is another's; remove it")
 
     def ensure_bucket(self, bucket: str) -> None:
         """Make the bucket unless it is there. Raises StoreError."""

@@ -1,0 +1,46 @@
+"""All checks, in the order in which they are told."""
+
+from collections.abc import Mapping, Sequence
+
+from streamproc.operate.doctor import (
+    brokers,
+    cache,
+    clocks,
+    device,
+    disk,
+    group,
+    model,
+    registry,
+    rights,
+    sandbox,
+    store,
+    takeover,
+    timeouts,
+    topics,
+    versions,
+)
+from streamproc.operate.doctor.check import Check
+from streamproc.settings import Settings, cache_root
+from streamproc.telemetry.clock import Clock
+
+
+def checks(settings: Settings, clock: Clock, environ: Mapping[str, str], grace_s: float | None) -> Sequence[Check]:
+    """What ``streamproc doctor`` asks. ``grace_s`` is what a supervisor grants a stop; None where nobody said."""
+    warm = device.Warm(settings.model, cache_root(settings.local.cache_dir, environ))
+    return (
+        versions.check(),
+        timeouts.check(settings, grace_s),
+        brokers.check(settings),
+        takeover.check(settings),
+        topics.check(settings),
+        rights.check(settings),
+        registry.check(settings),
+        store.check(settings, clock),
+        cache.check(settings, clock),
+        clocks.check(settings, clock),
+        disk.check(settings),
+        sandbox.check(settings),
+        model.check(settings, environ),
+        device.check(warm),
+        group.check(settings, clock, warm.identity),
+    )

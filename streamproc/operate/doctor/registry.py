@@ -1,0 +1,43 @@
+"""The schema registry: our schemas, and the rules that their next versions are held to."""
+
+from streamproc.kafka.own_schemas import registered_schemas, rules
+from streamproc.kafka.registry import connect
+from streamproc.operate.doctor.check import Check
+from streamproc.operate.doctor.finding import Finding, doubtful, well, wrong
+from streamproc.settings import Settings
+
+_OPTIONAL = frozenset({"EmotionTrend", "EmotionAlert"})
+"""Of the analytics app: workers do not need them."""
+
+
+def check(settings: Settings) -> Check:
+    """What a worker looks up at its start."""
+    return Check(
+        "registry",
+        "Does it have this version's schemas under their subjects, with their compatibility rules?",
+        lambda: _look(settings),
+        "Start the registry, or set registry.url (and registry.username, registry.password) to its own.",
+        4 * settings.registry.timeout_s + 20,
+    )
+
+
+def _look(settings: Settings) -> Finding:
+    with connect(settings.registry) as registry:
+        found = [one for one in registered_schemas(registry, settings.topics) if one.row not in _OPTIONAL]
+        missing = [f"{one.row} under {one.subject}" for one in found if one.schema_id is None]
+        if missing:
+            return wrong(
+                f"not registered: {', '.join(missing)}", "Run `streamproc schemas push`, once for each version."
+            )
+        held = rules(registry, [one.subject for one in found])
+    other = [
+        f"{one.subject} has {held[one.subject]}, not {one.compatibility}"
+        for one in found
+        if held[one.subject] != one.compatibility
+    ]
+    if other:
+        return doubtful(
+            f"another rule: {'; '.join(other)}",
+            "Run `streamproc schemas push`, which sets them: without, somebody's next schema may break readers.",
+        )
+    return well(f"{len(found)} schemas and their rules, at {registry.address}")
