@@ -1,0 +1,259 @@
+"""The alerts, played by promtool: each fires just above its bound, not before its time, and is silent just below."""
+
+import json
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from streamproc.telemetry.metrics import Metrics
+from tests.prometheus import program
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "infra" / "prometheus"
+RULES = FOLDER / "streamproc.rules.yml"
+UNITS = {"s": 1, "m": 60, "h": 3600}
+HERE = 'job="streamproc",instance="a"'
+THERE = 'job="streamproc",instance="b"'
+
+Series = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What an alert is played: series as promtool writes them, by name and labels."""
+
+    above: Series
+    below: Series
+    at: str
+    summary: str
+    labels: str = ""
+    """Beside the job."""
+    step: str = "15s"
+
+
+def named(name: str, labels: str = "", instance: str = HERE) -> str:
+    return f"streamproc_{name}{{{','.join(filter(None, (instance, labels)))}}}"
+
+
+def ends(dead: float, count: int) -> Series:
+    """Records by outcome, 10 a step besides retries, of which these become dead letters."""
+    return {
+        named("records_total", 'outcome="dead_letter"'): f"0+{dead}x{count}",
+        named("records_total", 'outcome="result"'): f"0+{10 - dead}x{count}",
+        named("records_total", 'outcome="retry"'): f"0+50x{count}",
+    }
+
+
+def responses(mean_s: float) -> Series:
+    return {named("response_seconds_sum"): f"0+{15 * mean_s}x40", named("response_seconds_count"): "0+15x40"}
+
+
+def in_time(share: float, count: int) -> Series:
+    return {
+        named("response_seconds_bucket", 'le="60.0"'): f"0+{10 * share}x{count}",
+        named("response_seconds_count"): f"0+10x{count}",
+    }
+
+
+def backlog(audio_s: float) -> Series:
+    both = [HERE, THERE]
+    return {named("backlog_audio_seconds", instance=one): f"{audio_s / 2}x40" for one in both} | {
+        named("speed_ratio", instance=one): "0.5x40" for one in both
+    }
+
+
+def lag(values: str, ended: str = "5x80") -> Series:
+    return {
+        named("lag_seconds", 'topic="recordings"'): values,
+        named("lag_seconds", 'topic="later"'): "300+1x80",  # a lane's records wait on purpose
+        named("records_total", 'outcome="result"'): ended,
+    }
+
+
+def device_memory(share: float) -> Series:
+    return {
+        named("device_memory_bytes", 'part="used"'): f"{1000 * share}x60",
+        named("device_memory_bytes", 'part="total"'): "1000x60",
+        named("device_memory_bytes", 'part="used"', THERE): "0x60",  # a CPU has none
+        named("device_memory_bytes", 'part="total"', THERE): "0x60",
+    }
+
+
+def commits(under_5_s: float) -> Series:
+    buckets = {"2.0": 0, "5.0": under_5_s, "10.0": 10, "+Inf": 10}
+    return {named("commit_seconds_bucket", f'le="{le}"'): f"0+{count}x60" for le, count in buckets.items()}
+
+
+def hits(after: int) -> Series:
+    """Two of five known for 25 hours, then so many of a hundred."""
+    return {
+        named("analyses_total", 'tier="memory"'): f"0+40x1500 60000+{after}x200",
+        named("analyses_total", 'tier="computed"'): f"0+60x1500 90000+{100 - after}x200",
+    }
+
+
+CASES = {
+    "StreamprocResponseTime": Case(
+        responses(5.1), responses(4.9), "10m", "streamproc: records take 5.1s on average, over 5 s"
+    ),
+    "StreamprocErrorRate": Case(
+        ends(0.51, 40), ends(0.49, 40), "10m", "streamproc: 5.1% of the records become dead letters, over 5 %"
+    ),
+    "StreamprocDeadLetters": Case(
+        ends(0.11, 400), ends(0.09, 400), "90m", "streamproc: 1.1% of an hour's records became dead letters"
+    ),
+    "StreamprocBacklog": Case(
+        backlog(303), backlog(297), "5m", "streamproc: 5m 3s of audio wait, more than 5 minutes' work"
+    ),
+    "StreamprocLag": Case(
+        lag("61+0.125x80"),
+        lag("49+0.125x80"),
+        "20m",
+        "streamproc: the oldest recording waits 1m 11s, longer and longer",
+    ),
+    "StreamprocObjectiveBurnsFast": Case(
+        in_time(0.85, 300), in_time(0.857, 300), "70m", "streamproc: 15% of an hour's records took over a minute"
+    ),
+    "StreamprocObjectiveBurnsSlowly": Case(
+        in_time(0.939, 1600), in_time(0.941, 1600), "390m", "streamproc: 6.1% of six hours' records took over a minute"
+    ),
+    "StreamprocInstanceDown": Case(
+        {f"up{{{HERE}}}": "0x40"}, {f"up{{{HERE}}}": "1x40"}, "5m", "a of streamproc does not answer", 'instance="a"'
+    ),
+    "StreamprocNoProgress": Case(
+        lag("61x80"), lag("59x80"), "10m", "streamproc: records wait for 1m 1s, and none was ended in 5 minutes"
+    ),
+    "StreamprocBrakeOn": Case(
+        {named("brake_on"): "1x10"},
+        {named("brake_on"): "0x10"},
+        "1m",
+        "a takes no records: too many became dead letters",
+        'instance="a"',
+    ),
+    "StreamprocRebalanceStorm": Case(
+        {named("rebalances_total", 'event="revoked"'): "0+0.275x80"},
+        {
+            named("rebalances_total", 'event="revoked"'): "0+0.2375x80",
+            named("rebalances_total", 'event="assigned"'): "0+1x80",
+        },
+        "15m",
+        "a gave partitions up 11 times in 10 minutes",
+        'instance="a"',
+    ),
+    "StreamprocDeviceMemory": Case(
+        device_memory(0.91), device_memory(0.89), "10m", "a: 91% of the accelerator's memory are used", 'instance="a"'
+    ),
+    "StreamprocDependencyDown": Case(
+        {named("dependency_down", 'dependency="redis"'): "1x40"},
+        {named("dependency_down", 'dependency="redis"'): "0x40"},
+        "5m",
+        "streamproc does without redis, or waits for it",
+        'dependency="redis"',
+    ),
+    "StreamprocCommitLatency": Case(
+        commits(9.89), commits(9.91), "12m", "streamproc: one commit in a hundred takes over 5.455s"
+    ),
+    "StreamprocClockSkew": Case(
+        {named("broker_clock_skew_seconds"): "-2.1x60"},
+        {named("broker_clock_skew_seconds"): "-1.9x60", named("broker_clock_skew_seconds", "", THERE): "0x60"},
+        "10m",
+        "a: the broker's clock and its own are 2.1s apart",
+        'instance="a"',
+    ),
+    "StreamprocHitRate": Case(
+        hits(19), hits(21), "27h", "streamproc: 19% were known, under half of a day ago", step="1m"
+    ),
+}
+
+
+def alerts() -> dict[str, dict[str, Any]]:
+    groups = yaml.safe_load(RULES.read_text())["groups"]
+    return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
+
+
+def expressions() -> list[str]:
+    groups = yaml.safe_load(RULES.read_text())["groups"]
+    return [rule["expr"] for group in groups for rule in group["rules"]]
+
+
+def seconds(text: str) -> int:
+    return int(text[:-1]) * UNITS[text[-1]]
+
+
+def played(case: Case, series: Series, alert: str, at: str, expected: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "interval": case.step,
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "alert_rule_test": [{"eval_time": at, "alertname": alert, "exp_alerts": expected}],
+    }
+
+
+def promtool(*words: str | Path) -> str:
+    done = subprocess.run([program("promtool"), *words], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_files_are_what_prometheus_takes() -> None:
+    promtool("check", "rules", RULES)
+    promtool("check", "config", FOLDER / "prometheus.yml")
+
+
+def test_every_alert_is_played() -> None:
+    assert set(CASES) == set(alerts())
+
+
+def test_rules_ask_for_metrics_that_there_are() -> None:
+    known = {one.name: one for one in Metrics().definitions}
+    asked = {name for text in expressions() for name in re.findall(r"(?<![\w:])streamproc_\w+", text)}
+    assert len(asked) > 10
+    for name in asked:
+        plain = re.sub(r"_(sum|count|bucket)$", "", name)
+        assert name in known or known[plain].kind == "histogram"
+
+
+@pytest.mark.parametrize("alert", CASES)
+def test_an_alert_fires_above_its_bound_and_is_silent_below(alert: str, tmp_path: Path) -> None:
+    case, rule = CASES[alert], alerts()[alert]
+    pairs = re.findall(r'(\w+)="([^"]*)"', case.labels)
+    fires = {
+        "exp_labels": {"job": "streamproc", **dict(pairs), **rule["labels"]},
+        "exp_annotations": {"summary": case.summary, "runbook_url": rule["annotations"]["runbook_url"]},
+    }
+    tests = [
+        played(case, case.above, alert, case.at, [fires]),
+        played(case, case.below, alert, case.at, []),
+    ]
+    if "for" in rule:
+        too_early = f"{seconds(rule['for']) - 15}s"
+        tests.append(played(case, case.above, alert, too_early, []))
+    file = tmp_path / "test.yml"
+    file.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": case.step, "tests": tests}))
+    promtool("test", "rules", file)
+
+
+@pytest.mark.parametrize(
+    ("alert", "series"),
+    [
+        ("StreamprocLag", lag("70x80")),  # over the objective, and it does not grow
+        ("StreamprocNoProgress", lag("61x80", "0+1x80")),  # it waits, and work goes on
+    ],
+)
+def test_half_of_a_condition_is_silent(alert: str, series: Series, tmp_path: Path) -> None:
+    case = CASES[alert]
+    tests = [played(case, series, alert, case.at, [])]
+    file = tmp_path / "test.yml"
+    file.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": case.step, "tests": tests}))
+    promtool("test", "rules", file)
+
+
+def test_every_alert_leads_to_its_place_in_the_runbook() -> None:
+    for name, rule in alerts().items():
+        page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+        headings = re.findall(r"^#+ (.+)$", (ROOT / page).read_text("utf-8"), re.MULTILINE)
+        assert anchor in {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}, name
