@@ -5,6 +5,7 @@
 # make mutants   break the worker on purpose, one mistake at a time, and see each found (MUTANT=name: just that)
 # make integration  take PostgreSQL, the registry and Kafka Connect away while results are on their way there
 # make parity    compare the engine with FunASR, one file at a time (CLIPS=n: fewer)
+# make dashboard  write Grafana's dashboard anew and hold it against Grafana's own types (with Node.js)
 # make bench     measure the engine, the pipeline and delivery (WHAT=engine, pipeline or delivery: just that)
 # make lock      resolve the dependencies anew (UPGRADE=--upgrade takes newer ones)
 # make clean     remove what was set up; the data of local servers stays in .streamproc
@@ -33,7 +34,7 @@ LEAN := --override requirements/lean.txt
 SUITES := $(wildcard tests/simulation tests/e2e tests/parity tests/contract tests/integration tests/unit)
 HALVES := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test check simulate mutants integration parity bench lock clean
+.PHONY: help demo test check simulate mutants integration parity dashboard bench lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -67,6 +68,10 @@ integration: $(VENV)/dev.done $(VENV)/servers.done $(VENV)/warehouse.done
 # Only the whole of it writes the report.
 parity: $(VENV)/dev.done
 	@$(RUN)python -m tools.parity --clips $(CLIPS) $(if $(filter 320,$(CLIPS)),--report docs/reports/parity.md)
+
+dashboard: $(VENV)/dev.done
+	@$(RUN)python -m tools.dashboard
+	@$(RUN)python -m tools.dashboard.check
 
 # With what is for development, since the engine's peer is.
 bench: $(VENV)/dev.done $(VENV)/servers.done
