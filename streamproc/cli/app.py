@@ -26,6 +26,7 @@ from streamproc.cli.results import results
 from streamproc.cli.schemas import schemas
 from streamproc.cli.speak import Warnings, say, with_program
 from streamproc.cli.status import status
+from streamproc.cli.top import top
 from streamproc.cli.up import up
 from streamproc.cli.warehouse import warehouse
 from streamproc.cli.why import why
@@ -125,7 +126,7 @@ def root(
         ctx.call_on_close(lambda: settings.removeHandler(warnings))
 
 
-for _command in (up, down, status, demo, worker, publish, results, audit, why, forget, doctor):
+for _command in (up, down, status, demo, worker, publish, results, audit, why, forget, doctor, top):
     app.command()(_command)
 app.add_typer(model)
 app.add_typer(bench)

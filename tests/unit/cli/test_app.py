@@ -24,7 +24,7 @@ GROUPS = {
     "connect": ("apply", "status", "reread", "watch"),
     "warehouse": ("ask",),
 }
-COMMANDS = ("up", "down", "status", "demo", "worker", "publish", "results", "audit", "why", "forget", "doctor")
+COMMANDS = ("up", "down", "status", "demo", "worker", "publish", "results", "audit", "why", "forget", "doctor", "top")
 HEAVY = ("torch", "av", "confluent_kafka", "onnxruntime", "soundfile", "minio", "redis", "numpy", "httpx2")
 
 run = CliRunner()

@@ -1,0 +1,1 @@
+"""A live view of workers, from what they expose."""

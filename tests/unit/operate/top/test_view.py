@@ -1,0 +1,76 @@
+import pytest
+
+from streamproc.operate.top.scrape import Scrape, read
+from streamproc.operate.top.view import view
+from streamproc.telemetry.metrics import Metrics, Queue
+
+
+def scraped(metrics: Metrics, at: float, worker: str = "a:1") -> Scrape:
+    from prometheus_client import generate_latest
+
+    return Scrape(worker, at, read(generate_latest(metrics.registry).decode()))
+
+
+def test_counters_become_rates_and_gauges_stay() -> None:
+    metrics = Metrics()
+    metrics.records["result"].inc(100)
+    before = scraped(metrics, 10.0)
+    metrics.records["result"].inc(30)
+    metrics.records["dead_letter"].inc(2)
+    metrics.dead_letters["object_missing"].inc(2)  # type: ignore[index]  # a Reason is its text
+    metrics.audio_seconds.inc(8)
+    metrics.analyses["memory"].inc(3)
+    metrics.analyses["computed"].inc(1)
+    metrics.lag_seconds[Queue.RECORDINGS].set(7)
+    metrics.lag_seconds[Queue.LATER].set(70)
+    metrics.partitions.set(4)
+    metrics.ready.set(1)
+    metrics.backlog_audio_seconds.set(90)
+    metrics.speed.set(3)
+    found = view([(before, scraped(metrics, 12.0))])
+    assert found.outcomes == {"result": 15.0, "dead_letter": 1.0, "retry": 0.0}
+    assert found.reasons == {"object_missing": 1.0}
+    assert found.hit_rate == 0.75
+    assert found.drain_s == 30
+    assert (found.records_per_s, found.lag_s, found.seconds) == (16.0, 7.0, 2.0)
+    (one,) = found.workers
+    assert (one.worker, one.ready, one.brake, one.partitions, one.audio_per_s) == ("a:1", True, False, 4, 4.0)
+
+
+def test_a_worker_that_was_started_again_counts_from_nothing() -> None:
+    old, new = Metrics(), Metrics()
+    old.records["result"].inc(1000)
+    new.records["result"].inc(5)
+    found = view([(scraped(old, 0.0), scraped(new, 1.0))])
+    assert found.outcomes["result"] == 5
+
+
+def test_stages_are_means_of_what_passed_between() -> None:
+    from streamproc.errors import Stage
+
+    metrics = Metrics()
+    metrics.stage_seconds[Stage.FETCH].observe(100)
+    before = scraped(metrics, 0.0)
+    metrics.stage_seconds[Stage.FETCH].observe(0.2)
+    metrics.stage_seconds[Stage.FETCH].observe(0.4)
+    found = view([(before, scraped(metrics, 1.0))])
+    assert found.stages == {"fetch": pytest.approx(0.3)}
+
+
+def test_workers_add_up_and_who_is_missing_is_named() -> None:
+    pairs = []
+    for worker, grown in (("a:1", 2), ("b:1", 4)):
+        metrics = Metrics()
+        before = scraped(metrics, 0.0, worker)
+        metrics.records["result"].inc(grown)
+        pairs.append((before, scraped(metrics, 2.0, worker)))
+    found = view(pairs, ["worker c:1 does not answer"])
+    assert found.records_per_s == 3.0
+    assert found.missing == ("worker c:1 does not answer",)
+
+
+def test_nothing_is_no_number() -> None:
+    found = view([])
+    assert found.hit_rate is None
+    assert found.drain_s is None
+    assert (found.workers, found.lag_s) == ((), 0.0)
