@@ -22,6 +22,7 @@ from streamproc.cli.down import down
 from streamproc.cli.forget import forget
 from streamproc.cli.model import model
 from streamproc.cli.publish import publish
+from streamproc.cli.report import report
 from streamproc.cli.results import results
 from streamproc.cli.schemas import schemas
 from streamproc.cli.speak import Warnings, say, with_program
@@ -126,7 +127,7 @@ def root(
         ctx.call_on_close(lambda: settings.removeHandler(warnings))
 
 
-for _command in (up, down, status, demo, worker, publish, results, audit, why, forget, doctor, top):
+for _command in (up, down, status, demo, worker, publish, results, audit, why, forget, doctor, top, report):
     app.command()(_command)
 app.add_typer(model)
 app.add_typer(bench)

@@ -24,7 +24,21 @@ GROUPS = {
     "connect": ("apply", "status", "reread", "watch"),
     "warehouse": ("ask",),
 }
-COMMANDS = ("up", "down", "status", "demo", "worker", "publish", "results", "audit", "why", "forget", "doctor", "top")
+COMMANDS = (
+    "up",
+    "down",
+    "status",
+    "demo",
+    "worker",
+    "publish",
+    "results",
+    "audit",
+    "why",
+    "forget",
+    "doctor",
+    "top",
+    "report",
+)
 HEAVY = ("torch", "av", "confluent_kafka", "onnxruntime", "soundfile", "minio", "redis", "numpy", "httpx2")
 
 run = CliRunner()

@@ -1,0 +1,1 @@
+"""What became of the recordings of a period, and how that compares with the one before."""

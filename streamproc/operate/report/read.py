@@ -1,0 +1,124 @@
+"""Reading two periods from the topics alone."""
+
+from array import array
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+
+from streamproc.errors import PoisonError, UsageError
+from streamproc.kafka.columns import Columns
+from streamproc.kafka.log import Log
+from streamproc.kafka.messages import whole
+from streamproc.kafka.registry import connect
+from streamproc.operate.dead_letter import read_dead_letter
+from streamproc.operate.report.anomaly import anomalies
+from streamproc.operate.report.period import Gathered, Period
+from streamproc.records.record import Record, TopicPartition
+from streamproc.records.result import EmotionResult
+from streamproc.settings import Settings
+from streamproc.telemetry.told import Told
+
+MOST_RECORDS = 20_000_000
+"""Of the topics together: 8 bytes for an input record, up to 24 for what became of it."""
+EARLIER_MS = 3_600_000
+"""How long before the periods an input record may have been announced for its response time to be known."""
+OPEN_S = 10.0
+"""For transactions that are open now."""
+_COLUMNS = (
+    *("processing_ms", "duration_ms", "tier", "status", "label"),
+    *("input_topic", "input_partition", "input_offset"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A period, the one as long before it, and what is out of the ordinary."""
+
+    now: Period
+    before: Period
+    anomalies: tuple[str, ...]
+    unreadable: int
+    """Records of the output topics that are not ours."""
+
+
+def report(settings: Settings, begin_ms: int, end_ms: int, told: Told) -> Report:
+    """What ended from ``begin_ms`` to ``end_ms`` (ms since the epoch). Commits nothing and disturbs nobody.
+
+    Raises UsageError for more records than it can hold, DependencyDownError.
+    """
+    with connect(settings.registry) as registry, closing(Log(settings, f"{settings.kafka.group}-reader")) as log:
+        return _Reader(settings, log, Columns(registry, EmotionResult, _COLUMNS), told).read(begin_ms, end_ms)
+
+
+class _Reader:
+    def __init__(self, settings: Settings, log: Log, columns: Columns, told: Told) -> None:
+        self._topics = settings.topics
+        self._log = log
+        self._columns = columns
+        self._told = told
+        self._began: dict[int, tuple[int, array[int]]] = {}
+        """By input partition: the first offset, and the time of each record from there on, 0 for none."""
+        self._unreadable = 0
+
+    def read(self, begin_ms: int, end_ms: int) -> Report:
+        first_ms = 2 * begin_ms - end_ms
+        announced = self._stretches(self._topics.recordings, first_ms - EARLIER_MS)
+        results = self._stretches(self._topics.results, first_ms)
+        letters = self._stretches(self._topics.dead_letters, first_ms)
+        count = sum(len(one) for some in (announced, results, letters) for one in some.values())
+        if count > MOST_RECORDS:
+            raise UsageError(f"these are {count} records, and {MOST_RECORDS} are the most: ask for a shorter period")
+        before, now = Gathered(first_ms, begin_ms), Gathered(begin_ms, end_ms)
+        self._begin(announced)
+        for record in self._each("results", results):
+            if (into := _fitting(record.timestamp_ms, before, now)) is not None:
+                self._result(record, into)
+        for record in self._each("dead letters", letters):
+            if (into := _fitting(record.timestamp_ms, before, now)) is not None:
+                self._dead_letter(record, into)
+        periods = now.period(), before.period()
+        return Report(*periods, tuple(anomalies(*periods)), self._unreadable)
+
+    def _stretches(self, topic: str, since_ms: int) -> Mapping[TopicPartition, range]:
+        kept = self._log.decided(self._log.partitions(topic), OPEN_S)
+        starts = self._log.at(kept, since_ms)
+        return {place: range(max(one.start, starts[place]), one.stop) for place, one in kept.items()}
+
+    def _begin(self, stretches: Mapping[TopicPartition, range]) -> None:
+        self._began = {
+            place.partition: (one.start, array("q", bytes(8 * len(one)))) for place, one in stretches.items()
+        }
+        for record in self._each("input", stretches):
+            first, times = self._began[record.source.partition]
+            times[record.offset - first] = record.timestamp_ms
+
+    def _each(self, name: str, stretches: Mapping[TopicPartition, range]) -> Iterator[Record]:
+        done, total = 0, sum(map(len, stretches.values()))
+        for some in self._log.read(stretches, whole):
+            yield from some
+            done += len(some)
+            self._told(name, "read", done, total)
+
+    def _result(self, record: Record, into: Gathered) -> None:
+        try:
+            row = self._columns.read(record.value)
+        except PoisonError:
+            self._unreadable += 1
+            return
+        began_ms = None
+        if row["input_topic"] == self._topics.recordings and row["input_partition"] in self._began:
+            first, times = self._began[row["input_partition"]]
+            index = row["input_offset"] - first
+            began_ms = (times[index] or None) if 0 <= index < len(times) else None
+        into.result(record.timestamp_ms, row, began_ms)
+
+    def _dead_letter(self, record: Record, into: Gathered) -> None:
+        letter = read_dead_letter(record, None)
+        if letter is None:
+            self._unreadable += 1
+        else:
+            into.dead_letter(record.timestamp_ms, letter.reason, letter.first_seen_ms)
+
+
+def _fitting(at_ms: int, *periods: Gathered) -> Gathered | None:
+    return next((one for one in periods if one.begin_ms <= at_ms < one.end_ms), None)
