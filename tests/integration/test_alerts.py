@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +67,11 @@ def backlog(audio_s: float) -> Series:
     }
 
 
-def lag(values: str, ended: str = "5x80") -> Series:
+def lag(values: str, ended: str = "5x80", in_flight: int = 1, records: int = 3) -> Series:
     return {
+        named("in_flight_records"): f"{in_flight}x80",
+        named("lag_records", 'topic="recordings"'): f"{records}x80",
+        named("partitions"): "2x80",
         named("lag_seconds", 'topic="recordings"'): values,
         named("lag_seconds", 'topic="later"'): "300+1x80",  # a lane's records wait on purpose
         named("records_total", 'outcome="result"'): ended,
@@ -92,8 +95,8 @@ def commits(under_5_s: float) -> Series:
 def hits(after: int) -> Series:
     """Two of five known for 25 hours, then so many of a hundred."""
     return {
-        named("analyses_total", 'tier="memory"'): f"0+40x1500 60000+{after}x200",
-        named("analyses_total", 'tier="computed"'): f"0+60x1500 90000+{100 - after}x200",
+        named("analyses_total", 'tier="memory"'): f"0+200x300 60000+{5 * after}x40",
+        named("analyses_total", 'tier="computed"'): f"0+300x300 90000+{500 - 5 * after}x40",
     }
 
 
@@ -105,7 +108,7 @@ CASES = {
         ends(0.51, 40), ends(0.49, 40), "10m", "streamproc: 5.1% of the records become dead letters, over 5 %"
     ),
     "StreamprocDeadLetters": Case(
-        ends(0.11, 400), ends(0.09, 400), "90m", "streamproc: 1.1% of an hour's records became dead letters"
+        ends(0.11, 100), ends(0.09, 100), "90m", "streamproc: 1.1% of an hour's records became dead letters", step="1m"
     ),
     "StreamprocBacklog": Case(
         backlog(303), backlog(297), "5m", "streamproc: 5m 3s of audio wait, more than 5 minutes' work"
@@ -117,10 +120,18 @@ CASES = {
         "streamproc: the oldest recording waits 1m 11s, longer and longer",
     ),
     "StreamprocObjectiveBurnsFast": Case(
-        in_time(0.85, 300), in_time(0.857, 300), "70m", "streamproc: 15% of an hour's records took over a minute"
+        in_time(0.85, 80),
+        in_time(0.857, 80),
+        "70m",
+        "streamproc: 15% of an hour's records took over a minute",
+        step="1m",
     ),
     "StreamprocObjectiveBurnsSlowly": Case(
-        in_time(0.939, 1600), in_time(0.941, 1600), "390m", "streamproc: 6.1% of six hours' records took over a minute"
+        in_time(0.939, 400),
+        in_time(0.941, 400),
+        "390m",
+        "streamproc: 6.1% of six hours' records took over a minute",
+        step="1m",
     ),
     "StreamprocInstanceDown": Case(
         {f"up{{{HERE}}}": "0x40"}, {f"up{{{HERE}}}": "1x40"}, "5m", "a of streamproc does not answer", 'instance="a"'
@@ -166,7 +177,7 @@ CASES = {
         'instance="a"',
     ),
     "StreamprocHitRate": Case(
-        hits(19), hits(21), "27h", "streamproc: 19% were known, under half of a day ago", step="1m"
+        hits(19), hits(21), "27h", "streamproc: 19% were known, under half of a day ago", step="5m"
     ),
 }
 
@@ -191,6 +202,20 @@ def played(case: Case, series: Series, alert: str, at: str, expected: list[dict[
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
         "alert_rule_test": [{"eval_time": at, "alertname": alert, "exp_alerts": expected}],
     }
+
+
+def fired(alert: str) -> dict[str, Any]:
+    """What promtool is to find of an alert that fires."""
+    case, rule = CASES[alert], alerts()[alert]
+    pairs = re.findall(r'(\w+)="([^"]*)"', case.labels)
+    return {
+        "exp_labels": {"job": "streamproc", **dict(pairs), **rule["labels"]},
+        "exp_annotations": {"summary": case.summary, "runbook_url": rule["annotations"]["runbook_url"]},
+    }
+
+
+def script(case: Case, tests: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"rule_files": [str(RULES)], "evaluation_interval": case.step, "tests": tests}
 
 
 def promtool(*words: str | Path) -> str:
@@ -220,20 +245,15 @@ def test_rules_ask_for_metrics_that_there_are() -> None:
 @pytest.mark.parametrize("alert", CASES)
 def test_an_alert_fires_above_its_bound_and_is_silent_below(alert: str, tmp_path: Path) -> None:
     case, rule = CASES[alert], alerts()[alert]
-    pairs = re.findall(r'(\w+)="([^"]*)"', case.labels)
-    fires = {
-        "exp_labels": {"job": "streamproc", **dict(pairs), **rule["labels"]},
-        "exp_annotations": {"summary": case.summary, "runbook_url": rule["annotations"]["runbook_url"]},
-    }
     tests = [
-        played(case, case.above, alert, case.at, [fires]),
+        played(case, case.above, alert, case.at, [fired(alert)]),
         played(case, case.below, alert, case.at, []),
     ]
     if "for" in rule:
         too_early = f"{seconds(rule['for']) - 15}s"
         tests.append(played(case, case.above, alert, too_early, []))
     file = tmp_path / "test.yml"
-    file.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": case.step, "tests": tests}))
+    file.write_text(json.dumps(script(case, tests)))
     promtool("test", "rules", file)
 
 
@@ -241,14 +261,24 @@ def test_an_alert_fires_above_its_bound_and_is_silent_below(alert: str, tmp_path
     ("alert", "series"),
     [
         ("StreamprocLag", lag("70x80")),  # over the objective, and it does not grow
+        ("StreamprocLag", lag("61+0.125x80", in_flight=0)),  # marks of transactions at the end of an idle topic
         ("StreamprocNoProgress", lag("61x80", "0+1x80")),  # it waits, and work goes on
+        ("StreamprocNoProgress", lag("61x80", in_flight=0, records=20)),  # marks, as above
     ],
 )
 def test_half_of_a_condition_is_silent(alert: str, series: Series, tmp_path: Path) -> None:
     case = CASES[alert]
     tests = [played(case, series, alert, case.at, [])]
     file = tmp_path / "test.yml"
-    file.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": case.step, "tests": tests}))
+    file.write_text(json.dumps(script(case, tests)))
+    promtool("test", "rules", file)
+
+
+def test_records_that_nobody_takes_are_no_progress(tmp_path: Path) -> None:
+    alert = "StreamprocNoProgress"
+    case = replace(CASES[alert], above=lag("61x80", in_flight=0, records=21))
+    file = tmp_path / "test.yml"
+    file.write_text(json.dumps(script(case, [played(case, case.above, alert, case.at, [fired(alert)])])))
     promtool("test", "rules", file)
 
 
