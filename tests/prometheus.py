@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 
 from streamproc.local.cache import Cache
-from streamproc.local.ports import fresh_candidates
+from streamproc.local.ports import choose, fresh_candidates
 from streamproc.settings import cache_root, users_settings
 from tests.programs import missing
 
@@ -55,7 +55,7 @@ def _run(command: list[str], folder: Path) -> "subprocess.CompletedProcess[str]"
 def scraping(target: str, rules: Path, folder: Path) -> Iterator[str]:
     """A Prometheus that scrapes ``target`` every second; the url of its API."""
     server = program("prometheus")
-    port = next(iter(fresh_candidates()))
+    port = choose(["web"], {}, fresh_candidates())["web"]
     config = folder / "prometheus.yml"
     config.write_text(
         "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"

@@ -31,6 +31,7 @@ _MARGIN_S = 0.5
 _WAIT_S = 0.1
 _LONGEST = "transaction.max.timeout.ms"
 _OVERDUE = "transaction.abort.timed.out.transaction.cleanup.interval.ms"
+_FORBIDDEN = frozenset({KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED})
 _HIDDEN = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED})
 
 
@@ -40,6 +41,14 @@ class Cluster:
 
     brokers: tuple[str, ...]
     """host:port of each that is in the cluster."""
+    limits: "Limits | None"
+    """None where we may not read the brokers' configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What brokers hold transactions to."""
+
     longest_transaction_s: float
     """What a broker takes at most as a producer's transaction timeout."""
     overdue_s: float
@@ -54,17 +63,19 @@ class TopicState:
     partitions: int
     replicas: int
     """The fewest of any partition."""
-    config: Mapping[str, str]
+    config: Mapping[str, str] | None
+    """None where we may not read it."""
 
     @property
     def retention_ms(self) -> float:
-        """How long records are kept; infinite where they are kept for ever."""
-        kept = int(self.config["retention.ms"])
+        """How long records are kept; infinite where they are kept for ever, or nobody says."""
+        kept = -1 if self.config is None else int(self.config["retention.ms"])
         return float("inf") if kept < 0 else kept
 
     def problems(self, spec: TopicSpec) -> Sequence[str]:
-        """What would break a guarantee."""
-        return tuple(find_problems(spec, self.partitions, self.config))
+        """What would break a guarantee, as far as it may be known."""
+        config = spec.config if self.config is None else self.config
+        return tuple(find_problems(spec, self.partitions, config))
 
 
 class Preflight:
@@ -83,8 +94,8 @@ class Preflight:
         found = self._answer(lambda: self._admin.describe_cluster(request_timeout=self._within_s))
         (config,) = self._configs(ResourceType.BROKER, [str(found.nodes[0].id)]).values()
         brokers = sorted(f"{node.host}:{node.port}" for node in found.nodes)
-        longest_ms, overdue_ms = (int(config[name]) for name in (_LONGEST, _OVERDUE))
-        return Cluster(tuple(brokers), longest_ms / 1000, overdue_ms / 1000)
+        limits = None if config is None else Limits(int(config[_LONGEST]) / 1000, int(config[_OVERDUE]) / 1000)
+        return Cluster(tuple(brokers), limits)
 
     def topics(self, names: Collection[str]) -> Mapping[str, TopicState]:
         """Those that are there, of these."""
@@ -165,15 +176,24 @@ class Preflight:
                 raise
         return frozenset(operation.name for operation in found.authorized_operations)
 
-    def _configs(self, kind: ResourceType, names: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+    def _configs(self, kind: ResourceType, names: Collection[str]) -> Mapping[str, Mapping[str, str] | None]:
+        """By name; None where we may not read it."""
         if not names:
             return {}
         asked = self._admin.describe_configs(
             [ConfigResource(kind, name) for name in names], request_timeout=self._within_s
         )
+        return {resource.name: self._config(future) for resource, future in asked.items()}
+
+    def _config(self, future: "Future[Any]") -> Mapping[str, str] | None:
         with reported("the configuration of brokers and topics"):
-            answers = {resource.name: self._wait(future) for resource, future in asked.items()}
-        return {name: {key: entry.value for key, entry in entries.items()} for name, entries in answers.items()}
+            try:
+                entries = self._wait(future)
+            except KafkaException as raised:
+                if raised.args[0].code() in _FORBIDDEN:
+                    return None
+                raise
+        return {key: entry.value for key, entry in entries.items()}
 
     def _answer(self, ask: "Callable[[], Future[T]]") -> T:
         """Asked for again while a coordinator or leader comes up."""

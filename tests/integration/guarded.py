@@ -50,20 +50,12 @@ def guarded(settings: Settings, folder: Path) -> Iterator[Settings]:
         down(mine, unheard, recipes=recipes)
 
 
-def forbid(settings: Settings, topic: str) -> None:
-    """Let nobody write to a topic any more."""
+def forbid(settings: Settings, kind: ResourceType, name: str, operation: AclOperation) -> None:
+    """Let nobody do one thing any more with a topic or the cluster, and all others everything."""
     admin = AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers})
-    rule = AclBinding(
-        ResourceType.TOPIC,
-        topic,
-        ResourcePatternType.LITERAL,
-        "User:*",
-        "*",
-        AclOperation.WRITE,
-        AclPermissionType.DENY,
-    )
-    allow = AclBinding(
-        ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, "User:*", "*", AclOperation.ALL, AclPermissionType.ALLOW
-    )
-    for made in admin.create_acls([allow, rule]).values():
+    rules = [
+        AclBinding(kind, name, ResourcePatternType.LITERAL, "User:*", "*", AclOperation.ALL, AclPermissionType.ALLOW),
+        AclBinding(kind, name, ResourcePatternType.LITERAL, "User:*", "*", operation, AclPermissionType.DENY),
+    ]
+    for made in admin.create_acls(rules).values():
         made.result(ANSWER_S)

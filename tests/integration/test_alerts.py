@@ -182,6 +182,23 @@ CASES = {
 }
 
 
+HOLDS = {
+    "StreamprocResponseTime": "2m",
+    "StreamprocErrorRate": "2m",
+    "StreamprocDeadLetters": "10m",
+    "StreamprocBacklog": "2m",
+    "StreamprocLag": "5m",
+    "StreamprocInstanceDown": "1m",
+    "StreamprocNoProgress": "2m",
+    "StreamprocDeviceMemory": "5m",
+    "StreamprocDependencyDown": "1m",
+    "StreamprocCommitLatency": "5m",
+    "StreamprocClockSkew": "5m",
+    "StreamprocHitRate": "30m",
+}
+"""How long a condition has to hold; the others fire at once."""
+
+
 def alerts() -> dict[str, dict[str, Any]]:
     groups = yaml.safe_load(RULES.read_text())["groups"]
     return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
@@ -249,8 +266,9 @@ def test_an_alert_fires_above_its_bound_and_is_silent_below(alert: str, tmp_path
         played(case, case.above, alert, case.at, [fired(alert)]),
         played(case, case.below, alert, case.at, []),
     ]
-    if "for" in rule:
-        too_early = f"{seconds(rule['for']) - 15}s"
+    assert rule.get("for") == HOLDS.get(alert)
+    if alert in HOLDS:
+        too_early = f"{seconds(HOLDS[alert]) - 15}s"
         tests.append(played(case, case.above, alert, too_early, []))
     file = tmp_path / "test.yml"
     file.write_text(json.dumps(script(case, tests)))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports these without saying so to mypy
+    AclOperation,
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
@@ -31,6 +32,7 @@ from streamproc.operate.doctor.examine import examine
 from streamproc.operate.doctor.finding import Verdict
 from streamproc.records.identity import ModelIdentity, fingerprint
 from streamproc.records.record import TopicPartition as Place
+from streamproc.records.topics import topic_specs
 from streamproc.settings import Settings
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import SystemClock
@@ -38,6 +40,7 @@ from tests.integration.guarded import ANSWER_S, forbid, guarded
 from tests.integration.planted import own_topics, plant
 
 MINE = ModelIdentity("mine", "0" * 64, "fp32", ("angry", "happy"))
+ON_BROKERS = ("brokers", "takeover", "topics", "rights")
 PLANTED = {
     "timeouts": "a stop is killed after 30 s",
     "takeover": "kafka.session_timeout_s=7",
@@ -84,6 +87,20 @@ def own(patient: Settings) -> Settings:
     return own_topics(patient)
 
 
+@pytest.fixture(scope="module")
+def guard(patient: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    with guarded(patient, tmp_path_factory.mktemp("broker")) as settings:
+        yield settings
+
+
+def with_topics(settings: Settings) -> Settings:
+    name = uuid.uuid4().hex
+    topics = {kind: f"{kind}.{name}" for kind in ("recordings", "results", "segments", "ledger")}
+    own = changed(settings, "topics", partitions=1, lane_partitions=1, **topics)
+    create_topics(own)
+    return changed(own, "kafka", group=f"group.{name}")
+
+
 @pytest.fixture
 def stubborn(servers: Settings) -> Iterator[None]:
     """The session's Redis lets nothing go, for as long as a test lasts."""
@@ -116,6 +133,7 @@ def test_nothing_is_wrong_where_all_is_well_and_nothing_is_left(own: Settings) -
         with pytest.raises(Exception, match="NoSuchKey"):
             objects.get(own.storage.bucket, store.TRIAL, None, 100)
     assert len(found) == 15
+    assert own.storage.secret_key.get_secret_value() not in "".join(map(str, found.values()))
     assert "= 45 s" in "".join(found["takeover"].details)
     assert "kafka.transaction_timeout_s 30 + flow.drain_s 60 + 15 s = 105 <= kafka.max_poll_interval_s 300" in (
         found["timeouts"].details
@@ -123,27 +141,23 @@ def test_nothing_is_wrong_where_all_is_well_and_nothing_is_left(own: Settings) -
 
 
 @pytest.mark.usefixtures("stubborn")
-def test_each_of_many_faults_at_once_is_found_and_named(patient: Settings, tmp_path: Path) -> None:
-    with guarded(patient, tmp_path / "broker") as reached:
-        name = uuid.uuid4().hex
-        topics = {kind: f"{kind}.{name}" for kind in ("recordings", "results", "segments", "ledger")}
-        settings = changed(reached, "topics", partitions=1, lane_partitions=1, **topics)
-        create_topics(settings)
-        with connect(settings.registry) as registry:
-            register_schemas(registry, settings.topics)
-            registry.delete_subject(f"{settings.topics.ledger}-value")
-        alter(settings, settings.topics.dead_letters, max_message_bytes="1000")
-        alter(settings, settings.topics.ledger, retention_ms="3600000")
-        forbid(settings, settings.topics.results)
-        (tmp_path / "file").touch()
-        broken = changed(settings, "kafka", session_timeout_s=7, group=f"group.{name}")
-        broken = changed(broken, "storage", allowed_buckets=("not-made-yet",))
-        broken = changed(broken, "local", state_dir=tmp_path / "file" / "state")
-        broken = changed(
-            broken, "model", name_or_dir=str(damaged_model(tmp_path / "model")), precision="fp16", device="cpu"
-        )
-        asked = checks(broken, Early(), os.environ, 30)
-        found = {one.check: one for one in examine(asked)}
+def test_each_of_many_faults_at_once_is_found_and_named(guard: Settings, tmp_path: Path) -> None:
+    settings = with_topics(guard)
+    with connect(settings.registry) as registry:
+        register_schemas(registry, settings.topics)
+        registry.delete_subject(f"{settings.topics.ledger}-value")
+    alter(settings, settings.topics.dead_letters, max_message_bytes="1000")
+    alter(settings, settings.topics.ledger, retention_ms="3600000")
+    forbid(settings, ResourceType.TOPIC, settings.topics.results, AclOperation.WRITE)
+    (tmp_path / "file").touch()
+    broken = changed(settings, "kafka", session_timeout_s=7)
+    broken = changed(broken, "storage", allowed_buckets=("not-made-yet",))
+    broken = changed(broken, "local", state_dir=tmp_path / "file" / "state")
+    broken = changed(
+        broken, "model", name_or_dir=str(damaged_model(tmp_path / "model")), precision="fp16", device="cpu"
+    )
+    asked = checks(broken, Early(), os.environ, 30)
+    found = {one.check: one for one in examine(asked)}
     said = {check: found[check].says for check in PLANTED}
     assert {check: text for check, text in PLANTED.items() if text not in said[check]} == {}, said
     assert {found[check].verdict for check in PLANTED} == {Verdict.WRONG}
@@ -151,6 +165,16 @@ def test_each_of_many_faults_at_once_is_found_and_named(patient: Settings, tmp_p
     assert "keeps records 0.0417 days" in "".join(found["topics"].details)
     well = {check for check, one in found.items() if one.verdict is not Verdict.WRONG}
     assert well == {"versions", "brokers", "sandbox", "group"}
+
+
+def test_a_user_with_no_more_rights_than_a_worker_needs_is_not_wrong(guard: Settings) -> None:
+    settings = with_topics(guard)
+    forbid(settings, ResourceType.BROKER, "kafka-cluster", AclOperation.DESCRIBE_CONFIGS)
+    for spec in topic_specs(settings.topics):
+        forbid(settings, ResourceType.TOPIC, spec.name, AclOperation.DESCRIBE_CONFIGS)
+    asked = [one for one in checks(settings, SystemClock(), os.environ, 90) if one.name in ON_BROKERS]
+    found = {one.check: one.verdict for one in examine(asked)}
+    assert found == {**dict.fromkeys(ON_BROKERS, Verdict.WELL), "topics": Verdict.DOUBTFUL}
 
 
 def test_a_server_that_is_away_is_told_once_and_the_others_are_not_held_up(own: Settings) -> None:

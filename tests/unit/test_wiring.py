@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from streamproc import wiring
 from streamproc.errors import DependencyDownError, UsageError
 from streamproc.kafka.admin import Answer, ask_broker
 from streamproc.patience import Patience
-from streamproc.settings import KafkaSettings, ModelSettings, Settings, WorkerSettings
+from streamproc.settings import KafkaSettings, ModelSettings, Settings, TraceSettings, WorkerSettings
 from streamproc.testing.clock import ManualClock
 from tests.unit.kafka.mock_cluster import mock_cluster
 
@@ -181,3 +182,13 @@ def test_an_engine_that_is_not_installed_is_told_before_anything_starts(monkeypa
     monkeypatch.setitem(sys.modules, "funasr", None)
     with pytest.raises(UsageError, match=r"pip install '\.\[funasr\]'"):
         wiring.located(settings)
+
+
+def test_traces_are_off_unless_they_are_asked_for() -> None:
+    assert wiring.open_traces(TraceSettings(), "0", ExitStack()) is None
+
+
+def test_traces_without_their_library_are_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "streamproc.telemetry.spans", None)
+    with pytest.raises(UsageError, match=r"pip install 'streamproc\[otel\]'"):
+        wiring.open_traces(TraceSettings(endpoint="http://127.0.0.1:4318/v1/traces"), "0", ExitStack())

@@ -19,7 +19,8 @@ REBALANCE = (
         "partitions are given back, and worked on as before",
         _POLLER,
         "        self._tell(Revoking(tuple(partitions), settled))\n"
-        "        in_time = self._await(settled, began)\n"
+        "        with at(self._sheet, Activity.REVOKE):\n"
+        "            in_time = self._await(settled, began)\n"
         "        self._ownership.drop(partitions)\n"
         "        self._tell(Gone(tuple(partitions)))\n",
         "        in_time = not settled.is_set()\n",
@@ -138,8 +139,8 @@ REBALANCE = (
         "nobody served without room",
         "while nothing more is taken, commits at least once wait until the pause that follows",
         _POLLER,
-        "                source.serve()\n                self.room.wait(IDLE_POLL_S)\n",
-        "                self.room.wait(IDLE_POLL_S)\n",
+        "                source.serve()\n                with at(self._sheet, Activity.BLOCKED):\n",
+        "                with at(self._sheet, Activity.BLOCKED):\n",
         NamedTests(
             ("tests/unit/worker/test_runtime.py::test_what_other_threads_ask_of_the_source_is_served_without_room",)
         ),

@@ -23,9 +23,9 @@ def _look(settings: Settings) -> Finding:
     kafka = settings.kafka
     cluster = Preflight(settings, ANSWER_S).cluster()
     said = f"{len(cluster.brokers)} in the cluster: {', '.join(cluster.brokers)}"
-    if cluster.longest_transaction_s < kafka.transaction_timeout_s:
+    if cluster.limits is not None and cluster.limits.longest_transaction_s < kafka.transaction_timeout_s:
         return wrong(
-            f"they take transactions of {cluster.longest_transaction_s:g} s at most, and "
+            f"they take transactions of {cluster.limits.longest_transaction_s:g} s at most, and "
             f"kafka.transaction_timeout_s={kafka.transaction_timeout_s:g}",
             "Lower it, or raise the brokers' transaction.max.timeout.ms.",
         )

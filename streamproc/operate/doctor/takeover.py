@@ -33,11 +33,11 @@ def _look(settings: Settings) -> Finding:
             f"Set kafka.session_timeout_s to {session_s:g}, or the group's consumer.session.timeout.ms on the broker.",
             *details,
         )
-    overdue_s = Preflight(settings, ANSWER_S).cluster().overdue_s
-    if kafka.delivery == "exactly_once" and overdue_s > OVERDUE_S:
+    limits = Preflight(settings, ANSWER_S).cluster().limits
+    if limits is not None and kafka.delivery == "exactly_once" and limits.overdue_s > OVERDUE_S:
         return wrong(
-            f"the brokers look for overdue transactions every {overdue_s:g} s only: a takeover can last "
-            f"{takeover_s(real) + overdue_s - OVERDUE_S:g} s",
+            f"the brokers look for overdue transactions every {limits.overdue_s:g} s only: a takeover can last "
+            f"{takeover_s(real) + limits.overdue_s - OVERDUE_S:g} s",
             f"Set transaction.abort.timed.out.transaction.cleanup.interval.ms to {1000 * OVERDUE_S:g} or less on them.",
             *details,
         )

@@ -35,6 +35,11 @@ def _look(settings: Settings) -> Finding:
     problems += _retentions(settings.topics, there)
     if problems:
         return wrong(_first(problems), _CURE, *problems[1:])
+    if hidden := [one.name for one in there.values() if one.config is None]:
+        return doubtful(
+            f"they are there, and this user may not read how they are set: {', '.join(hidden)}",
+            "Grant DESCRIBE_CONFIGS on them, or let somebody run this who has it.",
+        )
     few = [one.name for one in there.values() if one.replicas < settings.topics.replication_factor]
     if few:
         return doubtful(
