@@ -206,11 +206,14 @@ MACHINES = Row(
     (
         Panel(
             "Ready",
-            "1 while /readyz says so; brake: 1 while no records are taken.",
+            "1 while /readyz says so; brake: 1 while no records are taken; probes: tries of the newest ones meanwhile.",
             "none",
             (
                 Query(gauge("ready", "min", "instance"), "ready {{instance}}"),
                 Query(gauge("brake_on", "max", "instance"), "brake {{instance}}"),
+                Query(
+                    f"sum by (instance) (increase(streamproc_brake_probes_total{{{HERE}}}[10m]))", "probes {{instance}}"
+                ),
             ),
         ),
         Panel(
