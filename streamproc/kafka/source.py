@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import confluent_kafka
 import structlog
@@ -45,7 +45,7 @@ class KafkaSource:
         self._clock = clock
         self._start_budget_s = settings.kafka.transaction_timeout_s + START_EXTRA_S
         self._owned: set[TopicPartition] = set()
-        self._at_end: set[TopicPartition] = set()
+        self._at_end: dict[TopicPartition, int] = {}
         self._wanted_paused: frozenset[TopicPartition] = frozenset()
         self._paused: set[TopicPartition] = set()
         self._left: set[TopicPartition] = set()
@@ -78,6 +78,14 @@ class KafkaSource:
         Lag would not tell: control records of transactions keep it above 0.
         """
         return frozenset(self._at_end)
+
+    @property
+    def drained(self) -> Mapping[TopicPartition, int]:
+        """Where those of ``at_end`` ended when the client found it out, marks of transactions included.
+
+        Safe from any thread.
+        """
+        return self._at_end.copy()
 
     @property
     def owned(self) -> frozenset[TopicPartition]:
@@ -191,12 +199,12 @@ class KafkaSource:
         error = message.error()
         origin = origin_of(message)
         if error is None:
-            self._at_end.discard(origin)
+            self._at_end.pop(origin, None)
             # Taken before a callback of the same call gave the partition away.
             return to_record(message, origin) if origin in self._owned else None
         if error.code() == END_OF_PARTITION:
             if origin in self._owned:
-                self._at_end.add(origin)
+                self._at_end[origin] = message.offset() or 0
         elif error.code() in OUT_OF_RANGE:
             raise out_of_range(self._consumer, origin, message.offset(), error)
         elif is_fatal(error):
@@ -255,5 +263,7 @@ class KafkaSource:
             # Just what was assigned, and always: the client waits for a call that succeeds, in `close` for ever.
             consumer.incremental_unassign(to_partitions(ours))
             self._identity.departed()
-            for held in (self._owned, self._at_end, self._paused, self._left):
+            for held in (self._owned, self._paused, self._left):
                 held.difference_update(gone)
+            for name in gone:
+                self._at_end.pop(name, None)

@@ -2,7 +2,7 @@
 
 import queue
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from streamproc.records.record import CommitOffset, Record, TopicPartition
 from streamproc.worker.ports import Assignments
@@ -27,6 +27,11 @@ class MemorySource:
     def trouble(self) -> str | None:
         """Never."""
         return None
+
+    @property
+    def drained(self) -> Mapping[TopicPartition, int]:
+        """Of none: nobody says where they end."""
+        return {}
 
     def feed(self, *records: Record) -> None:
         """Let records arrive."""

@@ -95,6 +95,7 @@ class World:
     kept_writes: Calls[str, None]
     commits: Calls[int, Committed]
     newest_reads: Calls[int, Sequence[Record]]
+    drained: Callable[[], Mapping[TopicPartition, int]] = dict
     ends: Ends | None = None
     ends_reads: Calls[str, Mapping[TopicPartition, int]] | None = None
     sheet: Sheet = NO_SHEET
@@ -157,7 +158,7 @@ class Pipeline:
         self._commit = Commit(transact, world.commits, offsets, strikes, batches, flow.produce_again, stuck_s, metrics)
         topic, reads = settings.topics.recordings, world.newest_reads
         self._probe = Probe(settings.brake, topic, world.newest, reads, ownership, batches, metrics)
-        self.progress = Progress(settings.topics, world.ends, world.ends_reads, ownership, metrics)
+        self.progress = Progress(settings.topics, world.ends, world.ends_reads, world.drained, ownership, metrics)
         self._enter = world.sheet.enter
         stages: tuple[_Step, ...] = (
             self._again,

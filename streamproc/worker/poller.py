@@ -107,6 +107,11 @@ class Poller:
         """What keeps records from coming, as the source says."""
         return None if self._source is None else self._source.trouble
 
+    @property
+    def drained(self) -> Mapping[TopicPartition, int]:
+        """Where partitions ended whose last record was taken, as the source says."""
+        return {} if self._source is None else self._source.drained
+
     def drain(self) -> None:
         """Take no more records, but stay in the group."""
         self._draining.set()

@@ -70,6 +70,11 @@ class Source(Protocol):
         """What keeps records from coming just now; None when nothing does."""
         ...
 
+    @property
+    def drained(self) -> Mapping[TopicPartition, int]:
+        """Where partitions ended whose last record was taken, marks of transactions included. Safe from any thread."""
+        ...
+
     def pause(self, partitions: frozenset[TopicPartition]) -> None:
         """Make exactly this set paused, of those owned; re-applied after each assignment."""
         ...
@@ -102,7 +107,7 @@ class Ends(Protocol):
     """Knows where topics end. Blocking; called through ``Calls``."""
 
     def read(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """One past the last committed record's offset of each. Raises DependencyDownError."""
+        """Where each ends, marks of transactions included. Raises DependencyDownError."""
         ...
 
 

@@ -1,7 +1,7 @@
 """Progress: what commits come to, and what waits behind them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from streamproc.errors import DependencyDownError
 from streamproc.records.outcome import Outcome, OutcomeKind
@@ -32,12 +32,14 @@ class Progress:
         topics: TopicSettings,
         ends: Ends | None,
         calls: Calls[str, Mapping[TopicPartition, int]] | None,
+        drained: Callable[[], Mapping[TopicPartition, int]],
         ownership: Ownership,
         metrics: Metrics,
     ) -> None:
         self._queues = dict(zip((topics.recordings, *topics.lanes), Queue, strict=True))
         self._ends = ends
         self._calls = calls
+        self._drained = drained
         self._ownership = ownership
         self._metrics = metrics
         self._lag = Lag()
@@ -71,6 +73,7 @@ class Progress:
                 raise answer
             else:
                 self._heard = True
+                self._lag.drained(self._drained())
                 self._lag.ended(answer, now.wall_ms)
         if not self._asked and now.mono >= self._ask_at and (partitions := self._ownership.partitions()):
             self._asked, self._ask_at = True, now.mono + ENDS_S
@@ -107,6 +110,7 @@ class Progress:
     def show(self, now_ms: int) -> None:
         """Set the gauges of lag, backlog and speed."""
         metrics, pace = self._metrics, self._pace
+        self._lag.drained(self._drained())
         behind = self._lag.behind(now_ms)
         for topic, queue in self._queues.items():
             one = behind.get(topic, _NONE)

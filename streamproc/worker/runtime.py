@@ -254,6 +254,7 @@ class Runtime:
             commits=PooledCalls(commit, Activity.COMMIT, wake),
             newest_reads=PooledCalls(io, Activity.NEWEST, wake),
             ends=parts.ends,
+            drained=lambda: self._poller.drained,
             ends_reads=PooledCalls(canary, Activity.ENDS, wake),
             sheet=self._sheet,
             spans=parts.spans,

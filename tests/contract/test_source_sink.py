@@ -179,6 +179,23 @@ def test_aborted_and_control_records_take_offsets_and_are_not_delivered(world: W
     source = world.source(owner)
     records = poll_until(world, [source], everything_read(source))
     assert [(record.offset, record.value) for record in records] == [(3, b"0"), (4, b"1"), (6, b"0")]
+    assert source.drained[name(world, 0)] == 7
+
+
+def test_a_partition_that_ends_with_marks_of_transactions_is_drained_up_to_behind_them(
+    world: World, owner: Owner
+) -> None:
+    world.publish(1)
+    world.publish_in_transaction(2, commit=False)
+    source = world.source(owner)
+    assert source.drained == {}
+    records = poll_until(world, [source], everything_read(source))
+    assert [record.offset for record in records] == [0]
+    assert source.drained[name(world, 0)] == 4
+    world.publish(1)
+    poll_until(world, [source], bool)
+    poll_until(world, [source], everything_read(source))
+    assert source.drained[name(world, 0)] == 5
 
 
 def test_it_waits_for_a_transaction_over_its_start_and_starts_where_that_ended(world: World, owner: Owner) -> None:

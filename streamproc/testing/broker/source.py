@@ -1,7 +1,7 @@
 """The input topics as ``KafkaSource`` shows them, over the broker in memory."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from streamproc.errors import Fatal, FatalError
 from streamproc.records.record import CommitOffset, Record, TopicPartition
@@ -76,6 +76,12 @@ class BrokerSource:
     def at_end(self) -> frozenset[TopicPartition]:
         """Owned partitions whose last record was taken."""
         return frozenset(p for p, reader in self._readers.items() if reader.at_end(self._broker.log(p)))
+
+    @property
+    def drained(self) -> Mapping[TopicPartition, int]:
+        """Where those ended, as the client found out."""
+        at_end = self.at_end
+        return {partition: reader.position for partition, reader in self._readers.items() if partition in at_end}
 
     @property
     def member_id(self) -> str:

@@ -82,6 +82,11 @@ class Heard:
         return self._source.trouble
 
     @property
+    def drained(self) -> Mapping[TopicPartition, int]:
+        """Where partitions ended whose last record was taken."""
+        return self._source.drained
+
+    @property
     def revoking(self) -> bool:
         """Whether it has been told to give partitions back, and has not done so yet."""
         return self._revoking_since is not None

@@ -55,3 +55,25 @@ def test_a_partition_that_is_gone_is_counted_no_more() -> None:
     lag.ended({P0: 105, P1: 7}, 11_000)
     lag.end([P0])
     assert lag.behind(12_000) == {T: Behind(7, 2_000)}
+
+
+def test_marks_of_transactions_behind_the_last_record_are_nothing_that_waits() -> None:
+    lag = owned()
+    lag.arrived([record(0, 5, 3_000)])
+    lag.committed(P0, 6, 3_000)
+    lag.ended({P0: 8}, 11_000)
+    assert lag.behind(12_000) == {T: Behind(2, 9_000)}, "records, for all that is known"
+    lag.drained({P0: 8})
+    assert lag.behind(12_000) == {T: Behind(0, 0)}
+    lag.ended({P0: 8}, 60_000)
+    lag.ended({P0: 9}, 62_000)
+    assert lag.behind(63_000) == {T: Behind(1, 3_000)}, "what came since is counted from then on"
+
+
+def test_what_was_taken_waits_until_it_is_committed_whatever_stands_behind_it() -> None:
+    lag = owned()
+    lag.arrived([record(0, 5, 3_000), record(0, 6, 4_000)])
+    lag.committed(P0, 6, 3_000)
+    lag.drained({P0: 9})
+    lag.ended({P0: 9}, 11_000)
+    assert lag.behind(12_000) == {T: Behind(3, 9_000)}
