@@ -34,7 +34,7 @@ RUNNERS: Mapping[str, tuple[str, ...]] = {
     "streamproc": ("streamproc", "worker"),
     "streamproc on FunASR": ("streamproc", "worker"),
     "loop": ("tests.bench.peers.loop",),
-    "faust": ("tests.bench.peers.fausted", "worker"),
+    "faust": ("tests.bench.peers.fausted",),
     "quixstreams": ("tests.bench.peers.quix",),
 }
 PACKAGES = ("confluent-kafka", "faust-streaming", "quixstreams", "funasr", "torch", "minio")
@@ -73,6 +73,8 @@ def rate(settings: Settings, name: str, clips: Sequence[Stored], progress: LiveP
         finally:
             runner.stop()
     later = [at for at in seen if at > seen[0]]
+    if not later:
+        sys.exit(f"{name}: all rows came at once. Measure more events")
     return len(later) / (seen[-1] - seen[0])
 
 
