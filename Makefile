@@ -7,12 +7,12 @@
 # make analytics  kill the analytics app under load, compare every window, and time it beside its peers (RESULTS=n: fewer)
 # make parity    compare the engine with FunASR, one file at a time (CLIPS=n: fewer)
 # make dashboard  write Grafana's dashboard anew and hold it against Grafana's own types (with Node.js)
-# make bench     measure the engine, the pipeline and delivery (WHAT=engine, pipeline or delivery: just that)
+# make bench     measure the engine, the pipeline, new events, the device's share, latency and delivery (WHAT=pipeline: just that)
 # make lock      resolve the dependencies anew (UPGRADE=--upgrade takes newer ones)
 # make clean     remove what was set up; the data of local servers stays in .streamproc
 
 PYTHON ?= python3
-WHAT ?= engine pipeline delivery
+WHAT ?= engine pipeline fresh device latency delivery
 SEEDS ?= 1000000
 FIRST ?= 0
 CLIPS ?= 320

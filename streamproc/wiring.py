@@ -1,5 +1,6 @@
 """The only place that joins rooms: settings in, a worker, a prepared platform or a client out."""
 
+import gc
 import os
 import socket
 import tempfile
@@ -58,6 +59,10 @@ from streamproc.worker.watchdog import Watchdog, end_process
 log = get_log(__name__)
 
 TWINS = "If this goes on, another worker uses slot {} too: give each machine its own STREAMPROC_KAFKA__SLOT"
+CYCLES = (100_000, 20, 20)
+"""When Python looks for cycles: after so many objects that were made and are not gone, among older ones after so many
+such looks. By its own numbers (700, 10, 10) it walks many times over what one micro-batch has in flight, which takes a
+fifth of the CPU of a repeated event (docs/benchmarks.md); cycles we hardly make."""
 FENCED_S = 60.0
 """Fenced this soon after the start, twice in a row, somebody else runs with our slot: a restart would not help."""
 
@@ -113,6 +118,7 @@ def work(settings: Settings, front: Front) -> None:
             return
         watchdog = stack.enter_context(watch_over(settings, runtime, metrics, clock))
         front.take(runtime, watchdog)
+        gc.set_threshold(*CYCLES)
         with stop_on_signals(runtime):
             try:
                 runtime.run()

@@ -29,7 +29,7 @@ def measure_audio(settings: Settings, clips: Sequence[Stored]) -> Sequence[Cost]
             hashlib.sha256(body).hexdigest()
     limits, session = _limits(settings.audio), load_session()
     _decode(bodies[0], limits, session)  # libraries are loaded when they are first asked for
-    with timed("decode", costs):
+    with timed("audio", costs):
         for body in bodies:
             _decode(body, limits, session)
     return costs

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 STAGES: Mapping[str, tuple[str, str]] = {
     "fetch": ("to fetch", "fetched"),
@@ -40,6 +41,25 @@ def spans(lines: Sequence[str]) -> Sequence[Span]:
                 begin = max(begins) if stage == "commit" else min(begins)
                 found.append(Span(batch, stage, begin - origin, max(ends) - origin))
     return found
+
+
+def steps(lines: Sequence[str]) -> Iterator[Mapping[str, float]]:
+    """For each record, in the order they were taken: the seconds from its step before, by step; the last is its commit.
+
+    Raises ValueError for a line that is not of a trace.
+    """
+    records: defaultdict[tuple[int, int], dict[str, float]] = defaultdict(dict)
+    committed: dict[int, float] = {}
+    for line in lines:
+        what, batch, index, at = line.split("\t")
+        if what == "committed":
+            committed[int(batch)] = float(at)
+        else:
+            records[int(batch), int(index)][what] = float(at)
+    for (number, _), times in sorted(records.items()):
+        if number in committed:
+            times["committed"] = committed[number]
+        yield {name: at - before for (_, before), (name, at) in pairwise(times.items())}
 
 
 def picture(found: Sequence[Span], width: int) -> Iterator[str]:

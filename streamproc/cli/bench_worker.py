@@ -64,3 +64,29 @@ def device(
         typer.echo(json.dumps(busy_json(report)))
     else:
         show_busy(report, Console())
+
+
+def latency(
+    *,
+    events: Annotated[int, typer.Option(min=20, max=20_000, help="New events; then the same again.")] = 300,
+    rate: Annotated[float, typer.Option(min=0.1, max=1_000, help="Events per s.")] = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Tell how long a result takes when there is little to do, and where: from the event to the committed row.
+
+    The device is simulated and answers at once. Starts the servers that do not run and stops what it started.
+
+    Example: `streamproc bench latency --events 50`
+    """
+    from rich.console import Console
+
+    from streamproc.bench.quiet import run_quiet
+    from streamproc.bench.quiet_show import quiet_json, show_quiet
+    from streamproc.operate.progress import LiveProgress
+
+    with LiveProgress() as progress:
+        report = run_quiet(load_settings(), events, rate, progress.server, progress.count)
+    if as_json:
+        typer.echo(json.dumps(quiet_json(report)))
+    else:
+        show_quiet(report, Console())

@@ -1,4 +1,4 @@
-"""The same on faust-streaming: an agent, one event after the other. ``python -m tests.bench.peers.fausted worker``."""
+"""The same on faust-streaming: an agent, one event after the other. ``python -m tests.bench.peers.fausted``."""
 
 import tempfile
 
@@ -34,4 +34,4 @@ if __name__ == "__main__":
         async for key, value in stream.items():
             await results.send(key=key, value=work(value))
 
-    app.Worker(loglevel="WARN").execute_from_commandline()
+    faust.Worker(app, loglevel="WARN").execute_from_commandline()

@@ -11,8 +11,11 @@ from streamproc.bench.floor import Cost
 from streamproc.bench.fresh import FormatFigures, FreshReport
 from streamproc.bench.fresh_show import fresh_json, show_fresh
 from streamproc.bench.pipeline import Figures
+from streamproc.bench.played import Latency
+from streamproc.bench.quiet import QuietFigures, QuietReport, by_stage
+from streamproc.bench.quiet_show import quiet_json, show_quiet
 from streamproc.bench.recorded import FORMATS, bodies
-from streamproc.bench.timeline import Span, picture, spans
+from streamproc.bench.timeline import Span, picture, spans, steps
 from tests.unit.bench.made import MACHINE
 
 TRACE = """\
@@ -40,6 +43,41 @@ FOUND = [
 
 def test_a_stage_lasts_from_its_first_record_to_its_last() -> None:
     assert spans(TRACE) == FOUND
+
+
+def test_a_record_s_steps_follow_each_other_and_end_with_its_commit() -> None:
+    first, second, other = steps(TRACE)
+    assert first == {
+        "fetched": 0.5,
+        "to prepare": 0.0,
+        "prepared": 1.0,
+        "computed": 1.5,
+        "settled": 0.0,
+        "committed": 1.5,
+    }
+    assert second == pytest.approx({"fetched": 0.9, "settled": 3.0, "committed": 0.5})
+    assert other == {"fetched": 1.0}, "it is not committed yet"
+
+
+def test_stages_are_summed_up_over_the_records_that_came_to_them() -> None:
+    found = by_stage([{"fetched": 0.01, "committed": 0.02}, {"fetched": 0.03}])
+    assert list(found) == ["fetched", "committed"]
+    assert found["fetched"].mean == pytest.approx(20)
+    assert found["committed"].p99 == pytest.approx(20)
+
+
+def quiet_report() -> QuietReport:
+    spent = Latency(80.0, 70.0, 110.0, 130.0)
+    return QuietReport(MACHINE, 50, 10.0, 50.0, [QuietFigures("new", spent, {"fetched": Latency(5.0, 4.0, 9.0, 11.0)})])
+
+
+def test_latency_is_shown_as_a_whole_and_by_stage() -> None:
+    out = io.StringIO()
+    show_quiet(quiet_report(), Console(file=out, width=80))
+    text = " ".join(out.getvalue().split())
+    assert "new: whole 80.0 70.0 110.0 130.0 until fetched 5.0 4.0 9.0 11.0" in text
+    assert "gathers for 50 ms" in text
+    assert json.loads(json.dumps(quiet_json(quiet_report())))["kinds"][0]["whole"]["p50"] == 70.0
 
 
 def test_nothing_that_was_written_down_is_no_timeline() -> None:
@@ -75,7 +113,7 @@ def test_the_share_of_the_devices_time_is_shown_with_the_picture() -> None:
 
 def fresh_report() -> FreshReport:
     worker = Figures(500, 5.0, 100.0, 1.5, 4, 125.0, 30.0)
-    floor = [Cost("consume", 0.1, 0.25), Cost("GET", 0.5, 0.5), Cost("decode", 0.5, 0.5)]
+    floor = [Cost("consume", 0.1, 0.25), Cost("GET", 0.5, 0.5), Cost("audio", 0.5, 0.5)]
     one = FormatFigures("wav", 160_044, worker, 2.5, floor)
     return FreshReport(MACHINE, [one, replace(one, format="mp3", bytes=20_000)])
 

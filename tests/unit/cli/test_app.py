@@ -16,7 +16,19 @@ from streamproc.errors import (
 
 GROUPS = {
     "model": ("pull", "info", "verify"),
-    "bench": ("engine", "gpu", "cost", "cold", "pipeline", "delivery", "groups", "cached", "fresh", "device"),
+    "bench": (
+        "engine",
+        "gpu",
+        "cost",
+        "cold",
+        "pipeline",
+        "delivery",
+        "groups",
+        "cached",
+        "fresh",
+        "device",
+        "latency",
+    ),
     "dlq": ("ls", "stats", "show", "replay"),
     "brake": ("release",),
     "analytics": ("rebuild",),

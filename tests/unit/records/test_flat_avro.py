@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamproc.errors import PoisonError, Reason
+from streamproc.records.alert import EmotionAlert
 from streamproc.records.avro import Row, encode, schema_of
 from streamproc.records.flat_avro import KEPT, FlatAvro
 from streamproc.records.identity import RESULT_NAMESPACE, result_id, segment_id
 from streamproc.records.ledger import LedgerEntry
 from streamproc.records.result import EmotionResult
 from streamproc.records.segment import EmotionSegment
+from streamproc.records.trend import EmotionTrend
 
 STRATEGIES = {
     "string": st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=300),
@@ -24,7 +26,7 @@ STRATEGIES = {
     "long": st.integers(-(2**63), 2**63 - 1),
     "double": st.floats(allow_nan=False),
 }
-KINDS: list[type[Row]] = [EmotionResult, EmotionSegment, LedgerEntry]
+KINDS: list[type[Row]] = [EmotionResult, EmotionSegment, LedgerEntry, EmotionTrend, EmotionAlert]
 POINT = {
     "type": "record",
     "name": "Point",

@@ -1,0 +1,99 @@
+"""Two workers on one stream, where nothing goes wrong: each new content is computed once, whatever the schedule."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from random import Random
+
+import pytest
+import structlog
+
+from streamproc.records.analysis import Tier
+from streamproc.testing.simulation.bounds import check_bounds
+from streamproc.testing.simulation.ends import check_end, quiet
+from streamproc.testing.simulation.inflict import inflict
+from streamproc.testing.simulation.observer import Observer
+from streamproc.testing.simulation.plan import make_plan
+from streamproc.testing.simulation.reading import row_of
+from streamproc.testing.simulation.recordings import Kind, announce
+from streamproc.testing.simulation.world import World
+from streamproc.worker.stages.tiers import Tiers
+
+SEEDS = 40
+CONTENTS = 12
+SPAN_S = 2.0
+APART_S = 0.1
+"""Between the two events of a content: about what one takes."""
+SLICE_S = 0.5
+MOST_S = 60.0
+ENOUGH = 0.99
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    yield
+    structlog.configure(**before)
+
+
+def play(seed: int) -> World:
+    """Each content is announced on both partitions, by events of their own, at almost the same time."""
+    random = Random(f"once {seed}")
+    announced = []  # numbers that are 3 apart have recordings of the same length, so a repeat is of the same bytes
+    for content in range(CONTENTS):
+        at, first = random.uniform(0, SPAN_S), random.randrange(2)
+        for number, partition, like in ((6 * content, first, None), (6 * content + 3, 1 - first, 6 * content)):
+            kind = Kind.PLAIN if like is None else Kind.REPEAT
+            when = at + (0 if like is None else random.uniform(0, APART_S))
+            announced.append((when, announce(number, kind, partition, b"k%d-0" % partition, like)))
+    plan = replace(
+        make_plan(seed),
+        workers=2,
+        partitions=2,
+        shared_tier=True,
+        tight=False,
+        archive=False,
+        trust="content",
+        announced=tuple(announced),
+        gaps=(),
+        faults=(),
+        alone=False,
+        retention_at=None,
+        burst=False,
+        strict=False,
+    )
+    world = World(plan, inflict, None)
+    observer = Observer(world)
+    world.servers.broker.observers.append(observer)
+    world.begin()
+    while world.fibers.now < MOST_S and not (world.calm and quiet(world)):
+        world.fibers.run(world.fibers.now + SLICE_S)
+        assert observer.violation is None
+        check_bounds(world)
+    check_end(world)
+    return world
+
+
+def test_what_two_workers_want_at_the_same_time_is_computed_by_one_of_them() -> None:
+    once = shared = 0
+    for seed in range(SEEDS):
+        world = play(seed)
+        rows = [row_of(stored) for stored in world.servers.written(world.settings.topics.results)]
+        computed = Counter(row["content_sha256"] for row in rows if row["tier"] == "computed")
+        assert len(computed) == CONTENTS
+        once += sum(times == 1 for times in computed.values())
+        shared += sum(row["tier"] == "redis" for row in rows)
+    print(f"{once} of {SEEDS * CONTENTS} once, {shared} found in Redis")  # noqa: T201  # shown with -rP
+    assert once >= ENOUGH * SEEDS * CONTENTS
+    assert shared > 0.5 * SEEDS * CONTENTS, "the workers were hardly ever in each other's way"
+
+
+def test_workers_that_claim_nothing_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def computes_at_once(self: Tiers, key: str) -> None:
+        self.answer(key, None, Tier.COMPUTED)
+
+    monkeypatch.setattr(Tiers, "_unknown", computes_at_once)
+    world = play(0)
+    rows = [row_of(stored) for stored in world.servers.written(world.settings.topics.results)]
+    assert sum(row["tier"] == "computed" for row in rows) > CONTENTS
