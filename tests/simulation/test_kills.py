@@ -1,6 +1,7 @@
 """Who is killed for no reason of its records blames none of them; who is killed by one blames that one."""
 
 from dataclasses import replace
+from itertools import islice
 from random import Random
 
 import pytest
@@ -59,13 +60,15 @@ def test_recordings_that_kill_are_given_up_in_every_company() -> None:
         assert len(given_up) >= len(killers), history
 
 
-@pytest.mark.parametrize("seed", [77, 105, 185])
-def test_a_record_that_one_crash_alone_condemns_is_found(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = killed_at_random(seed)
-    assert play(plan).violation is None
-    monkeypatch.setattr(strikes, "CONDEMNED_AFTER", 1)
-    monkeypatch.setattr(admit, "CONDEMNED_AFTER", 1)
-    assert f"ended as {Reason.KILLED_WORKER}, not as" in (play(plan).violation or "")
+def test_a_record_that_one_crash_alone_condemns_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    condemned = f"ended as {Reason.KILLED_WORKER}, not as"
+    with monkeypatch.context() as broken:
+        broken.setattr(strikes, "CONDEMNED_AFTER", 1)
+        broken.setattr(admit, "CONDEMNED_AFTER", 1)
+        found = (seed for seed in range(200) if condemned in (play(killed_at_random(seed)).violation or ""))
+        seeds = list(islice(found, 3))
+    assert len(seeds) == 3
+    assert [play(killed_at_random(seed)).violation for seed in seeds] == [None] * 3
 
 
 @pytest.mark.parametrize("company", ["_BURST", "_STRICT"])
