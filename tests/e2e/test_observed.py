@@ -27,6 +27,7 @@ STILL = {
     "streamproc_tier_errors_total": "Redis works here; tests/unit/dedupe/test_redis.py",
     "streamproc_dependency_down": "no server is away here; tests/e2e/test_faults.py",
     "streamproc_brake_on": "most records are good here; tests/e2e/test_brake.py",
+    "streamproc_brake_probes_total": "nor is anything probed; tests/unit/worker/test_brake.py",
     "streamproc_device_memory_bytes": "there is no accelerator here; tests/unit/telemetry/test_memory.py",
 }
 """What does not move here, why, and who sees it move."""
