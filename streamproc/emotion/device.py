@@ -167,7 +167,8 @@ class DeviceProcess:
         if child.warm and len(aboard) == 1 and not died.blameless:
             self._blame(aboard[0], detail)
         else:
-            self._count(now, detail, own=died.blameless or not (child.warm and aboard))
+            # With one alone, what says that it cannot go on may say so of that one, whenever it comes.
+            self._count(now, detail, own=not (child.warm and aboard) or (died.blameless and len(aboard) > 1))
         log.warning("device process is replaced", detail=detail, count=len(died.batches))
         self.start()
         return died

@@ -65,6 +65,8 @@ def windows(
             raise UsageError(f"the window of {partition} begins at offset {first} and ends at {end}: turn them round")
         if isinstance(selection.first, int) and first > stretch.stop:
             raise UsageError(f"{partition} ends at offset {stretch.stop}: nothing is at {first} yet")
+        if selection.end is None and done < first:
+            end = stretch.stop  # the group stands still before it: nothing of the window is proved
         if isinstance(selection.first, Moment) and first == stretch.start:
             first = 0  # what retention has passed may have been of that time as well
         found[partition] = range(first, max(first, end))

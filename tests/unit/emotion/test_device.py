@@ -342,6 +342,24 @@ def test_a_device_that_cannot_go_on_says_so_by_its_status(
     wait(device, DeviceReady)
 
 
+@pytest.mark.parametrize(("batches", "cause"), [(1, Fatal.DEVICE_KILLED), (2, Fatal.DEVICE_FAILS)])
+def test_who_says_of_one_lone_segment_that_it_cannot_go_on_may_say_so_of_that_one(
+    settings: ModelSettings, arena: Arena, batches: int, cause: Fatal
+) -> None:
+    """Who takes it for nobody's doing meets it again, for ever. Here for slots that are somebody else's."""
+    with closing(DeviceProcess(settings.model_copy(update={"deaths_allowed": 1}), arena)) as device:
+        device.start()
+        wait(device, DeviceReady)
+        assert device.pid is not None
+        os.kill(device.pid, signal.SIGSTOP)  # so that both are on it
+        for batch in range(batches):
+            device.submit(batch, [SegmentHandle(Lease(0, 999), 16_000)])
+        os.kill(device.pid, signal.SIGCONT)
+        with pytest.raises(FatalError) as raised:
+            wait(device, DeviceDied)
+    assert raised.value.cause is cause
+
+
 def test_a_checkpoint_that_is_refused_is_not_tried_again(settings: ModelSettings, arena: Arena, tmp_path: Path) -> None:
     with closing(DeviceProcess(settings.model_copy(update={"name_or_dir": str(tmp_path)}), arena)) as device:
         device.start()

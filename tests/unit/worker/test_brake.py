@@ -399,16 +399,24 @@ def test_a_probe_stores_what_a_row_would_point_to(worker: WorkerHarness, monkeyp
     assert not worker.pipeline.held
 
 
-def test_what_the_brake_keeps_waiting_earns_no_strike(worker: WorkerHarness) -> None:
-    # Two owners crashed at the head of this partition: its records are taken alone.
-    other = WorkerHarness(worker.settings)
-    other.sink.commit([], [CommitOffset(IN, 1, 0, "sp1 open=10 crashes=1 strikes=0")], None)
-    other.assign(0, 1)
-    event = good(other, "good.wav")
-    other.poll(*(other.record(BAD, 0) for _ in range(6)), other.record(event, 1, offset=0))
-    other.settle()
-    assert other.pipeline.held
-    assert not other.results()
-    committed = other.sink.committed(IN, 1)
+def test_what_the_brake_keeps_waiting_earns_no_strike() -> None:
+    # Two owners crashed at the head of partition 1: its records are taken alone. Those of partition 0 are on their way
+    # when it is asked about, and turn the brake on.
+    brake, flow = BrakeSettings(window=20, ratio=0.5, in_a_row=5), FlowSettings(micro_batch_records=8, micro_batches=2)
+    worker = WorkerHarness(Settings(brake=brake, flow=flow))
+    worker.sink.commit([], [CommitOffset(IN, 1, 0, "sp1 open=10 crashes=1 strikes=0")], None)
+    worker.assign(0, 1)
+    worker.fetches.at_once = False
+    worker.store.put("recordings", "bad.wav", b"no audio", "audio/wav")
+    bad = [worker.record(encode_event(event_id=f"{n}", object_key="bad.wav"), 0) for n in range(6)]
+    worker.poll(*bad, worker.record(good(worker, "good.wav"), 1, offset=0))
+    worker.settle()
+    worker.fetches.at_once = True
+    while worker.fetches.waiting:
+        worker.fetches.run(0)
+        worker.settle()
+    assert worker.pipeline.held
+    assert not worker.results()
+    committed = worker.sink.committed(IN, 1)
     assert committed is not None
     assert read_mark(committed.metadata).strikes == 0
