@@ -104,6 +104,14 @@ STRIKES = (
         NamedTests(("tests/unit/worker/test_killed_worker.py",)),
     ),
     Mutant(
+        "no second chance",
+        "a moment without memory makes dead letters of all recordings that were being decoded",
+        "streamproc/worker/stages/assemble.py",
+        " and taken.attempt.reason == Reason.KILLED_WORKER",
+        "",
+        _SEEDS,
+    ),
+    Mutant(
         "device blames its batch",
         "whatever was on a device that died is given up",
         "streamproc/worker/stages/infer.py",
