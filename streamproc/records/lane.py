@@ -20,6 +20,8 @@ class Attempt:
     offset: int
     attempts: int
     first_seen_ms: int
+    reason: str = ""
+    """Why its last try failed; empty before the first."""
 
 
 def read_attempt(record: Record, lanes: tuple[str, ...]) -> Attempt:
@@ -37,6 +39,7 @@ def read_attempt(record: Record, lanes: tuple[str, ...]) -> Attempt:
             offset=_number(record, "sp-origin-offset"),
             attempts=_number(record, "sp-attempts"),
             first_seen_ms=_number(record, "sp-first-seen-ms"),
+            reason=(record.header("sp-reason") or b"").decode(),
         )
     except ValueError as error:
         raise PoisonError(

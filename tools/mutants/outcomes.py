@@ -157,8 +157,8 @@ RECORDS = (
         "attempts not counted",
         "a lane does not know how often its records were tried",
         _ASSEMBLE,
-        "attempts=taken.attempt.attempts + 1)",
-        "attempts=max(taken.attempt.attempts, 1))",
+        "attempts=taken.attempt.attempts + 1, reason",
+        "attempts=max(taken.attempt.attempts, 1), reason",
         _SEEDS,
     ),
     Mutant(

@@ -18,6 +18,14 @@ _RECALL = "streamproc/worker/stages/recall.py"
 
 RECALL = (
     Mutant(
+        "probes that are known",
+        "what the tiers know of the newest record releases the brake, though the network computes nothing",
+        _LOOKUP,
+        "if one.taken.probe and leader is None:",
+        "if False and leader is None:",
+        _TIERS_TESTS,
+    ),
+    Mutant(
         "any object's etag",
         "an ETag names bytes whatever object has it",
         _ALIAS,

@@ -96,6 +96,22 @@ STRIKES = (
         _SEEDS,
     ),
     Mutant(
+        "any lane counts",
+        "a recording that was late, or whose store was away, is given up with the first decoders that end with it",
+        "streamproc/worker/stages/assemble.py",
+        "and taken.attempt.reason == Reason.KILLED_WORKER",
+        "and taken.attempt.attempts",
+        NamedTests(("tests/unit/worker/test_killed_worker.py",)),
+    ),
+    Mutant(
+        "no second chance",
+        "a moment without memory makes dead letters of all recordings that were being decoded",
+        "streamproc/worker/stages/assemble.py",
+        " and taken.attempt.reason == Reason.KILLED_WORKER",
+        "",
+        _SEEDS,
+    ),
+    Mutant(
         "device blames its batch",
         "whatever was on a device that died is given up",
         "streamproc/worker/stages/infer.py",

@@ -10,7 +10,9 @@ from streamproc.testing.decoders import waveform
 from streamproc.testing.simulation.recordings import Announced
 
 _ENDS = 3
-"""As decision 12 has it, whatever the program says: so many workers, devices or children end with one record alone."""
+"""As decision 12 has it, whatever the program says: so many workers or devices end with one record alone."""
+_CHILDREN = 6
+"""So many decoders: three in each of two tries, one after the other."""
 _CRASHES = 2
 """So many workers end at one offset before records are taken alone at all."""
 
@@ -67,7 +69,7 @@ class Blame:
         body = announced.body or b""
         return (
             (self._silent[place, offset] >= _ENDS and self._alone(place, offset))
-            or self.decoders[body] >= _ENDS
+            or self.decoders[body] >= _CHILDREN
             or any(times >= _ENDS and wave == _wave(body) for wave, times in self.devices.items())
         )
 

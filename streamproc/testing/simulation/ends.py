@@ -8,7 +8,7 @@ from streamproc.records.outcome import OutcomeKind
 from streamproc.records.record import Record, TopicPartition
 from streamproc.testing.simulation.order import check_order
 from streamproc.testing.simulation.reading import End, Origin, Reader
-from streamproc.testing.simulation.recordings import Announced
+from streamproc.testing.simulation.recordings import Announced, Kind
 from streamproc.testing.simulation.violation import Violation
 from streamproc.testing.simulation.world import World
 from streamproc.testing.simulation.written import (
@@ -16,8 +16,11 @@ from streamproc.testing.simulation.written import (
     check_result,
     check_segments,
     most_attempts,
-    spoiled_by_decoders,
+    tries_of_decoders,
 )
+
+_LEAST_TRIES = 2
+"""Of one that ends its decoders."""
 
 
 def quiet(world: World) -> bool:
@@ -93,13 +96,14 @@ def _looked_deadly(world: World, announced: Announced, origin: Origin) -> bool:
 
 def _as_expected(world: World, announced: Announced, end: End) -> None:
     what, most = f"{announced.kind} record {announced.number}", most_attempts(world)
-    spoiled = world.hurt[announced.object_key]
     if end.what == Reason.KILLED_WORKER and _looked_deadly(world, announced, end.origin):
         return
+    if announced.kind is Kind.KILLS_DECODER and end.what == Reason.KILLED_WORKER and end.attempts < _LEAST_TRIES:
+        raise Violation("G5", f"{what} was given up in its first try: time heals a shortage of memory")
+    spoiled = world.hurt[announced.object_key] + tries_of_decoders(world, announced)
     if end.what != announced.expected and not (end.what == Reason.RETRIES_EXHAUSTED and spoiled >= most):
         raise Violation("G5", f"{what} ended as {end.what}, not as {announced.expected}")
     if end.what == Reason.RETRIES_EXHAUSTED and end.attempts != most:
         raise Violation("G5", f"{what} was given up after {end.attempts} tries, not after {most}")
-    spoiled += spoiled_by_decoders(world, announced)
     if end.attempts - 1 > spoiled:
         raise Violation("G5", f"{what} spent {end.attempts} tries, {spoiled} were spoiled")

@@ -56,7 +56,7 @@ _DECODERS_A_TRY = 3
 """That may end with a recording before its try is given up."""
 _DEAD_AT: Mapping[str, Collection[str]] = MappingProxyType(
     {
-        Reason.RETRIES_EXHAUSTED: frozenset({Stage.FETCH}),
+        Reason.RETRIES_EXHAUSTED: frozenset({Stage.FETCH, Stage.PREPARE}),
         Reason.OBJECT_MISSING: frozenset({Stage.FETCH}),
         Reason.DECODE_FAILED: frozenset({Stage.PREPARE}),
         Reason.MODEL_FAILED: frozenset({Stage.INFER}),
@@ -72,10 +72,11 @@ def most_attempts(world: World) -> int:
     return 1 + retry.attempts_per_lane * len(retry.delays_s)
 
 
-def spoiled_by_decoders(world: World, announced: Announced) -> bool:
-    """Whether one try of a record may have ended with its decoders; another one is its end."""
-    ended = world.blame.decoders[announced.body or b""]
-    return announced.kind is Kind.KILLS_DECODER or ended >= _DECODERS_A_TRY
+def tries_of_decoders(world: World, announced: Announced) -> int:
+    """How many tries of a record may have ended with its decoders and not been its end: no two in a row do that."""
+    if announced.kind is Kind.KILLS_DECODER:
+        return 1 + world.hurt[announced.object_key]
+    return world.blame.decoders[announced.body or b""] // _DECODERS_A_TRY
 
 
 def check_result(world: World, origin: Origin, announced: Announced, stored: Record) -> None:
@@ -147,7 +148,7 @@ def _check_message(what: str, message: bytes) -> None:
 def _check_lane(world: World, announced: Announced, stored: Record, end: End, stage: str) -> None:
     what = f"record {announced.number} ({announced.kind}) in {stored.topic}"
     allowed = {_SPOILED, *({_LATE} if announced.kind is Kind.LATE else ())}
-    if spoiled_by_decoders(world, announced):
+    if tries_of_decoders(world, announced):
         allowed.add(_DECODERS_ENDED)
     if _dead_at(announced.expected) == {Stage.ADMIT} or (end.what, stage) not in allowed:
         raise Violation("G5", f"{what} has no reason to be there: {end.what} at {stage}")

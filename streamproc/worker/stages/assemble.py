@@ -79,10 +79,10 @@ class Assemble:
         if taken.probe:
             self._let_go(taken)
             return
-        if error.reason is Reason.KILLED_WORKER and taken.attempt.attempts:
+        if error.reason is Reason.KILLED_WORKER and taken.attempt.reason == Reason.KILLED_WORKER:
             # A shortage of memory would be over by now: it does this whenever it is tried.
             error = PoisonError(error.reason, error.stage, error.message)
-        attempt = replace(taken.attempt, attempts=taken.attempt.attempts + 1)
+        attempt = replace(taken.attempt, attempts=taken.attempt.attempts + 1, reason=error.reason)
         if isinstance(error, TransientError) and self.again(taken, attempt):
             # Nothing of its partition is committed meanwhile, which nobody else says.
             log.info("record waits in place to be tried again", **_told(attempt, error))

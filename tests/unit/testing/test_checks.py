@@ -1,6 +1,7 @@
 """What the simulator judges a worker by: each check is silent on the worker as it is, and finds one that is broken."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from streamproc.arena import Lease
-from streamproc.errors import Fatal, FatalError, FencedError
+from streamproc.errors import Fatal, FatalError, FencedError, PoisonError, Reason, RecordError
 from streamproc.records.record import CommitOffset, OutputRecord, TopicPartition
 from streamproc.testing.broker.broker import MemoryBroker
 from streamproc.testing.broker.sink import BrokerSink
@@ -20,17 +21,22 @@ from streamproc.testing.simulation.fault import Fault, FaultKind, Point
 from streamproc.testing.simulation.held import CountedArena, Loan, Loans, lend
 from streamproc.testing.simulation.limits import limits
 from streamproc.testing.simulation.past import Past
+from streamproc.testing.simulation.plan import make_plan
 from streamproc.testing.simulation.recordings import Kind, announce
-from streamproc.testing.simulation.simulation import simulate
+from streamproc.testing.simulation.simulation import play, simulate
 from streamproc.testing.simulation.spans import settings_for
 from streamproc.testing.simulation.violation import Violation
+from streamproc.worker.core.batch import Taken
 from streamproc.worker.poller import Poller
 from streamproc.worker.runtime import Runtime
+from streamproc.worker.stages.assemble import Assemble
 from streamproc.worker.stages.fetch import Fetch
 from streamproc.worker.stages.prepare import Prepare
 
 SEEDS = 60
 """Enough for every mistake here."""
+SHORTAGE = 60
+"""Decoders that end in a row: the first three with the same recording, more or less."""
 
 
 @pytest.fixture
@@ -133,6 +139,33 @@ def test_a_worker_that_holds_a_revoke_up_is_found(
 
     monkeypatch.setattr(Poller, "_await", longer)
     assert found("held a revoke up for")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that gives a recording up in the first try that ends with its decoders: memory is never short."""
+
+    def fail(self: Assemble, taken: Taken, error: RecordError) -> None:
+        if error.reason is Reason.KILLED_WORKER:
+            error = PoisonError(error.reason, error.stage, error.message)
+        kept(self, taken, error)
+
+    kept = Assemble.fail
+    monkeypatch.setattr(Assemble, "fail", fail)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_worker_that_gives_up_who_ends_its_decoders_in_its_first_try_is_found(found: Callable[[str], bool]) -> None:
+    assert found("was given up in its first try")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_worker_that_gives_up_who_was_there_when_memory_was_short_is_found() -> None:
+    faults = tuple(Fault(FaultKind.DECODER_DEATH, Point.PREPARE, visit) for visit in range(1, SHORTAGE))
+    violations = [
+        play(replace(make_plan(seed), faults=faults, alone=False, retention_at=None)).violation for seed in range(20)
+    ]
+    assert any("ended as killed_worker, not as ok" in (violation or "") for violation in violations), violations
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 import pytest
 
+from streamproc.errors import Cause
 from streamproc.records.record import OutputRecord, TopicPartition
-from streamproc.settings import FlowSettings, Settings
+from streamproc.settings import FlowSettings, RetrySettings, Settings
 from streamproc.testing.codec import encode_event
 from streamproc.testing.decoders import recording
 from streamproc.testing.harness import WorkerHarness
@@ -90,6 +91,72 @@ def test_one_whose_decoders_ended_for_want_of_memory_is_computed_once_there_is_s
     come_again(worker)
     worker.settle()
     assert [(row["event_id"], row["attempts"]) for row in worker.results()] == [("a.wav", 2), ("b.wav", 2)]
+
+
+def reasons(letters: list[OutputRecord]) -> list[str]:
+    return [why(letter)[0] for letter in letters]
+
+
+def late(worker: WorkerHarness) -> list[OutputRecord]:
+    """Announce a recording that is not there yet, which comes then; what went to the lane for that."""
+    worker.poll(worker.record(encode_event(event_id=DEADLY, object_key=DEADLY)))
+    worker.settle()
+    sent = worker.sink.values(LANE)
+    assert reasons(sent) == ["object_missing"]
+    worker.store.put("recordings", DEADLY, recording(1000, name=DEADLY), "audio/wav")
+    return sent
+
+
+def test_one_that_was_on_a_lane_for_something_else_has_a_second_chance_too(worker: WorkerHarness) -> None:
+    sent = late(worker)
+    come_again(worker)
+    assert kill_decoders_of(worker, DEADLY) == MOST_DEATHS
+    assert reasons(worker.sink.values(LANE)[len(sent) :]) == ["killed_worker"]
+    worker.poll(*[worker.record(one.value, topic=LANE, headers=one.headers) for one in worker.sink.values(LANE)[1:]])
+    worker.clock.advance(10)
+    assert kill_decoders_of(worker, DEADLY) == MOST_DEATHS
+    assert reasons(worker.sink.values(DLQ)) == ["killed_worker"]
+
+
+@pytest.mark.parametrize("leads", [0, 1])
+def test_who_waits_for_the_same_bytes_is_judged_by_its_own_last_try(worker: WorkerHarness, leads: int) -> None:
+    """In two rounds, in each of which one from a lane leads the flight, or waits for the other."""
+
+    def together(sent: OutputRecord, event_id: str) -> None:
+        again = worker.record(sent.value, topic=LANE, headers=sent.headers)
+        worker.clock.advance(10)
+        new = worker.record(encode_event(event_id=event_id, object_key=DEADLY))
+        worker.decoders.held = True
+        worker.poll(*([again, new] if leads == 0 else [new, again]))
+        worker.settle()
+        worker.decoders.held = False
+        assert kill_decoders_of(worker, DEADLY) == MOST_DEATHS
+
+    [sent] = late(worker)
+    together(sent, "second")
+    moved = worker.sink.values(LANE)[1:]
+    assert reasons(moved) == ["killed_worker"] * 2
+    assert not worker.sink.values(DLQ)
+    together(next(one for one in moved if one.value == sent.value), "third")
+    assert [letter.value for letter in worker.sink.values(DLQ)] == [sent.value]
+    assert reasons(worker.sink.values(DLQ)) == ["killed_worker"]
+    assert reasons(worker.sink.values(LANE)[3:]) == ["killed_worker"]
+
+
+def test_in_strict_order_one_that_waited_for_something_else_has_a_second_chance_too() -> None:
+    worker = WorkerHarness(Settings(retry=RetrySettings(order="strict")))
+    worker.assign(0)
+    event = put(worker, DEADLY)
+    worker.store.failing = {DEADLY: Cause.SERVER_ERROR}
+    worker.poll(worker.record(event))
+    worker.settle()
+    worker.store.failing = {}
+    worker.clock.advance(10)
+    assert kill_decoders_of(worker, DEADLY) == MOST_DEATHS
+    assert not worker.sink.values(DLQ)
+    worker.clock.advance(20)
+    assert kill_decoders_of(worker, DEADLY) == MOST_DEATHS
+    assert reasons(worker.sink.values(DLQ)) == ["killed_worker"]
 
 
 def test_a_recording_that_is_tried_again_starts_from_nothing(worker: WorkerHarness) -> None:

@@ -200,3 +200,23 @@ def test_what_nobody_foresaw_ends_the_worker(where: str) -> None:
     calls.at_once = True
     with pytest.raises(FatalError, match="unforeseen"):
         worker.settle()
+
+
+@pytest.mark.parametrize("knows", ["shared", "archive"])
+def test_a_probe_passes_the_tiers_by_however_well_they_know_its_analysis(knows: str) -> None:
+    """A fresh worker: what others computed long ago says nothing of the network that this one has."""
+    shared = MemorySharedTier() if knows == "shared" else None
+    archive = MemoryArchive() if knows == "archive" else None
+    poll(worker_with(shared, archive=archive), "a.wav")
+    worker = worker_with(shared, "1", archive)
+    worker.store.put("recordings", "a.wav", BODY, "audio/wav")
+    worker.poll(*(worker.record(b"no avro") for _ in range(worker.settings.brake.in_a_row)))
+    worker.settle()
+    assert worker.pipeline.held
+    worker.newest.records = [worker.record(encode_event("a.wav", event_id="newest"))]
+    worker.settle(60)
+    assert worker.device.batches == [1]
+    assert not worker.pipeline.brake()["on"]
+    fresh = worker_with(shared, "2", archive)  # which they do know: it is the probe that does not ask
+    poll(fresh, "a.wav")
+    assert fresh.device.batches == []
