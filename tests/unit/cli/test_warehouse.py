@@ -50,6 +50,7 @@ def test_as_json_numbers_are_numbers_and_times_are_iso_8601(monkeypatch: pytest.
     assert json.loads(done.output) == {
         "question": "angry",
         "rows": [{"hour": "2026-01-02T03:00:00", "queue": "phone", "labelled": 2, "share": 0.5, "nothing": None}],
+        "missing": None,
     }
 
 
