@@ -295,6 +295,19 @@ def test_the_page_tells_how_an_older_table_is_kept(warehouse: WarehouseSettings)
     assert {row[1] for row in rows} == {"decode_failed", "avro_invalid"}
 
 
+def test_the_page_tells_how_an_older_table_is_dropped_over_which_somebody_has_asked(
+    warehouse: WarehouseSettings,
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "downstream.md").read_text("utf-8")
+    found = re.search(r"^drop table dead_letters.*?;", page, re.MULTILINE)
+    assert found
+    with opened(warehouse) as database:
+        ask(warehouse)
+        database.execute(found[0].encode())
+        database.execute(f"create table dead_letters ({LETTERS})".encode())
+    assert answer(warehouse, "dead") == []
+
+
 def told(warehouse: WarehouseSettings) -> dict[str, str | None]:
     return {one.question.name: one.missing for one in ask(warehouse)}
 
