@@ -47,6 +47,8 @@ NEXT: Mapping[type[StreamprocError], str] = MappingProxyType(
     }
 )
 """What to do next, for errors whose text cannot know it; the first that fits."""
+UP_WAREHOUSE = "`streamproc status` tells what runs here; `streamproc up --with warehouse` starts what is missing."
+"""The same for a server that `up` alone does not start."""
 
 
 class Commands(TyperGroup):
@@ -69,6 +71,8 @@ class Commands(TyperGroup):
 def _tell(service: str | None, error: StreamprocError) -> None:
     """Say what went wrong and what to do. A service that nobody watches says it as a line of its log."""
     following = next((text for kind, text in NEXT.items() if isinstance(error, kind)), "")
+    if isinstance(error, DependencyDownError) and error.dependency in {"warehouse", "kafka connect"}:
+        following = UP_WAREHOUSE
     if service is not None and not sys.stderr.isatty():
         from streamproc.telemetry.log import get_log
 

@@ -51,7 +51,7 @@ def reread(
     """Let a connector read its topic from the first record that is kept.
 
     For rows that went to the connector's dead letters and would be taken now, as after an outage of the registry. Rows
-    are upserted by their id, so none comes twice.
+    are upserted by their id, so none comes twice. Nothing is done while the registry is away.
 
     Example: `streamproc connect reread emotion-results`
     """

@@ -28,5 +28,6 @@ def status(
         typer.echo(json.dumps([asdict(server) for server in servers]))
         return
     Console().print(server_table(servers))
-    if any(server.state == "stopped" for server in servers):
-        say("`streamproc up` starts what is stopped.")
+    if stopped := {server.name for server in servers if server.state == "stopped"}:
+        more = " --with warehouse" if stopped & {recipe.name for recipe in stack.WAREHOUSE} else ""
+        say(f"`streamproc up{more}` starts what is stopped.")

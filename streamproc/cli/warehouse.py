@@ -26,7 +26,8 @@ def ask(
     """Ask questions over the warehouse's tables, by views that are made where they are missing, and show the answers.
 
     Share of angry by hour and queue, calls that turned from neutral to angry, coverage by version of the model, slowest
-    recordings, dead letters by reason. The views and the SQL of the questions are in `infra/connect`.
+    recordings, dead letters by reason. The views and the SQL of the questions are in `infra/connect`. A table comes
+    with its first row: until then the questions that need it say so, and the others are answered.
 
     Example: `streamproc warehouse ask angry slowest`
     """
@@ -42,6 +43,7 @@ def ask(
     for answer in run_ask(load_settings().warehouse, names or NAMES):
         if as_json:
             rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
-            typer.echo(json.dumps({"question": answer.question.name, "rows": rows}, default=plain, ensure_ascii=False))
+            said = {"question": answer.question.name, "rows": rows, "missing": answer.missing}
+            typer.echo(json.dumps(said, default=plain, ensure_ascii=False))
         else:
             Console().print(answer_table(answer))

@@ -204,18 +204,30 @@ def test_a_recording_that_was_announced_twice_turns_once(warehouse: WarehouseSet
     assert row["angry_segments"] == 1
 
 
-def test_who_may_only_read_asks_once_the_views_are_there(warehouse: WarehouseSettings) -> None:
-    insert(warehouse, "dead_letters", {"reason": "decode_failed", "stage": "prepare", "attempts": 1, "dead_at": NOON})
+def reader_of(warehouse: WarehouseSettings, database: Database) -> WarehouseSettings:
+    """A user who may read what is there."""
     name = f"analyst_{warehouse.namespace}"
     reader = warehouse.model_copy(update={"user": name, "password": SecretStr("theirs")})
+    database.execute(sql.SQL("create role {} login password 'theirs'").format(sql.Identifier(name)))
+    spaces = {"role": sql.Identifier(name), "space": sql.Identifier(warehouse.namespace)}
+    database.execute(sql.SQL("grant usage on schema {space} to {role}").format(**spaces))
+    grant(reader, database)
+    return reader
+
+
+def grant(reader: WarehouseSettings, database: Database) -> None:
+    spaces = {"role": sql.Identifier(reader.user), "space": sql.Identifier(reader.namespace)}
+    database.execute(sql.SQL("grant select on all tables in schema {space} to {role}").format(**spaces))
+
+
+def test_who_may_only_read_asks_once_the_views_are_there(warehouse: WarehouseSettings) -> None:
+    insert(warehouse, "dead_letters", {"reason": "decode_failed", "stage": "prepare", "attempts": 1, "dead_at": NOON})
     with opened(warehouse) as database:
-        database.execute(sql.SQL("create role {} login password 'theirs'").format(sql.Identifier(name)))
-        spaces = {"role": sql.Identifier(name), "space": sql.Identifier(warehouse.namespace)}
-        database.execute(sql.SQL("grant usage on schema {space} to {role}").format(**spaces))
+        reader = reader_of(warehouse, database)
         with pytest.raises(UsageError, match=r"permission denied.*by asking once"):
             ask(reader)
         ask(warehouse)
-        database.execute(sql.SQL("grant select on all tables in schema {space} to {role}").format(**spaces))
+        grant(reader, database)
         assert answer(reader, "dead")[0]["records"] == 1
         database.execute("alter table emotion_results add column campaign_code text")  # as a sink does
         assert answer(reader, "dead")[0]["records"] == 1
@@ -283,9 +295,52 @@ def test_the_page_tells_how_an_older_table_is_kept(warehouse: WarehouseSettings)
     assert {row[1] for row in rows} == {"decode_failed", "avro_invalid"}
 
 
-def test_a_table_without_a_first_row_is_told(warehouse: WarehouseSettings) -> None:
+def test_the_page_tells_how_an_older_table_is_dropped_over_which_somebody_has_asked(
+    warehouse: WarehouseSettings,
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "downstream.md").read_text("utf-8")
+    found = re.search(r"^drop table dead_letters.*?;", page, re.MULTILINE)
+    assert found
+    with opened(warehouse) as database:
+        ask(warehouse)
+        database.execute(found[0].encode())
+        database.execute(f"create table dead_letters ({LETTERS})".encode())
+    assert answer(warehouse, "dead") == []
+
+
+def told(warehouse: WarehouseSettings) -> dict[str, str | None]:
+    return {one.question.name: one.missing for one in ask(warehouse)}
+
+
+def test_a_table_without_a_first_row_keeps_no_other_question_from_its_answer(warehouse: WarehouseSettings) -> None:
+    insert(warehouse, "emotion_results", a_result(1))
     with opened(warehouse) as database:
         database.execute("drop table dead_letters")
-    assert answer(warehouse, "turned") == []
-    with pytest.raises(UsageError, match="Kafka Connect makes each table with its first row"):
-        ask(warehouse, ["dead"])
+    missing = told(warehouse)
+    assert "dead_letters" in str(missing.pop("dead"))
+    assert set(missing.values()) == {None}
+    assert len(answer(warehouse, "slowest")) == 1
+
+
+def test_before_the_first_row_each_question_names_its_table(warehouse: WarehouseSettings) -> None:
+    with opened(warehouse) as database:
+        database.execute("drop table dead_letters, emotion_results, emotion_segments")
+    missing = told(warehouse)
+    assert '"dead_letters" does not exist' in str(missing.pop("dead"))
+    assert {
+        '"emotion_results" does not exist. Kafka Connect makes each table' in str(one) for one in missing.values()
+    } == {True}
+
+
+def test_who_may_only_read_is_not_refused_for_the_view_of_another_question(warehouse: WarehouseSettings) -> None:
+    insert(warehouse, "emotion_results", a_result(1))
+    with opened(warehouse) as database:
+        ask(warehouse)
+        database.execute("drop view dead_letters_by_reason")
+        reader = reader_of(warehouse, database)
+        assert len(answer(reader, "slowest")) == 1
+        assert "permission denied" in str(told(reader)["dead"])
+        with pytest.raises(UsageError, match=r"no answer: permission denied.*by asking once"):
+            ask(reader, ["dead"])
+        database.execute("drop table dead_letters")
+        assert "first row" in str(told(reader)["dead"])

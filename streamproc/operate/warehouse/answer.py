@@ -20,3 +20,5 @@ class Answer:
     question: Question
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
+    missing: str | None = None
+    """Why there is no row: what of the database is not there yet; None where it was asked."""

@@ -9,6 +9,8 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from streamproc.errors import DependencyDownError, StreamprocError, UsageError
 from streamproc.kafka.admin import create_warehouse_topics
+from streamproc.kafka.registry import ask as ask_registry
+from streamproc.kafka.registry import connect as connect_registry
 from streamproc.operate.place import Place
 from streamproc.operate.warehouse.connectors import Connector, connectors
 from streamproc.operate.warehouse.rest import NAME, WAIT_S, Connect, State, open_connect
@@ -127,11 +129,16 @@ def pass_over(settings: Settings, name: str, place: Place) -> None:
 
 @contextmanager
 def _halted(settings: Settings, name: str) -> Iterator[Connect]:
-    """A connector without a task, which goes on after the block."""
-    names = [one.name for one in connectors(settings)]
-    if name not in names:
-        raise UsageError(f"there is no connector {name}; there are {', '.join(names)}")
+    """A connector without a task, which goes on after the block. What its tasks need to begin is there before."""
+    known = {one.name: one for one in connectors(settings)}
+    if name not in known:
+        raise UsageError(f"there is no connector {name}; there are {', '.join(known)}")
     with open_connect(settings.connect) as connect:
+        if connect.config(name) is None:
+            raise UsageError(f"Kafka Connect has no connector {name} yet: `streamproc connect apply` makes it")
+        if known[name].asks_registry:  # a task that starts without it sends good records to its dead letters
+            with connect_registry(settings.registry) as registry:
+                ask_registry(registry, registry.get_subjects)
         connect.stop(name)
         try:
             (state,) = _settle(

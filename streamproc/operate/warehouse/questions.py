@@ -14,11 +14,13 @@ from streamproc.operate.warehouse.views import make_views
 from streamproc.settings import WarehouseSettings
 
 NAMES = ("angry", "turned", "coverage", "slowest", "dead")
+FIRST_ROW = "Kafka Connect makes each table with its first row, and nothing has come yet that is one"
+MAKER = (
+    "Views are made by a user who may make them in warehouse.namespace, by asking once; whoever may read tables and "
+    "views may ask from then on"
+)
 ADVICE: Mapping[type[psycopg.Error], str] = {
-    psycopg.errors.UndefinedTable: "Kafka Connect makes each table with its first row, views follow: "
-    "`streamproc connect status` tells what the connectors do",
-    psycopg.errors.InsufficientPrivilege: "Views are made by a user who may make them in warehouse.namespace, by "
-    "asking once; whoever may read tables and views may ask from then on",
+    psycopg.errors.InsufficientPrivilege: MAKER,
     psycopg.errors.DependentObjectsStillExist: "A view has other columns now; take away what you built on it",
 }
 OTHERWISE = "The tables are not as the connectors of this version make them (docs/downstream.md)"
@@ -37,29 +39,39 @@ def questions(names: Sequence[str] = NAMES) -> Sequence[Question]:
 
 
 def ask(settings: WarehouseSettings, names: Sequence[str] = NAMES) -> Sequence[Answer]:
-    """Ask, over views that are made where they are missing.
+    """Ask, over views that are made where they are missing. What needs a table or a view that is not there says so.
 
-    Raises UsageError for what needs a table without a first row, for a user who may not, and for tables of another
-    kind; DependencyDownError.
+    Raises UsageError for a user who may not ask, or may ask nothing of it before somebody else has, and for tables of
+    another kind; DependencyDownError.
     """
     wanted = questions(names)
     try:
         with open_database(settings) as database:
             database.execute(sql.SQL("set search_path to {}").format(sql.Identifier(settings.namespace)))
-            make_views(database)
-            return [_answer(database, question) for question in wanted]
+            left = make_views(database)
+            answers = [_answer(database, question, left) for question in wanted]
     except psycopg.OperationalError as error:
         raise DependencyDownError("warehouse", f"{settings.address} (warehouse.address): {_first(error)}") from error
     except psycopg.Error as error:
         advice = next((said for kind, said in ADVICE.items() if isinstance(error, kind)), OTHERWISE)
         raise UsageError(f"the warehouse refuses: {_first(error)}. {advice}") from error
+    if answers and all(one.missing and one.missing.endswith(MAKER) for one in answers):
+        raise UsageError(f"the warehouse has no answer: {answers[0].missing}")
+    return answers
 
 
 def _first(error: psycopg.Error) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _answer(database: "psycopg.Connection[tuple[Any, ...]]", question: Question) -> Answer:
-    cursor = database.execute(question.statement.encode())
+def _answer(
+    database: "psycopg.Connection[tuple[Any, ...]]", question: Question, left: Mapping[str, psycopg.Error]
+) -> Answer:
+    try:
+        cursor = database.execute(question.statement.encode())
+    except psycopg.errors.UndefinedTable as error:
+        cause = next((left[name] for name in left if name in question.statement), error)
+        why = MAKER if isinstance(cause, psycopg.errors.InsufficientPrivilege) else FIRST_ROW
+        return Answer(question, (), (), f"{_first(cause)}. {why}")
     columns = tuple(column.name for column in cursor.description or ())
     return Answer(question, columns, tuple(cursor.fetchall()))

@@ -14,13 +14,16 @@ LONGEST = 40
 
 
 def answer_table(answer: Answer) -> Group:
-    """The question, and a row for each of its answer."""
+    """The question, and a row for each of its answer, or why there is none."""
+    words = Text(answer.question.words, style="bold")
+    if answer.missing:
+        return Group(words, Text(f"(nothing: {answer.missing})"))
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in answer.columns:
         table.add_column(name)
     for row in answer.rows or [("(nothing)", *("" for _ in answer.columns[1:]))]:
         table.add_row(*(Text(cell(value)) for value in row))
-    return Group(Text(answer.question.words, style="bold"), table)
+    return Group(words, table)
 
 
 def plain(value: object) -> object:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -39,21 +39,29 @@ def views() -> Sequence[View]:
     return [View(found[1], statement) for statement in statements if (found := _NAME.search(statement))]
 
 
-def make_views(database: "psycopg.Connection[tuple[Any, ...]]") -> None:
+def make_views(database: "psycopg.Connection[tuple[Any, ...]]") -> Mapping[str, psycopg.Error]:
     """Make the views that are missing or of another version, but for those whose tables wait for their first row.
 
-    Who may only read asks what is there. Raises psycopg.Error.
+    Who may only read asks what is there. What could not be made, by its name, with what the database said of it. Raises
+    psycopg.Error.
     """
+    left: dict[str, psycopg.Error] = {}
     if any(_differs(database, view) for view in views()):
         with database.transaction():
             database.execute("select pg_advisory_xact_lock(%s)", (LOCK,))
             for view in views():
                 if _differs(database, view):
-                    with suppress(psycopg.errors.UndefinedTable), database.transaction():
-                        _make(database, view)
+                    try:
+                        with database.transaction():
+                            _make(database, view)
+                    except psycopg.errors.InsufficientPrivilege as error:
+                        left[view.name] = error
+                    except psycopg.errors.UndefinedTable as error:  # a table, or a view that could not be made either
+                        left[view.name] = next((left[name] for name in left if name in view.statement), error)
     if 0 < _columns(database, WIDENED) < _columns(database, TABLE):
         with suppress(psycopg.errors.InsufficientPrivilege):
             _make(database, next(view for view in views() if view.name == WIDENED))
+    return left
 
 
 def _make(database: "psycopg.Connection[tuple[Any, ...]]", view: View) -> None:

@@ -39,4 +39,10 @@ def test_status_as_json_holds_every_field(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_status_says_how_to_start_what_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamproc.local.stack.status", lambda _settings: [STOPPED])
-    assert "streamproc up" in CliRunner().invoke(app, ["status"]).output
+    assert "`streamproc up` starts" in CliRunner().invoke(app, ["status"]).output
+
+
+@pytest.mark.parametrize("name", ["postgres", "connect", "watch"])
+def test_what_up_alone_does_not_start_is_hinted_at_with_what_does(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr("streamproc.local.stack.status", lambda _settings: [STOPPED, ServerStatus(name, "stopped")])
+    assert "`streamproc up --with warehouse` starts" in CliRunner().invoke(app, ["status"]).output

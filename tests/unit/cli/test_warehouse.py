@@ -22,6 +22,7 @@ def test_a_warehouse_that_is_away_is_exit_code_3(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("STREAMPROC_WAREHOUSE__ADDRESS", "127.0.0.1:1")
     done = CliRunner().invoke(app, ["warehouse", "ask", "dead"])
     assert done.exit_code == 3
+    assert "`streamproc up --with warehouse` starts" in done.output
     assert "warehouse.address" in done.output
 
 
@@ -40,6 +41,7 @@ def test_a_connect_that_is_away_is_exit_code_3(monkeypatch: pytest.MonkeyPatch, 
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 3
     assert "connect.url" in done.output
+    assert "`streamproc up --with warehouse` starts" in done.output
 
 
 def test_as_json_numbers_are_numbers_and_times_are_iso_8601(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,6 +52,7 @@ def test_as_json_numbers_are_numbers_and_times_are_iso_8601(monkeypatch: pytest.
     assert json.loads(done.output) == {
         "question": "angry",
         "rows": [{"hour": "2026-01-02T03:00:00", "queue": "phone", "labelled": 2, "share": 0.5, "nothing": None}],
+        "missing": None,
     }
 
 

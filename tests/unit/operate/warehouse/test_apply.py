@@ -9,7 +9,7 @@ from streamproc.operate.place import parse_place
 from streamproc.operate.warehouse import apply as module
 from streamproc.operate.warehouse.apply import Change, apply, pass_over, read_again
 from streamproc.operate.warehouse.connectors import connectors
-from streamproc.settings import ConnectSettings, Settings
+from streamproc.settings import ConnectSettings, RegistrySettings, Settings
 from tests.unit.operate.warehouse.scripted import FAILED, RUNNING, STOPPED, Reply, serving
 
 PLACES = {
@@ -26,27 +26,33 @@ class Scripted:
         self.state, self.after = state, after
         self.asked: list[str] = []
         self.replies: dict[str, Reply] = {}
+        self.registry: Reply = (200, [])
         self.looks_before = 2
         """At the state from before the change."""
 
     def __call__(self, method: str, path: str) -> Reply:
+        if "/subjects" in path:
+            return self.registry
         _, _, name, what = path.split("?", maxsplit=1)[0].split("/")
         if method != "GET":
             self.asked.append(f"{method} {name}/{what}")
             return self.replies.get(method, (200, {}))
         if what == "config":
-            return 200, self.configs[name]
+            return (200, self.configs[name]) if name in self.configs else (404, {"message": "unknown"})
         if what == "offsets":
             return 200, PLACES
         if name == "emotion-results" and any("emotion-results" in one for one in self.asked):
             self.looks_before -= 1
             return 200, self.state if self.looks_before >= 0 else self.after
-        return 200, self.state if name == "emotion-results" else RUNNING
+        stopped = f"PUT {name}/stop" in self.asked
+        return 200, self.state if name == "emotion-results" else STOPPED if stopped else RUNNING
 
 
 def settings(connect: ConnectSettings) -> Settings:
-    url = "http://127.0.0.1:1/apis/ccompat/v7"
-    return Settings(connect=connect, registry={"url": url})  # type: ignore[arg-type]  # pydantic reads it
+    """Of a registry that the same server plays."""
+    registry = RegistrySettings(url=f"{connect.url}/apis/ccompat/v7", timeout_s=1)
+    more = connect.model_copy(update={"registry_url": "http://127.0.0.1:1/apis/registry/v2"})
+    return Settings(connect=more, registry=registry)
 
 
 def did(scripted: Scripted, what: Callable[[Settings], object]) -> object:
@@ -86,6 +92,37 @@ def test_a_connector_whose_offsets_are_not_forgotten_goes_on_all_the_same() -> N
         did(scripted, lambda one: read_again(one, "emotion-results"))
     assert scripted.asked == [f"{what} emotion-results/{way}" for what, way in
                               (("PUT", "stop"), ("DELETE", "offsets"), ("PUT", "resume"))]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        lambda one: read_again(one, "emotion-results"),
+        lambda one: pass_over(one, "emotion-results", parse_place("emotion.results/3/17")),
+    ],
+    ids=["reread", "skip"],
+)
+def test_no_task_is_started_anew_while_the_registry_is_away(what: Callable[[Settings], object]) -> None:
+    scripted = Scripted(state=STOPPED, after=STOPPED)
+    scripted.registry = (503, {"error_code": 503, "message": "away"})
+    with pytest.raises(DependencyDownError, match="schema registry"):
+        did(scripted, what)
+    assert scripted.asked == []
+
+
+def test_a_connector_that_reads_without_the_registry_does_not_wait_for_it() -> None:
+    scripted = Scripted()
+    scripted.registry = (503, {"error_code": 503, "message": "away"})
+    did(scripted, lambda one: read_again(one, "dead-letters"))
+    assert "DELETE dead-letters/offsets" in scripted.asked
+
+
+def test_a_connector_that_is_not_there_is_to_be_made_first() -> None:
+    scripted = Scripted()
+    del scripted.configs["emotion-results"]
+    with pytest.raises(UsageError, match="connect apply"):
+        did(scripted, lambda one: read_again(one, "emotion-results"))
+    assert scripted.asked == []
 
 
 def test_nothing_is_forgotten_while_tasks_do_not_end() -> None:

@@ -44,6 +44,12 @@ def test_values_are_shown_short_and_without_commands_for_the_terminal() -> None:
     assert len(cell("x" * 1_000)) < LONGEST + 5
 
 
+def test_what_cannot_be_asked_yet_says_what_is_missing() -> None:
+    out = io.StringIO()
+    Console(file=out, width=80).print(answer_table(Answer(questions(["dead"])[0], (), (), "no table [x] yet")))
+    assert out.getvalue().splitlines()[1:] == ["(nothing: no table [x] yet)"]
+
+
 def test_an_answer_without_rows_says_so() -> None:
     out = io.StringIO()
     Console(file=out, width=80).print(answer_table(Answer(questions(["dead"])[0], ("reason", "records"), ())))
