@@ -72,6 +72,7 @@ class Conversations:
                 "bootstrap.servers": self.settings.kafka.bootstrap_servers,
                 "transactional.id": f"conversations-{uuid.uuid4()}",
                 "partitioner": "murmur2_random",
+                "compression.type": "lz4",  # as workers write: whoever reads needs the codec
                 "linger.ms": 5,
                 "retry.backoff.ms": 5,
             }
