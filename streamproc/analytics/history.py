@@ -12,10 +12,11 @@ from streamproc.analytics.emission import Published
 from streamproc.analytics.member import Member
 from streamproc.analytics.observation import RESULT_COLUMNS, SEGMENT_COLUMNS
 from streamproc.analytics.windows import calendar
-from streamproc.errors import PoisonError, StreamprocError, UsageError
+from streamproc.errors import PoisonError, UsageError
 from streamproc.kafka.columns import Columns
 from streamproc.kafka.log import Log
 from streamproc.kafka.registry import Registry, connect
+from streamproc.patience import StoppedError
 from streamproc.records.alert import EmotionAlert
 from streamproc.records.record import TopicPartition
 from streamproc.records.result import EmotionResult
@@ -49,10 +50,6 @@ class Passed:
             count=self.count,
             detail=f"the first: {self.detail}. Does another program write there, or delete?",
         )
-
-
-class StoppedError(StreamprocError):
-    """Raised instead of reading on, when this process is told to stop."""
 
 
 def result_columns(registry: Registry) -> Columns:

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from streamproc.analytics.history import History, StoppedError, Taken
+from streamproc.analytics.history import History, Taken
 from streamproc.analytics.member import Member
 from streamproc.analytics.tally import Tally
 from streamproc.analytics.trend import build_alert, build_trend
 from streamproc.analytics.view import Window
 from streamproc.errors import PoisonError, Reason, Stage, UsageError
+from streamproc.patience import StoppedError
 from streamproc.records.alert import AlertState
 from streamproc.records.record import TopicPartition
 from streamproc.settings import Settings
