@@ -1,11 +1,12 @@
 """How a process waits for the servers that it cannot do without."""
 
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from tenacity import Retrying, retry_if_exception_type
+from tenacity import Retrying, retry_if_exception_type, sleep
 
-from streamproc.errors import DependencyDownError
+from streamproc.errors import DependencyDownError, StreamprocError
 from streamproc.settings import WorkerSettings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.log import get_log
@@ -18,23 +19,38 @@ AGAIN_S = 2.0
 _log = get_log(__name__)
 
 
-class Patience:
-    """Waits for ``worker.start_wait_s``, for all servers together, and says so meanwhile."""
+class StoppedError(StreamprocError):
+    """Raised instead of waiting, or reading, on when this process is told to stop."""
 
-    def __init__(self, settings: WorkerSettings, clock: Clock) -> None:
+
+class Patience:
+    """Waits for ``worker.start_wait_s``, for all servers together, and says so meanwhile.
+
+    Another thread may set ``stopping``: then nothing is waited for any more.
+    """
+
+    def __init__(self, settings: WorkerSettings, clock: Clock, stopping: threading.Event | None = None) -> None:
         self._clock = clock
+        self._stopping = stopping
         self._until = clock.monotonic() + settings.start_wait_s
 
     def __call__(self, call: Callable[[], T]) -> T:
-        """Make a call until it does not raise DependencyDownError any more. Raises the last one."""
+        """Make a call until it does not raise DependencyDownError any more. Raises the last one, or StoppedError."""
         retrying = Retrying(
             retry=retry_if_exception_type(DependencyDownError),
             stop=lambda _: self._left_s <= 0,
+            sleep=self._sleep,
             wait=lambda _: min(AGAIN_S, self._left_s),
             before_sleep=lambda state: self._tell(state.outcome.exception() if state.outcome else None),
             reraise=True,
         )
         return retrying(call)
+
+    def _sleep(self, seconds: float) -> None:
+        if self._stopping is None:
+            sleep(seconds)
+        elif self._stopping.wait(seconds):
+            raise StoppedError("stopped while it waited for a server")
 
     @property
     def _left_s(self) -> float:

@@ -372,7 +372,7 @@ class AnalyticsSettings(Section):
     retention_s: Count = 86_400
     """How long a window is kept, and corrected by late results, once time has passed its end."""
     ahead_s: Count = 300
-    """A recording that began later than this after its own result has a wrong clock: it is left out and counted."""
+    """A recording begun more than this after its result, or either after its Kafka record, is left out and counted."""
     negative_labels: Names = ("angry", "disgusted", "fearful", "sad")
     """Labels that count as negative."""
     alert_share: Share = 0.5

@@ -17,11 +17,10 @@ import faust
 from faust.auth import Credentials
 from faust.types import TP, EventT, StreamT
 
-from streamproc.analytics.history import StoppedError
 from streamproc.analytics.member import Member, Starts
 from streamproc.analytics.transport import CommittedTransport
 from streamproc.errors import DependencyDownError, FatalError
-from streamproc.patience import AGAIN_S, tell_waiting
+from streamproc.patience import AGAIN_S, StoppedError, tell_waiting
 from streamproc.records.record import OutputRecord
 from streamproc.settings import KafkaSettings, Settings
 from streamproc.telemetry.log import get_log

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from streamproc.analytics.alarms import Alarms
 from streamproc.analytics.emission import Published
-from streamproc.analytics.history import History, StoppedError
+from streamproc.analytics.history import History
 from streamproc.analytics.member import Starts
 from streamproc.analytics.partial import UnreadablePartialError, decode, terms
 from streamproc.analytics.rows import RowCodec
@@ -17,7 +17,7 @@ from streamproc.analytics.windows import calendar
 from streamproc.errors import DependencyDownError
 from streamproc.kafka.publisher import Publisher
 from streamproc.kafka.tail import Tail
-from streamproc.patience import AGAIN_S, tell_waiting
+from streamproc.patience import AGAIN_S, StoppedError, tell_waiting
 from streamproc.records.alert import EmotionAlert
 from streamproc.records.record import Record, TopicPartition
 from streamproc.records.trend import EmotionTrend

@@ -95,7 +95,8 @@ class Fold:
 
     def result(self, seen: Observation) -> bool:
         """Take a result; whether its bucket needs it."""
-        if seen.recorded_at > seen.produced_at + self._ahead_ms:
+        latest = min(seen.produced_at, seen.written_at) + self._ahead_ms
+        if seen.recorded_at > latest or seen.produced_at > seen.written_at + self._ahead_ms:
             self.left_out["ahead"] += 1
             return False
         self._advance(min(seen.recorded_at, seen.produced_at))

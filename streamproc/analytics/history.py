@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any, Self
 
 from confluent_kafka import Message
@@ -11,27 +12,44 @@ from streamproc.analytics.emission import Published
 from streamproc.analytics.member import Member
 from streamproc.analytics.observation import RESULT_COLUMNS, SEGMENT_COLUMNS
 from streamproc.analytics.windows import calendar
-from streamproc.errors import PoisonError, StreamprocError, UsageError
+from streamproc.errors import PoisonError, UsageError
 from streamproc.kafka.columns import Columns
 from streamproc.kafka.log import Log
 from streamproc.kafka.registry import Registry, connect
+from streamproc.patience import StoppedError
 from streamproc.records.alert import EmotionAlert
 from streamproc.records.record import TopicPartition
 from streamproc.records.result import EmotionResult
 from streamproc.records.segment import EmotionSegment
 from streamproc.records.trend import EmotionTrend
 from streamproc.settings import Settings
+from streamproc.telemetry.log import get_log
 
+_log = get_log(__name__)
 Taken = tuple[str, int, int, int, bytes | None]
 """Topic, partition, offset, time (ms since the epoch), value."""
 
 
-class UnreadableTrendError(StreamprocError):
-    """Raised for a record of the trends or alerts that is no such row; another program wrote it."""
+@dataclass(slots=True)
+class Passed:
+    """Records of a topic that are no rows of ours; the first of them, and how many."""
 
+    topic: str
+    partition: int
+    offset: int
+    detail: str
+    count: int = 0
 
-class StoppedError(StreamprocError):
-    """Raised instead of reading on, when this process is told to stop."""
+    def tell(self) -> None:
+        """Say so once, however many another program wrote."""
+        _log.warning(
+            "not rows of ours",
+            topic=self.topic,
+            partition=self.partition,
+            offset=self.offset,
+            count=self.count,
+            detail=f"the first: {self.detail}. Does another program write there, or delete?",
+        )
 
 
 def result_columns(registry: Registry) -> Columns:
@@ -114,7 +132,8 @@ class History:
     def published(self, over_ms: int) -> Published:
         """The trends and alerts that readers have, of windows that ended later than ``over_ms``.
 
-        Such a row was not written before its window began, but for clocks that are ahead.
+        Such a row was not written before its window began, but for clocks that are ahead. What is no such row, a
+        tombstone or another program's, is passed over and told.
         """
         published, topics = Published(), self._settings.topics
         columns = {
@@ -125,16 +144,18 @@ class History:
         since_ms = over_ms - self._calendar.longest_ms - self._settings.analytics.ahead_s * 1000
         begins = self._log.at(places, max(0, since_ms))
         stretches = {place: range(begins[place], bound.stop) for place, bound in self._log.bounds(places).items()}
+        passed: dict[str, Passed] = {}
         for topic, partition, offset, _, value in self._read(stretches):
             kind, reader = columns[topic]
             try:
                 fields: Mapping[str, Any] = reader.read(value)
             except PoisonError as error:
-                raise UnreadableTrendError(
-                    f"{topic}/{partition}/{offset} is no {kind.__name__}: {error}. Does another program write there?"
-                ) from error
-            if fields["window_end"] > over_ms:
-                published.put(kind(**fields))
+                passed.setdefault(topic, Passed(topic, partition, offset, str(error))).count += 1
+            else:
+                if fields["window_end"] > over_ms:
+                    published.put(kind(**fields))
+        for one in passed.values():
+            one.tell()
         return published
 
     def member(self, partitions: Iterable[int]) -> Member:

@@ -101,7 +101,7 @@ class Member:
     def _fold(self, fold: Fold, topic: str, row: Mapping[str, Any], timestamp_ms: int) -> bool:
         """Whether a bucket needs the row."""
         if topic == self._settings.topics.results:
-            seen = observe_result(row, self._settings.analytics.attributes)
+            seen = observe_result(row, timestamp_ms, self._settings.analytics.attributes)
             if seen is None:
                 fold.left_out["incomplete"] += 1
             return seen is not None and fold.result(seen)

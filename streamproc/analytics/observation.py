@@ -46,6 +46,8 @@ class Observation:
     label: str | None
     confidence: int
     """In millionths."""
+    written_at: int
+    """Its record's time, which a broker refuses when that is far ahead of its own clock."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,7 +77,7 @@ class Step:
     mark: Mark
 
 
-def observe_result(row: Mapping[str, Any], attributes: Collection[str]) -> Observation | None:
+def observe_result(row: Mapping[str, Any], written_at: int, attributes: Collection[str]) -> Observation | None:
     """Take what counts of a result row; None when it does not say when its recording began or was analysed."""
     if row["recorded_at"] is None or row["produced_at"] is None:
         return None
@@ -86,6 +88,7 @@ def observe_result(row: Mapping[str, Any], attributes: Collection[str]) -> Obser
         keys=(EVERYTHING, *((name, _short(row[name])) for name in attributes if row[name])),
         label=None if row["label"] is None else _short(row["label"]),
         confidence=_millionths(row["confidence"]),
+        written_at=written_at,
     )
 
 

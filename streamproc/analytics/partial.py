@@ -15,7 +15,7 @@ from streamproc.analytics.windows import calendar
 from streamproc.errors import StreamprocError
 from streamproc.settings import Settings
 
-_FORMAT = 2
+_FORMAT = 3
 """Of a partial, and of what its numbers mean."""
 
 

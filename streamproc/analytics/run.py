@@ -16,7 +16,7 @@ from streamproc.analytics.retention import check_retention
 from streamproc.analytics.rows import look_up_codec
 from streamproc.errors import Fatal, FatalError, StreamprocError
 from streamproc.kafka.publisher import Publisher
-from streamproc.patience import Patience
+from streamproc.patience import Patience, StoppedError
 from streamproc.settings import HttpSettings, Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.http import listen
@@ -29,15 +29,22 @@ _LOOK_S = 0.2
 
 def run_analytics(settings: Settings, clock: Clock) -> None:
     """Run the app in this process until SIGTERM or SIGINT. Raises StreamprocError with its exit code."""
-    asyncio.run(_run(settings, Patience(settings.worker, clock)))
+    with suppress(StoppedError):
+        asyncio.run(_run(settings, clock))
+    _log.info("stopped")
 
 
-async def _run(settings: Settings, patience: Patience) -> None:
-    stop = asyncio.Event()
+async def _run(settings: Settings, clock: Clock) -> None:
+    stop, ending = asyncio.Event(), threading.Event()
+
+    def end() -> None:
+        stop.set()
+        ending.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, end)
+    patience = Patience(settings.worker, clock, ending)
     codec = await asyncio.to_thread(patience, lambda: look_up_codec(settings))
-    ending = threading.Event()
     with ExitStack() as stack:
         history = stack.enter_context(History(settings, ending))
         partitions = await asyncio.to_thread(patience, history.partitions)
@@ -75,7 +82,6 @@ async def _run(settings: Settings, patience: Patience) -> None:
             await feed.close()
         if reason is not None:
             raise _ended(reason) from reason
-    _log.info("stopped")
 
 
 def _ended(reason: BaseException) -> StreamprocError:

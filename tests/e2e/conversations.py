@@ -14,6 +14,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from itertools import combinations
 from typing import Any
 
 import fastavro
@@ -72,6 +73,7 @@ class Conversations:
                 "bootstrap.servers": self.settings.kafka.bootstrap_servers,
                 "transactional.id": f"conversations-{uuid.uuid4()}",
                 "partitioner": "murmur2_random",
+                "compression.type": "lz4",  # as workers write: whoever reads needs the codec
                 "linger.ms": 5,
                 "retry.backoff.ms": 5,
             }
@@ -202,8 +204,9 @@ def expected(settings: Settings) -> dict[tuple[str, str, str, int], dict[str, An
     app = settings.analytics
     results: dict[str, Mapping[str, Any]] = {}
     now = 0
-    for _, row in read_topic(settings, settings.topics.results, EmotionResult):
-        if _ms(row["recorded_at"]) <= _ms(row["produced_at"]) + app.ahead_s * 1000:
+    for written_at, row in read_topic(settings, settings.topics.results, EmotionResult):
+        times = (_ms(row["recorded_at"]), _ms(row["produced_at"]), written_at)
+        if all(one <= other + app.ahead_s * 1000 for one, other in combinations(times, 2)):
             results.setdefault(row["result_id"], row)
             now = max(now, min(_ms(row["recorded_at"]), _ms(row["produced_at"])))
     marks: Marks = defaultdict(lambda: defaultdict(set))

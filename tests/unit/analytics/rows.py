@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from hypothesis import strategies as st
@@ -30,7 +31,7 @@ class Read:
 
 
 def result(number: int, at_ms: int, agent: str = "a", label: str | None = "angry") -> Observation:
-    return Observation(f"r{number}", at_ms, at_ms, (("all", ""), ("agent", agent)), label, 500_000)
+    return Observation(f"r{number}", at_ms, at_ms, (("all", ""), ("agent", agent)), label, 500_000, at_ms)
 
 
 def step(number: int, at_ms: int, index: int, negativity: int = 0, channel: int = 0) -> Step:
@@ -50,12 +51,14 @@ def reads(draw: st.DrawFn) -> list[Read]:
         late = draw(st.sampled_from([0, 0, 0, 3_000, 6_000]))
         label, agent = draw(st.sampled_from(LABELS)), draw(st.sampled_from("ab"))
         keys = (("all", ""), ("agent", agent))
-        one = Observation(f"r{number}", at_ms + late, at_ms, keys, label, draw(st.integers(0, 1_000_000)))
+        clock_ms = at_ms + draw(st.sampled_from([0, 0, 0, 3_000, 6_000]))  # of the host that made it
+        sure = draw(st.integers(0, 1_000_000))
+        one = Observation(f"r{number}", clock_ms + late, clock_ms, keys, label, sure, at_ms)
         rows.append(Read(partition, one))
         for index in range(draw(st.integers(0, 4))):
             start_ms = draw(st.sampled_from([0, 0, 15_000, 30_000]))  # channels often begin together
             mark = Mark(start_ms, index, draw(st.integers(0, 1_000_000)))
-            rows.append(Read(partition, Step(f"r{number}", draw(st.integers(0, 1)), at_ms + late, at_ms, mark)))
+            rows.append(Read(partition, Step(f"r{number}", draw(st.integers(0, 1)), clock_ms + late, at_ms, mark)))
     repeats = draw(st.lists(st.sampled_from(rows), max_size=8)) if rows else []
     return draw(st.permutations(rows + repeats))
 
@@ -95,12 +98,23 @@ def shown(view: View) -> dict[Any, tuple[Any, ...]]:
     }
 
 
+def written(row: Observation | Step) -> int:
+    """Its record's time."""
+    return row.written_at if isinstance(row, Observation) else row.produced_at
+
+
+def ahead(row: Observation | Step) -> bool:
+    """Whether a time of a row is too far ahead of one that comes after it."""
+    times = (row.recorded_at, row.produced_at, written(row))
+    return any(one > other + SETTINGS.ahead_s * 1000 for one, other in combinations(times, 2))
+
+
 def recomputed(rows: Iterable[Read]) -> dict[Any, tuple[Any, ...]]:
     """The same from nothing but the rows: each window by itself, each result once, with sorted segments."""
     results: dict[str, Observation] = {}
     marks: dict[tuple[str, int], set[Mark]] = {}
     for read in rows:
-        if read.row.recorded_at > read.row.produced_at + SETTINGS.ahead_s * 1000:
+        if ahead(read.row):
             continue
         if isinstance(read.row, Observation):
             results[read.row.result_id] = read.row

@@ -114,7 +114,7 @@ def test_what_is_over_is_told_once() -> None:
 def test_a_clock_that_is_ahead_neither_counts_nor_moves_time() -> None:
     fold = empty(5_000)
     fold.result(result(1, 1000))
-    fold.result(Observation("r2", 10_000_000, 2000, (("all", ""),), "angry", 1))
+    fold.result(Observation("r2", 10_000_000, 2000, (("all", ""),), "angry", 1, 2000))
     assert fold.left_out == {"ahead": 1}
     assert fold.watermark == 1000
 

@@ -3,13 +3,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from streamproc.analytics.history import History, StoppedError, Taken
+from streamproc.analytics.history import History, Taken
 from streamproc.analytics.member import Member
 from streamproc.analytics.tally import Tally
 from streamproc.analytics.trend import build_alert, build_trend
 from streamproc.analytics.view import Window
-from streamproc.errors import UsageError
+from streamproc.errors import PoisonError, Reason, Stage, UsageError
+from streamproc.patience import StoppedError
 from streamproc.records.alert import AlertState
 from streamproc.records.record import TopicPartition
 from streamproc.settings import Settings
@@ -56,8 +58,10 @@ class Reader:
         return value
 
 
-def history(monkeypatch: pytest.MonkeyPatch, log: Log, stopping: threading.Event | None = None) -> History:
-    monkeypatch.setattr("streamproc.analytics.history.Columns", Reader)
+def history(
+    monkeypatch: pytest.MonkeyPatch, log: Log, stopping: threading.Event | None = None, reader: type[Reader] = Reader
+) -> History:
+    monkeypatch.setattr("streamproc.analytics.history.Columns", reader)
     made = History(SETTINGS, stopping)
     monkeypatch.setattr(made, "_log", log)
     return made
@@ -145,3 +149,33 @@ def test_who_is_told_to_stop_reads_no_further(monkeypatch: pytest.MonkeyPatch) -
         assert member.next(TOPICS.results, 0) == 1
         with pytest.raises(StoppedError):
             past.catch_up(member)
+
+
+class Strict(Reader):
+    """Bytes, and nothing at all, are no rows."""
+
+    def read(self, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise PoisonError(Reason.AVRO_INVALID, Stage.ADMIT, "no row")
+        return value
+
+
+def test_what_is_no_row_ends_no_start_of_a_writer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tombstone is how a record of a compacted topic is deleted; anything else is another program's."""
+    trend = build_trend(Window("tumbling", ("all", ""), 0, HOUR_MS, Tally(1)), frozenset(), 0)
+    alert = build_alert(trend, AlertState.RAISED, 0.5, 0)
+    log = Log(
+        {
+            TopicPartition(TOPICS.trends, 0): [(HOUR_MS, None), (HOUR_MS, fields(trend))],
+            TopicPartition(TOPICS.alerts, 0): [(HOUR_MS, b"junk"), (HOUR_MS, None), (HOUR_MS, fields(alert))],
+        }
+    )
+    with history(monkeypatch, log, reader=Strict) as past, capture_logs() as said:
+        published = past.published(0)
+    assert list(published.trends.values()) == [trend]
+    assert list(published.alerts.values()) == [alert]
+    assert [(line["event"], line["log_level"], line["topic"], line["count"]) for line in said] == [
+        ("not rows of ours", "warning", TOPICS.trends, 1),
+        ("not rows of ours", "warning", TOPICS.alerts, 2),
+    ]
+    assert (said[1]["partition"], said[1]["offset"]) == (0, 0)

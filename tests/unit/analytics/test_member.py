@@ -10,6 +10,7 @@ from streamproc.analytics.observation import Observation, Step
 from streamproc.analytics.partial import Partial, Progress, decode, terms
 from streamproc.analytics.view import View
 from streamproc.errors import DependencyDownError, PoisonError, Reason, Stage
+from streamproc.records.record import OutputRecord
 from streamproc.settings import Settings
 from tests.unit.analytics import rows as made
 
@@ -45,10 +46,18 @@ def member(rows: Rows) -> Member:
     return member
 
 
-def put(member: Member, rows: Rows, offset: int, partition: int = 0, **changed: Any) -> None:
+def put(
+    member: Member, rows: Rows, offset: int, partition: int = 0, written_at: int | None = None, **changed: Any
+) -> None:
+    """``written_at`` is what its record says, by default when it was produced."""
     value = f"{partition}/{offset}".encode()
-    rows.rows[value] = {**ROW, "result_id": f"r{offset}", "recorded_at": 1000, "produced_at": 2000, **changed}
-    member.take(RESULTS, partition, offset, 0, value)
+    row = {**ROW, "result_id": f"r{offset}", "recorded_at": 1000, "produced_at": 2000, **changed}
+    rows.rows[value] = row
+    member.take(RESULTS, partition, offset, row["produced_at"] if written_at is None else written_at, value)
+
+
+def decode_record(record: OutputRecord) -> Partial | Progress:
+    return decode(record.key, record.value)
 
 
 def told(member: Member) -> dict[Any, int]:
@@ -97,6 +106,31 @@ def test_a_row_that_is_none_is_left_out_and_counted(member: Member, rows: Rows) 
     assert member.next(RESULTS, 0) == 2
 
 
+DAY_MS = 86_400_000
+AHEAD_MS = SETTINGS.analytics.ahead_s * 1000
+
+
+@pytest.mark.parametrize(
+    ("recorded_at", "produced_at", "left_out"),
+    [
+        (40 * DAY_MS, 40 * DAY_MS, 1),  # of a host whose date is wrong: both agree
+        (DAY_MS, DAY_MS + AHEAD_MS + 1, 1),
+        (DAY_MS + AHEAD_MS + 1, DAY_MS + AHEAD_MS, 1),
+        (DAY_MS + AHEAD_MS, DAY_MS + AHEAD_MS, 0),
+    ],
+)
+def test_a_row_ahead_of_its_record_ends_no_windows(
+    member: Member, rows: Rows, recorded_at: int, produced_at: int, left_out: int
+) -> None:
+    put(member, rows, 0, recorded_at=recorded_at, produced_at=produced_at, written_at=DAY_MS)
+    put(member, rows, 1, recorded_at=DAY_MS, produced_at=DAY_MS)
+    progress = [one for one in map(decode_record, member.records()) if isinstance(one, Progress)]
+    assert progress[0].left_out == ({"ahead": 1} if left_out else {})
+    assert progress[0].watermark == (DAY_MS if left_out else DAY_MS + AHEAD_MS)
+    member.tell_all()
+    assert told(member)[0, "all", ""] == 2 - left_out
+
+
 def test_a_row_whose_schema_cannot_be_asked_for_is_taken_again(member: Member, rows: Rows) -> None:
     rows.away = True
     with pytest.raises(DependencyDownError):
@@ -138,7 +172,7 @@ class Log:
             self.reader.rows[value] = row
             offset = ends.get((topic, read.partition), 0)
             ends[topic, read.partition] = offset + 1
-            self.records.append((topic, read.partition, offset, read.row.produced_at, value))
+            self.records.append((topic, read.partition, offset, made.written(read.row), value))
 
     def owner(self) -> Member:
         return Member(WINDOWS, self.reader, self.reader)

@@ -43,7 +43,7 @@ def owner(count: int) -> Member:
 
 def feed(member: Member, count: int) -> None:
     for offset, value in enumerate(ROWS[:count]):
-        member.take(SETTINGS.topics.results, 0, offset, 0, value)
+        member.take(SETTINGS.topics.results, 0, offset, value["produced_at"], value)
 
 
 def rows_of(member: Member) -> Published:
