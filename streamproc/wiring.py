@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from streamproc.arena import SLOT_SECONDS, Arena
@@ -34,6 +35,7 @@ from streamproc.kafka.skew import Skew
 from streamproc.kafka.slot import Slot, claim_slot
 from streamproc.kafka.source import KafkaSource
 from streamproc.local.signals import interrupted_by_sigterm
+from streamproc.operate.warehouse.unread import unread
 from streamproc.operate.warehouse.watch import Watch
 from streamproc.patience import Patience
 from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
@@ -262,7 +264,7 @@ def open_sink(settings: Settings, slot: Slot, source: SourceOpener, skew: Skew) 
 
 def run_watch(settings: Settings) -> None:
     """Keep connectors going in this process until SIGTERM or SIGINT. Raises UsageError."""
-    watch, stop = Watch(settings, SystemClock().monotonic), threading.Event()
+    watch, stop = Watch(settings, SystemClock().monotonic, partial(unread, settings)), threading.Event()
     endpoints = Endpoints(watch.metrics, health=lambda: Check(ok=True), ready=watch.ready, status=watch.status)
     with interrupted_by_sigterm(), listen(settings.http, endpoints, "HTTP") as http:
         log.info("watch starts", url=f"http://{settings.http.host}:{http.port}")

@@ -12,7 +12,7 @@ from streamproc.local.toolbox import Toolbox
 from streamproc.local.variables import environment
 from streamproc.settings import HttpSettings, LogSettings, Settings
 
-NEEDED = ("registry", "topics", "connect", "warehouse")
+NEEDED = ("kafka", "registry", "topics", "connect", "warehouse")
 """Sections of the settings; of keys for other servers it learns nothing."""
 
 
@@ -28,7 +28,7 @@ class WatchRecipe:
         """It is here."""
 
     def describe(self, box: Toolbox, place: Place, settings: Settings) -> Server:
-        """The settings lead to Kafka Connect and to the registry."""
+        """The settings lead to Kafka Connect, to the registry and to Kafka."""
         box.report(self.name, "starting")
         own = Settings(
             **{name: getattr(settings, name) for name in NEEDED},

@@ -57,10 +57,10 @@ def apply(settings: Settings) -> Sequence[Applied]:
     """Make or change each connector that is not as it has to be; start again what failed or stopped; wait for them all.
 
     Doing it again changes nothing. What does not run within ``connect.timeout_s`` is told as it is then. Raises
-    UsageError for what Connect refuses, DependencyDownError.
+    UsageError for what Connect refuses, DependencyDownError, also where tasks would start while the registry is away.
     """
     with open_connect(settings.connect) as connect:
-        changes = {one.name: _bring(connect, one) for one in connectors(settings)}
+        changes = {one.name: _bring(connect, one, settings) for one in connectors(settings)}
         updated = [name for name, change in changes.items() if change is Change.UPDATED]
         # Until Connect ends them, what is told of a changed connector is told of its tasks before.
         _settle(lambda: [connect.state(name) or NONE_YET for name in updated], OLD_TASKS_S, lambda one: not one.running)
@@ -136,9 +136,7 @@ def _halted(settings: Settings, name: str) -> Iterator[Connect]:
     with open_connect(settings.connect) as connect:
         if connect.config(name) is None:
             raise UsageError(f"Kafka Connect has no connector {name} yet: `streamproc connect apply` makes it")
-        if known[name].asks_registry:  # a task that starts without it sends good records to its dead letters
-            with connect_registry(settings.registry) as registry:
-                ask_registry(registry, registry.get_subjects)
+        _need_registry(settings, known[name])
         connect.stop(name)
         try:
             (state,) = _settle(
@@ -151,16 +149,26 @@ def _halted(settings: Settings, name: str) -> Iterator[Connect]:
             connect.resume(name)
 
 
-def _bring(connect: Connect, one: Connector) -> Change:
+def _need_registry(settings: Settings, one: Connector) -> None:
+    """Before tasks start: one that starts without the registry sends good records to its dead letters."""
+    if one.asks_registry:
+        with connect_registry(settings.registry) as registry:
+            ask_registry(registry, registry.get_subjects)
+
+
+def _bring(connect: Connect, one: Connector, settings: Settings) -> Change:
     there = connect.config(one.name)
     if there != {"name": one.name, **one.config}:
+        _need_registry(settings, one)
         connect.put(one.name, one.config)
         return Change.CREATED if there is None else Change.UPDATED
     state = connect.state(one.name)
     if state is not None and state.failed:
+        _need_registry(settings, one)
         connect.restart_failed(one.name)
         return Change.RESTARTED
     if state is not None and state.halted:
+        _need_registry(settings, one)
         connect.resume(one.name)
         return Change.RESUMED
     return Change.UNCHANGED

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from streamproc.errors import DependencyDownError
+from streamproc.kafka.log import GoneError
 from streamproc.kafka.registry import Registry, ask
 from streamproc.kafka.registry import connect as connect_registry
 from streamproc.operate.place import Place
@@ -41,11 +42,14 @@ class Backoff:
         """Whether to start it now."""
         return self._waited_s(name, now) >= self._wait_s.get(name, 0.0)
 
+    def ran(self, name: str, now: float) -> bool:
+        """Whether it did not fail for the longest wait since it was last started."""
+        return self._waited_s(name, now) >= self._wait_s.get(name, 0.0) + LONGEST_WAIT_S
+
     def started(self, name: str, now: float) -> None:
         """It was started: the next time is further away."""
         wait_s = self._wait_s.get(name, 0.0)
-        quiet = self._waited_s(name, now) >= wait_s + LONGEST_WAIT_S
-        self._wait_s[name] = FIRST_WAIT_S if quiet else min(LONGEST_WAIT_S, max(FIRST_WAIT_S, 2 * wait_s))
+        self._wait_s[name] = FIRST_WAIT_S if self.ran(name, now) else min(LONGEST_WAIT_S, max(FIRST_WAIT_S, 2 * wait_s))
         self._last[name] = now
 
     def _waited_s(self, name: str, now: float) -> float:
@@ -56,22 +60,34 @@ class Standstill:
     """Where a connector stands that fails again and again."""
 
     def __init__(self) -> None:
-        self._still: dict[str, tuple[int, frozenset[Place]]] = {}
+        self._starts: dict[str, Mapping[Place, int]] = {}
 
     def started(self, name: str, places: Collection[Place]) -> Collection[Place]:
         """Places that it did not pass over the last ``STARTS`` starts, none before so many."""
-        starts, still = self._still.get(name, (0, frozenset(places)))
-        left = still.intersection(places)
-        self._still[name] = (starts + 1, left) if left else (1, frozenset(places))
-        return left if starts + 1 >= STARTS else ()
+        before = self._starts.get(name, {})
+        now = self._starts[name] = {place: before.get(place, 0) + 1 for place in places}
+        return [place for place, starts in now.items() if starts >= STARTS]
+
+    def ran(self, name: str) -> None:
+        """It failed no more: what it fails of next is something else."""
+        self._starts.pop(name, None)
 
 
 class Watch:
-    """Looks at connectors and starts again what failed. ``run`` is called by one thread; the rest by any."""
+    """Looks at connectors and starts again what failed. ``run`` is called by one thread; the rest by any.
 
-    def __init__(self, settings: Settings, monotonic: Callable[[], float]) -> None:
+    ``unread`` is asked which of some places have records at or behind them.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        monotonic: Callable[[], float],
+        unread: Callable[[Collection[Place]], Collection[Place]],
+    ) -> None:
         self._settings = settings
         self._monotonic = monotonic
+        self._unread = unread
         self._backoff = Backoff()
         self._standstill = Standstill()
         self._ask_registry = frozenset(one.name for one in connectors(settings) if one.asks_registry)
@@ -134,13 +150,27 @@ class Watch:
         return {"connectors": states, "away": self._away}
 
     def _start(self, connect: Connect, one: Applied, now: float) -> None:
+        if self._backoff.ran(one.name, now):
+            self._standstill.ran(one.name)
         self._backoff.started(one.name, now)
         log.warning("connector is started again", dependency=one.name, detail=one.state.problem or "")
-        if still := self._standstill.started(one.name, connect.places(one.name)):
-            told = ", ".join(str(place) for place in sorted(still))
-            log.error("connector fails again and again", dependency=one.name, detail=f"it does not get past {told}")
+        still = self._standstill.started(one.name, connect.places(one.name))
         connect.restart_failed(one.name)
         self._restarts.labels(one.name).inc()
+        if still:
+            self._tell_places(one.name, still)
+
+    def _tell_places(self, name: str, still: Collection[Place]) -> None:
+        """Say where a connector stands, of partitions that it has something to read of: any of those may hold it up."""
+        try:
+            unread = self._unread(still)
+        except (DependencyDownError, GoneError) as error:
+            log.warning("it cannot be told where a connector stands", dependency=name, detail=str(error))
+            return
+        if unread:
+            told = ", ".join(str(place) for place in sorted(unread))
+            detail = f"it does not get past {told}: look at the cause, and at the records there, before you skip any"
+            log.error("connector fails again and again", dependency=name, detail=detail)
 
     def _tell(self, away: str) -> None:
         """Say once that something is away, and once that it is back."""

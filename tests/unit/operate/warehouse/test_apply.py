@@ -110,6 +110,22 @@ def test_no_task_is_started_anew_while_the_registry_is_away(what: Callable[[Sett
     assert scripted.asked == []
 
 
+@pytest.mark.parametrize(("state", "changed"), [(FAILED, False), (STOPPED, False), (RUNNING, True)])
+def test_nothing_is_applied_that_starts_tasks_while_the_registry_is_away(state: object, changed: bool) -> None:  # noqa: FBT001  # pytest gives it by name
+    scripted = Scripted(state=state, changed=changed)
+    scripted.registry = (503, {"error_code": 503, "message": "away"})
+    with pytest.raises(DependencyDownError, match="schema registry"):
+        did(scripted, apply)
+    assert scripted.asked == []
+
+
+def test_connectors_that_are_as_they_have_to_be_need_no_registry() -> None:
+    scripted = Scripted()
+    scripted.registry = (503, {"error_code": 503, "message": "away"})
+    with serving(scripted) as connect:
+        assert {one.change for one in apply(settings(connect))} == {Change.UNCHANGED}
+
+
 def test_a_connector_that_reads_without_the_registry_does_not_wait_for_it() -> None:
     scripted = Scripted()
     scripted.registry = (503, {"error_code": 503, "message": "away"})

@@ -1,5 +1,5 @@
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import pairwise
 
@@ -66,6 +66,22 @@ def test_a_place_that_is_not_passed_is_told_after_some_starts() -> None:
     assert told == [set()] * (STARTS - 1) + [{place(7)}] * 2
 
 
+def test_a_place_is_told_whatever_other_places_did_before_it() -> None:
+    standstill = Standstill()
+    for at in range(STARTS):
+        standstill.started("one", [place(7), place(at, 1)])
+    told = [set(standstill.started("one", [place(7), place(9, 1)])) for _ in range(STARTS)]
+    assert told == [{place(7)}] * (STARTS - 1) + [{place(7), place(9, 1)}]
+
+
+def test_what_stood_still_is_forgotten_once_the_connector_ran() -> None:
+    standstill = Standstill()
+    for _ in range(STARTS):
+        standstill.started("one", [place(7)])
+    standstill.ran("one")
+    assert not standstill.started("one", [place(7)])
+
+
 def test_a_connector_that_gets_on_is_never_told() -> None:
     standstill = Standstill()
     assert not any(standstill.started("one", [place(at)]) for at in range(3 * STARTS))
@@ -80,6 +96,7 @@ class Servers:
         self.broken = ""
         """A connector that cannot be started."""
         self.started: list[str] = []
+        self.unread: Callable[[Collection[Place]], Collection[Place]] = lambda places: places
 
     def __call__(self, method: str, path: str) -> Reply:
         if path.startswith("/subjects"):
@@ -100,7 +117,7 @@ def watching(servers: Servers) -> Iterator[tuple[Watch, Callable[[], None]]]:
     with serving(servers) as connect:
         registry = RegistrySettings(url=connect.url, timeout_s=1)
         more = connect.model_copy(update={"registry_url": "http://registry/apis/registry/v2"})
-        watch = Watch(Settings(registry=registry, connect=more), lambda: servers.now)
+        watch = Watch(Settings(registry=registry, connect=more), lambda: servers.now, servers.unread)
         with open_connect(connect) as client, connect_registry(registry) as asked:
             yield watch, lambda: watch.step(client, asked)
 
@@ -144,11 +161,42 @@ def test_the_log_says_where_a_connector_stands_that_fails_again_and_again() -> N
     with watching(servers) as (_, step), capture_logs() as logs:
         for turn in range(STARTS):
             assert not [one for one in logs if one["log_level"] == "error"]
-            servers.now = turn * 1_000.0
+            servers.now = turn * LONGEST_WAIT_S
             step()
     told = [one for one in logs if one["log_level"] == "error"]
-    assert {one["detail"] for one in told} == {"it does not get past t/3/7"}
+    assert {str(one["detail"]).partition(": look")[0] for one in told} == {"it does not get past t/3/7"}
     assert len(told) == 3
+
+
+def test_a_place_with_nothing_to_read_is_not_named() -> None:
+    servers = Servers()
+    servers.registry, servers.unread = (200, []), lambda _places: ()
+    assert not named(servers, 2 * STARTS, LONGEST_WAIT_S)
+
+
+def test_a_connector_that_ran_between_is_not_said_to_stand() -> None:
+    servers = Servers()
+    servers.registry = (200, [])
+    assert not named(servers, 2 * STARTS, 10 * LONGEST_WAIT_S)
+
+
+def test_brokers_that_are_away_keep_nothing_from_being_started() -> None:
+    def away(_places: Collection[Place]) -> Collection[Place]:
+        raise DependencyDownError("kafka", "nobody")
+
+    servers = Servers()
+    servers.registry, servers.unread = (200, []), away
+    assert not named(servers, STARTS, LONGEST_WAIT_S)
+    assert len(servers.started) == 3 * STARTS
+
+
+def named(servers: Servers, turns: int, apart_s: float) -> list[object]:
+    """What the log says of where connectors stand, after so many starts of each."""
+    with watching(servers) as (_, step), capture_logs() as logs:
+        for turn in range(turns):
+            servers.now = turn * apart_s
+            step()
+    return [one["detail"] for one in logs if one["log_level"] == "error"]
 
 
 def test_an_answer_that_is_not_connects_does_not_end_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +220,7 @@ def test_an_answer_that_is_not_connects_does_not_end_the_watch(monkeypatch: pyte
 
     with serving(reply) as connect:
         more = connect.model_copy(update={"registry_url": "http://registry/apis/registry/v2"})
-        watch = Watch(Settings(connect=more), lambda: 0.0)
+        watch = Watch(Settings(connect=more), lambda: 0.0, lambda places: places)
         watch.run(stop)
     assert looks >= 5
     assert len(opened) == 1  # each client reads all certificates anew
