@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import faust
 from faust.auth import Credentials
@@ -24,6 +24,8 @@ from streamproc.patience import AGAIN_S, StoppedError, tell_waiting
 from streamproc.records.record import OutputRecord
 from streamproc.settings import KafkaSettings, Settings
 from streamproc.telemetry.log import get_log
+
+T = TypeVar("T")
 
 _log = get_log(__name__)
 _SESSION_S = 10.0
@@ -68,13 +70,20 @@ class Feed:
         self._assignments = 0
         self._reading: set[asyncio.Task[None]] = set()
         self._ending = asyncio.Event()
-        self.gate = asyncio.Event()
-        self.read_once = False
+        self._read_once = False
         """Whether what was assigned first is read."""
+        self._waiting: set[object] = set()
+        """What cannot go on without a server that is away."""
+        self.gate = asyncio.Event()
         self.rows = 0
         """Rows that were taken, with those of the catching up."""
         self.told_at = time.monotonic()
         """When the others had last heard all, by ``time.monotonic``; at first, when it began."""
+
+    @property
+    def current(self) -> bool:
+        """Whether what was assigned first is read, and nothing that is read waits for a server."""
+        return self._read_once and not self._waiting
 
     @property
     def partitions(self) -> int:
@@ -111,27 +120,29 @@ class Feed:
             if number != self._assignments:
                 return  # another assignment came while an earlier one was read
             self._member.own(segments, await asyncio.to_thread(self._starts))
-            rows = await self._read()
+            rows = await self._insist(lambda: asyncio.to_thread(self._history.catch_up, self._member))
             self._member.tell_all()
         self.rows += rows
         _log.info("partitions read", count=len(segments), records=rows)
         if number == self._assignments:
-            self.read_once = True
+            self._read_once = True
             self.gate.set()
 
-    async def _read(self) -> int:
-        while True:
-            try:
-                return await asyncio.to_thread(self._history.catch_up, self._member)
-            except DependencyDownError as error:
-                await self._wait(error)
-
-    async def _wait(self, error: DependencyDownError) -> None:
-        """Wait for a server. Raises StoppedError."""
-        tell_waiting(error)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._ending.wait(), AGAIN_S)
-            raise StoppedError("stopped while it waited for a server")
+    async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a call until the servers that it needs are there. Raises StoppedError."""
+        mark = object()
+        try:
+            while True:
+                try:
+                    return await call()
+                except DependencyDownError as error:
+                    self._waiting.add(mark)
+                    tell_waiting(error)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._ending.wait(), AGAIN_S)
+                    raise StoppedError("stopped while it waited for a server")
+        finally:
+            self._waiting.discard(mark)
 
     async def follow(self, stream: StreamT[bytes]) -> None:
         """Take each row of a stream."""
@@ -142,15 +153,13 @@ class Feed:
         """Take a row, as soon as what came before is read."""
         message = event.message
         at_ms = round((message.timestamp or 0) * 1000)  # of a whole number of ms Faust made seconds
-        while True:
+
+        async def one() -> None:
             await self.gate.wait()
-            try:
-                self._member.take(message.topic, message.partition, message.offset, at_ms, message.value)
-            except DependencyDownError as error:
-                await self._wait(error)
-            else:
-                self.rows += 1
-                return
+            self._member.take(message.topic, message.partition, message.offset, at_ms, message.value)
+
+        await self._insist(one)
+        self.rows += 1
 
     async def tell(self) -> None:
         """Tell the others what changed; what may not have arrived is told again."""

@@ -56,7 +56,7 @@ async def _run(settings: Settings, clock: Clock) -> None:
         feed = Feed(settings, member, history, partials, desk.starts)
 
         def ready() -> bool:
-            return feed.read_once and desk.current
+            return feed.current and desk.current
 
         api = Api(settings, desk, ready, registry_of(Figures(feed, desk, ready)))
         listening = HttpSettings(host=settings.analytics.host, port=settings.analytics.port)

@@ -314,6 +314,42 @@ def test_rows_are_taken_behind_the_gate_and_again_while_the_registry_is_away(mon
     on_loop(test)
 
 
+def test_it_is_not_current_while_a_row_or_the_past_waits_for_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks whether it is ready would else hear yes while nothing is folded."""
+    monkeypatch.setattr("streamproc.analytics.app.AGAIN_S", 0.001)
+    assigned = places(RESULTS, 0) | places(SEGMENTS, 0)
+
+    async def test() -> None:
+        past, reader = Past(), Reader()
+        fed = feed(past, reader=reader)
+
+        def current() -> bool:
+            return fed.current
+
+        assert not current()
+        await fed.assigned(assigned)
+        assert current()
+        reader.away = 1_000_000
+        for offset, ends in enumerate(("the registry is back", "Faust cancels it")):
+            taking = asyncio.ensure_future(fed.take(event(Message(RESULTS, 0, offset))))
+            await asyncio.sleep(0.01)
+            assert not current()
+            if ends == "the registry is back":
+                reader.away = 0
+                await taking
+                reader.away = 1_000_000
+            else:
+                taking.cancel()
+                await asyncio.wait([taking])
+            assert current()
+        said: list[bool] = []
+        past.away, past.watch = 1, lambda: said.append(current())
+        await fed.assigned(assigned)
+        assert (said, current()) == ([True, False], True)
+
+    on_loop(test)
+
+
 def test_the_signal_brings_the_whole_assignment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were it what is new only, a member would let go of what it keeps."""
 
