@@ -13,7 +13,7 @@ from streamproc.settings import Settings, users_settings
 from tests.programs import missing
 
 # How long an example takes is the machine's business.
-hypothesis.settings.register_profile("here")
+hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.load_profile("here")
 
 ON_SERVERS = ("integration", "e2e")
