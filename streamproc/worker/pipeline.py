@@ -158,6 +158,7 @@ class Pipeline:
         self._commit = Commit(transact, world.commits, offsets, strikes, batches, flow.produce_again, stuck_s, metrics)
         topic, reads = settings.topics.recordings, world.newest_reads
         self._probe = Probe(settings.brake, topic, world.newest, reads, ownership, batches, metrics)
+        self._drained = world.drained
         self.progress = Progress(settings.topics, world.ends, world.ends_reads, world.drained, ownership, metrics)
         self._enter = world.sheet.enter
         stages: tuple[_Step, ...] = (
@@ -295,6 +296,8 @@ class Pipeline:
         due = self._parking.release(now.wall_ms) if self.room else []
         if due:
             self._admit.accept(due, now)
+        if self._strikes.careful:
+            self._strikes.drained(self._drained())
         moved = False
         for activity, step in self._steps:
             self._enter(activity)

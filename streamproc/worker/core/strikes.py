@@ -1,6 +1,6 @@
 """Strikes: which record kills whoever takes it, told from the marks of owners that ended with it in flight."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -114,6 +114,17 @@ class Strikes:
         """Whether the last owner of a partition ended with records in flight, and nothing has come of them since."""
         owned = self._owned.get(source)
         return owned is not None and owned.crashes > 0
+
+    @property
+    def careful(self) -> bool:
+        """Whether records of some partition are taken alone."""
+        return any(owned.careful and owned.offset < owned.suspected_to for owned in self._owned.values())
+
+    def drained(self, ends: Mapping[TopicPartition, int]) -> None:
+        """Suspect nothing past where partitions ended when their last record was taken: it was in flight of nobody."""
+        for source, end in ends.items():
+            if (owned := self._owned.get(source)) is not None:
+                owned.suspected_to = min(owned.suspected_to, max(owned.offset, end))
 
     def end(self, partitions: Iterable[TopicPartition]) -> None:
         """Forget partitions that are somebody else's."""

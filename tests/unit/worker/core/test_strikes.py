@@ -467,3 +467,20 @@ def test_whatever_kills_ends_condemned_and_nobody_else_does(group: Group, deadly
         assert deaths <= 8 * len(deadly), (careful, group.committed)
     assert left == {}
     assert group.mark(A)[0] == 100
+
+
+def test_nothing_is_suspected_past_the_end_of_a_partition_that_was_read_to_it(group: Group) -> None:
+    crash_with(group, 0, 1, 2)
+    crash_with(group, 0, 1)
+    assert group.start(A) == [True]
+    group.owner.drained({A: 3})
+    group.take(A, 0)
+    group.marks()
+    assert group.take(A, 0)
+    group.finish(A, 1)
+    seen = [group.owner.careful]
+    group.owner.drained({A: 1})
+    seen.append(group.owner.careful)
+    assert seen == [True, False], "what is before the end was in flight"
+    hand_over(group)
+    assert group.mark(A) == (1, Mark())
