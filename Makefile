@@ -7,12 +7,12 @@
 # make analytics  kill the analytics app under load, compare every window, and time it beside its peers (RESULTS=n: fewer)
 # make parity    compare the engine with FunASR, one file at a time (CLIPS=n: fewer)
 # make dashboard  write Grafana's dashboard anew and hold it against Grafana's own types (with Node.js)
-# make bench     measure the engine, the pipeline, new events, the device's share, latency and delivery (WHAT=pipeline: just that)
+# make bench     measure engine, pipeline, new events, device, latency and delivery, and hold ratios to their bounds (WHAT=pipeline: just that)
 # make lock      resolve the dependencies anew (UPGRADE=--upgrade takes newer ones)
 # make clean     remove what was set up; the data of local servers stays in .streamproc
 
 PYTHON ?= python3
-WHAT ?= engine pipeline fresh device latency delivery
+ROUNDS ?= 1
 SEEDS ?= 1000000
 FIRST ?= 0
 CLIPS ?= 320
@@ -80,9 +80,9 @@ dashboard: $(VENV)/dev.done
 	@$(RUN)python -m tools.dashboard
 	@$(RUN)python -m tools.dashboard.check
 
-# With what is for development, since the engine's peer is.
+# With what is for development, since the engine's peer is. Only the whole of it writes the report.
 bench: $(VENV)/dev.done $(VENV)/servers.done
-	@$(foreach what,$(WHAT),$(RUN)streamproc bench $(what) &&) true
+	@$(RUN)python -m tools.bench $(WHAT) --rounds $(ROUNDS) $(if $(WHAT),,--report docs/reports/bench.md)
 
 # One after the other, since each keeps to the versions of the one before.
 lock: $(VENV)/uv.done
