@@ -40,13 +40,15 @@ def bodies(kind: str, count: int, seconds: float = SECONDS) -> Iterator[bytes]:
         yield out.getvalue()
 
 
-def store_new(settings: Settings, kind: str, count: int, told: Told) -> Sequence[Stored]:
+def store_new(
+    settings: Settings, kind: str, count: int, told: Told, seconds: float = SECONDS, folder: str = "new"
+) -> Sequence[Stored]:
     """Put recordings into the bucket that no worker has heard, all of the same length. Raises StoreError."""
     stored = []
     with closing(S3Store(settings.storage, 1, SystemClock())) as store:
-        for number, body in enumerate(bodies(kind, count)):
-            key = f"{FOLDER}/new/{number}.{kind}"
+        for number, body in enumerate(bodies(kind, count, seconds)):
+            key = f"{FOLDER}/{folder}/{number}.{kind}"
             store.put(settings.storage.bucket, key, body, f"audio/{kind}")
-            stored.append(Stored(key, hashlib.sha256(body).hexdigest(), len(body), round(1000 * SECONDS)))
+            stored.append(Stored(key, hashlib.sha256(body).hexdigest(), len(body), round(1000 * seconds)))
             told(kind, "recordings", number + 1, count)
     return stored

@@ -14,7 +14,7 @@ from streamproc.cli.analytics import analytics
 from streamproc.cli.audit import audit
 from streamproc.cli.bench import bench
 from streamproc.cli.bench_cached import cached
-from streamproc.cli.bench_worker import device, fresh, latency
+from streamproc.cli.bench_worker import device, fresh, latency, memory
 from streamproc.cli.brake import brake
 from streamproc.cli.connect import connect
 from streamproc.cli.demo import demo
@@ -135,7 +135,7 @@ def root(
 
 for _command in (up, down, status, demo, worker, publish, results, audit, why, forget, doctor, top, report):
     app.command()(_command)
-for _command in (cached, fresh, device, latency):
+for _command in (cached, fresh, device, latency, memory):
     bench.command()(_command)
 app.add_typer(model)
 app.add_typer(bench)

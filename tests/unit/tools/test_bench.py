@@ -60,7 +60,7 @@ def test_the_middle_of_the_runs_is_judged() -> None:
 
 def test_the_bounds_of_the_repository_name_benchmarks_that_there_are() -> None:
     subjects = read_bounds(BOUNDS)
-    assert set(subjects) == {"engine", "pipeline", "fresh", "device", "latency", "delivery"}
+    assert set(subjects) == {"engine", "pipeline", "fresh", "device", "latency", "memory", "delivery"}
     for subject in subjects.values():
         for figure in subject.figures:
             assert figure.why or (figure.at_least is figure.at_most is figure.goal is None), figure.name

@@ -1,0 +1,97 @@
+"""What a worker has in memory, beside what its settings allow."""
+
+import io
+import mmap
+import os
+import time
+from itertools import pairwise
+
+import psutil
+import pytest
+from rich.console import Console
+
+from streamproc.bench.bounded import BoundedReport, allowed_bytes, mixed
+from streamproc.bench.bounded_show import bounded_json, show_bounded
+from streamproc.bench.events import Stored
+from streamproc.bench.machine import look
+from streamproc.bench.resident import Resident, Watch, resident, shares
+from streamproc.settings import DedupeSettings, FlowSettings, Settings
+
+MIB = 2**20
+ROLLUP = """55d0-7fff ---p 00000000 00:00 0    [rollup]
+Rss:                9999 kB
+Pss_Anon:             30 kB
+Pss_File:            500 kB
+Pss_Shmem:            12 kB
+"""
+
+
+def clip(key: str) -> Stored:
+    return Stored(key, "0" * 64, 1_000, 5_000)
+
+
+def test_pages_of_files_are_nobodys() -> None:
+    assert shares(ROLLUP) == (30 * 1024, 12 * 1024)
+
+
+def test_what_a_process_takes_is_seen_and_shared_pages_are_told_apart() -> None:
+    before = resident(os.getpid())
+    own = bytearray(b"x") * (24 * MIB)
+    with mmap.mmap(-1, 16 * MIB, mmap.MAP_SHARED) as shared:
+        shared.write(memoryview(own)[: 16 * MIB])
+        after = resident(os.getpid())
+    assert len(own) == 24 * MIB
+    assert 20 * MIB < after.main - before.main < 30 * MIB
+    assert 15 * MIB < after.shared - before.shared < 20 * MIB
+
+
+def test_the_most_is_one_moment_and_not_the_most_of_each_part() -> None:
+    last = Resident(3, 0, 0)
+    with Watch(iter([Resident(1, 0, 0), Resident(0, 5, 2), *[last] * 10_000]).__next__, period_s=0.001) as watch:
+        time.sleep(0.1)
+    assert watch.most == Resident(0, 5, 2)
+
+
+def test_a_process_that_is_gone_is_told_and_not_taken_for_small() -> None:
+    def gone() -> Resident:
+        raise psutil.NoSuchProcess(1)
+
+    with Watch(gone, period_s=0.001) as watch:
+        time.sleep(0.05)
+    with pytest.raises(psutil.NoSuchProcess):
+        _ = watch.most
+
+
+def test_nobody_looked_is_no_figure() -> None:
+    with Watch(lambda: Resident(1, 1, 1), period_s=60) as watch:
+        pass
+    with pytest.raises(RuntimeError, match="nobody looked"):
+        _ = watch.most
+
+
+def test_what_is_allowed_follows_the_settings() -> None:
+    settings = Settings(
+        flow=FlowSettings(in_flight_bytes=300 * MIB, in_flight_audio_s=2),
+        dedupe=DedupeSettings(memory_bytes=30, alias_bytes=7),
+    )
+    assert allowed_bytes(settings) == 300 * MIB + 2 * 64_000 + 37
+
+
+def test_long_ones_are_spread_and_none_is_lost() -> None:
+    short, longer = [clip(f"s{n}") for n in range(20)], [clip(f"l{n}") for n in range(3)]
+    found = mixed(short, longer)
+    assert sorted(one.key for one in found) == sorted(one.key for one in (*short, *longer))
+    places = [place for place, one in enumerate(found) if one.key.startswith("l")]
+    assert all(after - before == 6 for before, after in pairwise(places))
+
+
+def test_a_report_says_how_much_of_the_ceiling_it_was() -> None:
+    idle, peak = Resident(100 * MIB, 50 * MIB, 0), Resident(300 * MIB, 100 * MIB, 200 * MIB)
+    report = BoundedReport(look(("numpy",)), 1_000, 2, 3_600, 115_200_044, idle, peak, 350 * MIB)
+    assert bounded_json(report)["of_ceiling"] == 600 / 500
+    out = io.StringIO()
+    show_bounded(report, Console(file=out, width=80))
+    text = out.getvalue()
+    assert "peak over ceiling" in text
+    assert "1.20" in text
+    assert max(map(len, text.splitlines())) <= 80
