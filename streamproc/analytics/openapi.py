@@ -25,9 +25,17 @@ _WINDOW: Mapping[str, Schema] = {
     "mean_change": {"type": ["number", "null"], "description": "last segment less first, -1 to 1"},
 }
 _MOVER: Mapping[str, Schema] = {**_WINDOW, "share_before": {"type": "number"}, "share_change": {"type": "number"}}
+_WINDOWS: Mapping[str, Schema] = {
+    "kind": {"type": "string", "enum": list(KINDS)},
+    "size_ms": {"type": "integer", "description": "length of a window"},
+    "hop_ms": {"type": "integer", "description": "from the begin of one to the next"},
+    "window_start": {**_MS, "description": "begin of the current window, ms since the epoch (UTC)"},
+    "window_end": _MS,
+}
 _STATE: Mapping[str, Schema] = {
     "watermark": _MS,
     "attributes": {"type": "array", "items": {"type": "string"}},
+    "windows": {"type": "array", "items": {"$ref": "#/components/schemas/Windows"}},
     "alert_share": {"type": "number"},
     "alert_support": {"type": "integer"},
     "ready": {"type": "boolean", "description": "whether all that is kept was read"},
@@ -68,7 +76,13 @@ def description() -> Mapping[str, Any]:
         },
         "components": {
             "schemas": {
-                name: _schema(fields) for name, fields in (("Window", _WINDOW), ("Mover", _MOVER), ("State", _STATE))
+                name: _schema(fields)
+                for name, fields in (
+                    ("Window", _WINDOW),
+                    ("Mover", _MOVER),
+                    ("State", _STATE),
+                    ("Windows", _WINDOWS),
+                )
             }
         },
     }

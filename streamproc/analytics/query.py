@@ -25,6 +25,7 @@ class Query:
         return {
             "watermark": self._view.watermark,
             "attributes": self._view.attributes(),
+            "windows": [self._current(windows) for windows in self._view.calendar.windows],
             "alert_share": self._rule.share,
             "alert_support": self._rule.support,
             "partitions": [
@@ -65,6 +66,16 @@ class Query:
     def alerts(self, most: int) -> Sequence[Row]:
         """Windows that are alarming now, latest first."""
         return [self._row(window) for window in self._alarms.latest(most)]
+
+    def _current(self, windows: Windows) -> Row:
+        start = windows.current(self._view.watermark)
+        return {
+            "kind": windows.kind,
+            "size_ms": windows.size_ms,
+            "hop_ms": windows.hop_ms,
+            "window_start": start,
+            "window_end": start + windows.size_ms,
+        }
 
     def _rank(self, row: Row) -> tuple[object, ...]:
         weak = row["labelled"] < self._rule.support

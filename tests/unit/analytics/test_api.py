@@ -84,6 +84,20 @@ def test_a_series_has_each_window_in_order(api: Api) -> None:
     assert len(starts) == 8
 
 
+def test_the_state_says_which_windows_are_current(api: Api) -> None:
+    state = rows(api, "/api/state")
+    schema = rows(api, "/openapi.json")["components"]["schemas"]["Windows"]
+    assert all(set(windows) == set(schema["properties"]) for windows in state["windows"])
+    for windows in state["windows"]:
+        current = rows(api, "/api/windows", f"kind={windows['kind']}")[0]
+        assert (current["window_start"], current["window_end"]) == (windows["window_start"], windows["window_end"])
+        assert windows["window_end"] - windows["window_start"] == windows["size_ms"]
+    assert [(windows["kind"], windows["hop_ms"]) for windows in state["windows"]] == [
+        ("tumbling", HOUR_MS),
+        ("hopping", HOUR_MS // 4),
+    ]
+
+
 def test_movers_need_support_in_both_windows(api: Api) -> None:
     found = rows(api, "/api/movers", "attribute=agent")
     assert [(row["value"], row["share_change"]) for row in found] == [("a", 1.0), ("b", -1.0)]
