@@ -26,9 +26,10 @@ _KEPT = 64
 """Answers, from one turn of the desk to the next: many who look at the page ask the same."""
 _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-ancestors 'none'"
 """The page loads nothing from elsewhere, and runs nothing that stands in a value."""
+_SCRIPTS = ("page.js", "page.chart.js", "page.parts.js", "page.tables.js")
 _FILES: Mapping[str, tuple[str, str]] = {
     "/": ("page.html", "text/html; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    **{f"/{name}": (name, "text/javascript; charset=utf-8") for name in _SCRIPTS},
     "/page.css": ("page.css", "text/css; charset=utf-8"),
 }
 

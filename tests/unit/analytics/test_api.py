@@ -159,7 +159,7 @@ def test_the_description_is_what_is_answered(api: Api) -> None:
             assert set(row) == set(schemas[names.rpartition("/")[2]]["properties"]), path
 
 
-@pytest.mark.parametrize("path", ["/", "/page.js", "/page.css"])
+@pytest.mark.parametrize("path", ["/", "/page.js", "/page.chart.js", "/page.parts.js", "/page.tables.js", "/page.css"])
 def test_the_page_loads_nothing_from_elsewhere(api: Api, path: str) -> None:
     status, headers, body = ask(api, path)
     assert status == 200
