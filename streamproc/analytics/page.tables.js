@@ -70,12 +70,12 @@ export function moversTable(rows, state, chosen, attribute, link) {
   const needs = `at least ${state.alert_support} labelled results (analytics.alert_support) in both windows`;
   if (!rows.length) return nothing(`None yet: no ${attribute} has ${needs}.`);
   const lines = rows.map((row) => {
-    const kind = row.share_change > 0 ? "up" : "down";
-    const moved = make("span", { class: kind }, `${row.share_change > 0 ? "▲" : "▼"} ${signed(100 * row.share_change, 1)}`);
+    const [kind, arrow] = row.share_change > 0 ? ["up", "▲ "] : row.share_change < 0 ? ["down", "▼ "] : ["note", ""];
+    const moved = make("span", { class: kind }, arrow + signed(100 * row.share_change, 1));
     return [key(row, chosen, shown(row.value)), percent(row.share_before), percent(row.negative_share), String(row.labelled), moved];
   });
   const found = table([attribute, "before", "now", "labelled", "points"], lines, link);
-  found.append(nothing(`Of those with ${needs}; points: by how many % of all labelled results the share changed.`));
+  found.append(nothing(`Of those with ${needs}; points: percentage points of the negative share.`));
   return found;
 }
 
