@@ -36,7 +36,7 @@ class Page:
         self._number = 0
         self._session: str | None = None
         self.complaints: list[str] = []
-        """What the page had to say of itself: errors, refusals of its policy."""
+        """What went wrong in the page: errors, what its policy refused. That a server is gone is no fault of a page."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
@@ -56,8 +56,7 @@ class Page:
                     raise BrowserError(f"{method}: {told['error']}")
                 result: Mapping[str, Any] = told["result"]
                 return result
-            if told.get("method") in {"Runtime.exceptionThrown", "Log.entryAdded"}:
-                self.complaints.append(json.dumps(told["params"]))
+            self._hear(told)
 
     def look(self, width: int, height: int, zone: str) -> None:
         """Be a screen of this size, in this time zone."""
@@ -84,6 +83,11 @@ class Page:
             if time.monotonic() > until:
                 raise BrowserError(f"never true: {expression}; the page says {self.value('document.body.innerText')!r}")
             time.sleep(0.05)
+
+    def _hear(self, told: Mapping[str, Any]) -> None:
+        method, said = told.get("method"), told.get("params", {})
+        if method == "Runtime.exceptionThrown" or (method == "Log.entryAdded" and said["entry"]["source"] != "network"):
+            self.complaints.append(json.dumps(said))
 
     def _next(self) -> Mapping[str, Any]:
         while b"\0" not in self._begun:

@@ -7,6 +7,7 @@ import { ASKED, alertsTable, moversTable, windowsTable } from "./page.tables.js"
 const AGAIN_MS = 5000;
 const $ = (id) => document.getElementById(id);
 let turn = 0;
+let timer;
 
 const link = (path, parameters) => `api/${path}?${new URLSearchParams(parameters)}`;
 
@@ -107,7 +108,9 @@ async function show(mine) {
   put("movers", moversTable(movers, state, of, attribute, urls.movers));
 }
 
+/* Now, and again some time after the answer: where that takes long, nothing is asked meanwhile. */
 async function again() {
+  clearTimeout(timer);
   turn += 1;
   const mine = turn;
   try {
@@ -115,6 +118,7 @@ async function again() {
   } catch (error) {
     if (mine === turn) $("state").textContent = `no answer, what stands here is from before: ${error.message}`;
   }
+  if (mine === turn) timer = setTimeout(again, AGAIN_MS);
 }
 
 $("attribute").addEventListener("change", () => choose({ list: $("attribute").value, attribute: "all", value: "" }));
@@ -127,4 +131,3 @@ document.querySelector("main").addEventListener("click", (event) => {
 });
 for (const name of ["hashchange", "resize"]) addEventListener(name, again);
 again();
-setInterval(again, AGAIN_MS);

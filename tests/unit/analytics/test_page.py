@@ -193,6 +193,20 @@ def test_nothing_lies_on_anything_else(page: Page, width: int, analytics: Analyt
         assert max(box[1] for box in boxes(page, "svg text")) <= width
 
 
+def test_the_keyboard_stays_where_it_was_when_answers_come(page: Page, url: str) -> None:
+    look(page, url)
+    page.value("window.before = document.querySelector('#windows [data-value=bad-03]'); before.focus()")
+    page.value("dispatchEvent(new Event('resize'))")
+    page.wait("!before.isConnected")
+    assert page.value("document.activeElement.dataset.value") == "bad-03"
+
+
+def test_it_asks_again_by_itself(page: Page, url: str) -> None:
+    look(page, url)
+    page.value("window.before = document.querySelector('#windows table')")
+    page.wait("!before.isConnected")
+
+
 def test_without_results_each_place_says_why(page: Page) -> None:
     with served(DEFAULTS, empty=True) as url:
         look(page, url)
@@ -214,4 +228,3 @@ def test_an_answer_that_does_not_come_is_said(page: Page) -> None:
     page.value("dispatchEvent(new Event('resize'))")
     page.wait("document.getElementById('state').textContent.startsWith('no answer')")
     assert page.value("document.querySelectorAll('.bar').length") > 0
-    page.complaints.clear()  # the browser's own, of a server that is gone
