@@ -53,7 +53,7 @@ function key(row, chosen, text) {
 
 export function windowsTable(rows, state, chosen, attribute, link, filtered) {
   if (!rows.length && filtered) return nothing(`No ${attribute} of this window has that in its name.`);
-  if (!rows.length) return nothing(`The results of this window name no ${attribute}. Events say it: streamproc publish --${attribute} …`);
+  if (!rows.length) return nothing(`No result of this window names its ${attribute}. Events say it, as those of streamproc publish --${attribute} do.`);
   const lines = rows.map((row) =>
     Object.assign([key(row, chosen, shown(row.value)), bar(row, state), String(row.labelled), String(row.results), signed(row.mean_change, 3)], {
       weak: row.labelled < state.alert_support,

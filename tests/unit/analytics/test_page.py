@@ -212,7 +212,7 @@ def test_without_results_each_place_says_why(page: Page) -> None:
         look(page, url)
         assert "streamproc publish" in text(page, "#series")
         assert "--agent" in text(page, "#windows")
-        assert "--agent" in text(page, "#movers")
+        assert "agent" in text(page, "#movers")
         assert "analytics.alert_support" in text(page, "#alerts")
 
 
