@@ -12,7 +12,7 @@ from streamproc.analytics.member import Member
 from streamproc.analytics.partial import Partial, decode, terms
 from streamproc.analytics.retention import check_retention
 from streamproc.analytics.rows import look_up_codec
-from streamproc.analytics.trend import build_trend, rule
+from streamproc.analytics.trend import build_trend, id_of, rule
 from streamproc.analytics.view import View
 from streamproc.analytics.windows import calendar
 from streamproc.errors import UsageError
@@ -66,7 +66,7 @@ def rebuild(settings: Settings, *, dry_run: bool) -> Report:
     every = view.windows_of(view.everything())
     windows = [window for window in every if window.start >= whole_from_ms]
     now_ms = time.time_ns() // 1_000_000
-    trends = {build_trend(window, made.negative, now_ms).trend_id for window in every}
+    trends = {id_of(window) for window in every}
     differing = [*published.missing(windows, made, now_ms)]
     differing += (row for row in published.excess(trends, made, now_ms) if row.window_start >= whole_from_ms)
     if differing and not dry_run:
