@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from streamproc.settings import Settings
 
-_FORMAT = 3
+_FORMAT = 4
 """Of a partial, and of what its numbers mean."""
 _LONGEST = 200
 """Characters of a value in a message."""

@@ -82,7 +82,7 @@ class Feed:
         """Why the group does not take this process."""
         self.gate = asyncio.Event()
         self.rows = 0
-        """Rows that were taken, with those of the catching up."""
+        """Rows that were taken, with those of the catching up; not those that Faust brings of it again."""
         self.told_at = time.monotonic()
         """When the others had last heard all, by ``time.monotonic``; at first, when it began."""
 
@@ -170,10 +170,12 @@ class Feed:
 
         async def one() -> None:
             await self.gate.wait()
-            self._member.take(message.topic, message.partition, message.offset, at_ms, message.value)
+            place = message.topic, message.partition, message.offset
+            new = self._member.lacks(*place)
+            self._member.take(*place, at_ms, message.value)
+            self.rows += new
 
         await self._insist(one)
-        self.rows += 1
 
     async def tell(self) -> None:
         """Tell the others what changed; what may not have arrived is told again."""

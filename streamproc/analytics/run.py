@@ -23,6 +23,7 @@ from streamproc.analytics.seldom import seldom
 from streamproc.errors import Fatal, FatalError, StreamprocError
 from streamproc.kafka.publisher import Publisher
 from streamproc.patience import Patience, StoppedError
+from streamproc.records.result import SCORE_COLUMNS
 from streamproc.settings import HttpSettings, Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.http import listen
@@ -79,6 +80,7 @@ async def _run(settings: Settings, clock: Clock) -> None:
         _log.info("analytics starts", url=url, count=len(partitions))
         starting: asyncio.Future[None] | None = None
         try:
+            _tell_unknown(settings)
             desk.start()
             while (reason := _reason(app, starting, desk, feed)) is None and not stop.is_set():
                 if (
@@ -106,6 +108,14 @@ async def _stop(app: faust.App, starting: asyncio.Future[None] | None) -> None:
         await app.stop()
         starting.cancel()
         await asyncio.wait([starting])
+
+
+def _tell_unknown(settings: Settings) -> None:
+    """Say which labels the published model does not have: a misspelt one counts nothing, and nobody would know."""
+    unknown = [label for label in settings.analytics.negative_labels if label not in SCORE_COLUMNS]
+    if unknown:
+        detail = f"{', '.join(unknown)} (analytics.negative_labels); it has {', '.join(SCORE_COLUMNS)}"
+        _log.warning("labels that the published model does not have", detail=detail)
 
 
 def _tell_changed(settings: Settings, desk: Desk) -> None:

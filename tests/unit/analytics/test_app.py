@@ -317,6 +317,17 @@ def test_rows_are_taken_behind_the_gate_and_again_while_the_registry_is_away(mon
     on_loop(test)
 
 
+def test_a_row_that_faust_brings_again_is_not_counted_again() -> None:
+    async def test() -> None:
+        fed = feed()
+        await fed.assigned(places(RESULTS, 0) | places(SEGMENTS, 0))
+        for partition, offset in ((0, 0), (0, 1), (0, 1), (0, 0), (1, 0)):
+            await fed.take(event(Message(RESULTS, partition, offset)))
+        assert fed.rows == 2
+
+    on_loop(test)
+
+
 def test_it_is_not_current_while_a_row_or_the_past_waits_for_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks whether it is ready would else hear yes while nothing is folded."""
     monkeypatch.setattr("streamproc.analytics.app.AGAIN_S", 0.001)
