@@ -27,6 +27,6 @@ class Alarms:
                 self._windows.pop(place, None)
         self._windows = {place: window for place, window in self._windows.items() if window.end > before_ms}
 
-    def latest(self, most: int) -> list[Window]:
-        """The latest ``most`` of them, in order of their keys where they begin together."""
-        return sorted(self._windows.values(), key=lambda window: (-window.start, window.key))[:most]
+    def latest(self) -> list[Window]:
+        """All of them, the latest first, in order of their keys where they begin together."""
+        return sorted(self._windows.values(), key=lambda window: (-window.start, window.key))

@@ -1,18 +1,20 @@
 """The query API over HTTP, as a WSGI application: read-only, JSON, one page."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib import resources
-from urllib.parse import parse_qs
+from typing import Self
+from urllib.parse import parse_qsl
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from streamproc.analytics.desk import Desk
-from streamproc.analytics.openapi import DEFAULT_MOST, MOST, description
+from streamproc.analytics.observation import EVERYTHING
+from streamproc.analytics.openapi import DEFAULT_MOST, MOST, PARAMETERS, description
 from streamproc.analytics.query import Query
 from streamproc.analytics.trend import rule
 from streamproc.analytics.windows import KINDS
@@ -21,14 +23,16 @@ from streamproc.settings import Settings
 
 _JSON = "application/json; charset=utf-8"
 _STATE = "/api/state"
+_PROBES = ("/healthz", "/readyz")
 _DIGITS = len(str(MOST))
 _KEPT = 64
 """Answers, from one turn of the desk to the next: many who look at the page ask the same."""
 _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-ancestors 'none'"
 """The page loads nothing from elsewhere, and runs nothing that stands in a value."""
+_SCRIPTS = ("page.js", "page.chart.js", "page.parts.js", "page.tables.js")
 _FILES: Mapping[str, tuple[str, str]] = {
     "/": ("page.html", "text/html; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    **{f"/{name}": (name, "text/javascript; charset=utf-8") for name in _SCRIPTS},
     "/page.css": ("page.css", "text/css; charset=utf-8"),
 }
 
@@ -37,27 +41,50 @@ _FILES: Mapping[str, tuple[str, str]] = {
 class Asked:
     """The parameters of a request."""
 
-    given: Mapping[str, list[str]]
+    given: Mapping[str, str]
+    attributes: Sequence[str]
+    """Those that windows are kept for."""
 
-    def text(self, name: str, default: str | None = None) -> str:
-        """One that may be anything. Raises UsageError when it is missing and there is no default."""
-        values = self.given.get(name)
-        if values:
-            return values[-1]
-        if default is None:
-            raise UsageError(f"{name} is missing: add ?{name}=...")
-        return default
+    @classmethod
+    def parse(cls, query: str, known: Collection[str], attributes: Sequence[str]) -> Self:
+        """Raise UsageError for a parameter that is not known, or there twice."""
+        given: dict[str, str] = {}
+        for name, value in parse_qsl(query, keep_blank_values=True):
+            if name not in known:
+                raise UsageError(f"there is no parameter {name:.40}, but {', '.join(known)}")
+            if name in given:
+                raise UsageError(f"{name} is there twice")
+            given[name] = value
+        return cls(given, attributes)
+
+    def attribute(self) -> str:
+        """An attribute that windows are kept for. Raises UsageError."""
+        name = self.any_attribute()
+        if name is None:
+            raise UsageError(f"attribute is missing: add ?attribute= one of {', '.join(self.attributes)}")
+        return name
+
+    def any_attribute(self) -> str | None:
+        """The same; None where none is given. Raises UsageError."""
+        name = self.given.get("attribute")
+        if name is not None and name not in self.attributes:
+            raise UsageError(f"attribute is one of {', '.join(self.attributes)} (analytics.attributes)")
+        return name
+
+    def value(self) -> str | None:
+        """One value of the attribute; None for each."""
+        return self.given.get("value")
 
     def kind(self) -> str:
         """A kind of windows. Raises UsageError."""
-        kind = self.text("kind", "tumbling")
+        kind = self.given.get("kind", KINDS[0])
         if kind not in KINDS:
             raise UsageError(f"kind is one of {', '.join(KINDS)}")
         return kind
 
     def most(self) -> int:
         """How many rows at most. Raises UsageError."""
-        text = self.text("most", str(DEFAULT_MOST))
+        text = self.given.get("most", str(DEFAULT_MOST))
         if not (len(text) <= _DIGITS and text.isascii() and text.isdigit() and 1 <= int(text) <= MOST):
             raise UsageError(f"most is a whole number from 1 to {MOST}")
         return int(text)
@@ -70,20 +97,23 @@ class Api:
         self._desk = desk
         self._figures = figures
         self._ready = ready
-        self._query = Query(desk.view, desk.alarms, rule(settings.analytics))
+        self._query = Query(desk.view, desk.alarms, rule(settings.analytics), settings.analytics.attributes)
         self._kept: dict[tuple[str, str], bytes] = {}
         self._turn = 0
+        query = self._query
+        self._plain: Mapping[str, Callable[[], object]] = {
+            _STATE: lambda: {**query.state(), "ready": ready()},
+            "/openapi.json": description,
+        }
         self._answers: Mapping[str, Callable[[Asked], object]] = {
-            _STATE: lambda _: {**self._query.state(), "ready": ready()},
-            "/api/windows": lambda asked: self._query.windows(
-                asked.kind(), asked.text("attribute", "all"), asked.most()
+            "/api/windows": lambda asked: query.windows(
+                asked.kind(), asked.any_attribute() or EVERYTHING[0], asked.most(), asked.value()
             ),
-            "/api/series": lambda asked: self._query.series(
-                asked.kind(), (asked.text("attribute", "all"), asked.text("value", "")), asked.most()
+            "/api/series": lambda asked: query.series(
+                asked.kind(), (asked.any_attribute() or EVERYTHING[0], asked.value() or ""), asked.most()
             ),
-            "/api/movers": lambda asked: self._query.movers(asked.kind(), asked.text("attribute"), asked.most()),
-            "/api/alerts": lambda asked: self._query.alerts(asked.most()),
-            "/openapi.json": lambda _: description(),
+            "/api/movers": lambda asked: query.movers(asked.kind(), asked.attribute(), asked.most(), asked.value()),
+            "/api/alerts": lambda asked: query.alerts(asked.most(), asked.any_attribute(), asked.value()),
         }
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -111,27 +141,28 @@ class Api:
         if path in _FILES:
             name, kind = _FILES[path]
             return HTTPStatus.OK, kind, resources.files("streamproc.analytics").joinpath(name).read_bytes()
-        if path in ("/healthz", "/readyz"):
-            ok = self._desk.failure is None if path == "/healthz" else self._ready()
+        if path in _PROBES:
+            ok = self._desk.well if path == "/healthz" else self._ready()
             return (HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE), _JSON, _json({"ok": ok})
-        if (answer := self._answers.get(path)) is None:
-            return HTTPStatus.NOT_FOUND, _JSON, _json({"error": f"there is {', '.join(self._answers)} and /"})
         try:
             with self._desk.lock:
-                body = self._find(path, query, answer)
+                if path in self._plain:
+                    return HTTPStatus.OK, _JSON, _json(self._plain[path]())
+                if path in self._answers:
+                    return HTTPStatus.OK, _JSON, self._find(path, query)
         except UsageError as error:
             return HTTPStatus.BAD_REQUEST, _JSON, _json({"error": str(error)})
-        return HTTPStatus.OK, _JSON, body
+        there = ("/", *self._plain, *self._answers, *_PROBES, "/metrics")
+        return HTTPStatus.NOT_FOUND, _JSON, _json({"error": f"there is {', '.join(there)}"})
 
-    def _find(self, path: str, query: str, answer: Callable[[Asked], object]) -> bytes:
+    def _find(self, path: str, query: str) -> bytes:
         """An answer, or what it was since the desk's last turn: whatever is asked, and by however many."""
-        if path == _STATE:
-            return _json(answer(Asked({})))
         if self._turn != self._desk.turns or len(self._kept) >= _KEPT:
             self._turn = self._desk.turns
             self._kept.clear()
         if (path, query) not in self._kept:
-            self._kept[path, query] = _json(answer(Asked(parse_qs(query))))
+            asked = Asked.parse(query, PARAMETERS[path], self._query.attributes)
+            self._kept[path, query] = _json(self._answers[path](asked))
         return self._kept[path, query]
 
 

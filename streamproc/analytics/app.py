@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import faust
+from aiokafka.errors import KafkaError
 from faust.auth import Credentials
 from faust.types import TP, EventT, StreamT
 
+from streamproc.analytics.agreement import agreement, protocol
 from streamproc.analytics.member import Member, Starts
-from streamproc.analytics.transport import CommittedTransport
+from streamproc.analytics.partial import encode_agreement
+from streamproc.analytics.transport import CommittedTransport, assignor
 from streamproc.errors import DependencyDownError, FatalError
 from streamproc.patience import AGAIN_S, StoppedError, tell_waiting
 from streamproc.records.record import OutputRecord
@@ -66,6 +69,7 @@ class Feed:
         self._history = history
         self._publisher = publisher
         self._starts = starts
+        self._agreement = OutputRecord(settings.topics.partials, *encode_agreement(agreement(settings)))
         self._turn = asyncio.Lock()
         self._assignments = 0
         self._reading: set[asyncio.Task[None]] = set()
@@ -74,9 +78,11 @@ class Feed:
         """Whether what was assigned first is read."""
         self._waiting: set[object] = set()
         """What cannot go on without a server that is away."""
+        self.refused: KafkaError | None = None
+        """Why the group does not take this process."""
         self.gate = asyncio.Event()
         self.rows = 0
-        """Rows that were taken, with those of the catching up."""
+        """Rows that were taken, with those of the catching up; not those that Faust brings of it again."""
         self.told_at = time.monotonic()
         """When the others had last heard all, by ``time.monotonic``; at first, when it began."""
 
@@ -95,6 +101,10 @@ class Feed:
         task = asyncio.ensure_future(reading)
         self._reading.add(task)
         task.add_done_callback(self._reading.discard)
+
+    def refuse(self, error: KafkaError) -> None:
+        """Note that the group does not take this process. May be called on any thread."""
+        self.refused = error
 
     def end(self) -> None:
         """Wait for no server any more."""
@@ -128,6 +138,10 @@ class Feed:
             self._read_once = True
             self.gate.set()
 
+    async def announce(self) -> None:
+        """Tell what the members of the group agree on: one that is refused says by it what differs."""
+        await self._insist(lambda: asyncio.to_thread(self._send, [self._agreement]))
+
     async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
         """Make a call until the servers that it needs are there. Raises StoppedError."""
         mark = object()
@@ -156,10 +170,12 @@ class Feed:
 
         async def one() -> None:
             await self.gate.wait()
-            self._member.take(message.topic, message.partition, message.offset, at_ms, message.value)
+            place = message.topic, message.partition, message.offset
+            new = self._member.lacks(*place)
+            self._member.take(*place, at_ms, message.value)
+            self.rows += new
 
         await self._insist(one)
-        self.rows += 1
 
     async def tell(self) -> None:
         """Tell the others what changed; what may not have arrived is told again."""
@@ -187,6 +203,7 @@ def build_app(settings: Settings, feed: Feed, folder: Path) -> faust.App:
         settings.analytics.group,
         broker=[f"kafka://{server.strip()}" for server in kafka.bootstrap_servers.split(",")],
         broker_credentials=_credentials(kafka),
+        PartitionAssignor=assignor(protocol(settings)),
         processing_guarantee="at_least_once",
         consumer_auto_offset_reset="earliest",
         store="memory://",
@@ -201,7 +218,7 @@ def build_app(settings: Settings, feed: Feed, folder: Path) -> faust.App:
         autodiscover=False,
         loghandlers=[],
     )
-    app.transport = CommittedTransport(app.conf.broker_consumer, app)
+    app.transport = CommittedTransport(app, feed.refuse)
     rows = app.topic(
         settings.topics.results,
         settings.topics.segments,
@@ -219,6 +236,7 @@ def build_app(settings: Settings, feed: Feed, folder: Path) -> faust.App:
     app.timer(settings.analytics.emit_s, name="tell")(feed.tell)
 
     def assigned(_app: faust.App, assigned: set[TP], **_: object) -> None:
+        feed.begin(_or_crash(app, feed.announce()))
         feed.begin(_or_crash(app, feed.assigned(frozenset(assigned))))
 
     handler: Any = assigned  # Faust types its handlers so that none with an argument of its own fits

@@ -2,16 +2,17 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 
+from streamproc.analytics.agreement import Agreed, Agreement
 from streamproc.analytics.alarms import Alarms
 from streamproc.analytics.emission import Published
 from streamproc.analytics.history import History
 from streamproc.analytics.member import Starts
-from streamproc.analytics.partial import UnreadablePartialError, decode, terms
+from streamproc.analytics.partial import Progress, UnreadablePartialError, decode, decode_agreement, terms
 from streamproc.analytics.rows import RowCodec
-from streamproc.analytics.trend import rule
+from streamproc.analytics.trend import id_of, rule
 from streamproc.analytics.view import View, Window
 from streamproc.analytics.windows import calendar
 from streamproc.errors import DependencyDownError
@@ -26,17 +27,31 @@ from streamproc.telemetry.log import get_log
 
 _log = get_log(__name__)
 _POLL_S = 0.2
+_JOIN_S = 3.0
+_EMPTIED = (
+    "windows or attributes that are not kept any more: were analytics.* settings changed since these were written?"
+)
 
 
 class Desk:
     """Reads partials on a thread of its own, from ``start`` to ``close``.
 
     ``view`` and ``alarms`` may be read under ``lock``; ``turns`` counts how often they were brought up to date. Whoever
-    owns the first partition of the results writes: ``writes`` says whether that is this process.
+    owns the first partition of the results writes: ``writes`` says whether that is this process. It begins when each of
+    ``partitions`` has told how far it is since everything that was there at the start is read: what stands there may
+    have been told by processes that had other settings, before and after others had theirs.
     """
 
-    def __init__(self, settings: Settings, publisher: Publisher, codec: RowCodec, writes: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        publisher: Publisher,
+        codec: RowCodec,
+        writes: Callable[[], bool],
+        partitions: Collection[int] = (),
+    ) -> None:
         self._settings = settings
+        self._awaited = set(partitions)
         self._publisher = publisher
         self._codec = codec
         self._writes = writes
@@ -51,8 +66,11 @@ class Desk:
         self._away = False
         self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
         self.lock = threading.Lock()
-        self.view = View(calendar(settings.analytics), terms(settings))
+        self._terms = terms(settings)
+        self.view = View(calendar(settings.analytics), self._terms)
         self.alarms = Alarms(self._rule)
+        self.agreements: dict[str, Agreed] = {}
+        """What was last agreed on in each group that told; read it under ``lock``."""
         self.turns = 0
         self.failure: BaseException | None = None
         """What ended the thread."""
@@ -60,7 +78,17 @@ class Desk:
     @property
     def current(self) -> bool:
         """Whether all partials that were there at the start are read, and no server is waited for."""
-        return self._read.is_set() and not self._away and self.failure is None
+        return self._read.is_set() and not self._away and self.well
+
+    @property
+    def read(self) -> bool:
+        """Whether all partials that were there at the start are read."""
+        return self._read.is_set()
+
+    @property
+    def well(self) -> bool:
+        """Whether it reads, or is about to, and was not told to stop."""
+        return self.failure is None and not self._stopping.is_set()
 
     def starts(self) -> Starts:
         """Where each partition was last said to begin; waits until all that was said is read."""
@@ -73,10 +101,13 @@ class Desk:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop reading and writing; safe before ``start``, and again."""
+        """Stop reading and writing; safe before ``start``, and again.
+
+        A thread that waits for a broker which is away is left to the end of the process.
+        """
         self._stopping.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_JOIN_S)
 
     def refresh(self) -> list[Window]:
         """Bring up to date what is kept of windows that changed; those."""
@@ -130,12 +161,18 @@ class Desk:
 
     def _take(self, record: Record) -> None:
         try:
-            told = decode(record.key, record.value)
+            agreement = decode_agreement(record.key, record.value)
+            told = agreement or decode(record.key, record.value)
         except UnreadablePartialError as error:
             _log.warning("not a partial", topic=record.topic, offset=record.offset, detail=str(error))
         else:
             with self.lock:
-                self.view.take(told)
+                if isinstance(told, Agreement):
+                    self.agreements[told.group] = told.agreed
+                else:
+                    self.view.take(told)
+            if isinstance(told, Progress) and told.terms == self._terms and self.read:
+                self._awaited.discard(told.partition)
 
     def _write(self, changed: list[Window]) -> None:
         """Write what readers lack, if that is our business."""
@@ -143,15 +180,21 @@ class Desk:
             self._published = None
             self._unheard.clear()
             return
+        if self._awaited:
+            return
+        now_ms = time.time_ns() // 1_000_000
         if self._published is None:
             with History(self._settings, self._stopping) as history:
                 published = history.published(self._over_ms)
             with self.lock:
                 changed = self.view.windows_of(self.view.everything())
             self._published = published
-        for row in list(self._published.missing(changed, self._rule, time.time_ns() // 1_000_000)):
-            self._published.put(row)
-            self._unheard[type(row), row.trend_id] = row
+            # What other settings left: of attributes and windows that are not kept any more.
+            excess = list(published.excess({id_of(window) for window in changed}, self._rule, now_ms))
+            if excess:
+                _log.warning("rows that nothing stands behind are emptied", count=len(excess), detail=_EMPTIED)
+            self._owe(published, excess)
+        self._owe(self._published, list(self._published.missing(changed, self._rule, now_ms)))
         for row in self._unheard.values():
             self._publisher.send(self._codec.record(row), row.trend_id)
         self._publisher.flush()
@@ -159,3 +202,9 @@ class Desk:
             _log.info("trends written", count=len(self._unheard))
         self._unheard.clear()
         self._published.forget(self._over_ms)
+
+    def _owe(self, published: Published, rows: Iterable[EmotionTrend | EmotionAlert]) -> None:
+        """Take rows for what readers have, and write them until they have arrived."""
+        for row in rows:
+            published.put(row)
+            self._unheard[type(row), row.trend_id] = row

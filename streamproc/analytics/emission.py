@@ -43,12 +43,17 @@ class Published:
 
     def excess(self, there: Collection[str], rule: Rule, now_ms: int) -> Iterator[EmotionTrend | EmotionAlert]:
         """The rows to write instead of those that nothing stands behind: whose window is not among these."""
-        for told in self.trends.values():
-            if told.results and told.trend_id not in there:
-                trend = empty_trend(told, now_ms)
+        for row in self.trends.values():
+            if row.results and row.trend_id not in there:
+                trend = empty_trend(row, now_ms)
                 yield trend
                 if (state := self._due(trend, rule)) is not None:
                     yield build_alert(trend, state, rule.share, now_ms)
+        for alert in self.alerts.values():
+            told = self.trends.get(alert.trend_id)
+            empty = told is None or not told.results
+            if alert.state == AlertState.RAISED and alert.trend_id not in there and empty:
+                yield replace(alert, state=AlertState.CLEARED, negative_share=0.0, support=0, produced_at=now_ms)
 
     def _due(self, trend: EmotionTrend, rule: Rule) -> AlertState | None:
         """The state to tell, when readers have another one."""

@@ -13,6 +13,9 @@ from streamproc.analytics.windows import calendar
 from streamproc.errors import PoisonError
 from streamproc.records.record import OutputRecord
 from streamproc.settings import Settings
+from streamproc.telemetry.log import get_log
+
+_log = get_log(__name__)
 
 
 class Reader(Protocol):
@@ -82,19 +85,26 @@ class Member:
         """The offset that comes next of a partition that is owned; None where nothing was read."""
         return self._owned[partition].next.get(topic)
 
+    def lacks(self, topic: str, partition: int, offset: int) -> bool:
+        """Whether a row is of a partition that is owned, and was not read yet."""
+        owned = self._owned.get(partition)
+        return owned is not None and offset >= owned.next.get(topic, 0)
+
     def take(self, topic: str, partition: int, offset: int, timestamp_ms: int, value: bytes | None) -> None:
         """Take a row; one that was read already, or of a partition that is not owned, changes nothing.
 
         Raises DependencyDownError, after which it may be taken again.
         """
-        owned = self._owned.get(partition)
-        if owned is None or offset < owned.next.get(topic, 0):
+        if not self.lacks(topic, partition, offset):
             return
+        owned = self._owned[partition]
         try:
             row = self._readers[topic].read(value)
             if self._fold(owned.fold, topic, row, timestamp_ms):
                 owned.firsts.setdefault(self._calendar.bucket(row["recorded_at"]), {}).setdefault(topic, offset)
-        except PoisonError:
+        except PoisonError as error:
+            if not owned.fold.left_out["unreadable"]:  # the first says enough, however many another program wrote
+                _log.warning("not a row of ours", topic=topic, partition=partition, offset=offset, detail=str(error))
             owned.fold.left_out["unreadable"] += 1
         owned.next[topic] = offset + 1
 

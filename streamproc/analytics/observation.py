@@ -109,4 +109,5 @@ def _short(text: str) -> str:
 
 
 def _millionths(number: float | None) -> int:
-    return round(number * MILLION) if number is not None and math.isfinite(number) else 0
+    """Of a share; what a foreign row has beyond 0 and 1 is brought back to them."""
+    return round(min(max(number, 0.0), 1.0) * MILLION) if number is not None and math.isfinite(number) else 0

@@ -25,9 +25,22 @@ _WINDOW: Mapping[str, Schema] = {
     "mean_change": {"type": ["number", "null"], "description": "last segment less first, -1 to 1"},
 }
 _MOVER: Mapping[str, Schema] = {**_WINDOW, "share_before": {"type": "number"}, "share_change": {"type": "number"}}
+_WINDOWS: Mapping[str, Schema] = {
+    "kind": {"type": "string", "enum": list(KINDS)},
+    "size_ms": {"type": "integer", "description": "length of a window"},
+    "hop_ms": {"type": "integer", "description": "from the begin of one to the next"},
+    "window_start": {**_MS, "description": "begin of the current window, ms since the epoch (UTC)"},
+    "window_end": _MS,
+}
+_ALERT: Mapping[str, Schema] = {
+    **_WINDOW,
+    "alert_id": {"type": "string", "description": "the key of its rows on topics.alerts, which say since when"},
+    "trend_id": {"type": "string", "description": "the key of the window's rows on topics.trends"},
+}
 _STATE: Mapping[str, Schema] = {
     "watermark": _MS,
-    "attributes": {"type": "array", "items": {"type": "string"}},
+    "attributes": {"type": "array", "items": {"type": "string"}, "description": "that windows are kept for"},
+    "windows": {"type": "array", "items": {"$ref": "#/components/schemas/Windows"}},
     "alert_share": {"type": "number"},
     "alert_support": {"type": "integer"},
     "ready": {"type": "boolean", "description": "whether all that is kept was read"},
@@ -39,43 +52,65 @@ MOST = 1_000
 DEFAULT_MOST = 100
 _ROWS: Schema = {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_MOST}
 _MOST = {"name": "most", "in": "query", "schema": _ROWS}
+_MEANING = """Windows over emotion results, per attribute of their recordings, by when these began. Read-only. A list is
+empty when nothing is kept yet of what was asked for; what cannot be asked for is a 400 that says what can.
+"""
+
+
+def _parameter(name: str, why: str, **more: object) -> Schema:
+    return {"name": name, "in": "query", "description": why, "schema": {"type": "string"}, **more}
+
+
+_OF = _parameter("attribute", "one of those that /api/state lists; all: every result together")
+_NEEDED = {**_OF, "required": True}
+_VALUE = _parameter("value", "one value of the attribute, such as the name of an agent")
+_LISTS: Mapping[str, tuple[str, str, list[Schema]]] = {
+    "/api/windows": (
+        "The current window of each value of an attribute (all): those with support first, then the most negative.",
+        "Window",
+        [_KIND, _OF, _VALUE, _MOST],
+    ),
+    "/api/series": ("The latest windows of one value, in order.", "Window", [_KIND, _OF, _VALUE, _MOST]),
+    "/api/movers": (
+        "Whose negative share changed most since the window before, with support in both.",
+        "Mover",
+        [_KIND, _NEEDED, _VALUE, _MOST],
+    ),
+    "/api/alerts": ("Windows that are alarming now, latest first.", "Alert", [_OF, _VALUE, _MOST]),
+}
+PARAMETERS: Mapping[str, list[str]] = {
+    path: [str(parameter["name"]) for parameter in parameters] for path, (_, _, parameters) in _LISTS.items()
+}
+"""The names of what each path takes."""
+_SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
+    "Window": _WINDOW,
+    "Mover": _MOVER,
+    "Alert": _ALERT,
+    "State": _STATE,
+    "Windows": _WINDOWS,
+    "Probe": {"ok": {"type": "boolean"}},
+    "Error": {"error": {"type": "string"}},
+}
 
 
 def description() -> Mapping[str, Any]:
     """The whole document."""
-    attribute = _parameter("attribute", "all")
+    state = _path("How far it is, and what can be asked for.", _json(_object("State")))
+    lists = {path: _list(*told) for path, told in _LISTS.items()}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "streamproc analytics", "version": __version__},
+        "info": {"title": "streamproc analytics", "version": __version__, "description": _MEANING},
         "paths": {
-            "/api/state": _path("How far it is, and what can be asked for.", [], _object("State")),
-            "/api/windows": _path(
-                "The current window of each key of an attribute: those with support first, then the most negative.",
-                [_KIND, attribute, _MOST],
-                _list("Window"),
-            ),
-            "/api/series": _path(
-                "The latest windows of one key, in order.",
-                [_KIND, attribute, _parameter("value", ""), _MOST],
-                _list("Window"),
-            ),
-            "/api/movers": _path(
-                "Whose negative share changed most since the window before.",
-                [_KIND, {"name": "attribute", "in": "query", "required": True, "schema": {"type": "string"}}, _MOST],
-                _list("Mover"),
-            ),
-            "/api/alerts": _path("Windows that are alarming now, latest first.", [_MOST], _list("Window")),
+            "/api/state": state,
+            **lists,
+            "/healthz": _probe("503 when the process is about to end."),
+            "/readyz": _probe("503 until all that is kept was read, and while a server is waited for."),
+            "/metrics": _path("Figures of this process, for Prometheus.", _text("text/plain")),
+            "/openapi.json": _path("This.", {"application/json": {"schema": {"type": "object"}}}),
+            "/": _path("The page.", _text("text/html")),
         },
-        "components": {
-            "schemas": {
-                name: _schema(fields) for name, fields in (("Window", _WINDOW), ("Mover", _MOVER), ("State", _STATE))
-            }
-        },
+        "components": {"schemas": {name: _schema(fields) for name, fields in _SCHEMAS.items()}},
     }
-
-
-def _parameter(name: str, default: str) -> Schema:
-    return {"name": name, "in": "query", "schema": {"type": "string", "default": default}}
 
 
 def _schema(fields: Mapping[str, Schema]) -> Schema:
@@ -86,12 +121,26 @@ def _object(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _list(name: str) -> Schema:
-    return {"type": "array", "items": _object(name)}
+def _json(schema: Schema) -> Schema:
+    return {"application/json": {"schema": schema}}
 
 
-def _path(summary: str, parameters: list[Schema], schema: Schema) -> Schema:
-    answers = {"200": {"description": "The answer.", "content": {"application/json": {"schema": schema}}}}
-    if parameters:
-        answers["400"] = {"description": "A parameter that cannot be.", "content": {}}
-    return {"get": {"summary": summary, "parameters": parameters, "responses": answers}}
+def _text(kind: str) -> Schema:
+    return {kind: {"schema": {"type": "string"}}}
+
+
+def _path(summary: str, content: Schema) -> Schema:
+    return {"get": {"summary": summary, "responses": {"200": {"description": "The answer.", "content": content}}}}
+
+
+def _probe(when_not: str) -> Schema:
+    path = _path(when_not, _json(_object("Probe")))
+    path["get"]["responses"]["503"] = {"description": "It is not.", "content": _json(_object("Probe"))}
+    return path
+
+
+def _list(summary: str, row: str, parameters: list[Schema]) -> Schema:
+    path = _path(summary, _json({"type": "array", "items": _object(row)}))
+    path["get"]["parameters"] = parameters
+    path["get"]["responses"]["400"] = {"description": "What cannot be asked.", "content": _json(_object("Error"))}
+    return path

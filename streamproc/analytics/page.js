@@ -1,131 +1,133 @@
-"use strict";
+/* Asks the API every few seconds and shows what it says. What is chosen is in the address, so that it can be sent on. */
+
+import { legend, plot } from "./page.chart.js";
+import { duration, make, moment, named, span } from "./page.parts.js";
+import { ASKED, alertsTable, moversTable, windowsTable } from "./page.tables.js";
 
 const AGAIN_MS = 5000;
-const MOST = 20;
-const SVG = "http://www.w3.org/2000/svg";
 const $ = (id) => document.getElementById(id);
+let turn = 0;
+let timer;
 
-async function ask(path, parameters = {}) {
-  const answer = await fetch(`api/${path}?${new URLSearchParams(parameters)}`);
-  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+const link = (path, parameters) => `api/${path}?${new URLSearchParams(parameters)}`;
+
+async function ask(url) {
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(`${url}: ${answer.status}`);
   return answer.json();
 }
 
-function make(name, attributes = {}, ...children) {
-  const node = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.append(...children);
-  return node;
+/* list: the attribute whose keys are listed; kind: of windows; attribute, value: whose course is drawn. */
+function read() {
+  const said = new URLSearchParams(location.hash.slice(1));
+  const of = (name, otherwise) => said.get(name) ?? otherwise;
+  return { list: of("list", ""), kind: of("kind", "hopping"), attribute: of("attribute", "all"), value: of("value", "") };
 }
 
-function draw(name, attributes, text) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  return node;
+function choose(change) {
+  location.hash = new URLSearchParams({ ...read(), ...change });
 }
 
-const percent = (share) => (share === null ? "–" : `${(100 * share).toFixed(1)} %`);
-const clock = (ms) => new Date(ms).toISOString().slice(5, 16).replace("T", " ");
-
-function table(heads, rows) {
-  if (!rows.length) return make("p", { class: "nothing" }, "nothing yet");
-  const cells = (tag, row) => row.map((cell, at) => make(tag, at ? { class: "number" } : {}, cell));
-  const head = make("thead", {}, make("tr", {}, ...cells("th", heads)));
-  const lines = rows.slice(0, MOST).map((row) => make("tr", row.weak ? { class: "nothing" } : {}, ...cells("td", row)));
-  const found = make("div", {}, make("table", {}, head, make("tbody", {}, ...lines)));
-  if (rows.length > MOST) found.append(make("p", { class: "nothing" }, `and ${rows.length - MOST} more: api/windows has up to 1000`));
-  return found;
-}
-
-function meter(share, threshold) {
-  const node = make("meter", { min: 0, max: 1, low: threshold / 2, high: threshold, optimum: 0, value: share ?? 0 });
-  return make("span", {}, node, ` ${percent(share)}`);
-}
-
-function plot(rows, threshold) {
-  if (!rows.length) return make("p", { class: "nothing" }, "nothing yet");
-  const [width, height, left, bottom, top] = [1000, 240, 44, 24, 10];
-  const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
-  svg.append(draw("title", {}, `Negative share from ${clock(rows[0].window_start)} to ${clock(rows.at(-1).window_end)} UTC`));
-  const first = rows[0].window_start;
-  const span = Math.max(1, rows.at(-1).window_end - first);
-  const x = (ms) => left + ((ms - first) / span) * (width - left - 10);
-  const y = (share) => top + (1 - share) * (height - top - bottom);
-  for (const share of [0, 0.25, 0.5, 0.75, 1]) {
-    svg.append(draw("line", { class: "grid", x1: left, x2: width - 10, y1: y(share), y2: y(share) }));
-    svg.append(draw("text", { x: 4, y: y(share) + 4 }, percent(share)));
+function offer(select, names, chosen, text = (name) => name) {
+  if (names.join() !== [...select.options].map((option) => option.value).join()) {
+    select.replaceChildren(...names.map((name) => make("option", { value: name }, text(name))));
   }
-  const most = Math.max(...rows.map((row) => row.results));
-  const middle = (row) => x((row.window_start + row.window_end) / 2);
-  for (const row of rows) {
-    const tall = (row.results / most) * (height - top - bottom);
-    const bar = draw("rect", { class: "bar", x: middle(row) - 6, width: 12, y: height - bottom - tall, height: tall });
-    bar.append(draw("title", {}, `${clock(row.window_start)}: ${row.results} results`));
-    svg.append(bar);
+  select.value = chosen;
+}
+
+function describe({ kind, size_ms: size, hop_ms: hop }) {
+  return size === hop ? `${kind}, ${duration(size)}` : `${kind}, ${duration(size)} every ${duration(hop)}`;
+}
+
+/* Put new content in a place, and leave the keyboard where it was. */
+function put(id, ...content) {
+  const { attribute, value } = document.activeElement?.dataset ?? {};
+  const inside = attribute !== undefined && $(id).contains(document.activeElement);
+  $(id).replaceChildren(...content);
+  if (inside) [...$(id).querySelectorAll("button")].find((one) => one.dataset.attribute === attribute && one.dataset.value === value)?.focus();
+}
+
+function tellState(state) {
+  const partitions = `${state.partitions.length} partition${state.partitions.length === 1 ? "" : "s"}`;
+  const reading = state.ready ? "" : "; still reading, so numbers may grow";
+  return state.watermark ? `recordings up to ${moment(state.watermark)}, ${partitions}${reading}` : `no results yet${reading}`;
+}
+
+function course(rows, state, windows, chosen) {
+  const name = named(chosen.attribute, chosen.value);
+  $("course").textContent = `Negative share of ${name}`;
+  $("everything").hidden = chosen.attribute === "all";
+  if (!state.watermark) return [make("p", { class: "note" }, "No results yet: a worker writes them, and streamproc publish announces recordings to it.")];
+  if (!rows.length) return [make("p", { class: "note" }, `No ${windows.kind} window that is kept has results of ${name}.`)];
+  const count = rows.length === ASKED ? `The latest ${ASKED}` : rows.length;
+  const from = `${count} ${windows.kind} window${rows.length === 1 ? "" : "s"} with results: ${span(rows[0].window_start, rows.at(-1).window_end)}.`;
+  return [plot(rows, state, windows, $("series").clientWidth), make("p", { class: "note" }, from), legend(state)];
+}
+
+/* Of when the lists are, before there is a row in them. */
+function tellWindows(state, windows, attribute) {
+  const { window_start: start, window_end: end, size_ms: size } = windows;
+  const overlap = windows.size_ms > windows.hop_ms ? "; of the windows that overlap, the one that ends next" : "";
+  $("current").textContent = state.watermark ? `Current window by ${attribute}` : "Current window";
+  $("moved").textContent = state.watermark ? `Top movers by ${attribute}` : "Top movers";
+  $("when").textContent = state.watermark ? `${span(start, end)}${overlap}` : "";
+  $("since").textContent = state.watermark ? `since ${span(start - size, end - size)}` : "";
+}
+
+async function show(mine) {
+  const state = await ask("api/state");
+  const names = state.attributes.filter((name) => name !== "all");
+  const chosen = read();
+  const attribute = names.includes(chosen.list) ? chosen.list : names.includes("agent") ? "agent" : (names[0] ?? "");
+  const windows = state.windows.find((one) => one.kind === chosen.kind) ?? state.windows[0];
+  const { kind } = windows;
+  const known = chosen.attribute === "all" || names.includes(chosen.attribute);
+  const of = known ? { attribute: chosen.attribute, value: chosen.value } : { attribute: "all", value: "" };
+  const urls = {
+    windows: link("windows", { attribute, kind, most: ASKED }),
+    movers: link("movers", { attribute, kind, most: ASKED }),
+    alerts: link("alerts", { most: ASKED }),
+  };
+  const listed = attribute ? [ask(urls.windows), ask(urls.movers)] : [[], []];
+  const [series, alerts, rows, movers] = await Promise.all([ask(link("series", { kind, ...of, most: ASKED })), ask(urls.alerts), ...listed]);
+  if (mine !== turn) return;
+  $("state").textContent = tellState(state);
+  offer($("attribute"), names, attribute);
+  const kinds = state.windows.map((one) => one.kind);
+  offer($("kind"), kinds, kind, (name) => describe(state.windows[kinds.indexOf(name)]));
+  put("series", ...course(series, state, windows, of));
+  put("alerts", alertsTable(alerts, state, of, urls.alerts));
+  tellWindows(state, windows, attribute || "key");
+  if (!attribute) {
+    for (const id of ["windows", "movers"]) put(id, make("p", { class: "note" }, "No result names a key yet, as streamproc publish --agent does."));
+    return;
   }
-  svg.append(draw("line", { class: "threshold", x1: left, x2: width - 10, y1: y(threshold), y2: y(threshold) }));
-  const known = rows.filter((row) => row.negative_share !== null);
-  svg.append(draw("polyline", { class: "course", points: known.map((row) => `${middle(row)},${y(row.negative_share)}`).join(" ") }));
-  for (const row of known) {
-    const point = draw("circle", { class: "point", cx: middle(row), cy: y(row.negative_share), r: 3.5 });
-    point.append(draw("title", {}, `${clock(row.window_start)}: ${percent(row.negative_share)} of ${row.labelled}`));
-    svg.append(point);
-  }
-  const step = Math.ceil(rows.length / 10);
-  rows.forEach((row, at) => {
-    if (at % step === 0) svg.append(draw("text", { x: middle(row) - 30, y: height - 6 }, clock(row.window_start)));
-  });
-  return svg;
+  const wanted = $("find").value.trim().toLowerCase();
+  const found = rows.filter((row) => row.value.toLowerCase().includes(wanted));
+  put("windows", windowsTable(found, state, of, attribute, urls.windows, wanted !== ""));
+  put("movers", moversTable(movers, state, of, attribute, urls.movers));
 }
 
-function choose(attributes) {
-  const select = $("attribute");
-  const names = attributes.filter((name) => name !== "all");
-  if (names.join() === [...select.options].map((option) => option.value).join()) return;
-  select.replaceChildren(...names.map((name) => make("option", {}, name)));
-}
-
-function moved(row) {
-  const more = row.share_change > 0;
-  return make("span", { class: more ? "up" : "down" }, `${more ? "▲" : "▼"} ${percent(Math.abs(row.share_change))}`);
-}
-
-async function show() {
-  const state = await ask("state");
-  choose(state.attributes);
-  const attribute = $("attribute").value;
-  const kind = $("kind").value;
-  $("state").textContent = state.watermark
-    ? `up to ${clock(state.watermark)} UTC, ${state.partitions.length} partitions${state.ready ? "" : ", still reading"}`
-    : "no results yet";
-  $("series").replaceChildren(plot(await ask("series", { kind, most: 1000 }), state.alert_share));
-  const alerts = await ask("alerts");
-  const alarm = alerts.map((row) => [
-    `${row.attribute} ${row.value}`, `${clock(row.window_start)} – ${clock(row.window_end)}`,
-    meter(row.negative_share, state.alert_share), String(row.labelled),
-  ]);
-  $("alerts").replaceChildren(table(["", "window (UTC)", "negative", "labelled"], alarm));
-  if (!attribute) return;
-  const windows = await ask("windows", { attribute, kind, most: 1000 });
-  const current = windows.map((row) => Object.assign([
-    row.value, meter(row.negative_share, state.alert_share), String(row.results),
-    row.mean_change === null ? "–" : row.mean_change.toFixed(3),
-  ], { weak: row.labelled < state.alert_support }));
-  $("windows").replaceChildren(table([attribute, "negative", "results", "change in a call"], current));
-  const movers = await ask("movers", { attribute, kind, most: 10 });
-  const rows = movers.map((row) => [row.value, percent(row.share_before), percent(row.negative_share), moved(row)]);
-  $("movers").replaceChildren(table([attribute, "before", "now", ""], rows));
-}
-
+/* Now, and again some time after the answer: where that takes long, nothing is asked meanwhile. */
 async function again() {
+  clearTimeout(timer);
+  turn += 1;
+  const mine = turn;
   try {
-    await show();
+    await show(mine);
   } catch (error) {
-    $("state").textContent = `no answer: ${error.message}`;
+    if (mine === turn) $("state").textContent = `no answer, what stands here is from before: ${error.message}`;
   }
+  if (mine === turn) timer = setTimeout(again, AGAIN_MS);
 }
 
-for (const id of ["attribute", "kind"]) $(id).addEventListener("change", again);
+$("attribute").addEventListener("change", () => choose({ list: $("attribute").value, attribute: "all", value: "" }));
+$("kind").addEventListener("change", () => choose({ kind: $("kind").value }));
+$("everything").addEventListener("click", () => choose({ attribute: "all", value: "" }));
+$("find").addEventListener("input", again);
+document.querySelector("main").addEventListener("click", (event) => {
+  const { attribute, value } = event.target.dataset;
+  if (attribute !== undefined) choose({ attribute, value });
+});
+for (const name of ["hashchange", "resize"]) addEventListener(name, again);
 again();
-setInterval(again, AGAIN_MS);

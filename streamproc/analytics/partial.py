@@ -3,34 +3,23 @@
 A partial is the whole of what is known, no difference: told again, or twice, it says the same.
 """
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from streamproc.analytics.agreement import Agreement, digest, summing
 from streamproc.analytics.observation import Key
 from streamproc.analytics.tally import Tally, present
-from streamproc.analytics.windows import calendar
 from streamproc.errors import StreamprocError
 from streamproc.settings import Settings
 
-_FORMAT = 3
-"""Of a partial, and of what its numbers mean."""
+_AGREEMENT = b'["agreement", '
 
 
 def terms(settings: Settings) -> str:
     """What members have to agree on for their partials to be summed up: all that a fold, or its end, depends on."""
-    app, made = settings.analytics, calendar(settings.analytics)
-    agreed = [
-        _FORMAT,
-        [settings.topics.results, settings.topics.segments],
-        [[windows.kind, windows.size_ms, windows.hop_ms] for windows in made.windows],
-        [made.retention_ms, app.ahead_s, app.most_values],
-        sorted(app.attributes),
-        sorted(app.negative_labels),
-    ]
-    return hashlib.sha256(json.dumps(agreed).encode()).hexdigest()[:12]
+    return digest(summing(settings))
 
 
 class UnreadablePartialError(StreamprocError):
@@ -87,6 +76,26 @@ def encode_progress(progress: Progress) -> tuple[bytes, bytes]:
         "live_from": dict(sorted(progress.live_from.items())),
     }
     return json.dumps([progress.terms, progress.partition]).encode(), json.dumps(value).encode()
+
+
+def encode_agreement(agreement: Agreement) -> tuple[bytes, bytes]:
+    """Key and value of its record."""
+    return _AGREEMENT + json.dumps(agreement.group).encode() + b"]", json.dumps(agreement.agreed).encode()
+
+
+def decode_agreement(key: bytes | None, value: bytes | None) -> Agreement | None:
+    """What a record says, when it says what is agreed on. Raises UnreadablePartialError."""
+    if key is None or not key.startswith(_AGREEMENT):
+        return None
+    try:
+        match json.loads(key), json.loads(value or b"null"):
+            case [_, str(group)], dict(agreed):
+                return Agreement(group, agreed)
+    except ValueError:
+        pass
+    raise UnreadablePartialError(
+        f"a record with the key {key!r:.80} agrees on nothing: does another program write there?"
+    )
 
 
 def decode(key: bytes | None, value: bytes | None) -> Partial | Progress:

@@ -1,21 +1,24 @@
 """Questions to the view: windows of now, of a key over time, and who moved most. Answers are plain values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from streamproc.analytics.alarms import Alarms
-from streamproc.analytics.observation import Key
-from streamproc.analytics.trend import Rule, build_trend
+from streamproc.analytics.observation import EVERYTHING, Key
+from streamproc.analytics.trend import Rule, build_trend, id_of
 from streamproc.analytics.view import View, Window
 from streamproc.analytics.windows import Windows
+from streamproc.records.alert import alert_id
 
 Row = Mapping[str, Any]
 
 
 class Query:
-    """Asks one view. Whoever shares the view holds its lock."""
+    """Asks one view. Whoever shares the view holds its lock. ``value`` None asks for every value of an attribute."""
 
-    def __init__(self, view: View, alarms: Alarms, rule: Rule) -> None:
+    def __init__(self, view: View, alarms: Alarms, rule: Rule, attributes: Sequence[str]) -> None:
+        self.attributes = [EVERYTHING[0], *sorted(attributes)]
+        """What windows are kept for, whether there are any yet or not."""
         self._view = view
         self._alarms = alarms
         self._rule = rule
@@ -24,7 +27,8 @@ class Query:
         """How far the partitions are, and what can be asked for."""
         return {
             "watermark": self._view.watermark,
-            "attributes": self._view.attributes(),
+            "attributes": self.attributes,
+            "windows": [self._current(windows) for windows in self._view.calendar.windows],
             "alert_share": self._rule.share,
             "alert_support": self._rule.support,
             "partitions": [
@@ -33,11 +37,11 @@ class Query:
             ],
         }
 
-    def windows(self, kind: str, attribute: str, most: int) -> Sequence[Row]:
+    def windows(self, kind: str, attribute: str, most: int, value: str | None = None) -> Sequence[Row]:
         """The current window of keys of an attribute: those with support first, of each the most negative first."""
         windows = self._windows(kind)
         start = windows.current(self._view.watermark)
-        found = (self._view.window(windows, key, start) for key in self._view.keys(attribute))
+        found = (self._view.window(windows, key, start) for key in self._keys(attribute, value))
         rows = [self._row(window) for window in found if window is not None]
         return sorted(rows, key=self._rank)[:most]
 
@@ -47,12 +51,12 @@ class Query:
         found = (self._view.window(windows, key, start) for start in self._view.starts(windows, key)[-most:])
         return [self._row(window) for window in found if window is not None]
 
-    def movers(self, kind: str, attribute: str, most: int) -> Sequence[Row]:
+    def movers(self, kind: str, attribute: str, most: int, value: str | None = None) -> Sequence[Row]:
         """Whose negative share changed most from the window before to the current one, with support in both."""
         windows = self._windows(kind)
         start = windows.current(self._view.watermark)
         moved = []
-        for key in self._view.keys(attribute):
+        for key in self._keys(attribute, value):
             now, before = (self._view.window(windows, key, at) for at in (start, start - windows.size_ms))
             if now is None or before is None:
                 continue
@@ -62,9 +66,27 @@ class Query:
                 moved.append({**rows[0], "share_before": rows[1]["negative_share"], "share_change": change})
         return sorted(moved, key=lambda row: (-abs(row["share_change"]), row["value"]))[:most]
 
-    def alerts(self, most: int) -> Sequence[Row]:
-        """Windows that are alarming now, latest first."""
-        return [self._row(window) for window in self._alarms.latest(most)]
+    def alerts(self, most: int, attribute: str | None = None, value: str | None = None) -> Sequence[Row]:
+        """Windows that are alarming now, latest first, with the ids of their alerts."""
+        rows = []
+        for window in self._alarms.latest():
+            if attribute in (None, window.key[0]) and value in (None, window.key[1]):
+                trend = id_of(window)
+                rows.append({**self._row(window), "alert_id": alert_id(trend), "trend_id": trend})
+        return rows[:most]
+
+    def _keys(self, attribute: str, value: str | None) -> Iterator[Key]:
+        return (key for key in self._view.keys(attribute) if value in (None, key[1]))
+
+    def _current(self, windows: Windows) -> Row:
+        start = windows.current(self._view.watermark)
+        return {
+            "kind": windows.kind,
+            "size_ms": windows.size_ms,
+            "hop_ms": windows.hop_ms,
+            "window_start": start,
+            "window_end": start + windows.size_ms,
+        }
 
     def _rank(self, row: Row) -> tuple[object, ...]:
         weak = row["labelled"] < self._rule.support

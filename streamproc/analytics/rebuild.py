@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from streamproc.analytics.emission import ALERTING
 from streamproc.analytics.history import History
@@ -12,7 +13,7 @@ from streamproc.analytics.member import Member
 from streamproc.analytics.partial import Partial, decode, terms
 from streamproc.analytics.retention import check_retention
 from streamproc.analytics.rows import look_up_codec
-from streamproc.analytics.trend import build_trend, rule
+from streamproc.analytics.trend import build_trend, id_of, rule
 from streamproc.analytics.view import View
 from streamproc.analytics.windows import calendar
 from streamproc.errors import UsageError
@@ -22,6 +23,7 @@ from streamproc.records.alert import EmotionAlert
 from streamproc.records.trend import EmotionTrend
 from streamproc.settings import Settings
 
+_EXAMPLES = 5
 Rows = list[EmotionTrend | EmotionAlert]
 
 
@@ -39,6 +41,8 @@ class Report:
     shortened: int
     """Windows that could not be compared: retention took rows of their time."""
     seconds: float
+    examples: tuple[str, ...] = ()
+    """The first rows that differ, in words."""
 
     @property
     def differing(self) -> int:
@@ -66,9 +70,10 @@ def rebuild(settings: Settings, *, dry_run: bool) -> Report:
     every = view.windows_of(view.everything())
     windows = [window for window in every if window.start >= whole_from_ms]
     now_ms = time.time_ns() // 1_000_000
-    trends = {build_trend(window, made.negative, now_ms).trend_id for window in every}
+    trends = {id_of(window) for window in every}
     differing = [*published.missing(windows, made, now_ms)]
     differing += (row for row in published.excess(trends, made, now_ms) if row.window_start >= whole_from_ms)
+    there = dict(published.trends)
     if differing and not dry_run:
         _write(settings, differing)
     alarming = [w for w in windows if w.kind == ALERTING and made.alarming(build_trend(w, made.negative, now_ms))]
@@ -82,7 +87,19 @@ def rebuild(settings: Settings, *, dry_run: bool) -> Report:
         left_out=dict(sum((Counter(view.left_out(told)) for told in view.progress), Counter())),
         shortened=len(every) - len(windows),
         seconds=time.monotonic() - began,
+        examples=tuple(_words(row, there) for row in differing[:_EXAMPLES]),
     )
+
+
+def _words(row: EmotionTrend | EmotionAlert, there: Mapping[str, EmotionTrend]) -> str:
+    begin = datetime.fromtimestamp(row.window_start / 1000, UTC).isoformat(timespec="minutes")
+    length_s = (row.window_end - row.window_start) // 1000
+    where = f"{row.attribute} {row.value!r}, {row.window_kind} {length_s} s from {begin}"
+    if isinstance(row, EmotionAlert):
+        return f"{where}: the alert is {row.state}"
+    told = there.get(row.trend_id)
+    had = f"{told.results} results, {told.negative} negative" if told else "nothing"
+    return f"{where}: {row.results} results, {row.negative} negative; readers have {had}"
 
 
 def _hear(view: View, member: Member) -> None:

@@ -7,16 +7,23 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import faust
+from aiokafka.errors import InconsistentGroupProtocolError
+
+from streamproc.analytics.agreement import agreement, differences
 from streamproc.analytics.api import Api
 from streamproc.analytics.app import Feed, build_app
 from streamproc.analytics.desk import Desk
 from streamproc.analytics.figures import Figures, registry_of
 from streamproc.analytics.history import History
+from streamproc.analytics.refusal import refusal
 from streamproc.analytics.retention import check_retention
 from streamproc.analytics.rows import look_up_codec
+from streamproc.analytics.seldom import seldom
 from streamproc.errors import Fatal, FatalError, StreamprocError
 from streamproc.kafka.publisher import Publisher
 from streamproc.patience import Patience, StoppedError
+from streamproc.records.result import SCORE_COLUMNS
 from streamproc.settings import HttpSettings, Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.http import listen
@@ -25,11 +32,13 @@ from streamproc.telemetry.log import get_log
 _log = get_log(__name__)
 _LOOK_S = 0.2
 """How soon an end is noticed."""
+_GRACE_S = 2.0
+"""At the end, for records to arrive; what does not is told, or written, by whoever comes after."""
 
 
 def run_analytics(settings: Settings, clock: Clock) -> None:
     """Run the app in this process until SIGTERM or SIGINT. Raises StreamprocError with its exit code."""
-    with suppress(StoppedError):
+    with seldom(), suppress(StoppedError):
         asyncio.run(_run(settings, clock))
     _log.info("stopped")
 
@@ -51,8 +60,7 @@ async def _run(settings: Settings, clock: Clock) -> None:
         await asyncio.to_thread(patience, lambda: check_retention(settings))
         member = history.member(())
         partials, rows = (stack.enter_context(closing(Publisher(settings))) for _ in range(2))
-        desk = Desk(settings, rows, codec, lambda: 0 in member.partitions)
-        stack.callback(desk.close)
+        desk = Desk(settings, rows, codec, lambda: 0 in member.partitions, partitions)
         feed = Feed(settings, member, history, partials, desk.starts)
 
         def ready() -> bool:
@@ -63,25 +71,72 @@ async def _run(settings: Settings, clock: Clock) -> None:
         http = stack.enter_context(listen(listening, api, "ANALYTICS"))
         folder = stack.enter_context(TemporaryDirectory(prefix="streamproc-analytics-"))
         app = build_app(settings, feed, Path(folder))
-        desk.start()
+
+        def give_up() -> None:
+            for publisher in (partials, rows):
+                publisher.close()
+
         url = f"http://{settings.analytics.host}:{http.port}"
         _log.info("analytics starts", url=url, count=len(partitions))
+        starting: asyncio.Future[None] | None = None
         try:
-            await app.start()
-            while not app.should_stop and desk.failure is None:
+            _tell_unknown(settings)
+            desk.start()
+            while (reason := _reason(app, starting, desk, feed)) is None and not stop.is_set():
+                if (
+                    starting is None and desk.read
+                ):  # others tell everything again to who has joined: that it has to hear
+                    _tell_changed(settings, desk)
+                    starting = asyncio.ensure_future(app.start())  # ends when the group takes this process
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _LOOK_S)
-                    break
-            reason = app.crash_reason or desk.failure
+            if isinstance(reason, InconsistentGroupProtocolError):
+                reason = await asyncio.to_thread(refusal, settings, desk, ending)
         finally:
-            # Threads that read are told first and waited for last: the clients that they read with are closed below.
+            # Threads that read are told, and waited for: the clients that they read with are closed below.
             ending.set()
             feed.end()
-            await app.stop()
-            await asyncio.to_thread(desk.close)
-            await feed.close()
+            giving_up = asyncio.get_running_loop().call_later(_GRACE_S, give_up)
+            await asyncio.gather(_stop(app, starting), asyncio.to_thread(desk.close), feed.close())
+            giving_up.cancel()
         if reason is not None:
             raise _ended(reason) from reason
+
+
+async def _stop(app: faust.App, starting: asyncio.Future[None] | None) -> None:
+    if starting is not None:
+        await app.stop()
+        starting.cancel()
+        await asyncio.wait([starting])
+
+
+def _tell_unknown(settings: Settings) -> None:
+    """Say which labels the published model does not have: a misspelt one counts nothing, and nobody would know."""
+    unknown = [label for label in settings.analytics.negative_labels if label not in SCORE_COLUMNS]
+    if unknown:
+        detail = f"{', '.join(unknown)} (analytics.negative_labels); it has {', '.join(SCORE_COLUMNS)}"
+        _log.warning("labels that the published model does not have", detail=detail)
+
+
+def _tell_changed(settings: Settings, desk: Desk) -> None:
+    """Say with which other settings the group ran last."""
+    own = agreement(settings)
+    with desk.lock:
+        before = desk.agreements.get(own.group, own.agreed)
+    if before != own.agreed:
+        detail = "; ".join(differences(before, own.agreed))
+        _log.warning("the group ran last with other settings", detail=detail)
+
+
+def _reason(app: faust.App, starting: asyncio.Future[None] | None, desk: Desk, feed: Feed) -> BaseException | None:
+    """Why it cannot go on."""
+    if starting is None:
+        return desk.failure
+    if starting.done() and (failure := starting.exception()) is not None:
+        return failure
+    if app.should_stop:
+        return app.crash_reason or FatalError("Faust stopped by itself")
+    return desk.failure or feed.refused
 
 
 def _ended(reason: BaseException) -> StreamprocError:

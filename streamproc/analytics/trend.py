@@ -38,13 +38,18 @@ def rule(settings: AnalyticsSettings) -> Rule:
     )
 
 
+def id_of(window: Window) -> str:
+    """What readers upsert the row of a window by."""
+    return trend_id(window.kind, window.end - window.start, window.key, window.start)
+
+
 def build_trend(window: Window, negative_labels: frozenset[str], now_ms: int) -> EmotionTrend:
     """The row of a window."""
     tally = window.tally
     labelled, negative = tally.labelled, tally.negative(negative_labels)
     return EmotionTrend(
         **count_columns(tally.labels),
-        trend_id=trend_id(window.kind, window.end - window.start, window.key, window.start),
+        trend_id=id_of(window),
         attribute=window.key[0],
         value=window.key[1],
         window_kind=window.kind,

@@ -111,10 +111,6 @@ class View:
         """The keys of an attribute, in order."""
         yield from sorted(key for key in self._parts if key[0] == attribute)
 
-    def attributes(self) -> list[str]:
-        """Attributes that have keys, in order."""
-        return sorted({attribute for attribute, _ in self._parts})
-
     def starts(self, windows: Windows, key: Key) -> list[int]:
         """The begins of the live windows of a key, in order."""
         starts = {start for bucket in self._parts.get(key, {}) for start in windows.over(bucket)}

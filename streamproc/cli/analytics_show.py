@@ -19,3 +19,5 @@ def show(report: Report, *, as_json: bool) -> None:
     typer.echo(f"{report.windows} windows, {report.raised} alerts{gone}")
     what = "written" if report.written else "not written"
     typer.echo(f"{report.trends} trends and {report.alerts} alerts differ from what readers have ({what})")
+    for example in report.examples:
+        typer.echo(f"  {example}")

@@ -113,20 +113,35 @@ def ask_retention_ms(settings: Settings, topics: Collection[str]) -> Mapping[str
     return {topic: kept_ms for topic, kept_ms in found.items() if kept_ms >= 0}
 
 
-def count_members(settings: Settings, group: str) -> int:
-    """How many members a group has now. Raises DependencyDownError, UsageError for a refusal."""
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Who reads together."""
+
+    members: int
+    protocol: str
+    """What they joined by, under which others of them have to; empty while nobody did."""
+
+
+def ask_group(settings: Settings, group: str) -> Group:
+    """What a group is now. Raises DependencyDownError, UsageError for a refusal."""
     admin = build(AdminClient, client_config(settings))
 
-    def ask() -> int:
+    def ask() -> Group:
         (future,) = admin.describe_consumer_groups([group], request_timeout=_ASK_S).values()
-        return len(future.result(_ASK_S + _WAIT_S).members)
+        found = future.result(_ASK_S + _WAIT_S)
+        return Group(len(found.members), found.partition_assignor or "")
 
     try:
         return _again(settings, ask)
     except KafkaException as raised:
         if raised.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-            return 0
+            return Group(0, "")
         raise UsageError(f"the broker does not say who is in group {group}: {describe(raised.args[0])}") from raised
+
+
+def count_members(settings: Settings, group: str) -> int:
+    """How many members a group has now. Raises DependencyDownError, UsageError for a refusal."""
+    return ask_group(settings, group).members
 
 
 def _again(settings: Settings, ask: Callable[[], T]) -> T:

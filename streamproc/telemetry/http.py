@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from socket import gaierror
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -158,6 +159,12 @@ class HttpServer:
         self._server.server_close()
 
 
+def _remedy(error: OSError, section: str) -> str:
+    if isinstance(error, gaierror):
+        return f"Set STREAMPROC_{section}__HOST to an address of this computer"
+    return f"Set STREAMPROC_{section}__PORT to a free port, or to 0 for any"
+
+
 @contextmanager
 def listen(settings: HttpSettings, endpoints: WSGIApplication, section: str) -> Iterator[HttpServer]:
     """Answer over HTTP; ``section`` of the settings has the port. Raises UsageError where it cannot be had."""
@@ -166,8 +173,7 @@ def listen(settings: HttpSettings, endpoints: WSGIApplication, section: str) -> 
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise UsageError(
-            f"this process cannot listen on {where}: {error.strerror}. Set STREAMPROC_{section}__PORT to a free port, "
-            "or to 0 for any"
+            f"this process cannot listen on {where}: {error.strerror}. {_remedy(error, section)}"
         ) from None
     server.start()
     try:

@@ -2,19 +2,25 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from streamproc.local.stack import Stack
+from streamproc.records.alert import EmotionAlert
+from streamproc.records.trend import EmotionTrend
 from streamproc.settings import Settings
 from streamproc.wiring import prepare
 from tests.e2e.analysed import App, of_its_own, settled, shake
-from tests.e2e.conversations import Conversations, differences
+from tests.e2e.conversations import Conversations, differences, read_topic
 from tests.e2e.relay import Relay
+from tests.e2e.test_faults import without
 from tests.e2e.workers import PATIENCE_S, until
 
 RESULTS = 2000
@@ -35,6 +41,11 @@ def apps(analysed: Settings, tmp_path: Path) -> Iterator[tuple[App, App]]:
     yield made
     for app in made:
         app.stop()
+
+
+def last_of(settings: Settings, topic: str, kind: type[Any]) -> dict[str, Mapping[str, Any]]:
+    """The last row of each window, as readers have it."""
+    return {row["trend_id"]: row for _, row in read_topic(settings, topic, kind)}
 
 
 def exact(app: App) -> bool:
@@ -82,6 +93,59 @@ def test_a_process_that_waits_for_the_registry_ends_when_it_is_told_to(
             calls.write(100)
         until(lambda: bool(app.lines("waiting for a server")), PATIENCE_S, app.tail)
         assert app.stop(30) == 0
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["one after the other", "at once"])
+def test_a_process_with_other_settings_is_refused(analysed: Settings, apps: tuple[App, App], together: bool) -> None:  # noqa: FBT001  # pytest's way
+    """It would write sums of its own over those of the others, each time that a setting is changed."""
+    first, second = apps
+    second.environment["STREAMPROC_ANALYTICS__NEGATIVE_LABELS"] = '["happy"]'
+    calls = Conversations(analysed, seed=7, total=200)
+    calls.write(200)
+    first.start()
+    if together:
+        second.start()
+        until(lambda: bool(first.owns() or second.owns()), PATIENCE_S, lambda: first.tail() + second.tail())
+        if second.owns():
+            first, second = second, first
+    else:
+        settled(analysed, PATIENCE_S, first)
+        second.start()
+    assert second.wait() == 2
+    (line,) = second.lines("analytics ended")
+    assert line["error"] == "UsageError"
+    assert "analytics.negative_labels is [" in line["detail"]
+    assert '["happy"]' in line["detail"]
+    assert "stop all processes of the group" in line["detail"]
+    until(partial(exact, first), PATIENCE_S, first.tail)
+    assert second.lines("trends written") == []
+    assert first.stop() == 0
+    second.start()
+    until(partial(exact, second), PATIENCE_S, second.tail)
+
+
+def test_after_a_change_of_settings_a_start_alone_puts_everything_right(
+    analysed: Settings, apps: tuple[App, App]
+) -> None:
+    """There and back: what was told with the first settings is still on the topics when they are taken again."""
+    first, second = apps
+    second.environment |= {"STREAMPROC_ANALYTICS__TUMBLING_S": "600", "STREAMPROC_ANALYTICS__ATTRIBUTES": '["queue"]'}
+    calls = Conversations(analysed, seed=9, total=300)
+    for app in (first, second, first):
+        calls.write(100)
+        app.start()
+        until(partial(exact, app), PATIENCE_S, app.tail)
+        assert app.stop() == 0
+    (said,) = first.lines("the group ran last with other settings")
+    assert "analytics.tumbling_s is 600 there and 3600 here" in said["detail"]
+    assert first.lines("rows that nothing stands behind are emptied")
+    trends = last_of(analysed, analysed.topics.trends, EmotionTrend)
+    there = {name for name, row in trends.items() if row["results"]}
+    others = {n for n, row in trends.items() if row["window_end"] - row["window_start"] == timedelta(seconds=600)}
+    assert others
+    assert not others & there
+    alerts = last_of(analysed, analysed.topics.alerts, EmotionAlert)
+    assert {name for name, row in alerts.items() if row["state"] == "raised"} <= there
 
 
 def test_what_is_computed_does_not_depend_on_committed_offsets(analysed: Settings, apps: tuple[App, App]) -> None:
@@ -150,3 +214,19 @@ def test_a_process_leaves_nothing_behind_and_says_what_it_cannot_have(
     assert first.stop() == 0
     assert {path.name for path in tmp_path.iterdir()} == {"first.log", "second.log"}
     assert set(admin.list_topics(timeout=PATIENCE_S).topics) - before <= {"__consumer_offsets"}
+
+
+def test_a_process_ends_soon_without_kafka_and_is_not_well_then(
+    stack: Stack, analysed: Settings, apps: tuple[App, App]
+) -> None:
+    """Where Kubernetes gives 30 s; Faust and its client would take a minute or two. The last: it takes Kafka away."""
+    app = apps[0]
+    Conversations(analysed, seed=8, total=100).write(100)
+    app.start()
+    until(partial(exact, app), PATIENCE_S, app.tail)
+    with without(stack, "kafka"):
+        until(lambda: bool(app.lines("waiting for a server")), PATIENCE_S, app.tail)
+        assert app.ask("/healthz")["ok"]
+        assert app.stop(25) == 0
+    app.start()
+    until(partial(exact, app), PATIENCE_S, app.tail)

@@ -3,6 +3,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from socket import gaierror
 
 import pytest
 
@@ -33,6 +34,18 @@ def test_an_address_that_is_taken_is_told() -> None:
             open_front(Settings(http=HttpSettings(port=port))),
         ):
             pass
+
+
+def test_a_host_that_is_none_is_told_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object) -> None:
+        raise gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr("streamproc.telemetry.http.HttpServer", unknown)
+    with (
+        pytest.raises(UsageError, match=r"cannot listen on nowhere:9464: Name .* Set STREAMPROC_HTTP__HOST to"),
+        open_front(Settings(http=HttpSettings(host="nowhere", port=9464))),
+    ):
+        pass
 
 
 def test_it_brings_none_of_what_takes_long() -> None:

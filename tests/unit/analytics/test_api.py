@@ -16,6 +16,8 @@ from streamproc.analytics.rows import RowCodec
 from streamproc.analytics.view import LEFT_OUT
 from streamproc.analytics.windows import calendar
 from streamproc.kafka.publisher import Publisher
+from streamproc.records.alert import alert_id
+from streamproc.records.trend import trend_id
 from streamproc.settings import AnalyticsSettings, Settings
 from tests.unit.analytics.rows import result
 
@@ -84,6 +86,20 @@ def test_a_series_has_each_window_in_order(api: Api) -> None:
     assert len(starts) == 8
 
 
+def test_the_state_says_which_windows_are_current(api: Api) -> None:
+    state = rows(api, "/api/state")
+    schema = rows(api, "/openapi.json")["components"]["schemas"]["Windows"]
+    assert all(set(windows) == set(schema["properties"]) for windows in state["windows"])
+    for windows in state["windows"]:
+        current = rows(api, "/api/windows", f"kind={windows['kind']}")[0]
+        assert (current["window_start"], current["window_end"]) == (windows["window_start"], windows["window_end"])
+        assert windows["window_end"] - windows["window_start"] == windows["size_ms"]
+    assert [(windows["kind"], windows["hop_ms"]) for windows in state["windows"]] == [
+        ("tumbling", HOUR_MS),
+        ("hopping", HOUR_MS // 4),
+    ]
+
+
 def test_movers_need_support_in_both_windows(api: Api) -> None:
     found = rows(api, "/api/movers", "attribute=agent")
     assert [(row["value"], row["share_change"]) for row in found] == [("a", 1.0), ("b", -1.0)]
@@ -138,14 +154,63 @@ def test_the_description_is_what_is_answered(api: Api) -> None:
     assert document == json.loads(json.dumps(description()))
     schemas = document["components"]["schemas"]
     for path, told in document["paths"].items():
+        ((kind, content),) = told["get"]["responses"]["200"]["content"].items()
+        if path in {"/", "/metrics", "/openapi.json"}:
+            assert ask(api, path)[1]["Content-Type"].startswith(kind)
+            continue
         answer = rows(api, path, "attribute=agent")
-        schema = told["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        schema = content["schema"]
         names = schema.get("$ref") or schema["items"]["$ref"]
         for row in answer if isinstance(answer, list) else [answer]:
             assert set(row) == set(schemas[names.rpartition("/")[2]]["properties"]), path
 
 
-@pytest.mark.parametrize("path", ["/", "/page.js", "/page.css"])
+def test_the_description_and_a_path_that_is_not_there_name_every_path(api: Api) -> None:
+    status, _, body = ask(api, "/api/nothing")
+    assert status == 404
+    described = rows(api, "/openapi.json")["paths"]
+    assert set(json.loads(body)["error"].removeprefix("there is ").split(", ")) == set(described)
+    for path in described:
+        assert ask(api, path, "attribute=agent")[0] == 200, path
+
+
+def test_what_can_be_asked_for_is_known_before_there_is_any_of_it(api: Api) -> None:
+    assert rows(api, "/api/state")["attributes"] == ["all", "agent", "queue", "tenant"]
+    assert rows(api, "/api/windows", "attribute=queue") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("attribute=agnet", "attribute is one of all, agent, queue, tenant"),
+        ("attribute=", "attribute is one of all, agent, queue, tenant"),
+        ("attribute=language", "attribute is one of all, agent, queue, tenant"),
+        ("attribute=agent&mots=3", "there is no parameter mots, but "),
+        ("attribute=agent&attribute=queue", "attribute is there twice"),
+    ],
+)
+@pytest.mark.parametrize("path", ["windows", "series", "movers", "alerts"])
+def test_what_cannot_be_asked_for_is_told(api: Api, path: str, query: str, told: str) -> None:
+    status, _, body = ask(api, f"/api/{path}", query)
+    assert status == 400
+    assert told in json.loads(body)["error"]
+
+
+def test_one_value_can_be_asked_for(api: Api) -> None:
+    for path in ("windows", "movers"):
+        assert [row["value"] for row in rows(api, f"/api/{path}", "attribute=agent&value=b")] == ["b"], path
+
+
+def test_alerts_can_be_asked_for_by_attribute_and_have_the_ids_of_their_rows(api: Api) -> None:
+    found = rows(api, "/api/alerts", "attribute=agent")
+    assert [row["value"] for row in found] == ["a", "b"]
+    assert [row["value"] for row in rows(api, "/api/alerts", "attribute=agent&value=b")] == ["b"]
+    assert len(rows(api, "/api/alerts", "attribute=agent&most=1")) == 1
+    trend = trend_id("tumbling", HOUR_MS, ("agent", "a"), HOUR_MS)
+    assert (found[0]["trend_id"], found[0]["alert_id"]) == (trend, alert_id(trend))
+
+
+@pytest.mark.parametrize("path", ["/", "/page.js", "/page.chart.js", "/page.parts.js", "/page.tables.js", "/page.css"])
 def test_the_page_loads_nothing_from_elsewhere(api: Api, path: str) -> None:
     status, headers, body = ask(api, path)
     assert status == 200
@@ -176,3 +241,9 @@ def test_only_reading_is_answered(api: Api) -> None:
     assert ask(api, "/", method="HEAD")[2] == b""
     assert ask(api, "/api/nothing")[0] == 404
     assert ask(api, "/healthz")[0] == ask(api, "/readyz")[0] == 200
+
+
+def test_a_process_that_is_about_to_end_is_not_well(api: Api) -> None:
+    assert ask(api, "/healthz")[0] == 200
+    api._desk.close()
+    assert ask(api, "/healthz")[0] == 503

@@ -9,14 +9,17 @@ from typing import Any
 
 import faust
 import pytest
+from aiokafka.errors import InconsistentGroupProtocolError
 from faust.transport.drivers.aiokafka import Transport
 from faust.transport.producer import ProducerBuffer
 from faust.types import TP
 from faust.types.enums import ProcessingGuarantee
 from pydantic import SecretStr
 
+from streamproc.analytics.agreement import agreement, protocol
 from streamproc.analytics.app import Feed, build_app
 from streamproc.analytics.member import Member
+from streamproc.analytics.partial import decode_agreement
 from streamproc.errors import DependencyDownError, FatalError
 from streamproc.records.record import OutputRecord
 from streamproc.settings import KafkaSettings, Settings
@@ -314,6 +317,17 @@ def test_rows_are_taken_behind_the_gate_and_again_while_the_registry_is_away(mon
     on_loop(test)
 
 
+def test_a_row_that_faust_brings_again_is_not_counted_again() -> None:
+    async def test() -> None:
+        fed = feed()
+        await fed.assigned(places(RESULTS, 0) | places(SEGMENTS, 0))
+        for partition, offset in ((0, 0), (0, 1), (0, 1), (0, 0), (1, 0)):
+            await fed.take(event(Message(RESULTS, partition, offset)))
+        assert fed.rows == 2
+
+    on_loop(test)
+
+
 def test_it_is_not_current_while_a_row_or_the_past_waits_for_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks whether it is ready would else hear yes while nothing is folded."""
     monkeypatch.setattr("streamproc.analytics.app.AGAIN_S", 0.001)
@@ -409,6 +423,92 @@ def test_secrets_go_to_faust_as_it_wants_them() -> None:
         assert (made.username, made.password, made.mechanism.value) == ("u", "hunter2", "SCRAM-SHA-256")
         assert [str(url) for url in app.conf.broker] == ["kafka://a:1", "kafka://b:2"]
         assert "hunter2" not in repr(made)
+
+    on_loop(test)
+
+
+def test_a_process_with_other_settings_joins_by_another_name_which_its_group_refuses() -> None:
+    """A Kafka group takes no member that has no protocol in common with those that are there."""
+
+    async def test() -> None:
+        app = built()
+        consumer: Any = app.consumer
+        made = consumer._thread._create_worker_consumer(app.transport)
+        (assignor,) = made._partition_assignment_strategy
+        assert assignor.name == protocol(SETTINGS)
+        await made.stop()
+
+    on_loop(test)
+
+
+class Client:
+    """What Faust has of aiokafka: the group refused it; it ends as it is told."""
+
+    def __init__(self, end: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._coordinator = self
+        self.stop = end
+
+    def check_errors(self) -> None:
+        raise InconsistentGroupProtocolError
+
+
+def test_a_refusal_of_the_group_is_heard() -> None:
+    """Faust asks nobody for it, and would wait for ever to be taken."""
+
+    async def test() -> None:
+        fed = feed()
+        consumer: Any = built(fed).consumer
+        thread = consumer._thread
+        thread._consumer = Client(lambda: asyncio.sleep(0))
+        await thread._hear_the_group.fun(thread)
+        assert isinstance(fed.refused, InconsistentGroupProtocolError)
+
+    on_loop(test)
+
+
+async def never() -> None:
+    await asyncio.sleep(1000)
+
+
+async def cancelled() -> None:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("end", [never, cancelled])
+def test_a_client_that_does_not_end_without_its_broker_does_not_keep_the_process(
+    monkeypatch: pytest.MonkeyPatch, end: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
+    """Either kept Faust for a minute: aiokafka waits, or raises what its own cancelled task raised."""
+    monkeypatch.setattr("streamproc.analytics.transport._LEAVE_S", 0.01)
+
+    async def test() -> None:
+        consumer: Any = built().consumer
+        thread = consumer._thread
+        thread._consumer = Client(end)
+        await asyncio.wait_for(thread.on_thread_stop(), 5)
+
+    on_loop(test)
+
+
+def test_a_last_commit_that_no_broker_takes_does_not_keep_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamproc.analytics.transport._COMMIT_S", 0.01)
+
+    async def test() -> None:
+        consumer: Any = built().consumer
+        monkeypatch.setattr(consumer, "commit_and_end_transactions", never)
+        await asyncio.wait_for(consumer.on_stop(), 5)
+
+    on_loop(test)
+
+
+def test_what_is_agreed_on_is_told_until_it_has_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamproc.analytics.app.AGAIN_S", 0.0)
+
+    async def test() -> None:
+        sent = Sent(away=1)
+        fed = feed(sent=sent)
+        await fed.announce()
+        assert [decode_agreement(record.key, record.value) for record in sent.records] == 2 * [agreement(SETTINGS)]
 
     on_loop(test)
 

@@ -1,16 +1,22 @@
 import time
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Self
 
 import pytest
+import structlog
 
 from streamproc.analytics.desk import Desk
 from streamproc.analytics.emission import Published
-from streamproc.analytics.partial import Partial, Place, Progress, terms
+from streamproc.analytics.partial import Partial, Place, Progress, encode_progress, terms
 from streamproc.analytics.rows import RowCodec
 from streamproc.analytics.tally import Tally
+from streamproc.analytics.trend import build_alert, build_trend
+from streamproc.analytics.view import Window
 from streamproc.errors import DependencyDownError
-from streamproc.records.record import OutputRecord
+from streamproc.records.alert import AlertState
+from streamproc.records.record import OutputRecord, Record
 from streamproc.settings import AnalyticsSettings, Settings
 
 SETTINGS = Settings()
@@ -107,6 +113,53 @@ def test_a_new_writer_reads_what_readers_have_first(past: type[Past]) -> None:
     owner = True
     turn(made)
     assert past.asked == 2
+
+
+def tell(desk: Desk, progress: Progress) -> None:
+    desk._take(Record(SETTINGS.topics.partials, 0, 0, 0, *encode_progress(progress)))
+
+
+def test_nothing_is_written_before_each_partition_told_how_far_it_is_now(past: type[Past]) -> None:
+    """What was there at the start may be of a time before others with other settings wrote."""
+    sent: Any = Sent()
+    made = Desk(SETTINGS, sent, RowCodec("t", "a", 1, 2), lambda: True, range(2))
+    hear(made, 10, 1)
+    for partition in range(2):
+        tell(made, Progress(terms(SETTINGS), partition, 10 * HOUR_MS))
+    made._read.set()
+    tell(made, Progress(terms(SETTINGS), 0, 10 * HOUR_MS))
+    tell(made, Progress("other terms", 1, 10 * HOUR_MS))
+    turn(made)
+    assert (sent.keys, past.asked) == ([], 0)
+    tell(made, Progress(terms(SETTINGS), 1, 10 * HOUR_MS))
+    turn(made)
+    assert (len(sent.keys), past.asked) == (5, 1)
+
+
+def test_a_new_writer_empties_what_other_settings_left_and_takes_their_alerts_back(
+    monkeypatch: pytest.MonkeyPatch, past: type[Past]
+) -> None:
+    key = ("agent", "who is not kept apart any more")
+    window = Window("tumbling", key, 10 * HOUR_MS, 11 * HOUR_MS, Tally(30, Counter(angry=30)))
+    trend = build_trend(window, frozenset({"angry"}), 0)
+    alone = replace(build_alert(trend, AlertState.RAISED, 0.5, 0), trend_id="of no trend", alert_id="alone")
+    left = Published()
+    for row in (trend, build_alert(trend, AlertState.RAISED, 0.5, 0), alone):
+        left.put(row)
+    monkeypatch.setattr(past, "published", lambda *_: left)
+    sent = Sent()
+    made = desk(sent)
+    hear(made, 10, 1)
+    with structlog.testing.capture_logs() as log:
+        turn(made)
+    assert len(sent.keys) == 5 + 3
+    assert [line["count"] for line in log if line["log_level"] == "warning"] == [3]
+    assert left.trends[trend.trend_id].results == 0
+    assert {alert.state for alert in left.alerts.values()} == {AlertState.CLEARED}
+    sent.keys.clear()
+    hear(made, 11, 1)
+    turn(made)
+    assert trend.trend_id.encode() not in sent.keys
 
 
 class Log:

@@ -86,6 +86,13 @@ def test_a_second_delivery_changes_nothing_and_is_counted() -> None:
     assert fold.left_out == {"repeated": 1}
 
 
+def test_with_another_time_a_result_is_another_one_where_its_stretch_of_time_is() -> None:
+    """A window would else depend on rows that are over, which a successor does not read (decision 13)."""
+    fold = empty()
+    assert [fold.result(result(1, at_ms)) for at_ms in (1_000, 1_500, 21_000, 41_000, 41_001)] == [1, 0, 1, 1, 0]
+    assert fold.left_out == {"repeated": 2}
+
+
 def test_a_late_row_corrects_its_window_until_retention_is_over() -> None:
     fold = empty()
     fold.result(result(1, 1000))

@@ -2,6 +2,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,6 +105,20 @@ def test_a_row_that_is_none_is_left_out_and_counted(member: Member, rows: Rows) 
         {},
     ]
     assert member.next(RESULTS, 0) == 2
+
+
+def test_the_first_row_that_is_none_is_named(member: Member) -> None:
+    with structlog.testing.capture_logs() as log:
+        for offset in (3, 4):
+            member.take(RESULTS, 1, offset, 0, b"nonsense")
+    assert [(line["topic"], line["partition"], line["offset"]) for line in log] == [(RESULTS, 1, 3)]
+
+
+def test_a_confidence_that_is_no_share_is_brought_back_to_one(member: Member, rows: Rows) -> None:
+    put(member, rows, 0, confidence=-5.0)
+    put(member, rows, 1, confidence=5.0)
+    found = [one for one in map(decode_record, member.records()) if isinstance(one, Partial)]
+    assert {one.tally.confidence for one in found if one.tally} == {1_000_000}
 
 
 DAY_MS = 86_400_000

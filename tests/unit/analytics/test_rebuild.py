@@ -119,6 +119,16 @@ def test_rows_that_nothing_stands_behind_differ(monkeypatch: pytest.MonkeyPatch)
     assert (found.windows, found.trends, found.alerts) == (0, 5, 1)
 
 
+@pytest.mark.usefixtures("members")
+def test_the_first_rows_that_differ_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    less = rows_of(owner(4))
+    monkeypatch.setattr(Past, "published", lambda *_: less)
+    found = rebuild(SETTINGS, dry_run=True)
+    assert len(found.examples) == min(5, found.differing)
+    assert found.differing
+    assert any("T0" in text and "results" in text and "readers have " in text for text in found.examples)
+
+
 def test_nobody_writes_beside_the_app(members: SimpleNamespace) -> None:
     members.count = 2
     with pytest.raises(UsageError, match=r"streamproc-analytics has 2 members: stop the app"):

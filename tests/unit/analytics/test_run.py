@@ -6,10 +6,11 @@ import threading
 import time
 
 import pytest
+import structlog
 
-from streamproc.analytics.run import run_analytics
+from streamproc.analytics.run import _tell_unknown, run_analytics
 from streamproc.errors import DependencyDownError
-from streamproc.settings import Settings, WorkerSettings
+from streamproc.settings import AnalyticsSettings, Settings, WorkerSettings
 from streamproc.telemetry.clock import SystemClock
 
 
@@ -30,6 +31,15 @@ def test_it_ends_at_once_when_it_is_told_to_while_it_waits_for_a_server(
     run_analytics(Settings(worker=WorkerSettings(start_wait_s=5)), SystemClock())
     assert len(tries) == 1
     assert time.monotonic() - tries[0] < 4
+
+
+def test_labels_that_the_model_does_not_have_are_told() -> None:
+    settings = Settings(analytics=AnalyticsSettings(negative_labels=("angry", "angy")))
+    with structlog.testing.capture_logs() as log:
+        _tell_unknown(Settings())
+        _tell_unknown(settings)
+    (line,) = log
+    assert line["detail"].startswith("angy (analytics.negative_labels)")
 
 
 def test_a_server_that_never_comes_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ run = CliRunner()
 
 
 def report(trends: int, *, written: bool) -> Report:
-    return Report(1000, 70, 3, trends, 0, written, {"late": 2, "repeated": 5}, 4, 1.25)
+    return Report(1000, 70, 3, trends, 0, written, {"late": 2, "repeated": 5}, 4, 1.25, ("one of them",))
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_dry_run_that_finds_a_difference_is_exit_code_1(asked: list[bool]) -> 
     assert (done.exit_code, asked) == (1, [True])
     assert "1000 rows read in 1.2 s; left out: 2 late, 5 repeated" in done.stdout
     assert "70 windows, 3 alerts; 4 windows not compared, since rows of theirs are gone" in done.stdout
-    assert "2 trends and 0 alerts differ from what readers have (not written)" in done.stdout
+    assert "2 trends and 0 alerts differ from what readers have (not written)\n  one of them\n" in done.stdout
     assert run.invoke(app, ["analytics", "rebuild", "--dry-run"]).exit_code == 0
 
 

@@ -1,5 +1,6 @@
 import json
 import os
+import time
 from pathlib import Path
 from typing import Self
 
@@ -91,6 +92,84 @@ def test_json_is_one_object_a_line(client: type[FakeClient], tmp_path: Path) -> 
     }
     assert client.published[0][1]["channels"] == "split"
     assert client.published[0][1]["tenant"] == "t"
+
+
+def about_each(client: type[FakeClient], name: str) -> list[object]:
+    return [about.get(name) for _, about in client.published]
+
+
+def test_who_spoke_and_where_the_call_came_in_go_along(client: type[FakeClient], tmp_path: Path) -> None:
+    done = run.invoke(app, ["publish", str(file(tmp_path, "a.wav")), "--agent", "anna", "--queue", "billing"])
+    assert done.exit_code == 0, done.output
+    assert (about_each(client, "agent"), about_each(client, "queue")) == (["anna"], ["billing"])
+
+
+@pytest.mark.parametrize(
+    ("text", "at_ms"),
+    [
+        ("2026-01-31T09:15:00Z", 1_769_850_900_000),
+        ("2026-01-31t10:15:00.5+01:00", 1_769_850_900_500),
+        ("2026-01-31 00:15:00-09:00", 1_769_850_900_000),
+        ("1969-12-31T23:59:59Z", -1_000),
+    ],
+)
+def test_a_moment_is_that_of_all_files(client: type[FakeClient], tmp_path: Path, text: str, at_ms: int) -> None:
+    paths = [str(file(tmp_path, name)) for name in ("a.wav", "b.wav")]
+    done = run.invoke(app, ["publish", *paths, "--recorded-at", text])
+    assert done.exit_code == 0, done.output
+    assert about_each(client, "recorded_at") == [at_ms, at_ms]
+
+
+def test_each_file_has_its_own_time_when_asked(client: type[FakeClient], tmp_path: Path) -> None:
+    paths = [file(tmp_path, name) for name in ("a.wav", "b.wav")]
+    os.utime(paths[0], ns=(0, 1_769_850_900_123_999_999))
+    os.utime(paths[1], ns=(0, 1_769_850_000_000_000_000))
+    done = run.invoke(app, ["publish", *map(str, paths), "--recorded-at", "mtime"])
+    assert done.exit_code == 0, done.output
+    assert about_each(client, "recorded_at") == [1_769_850_900_123, 1_769_850_000_000]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "yesterday",
+        "2026-01-31",
+        "2026-01-31T09:15:00",  # nobody knows where
+        "2026-02-30T09:15:00Z",
+        "2026-01-31T25:15:00Z",
+        "2026-01-31T09:15:00+24:00",
+        "20260131T091500Z",
+        "\u0662026-01-31T09:15:00Z",
+        "1769850900000",
+        "MTIME",
+    ],
+)
+def test_what_is_no_time_is_refused(client: type[FakeClient], tmp_path: Path, text: str) -> None:
+    done = run.invoke(app, ["publish", str(file(tmp_path, "a.wav")), "--recorded-at", text])
+    assert done.exit_code == 2, done.output
+    assert "2026-01-31T09:15:00Z" in done.stderr
+    assert client.published == []
+
+
+def test_what_is_still_to_come_is_refused(client: type[FakeClient], tmp_path: Path) -> None:
+    path = file(tmp_path, "a.wav")
+    done = run.invoke(app, ["publish", str(path), "--recorded-at", "9999-12-31T23:59:59-23:59"])
+    assert done.exit_code == 2
+    assert "still to come" in done.stderr
+    os.utime(path, (0, 4_102_444_800))
+    done = run.invoke(app, ["publish", str(path), "--recorded-at", "mtime"])
+    assert done.exit_code == 2
+    assert f"{path}: was last written at 2100-01-01T00:00:00+00:00" in done.stderr
+    assert client.published == []
+
+
+def test_a_clock_that_is_a_little_fast_is_no_obstacle(client: type[FakeClient], tmp_path: Path) -> None:
+    path = file(tmp_path, "a.wav")
+    soon = time.time() + 60
+    os.utime(path, (soon, soon))
+    assert run.invoke(app, ["publish", str(path), "--recorded-at", "mtime"]).exit_code == 0
+    assert len(client.published) == 1
 
 
 def test_an_announcement_that_did_not_arrive_is_not_told_as_done(client: type[FakeClient], tmp_path: Path) -> None:
