@@ -6,7 +6,6 @@ is given a partition reads it from the beginning.
 """
 
 import asyncio
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
@@ -15,17 +14,17 @@ from typing import Any, Protocol, TypeVar
 
 import faust
 from aiokafka.errors import KafkaError
-from faust.auth import Credentials
 from faust.types import TP, EventT, StreamT
 
 from streamproc.analytics.agreement import agreement, protocol
+from streamproc.analytics.credentials import credentials
 from streamproc.analytics.member import Member, Starts
 from streamproc.analytics.partial import encode_agreement
 from streamproc.analytics.transport import CommittedTransport, assignor
 from streamproc.errors import DependencyDownError, FatalError
 from streamproc.patience import AGAIN_S, StoppedError, tell_waiting
 from streamproc.records.record import OutputRecord
-from streamproc.settings import KafkaSettings, Settings
+from streamproc.settings import Settings
 from streamproc.telemetry.log import get_log
 
 T = TypeVar("T")
@@ -202,7 +201,7 @@ def build_app(settings: Settings, feed: Feed, folder: Path) -> faust.App:
     app = faust.App(
         settings.analytics.group,
         broker=[f"kafka://{server.strip()}" for server in kafka.bootstrap_servers.split(",")],
-        broker_credentials=_credentials(kafka),
+        broker_credentials=credentials(kafka),
         PartitionAssignor=assignor(protocol(settings)),
         processing_guarantee="at_least_once",
         consumer_auto_offset_reset="earliest",
@@ -252,17 +251,3 @@ async def _or_crash(app: faust.App, done: Awaitable[None]) -> None:
     except Exception as error:
         await app.crash(error)
         raise
-
-
-def _credentials(kafka: KafkaSettings) -> Credentials | None:
-    """Who we are, in Faust's words."""
-    encrypted = kafka.security_protocol in {"ssl", "sasl_ssl"}
-    context = ssl.create_default_context(cafile=kafka.ssl_ca_location) if encrypted else None
-    if kafka.sasl_username is not None and kafka.sasl_password is not None:
-        return faust.SASLCredentials(
-            username=kafka.sasl_username,
-            password=kafka.sasl_password.get_secret_value(),
-            ssl_context=context,
-            mechanism=kafka.sasl_mechanism,
-        )
-    return None if context is None else faust.SSLCredentials(context)

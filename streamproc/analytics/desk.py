@@ -64,6 +64,8 @@ class Desk:
         self._stopping = threading.Event()
         self._read = threading.Event()
         self._away = False
+        self._held = False
+        """Whether it has to write, and waits for partitions to tell how far they are."""
         self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
         self.lock = threading.Lock()
         self._terms = terms(settings)
@@ -77,8 +79,8 @@ class Desk:
 
     @property
     def current(self) -> bool:
-        """Whether all partials that were there at the start are read, and no server is waited for."""
-        return self._read.is_set() and not self._away and self.well
+        """Whether all partials that were there at the start are read, and nothing is waited for."""
+        return self._read.is_set() and not self._away and not self._held and self.well
 
     @property
     def read(self) -> bool:
@@ -176,11 +178,13 @@ class Desk:
 
     def _write(self, changed: list[Window]) -> None:
         """Write what readers lack, if that is our business."""
-        if not self._writes():
+        writes = self._writes()
+        self._held = writes and bool(self._awaited)
+        if not writes:
             self._published = None
             self._unheard.clear()
             return
-        if self._awaited:
+        if self._held:
             return
         now_ms = time.time_ns() // 1_000_000
         if self._published is None:

@@ -131,9 +131,11 @@ def test_nothing_is_written_before_each_partition_told_how_far_it_is_now(past: t
     tell(made, Progress("other terms", 1, 10 * HOUR_MS))
     turn(made)
     assert (sent.keys, past.asked) == ([], 0)
+    before = made.current
     tell(made, Progress(terms(SETTINGS), 1, 10 * HOUR_MS))
     turn(made)
     assert (len(sent.keys), past.asked) == (5, 1)
+    assert (before, made.current) == (False, True)
 
 
 def test_a_new_writer_empties_what_other_settings_left_and_takes_their_alerts_back(
