@@ -28,6 +28,7 @@ GROUPS = {
         "fresh",
         "device",
         "latency",
+        "memory",
     ),
     "dlq": ("ls", "stats", "show", "replay"),
     "brake": ("release",),
