@@ -70,7 +70,7 @@ class _Reader:
 
     def _stretches(self, topic: str, since_ms: int) -> Mapping[TopicPartition, range]:
         kept = self._log.decided(self._log.partitions(topic), OPEN_S)
-        starts = self._log.at(kept, since_ms)
+        starts = self._log.at(kept, max(0, since_ms))
         return {place: range(max(one.start, starts[place]), one.stop) for place, one in kept.items()}
 
     def _begin(self, stretches: Mapping[TopicPartition, range]) -> None:
