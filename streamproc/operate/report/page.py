@@ -54,7 +54,12 @@ def _plot(parts: Sequence[Part], values: Sequence[float | None], kind: str, unit
     ]
     floor = f'<rect class="none" x="0" y="{HEIGHT}" width="{WIDTH}" height="1"/>'
     scale = f'<text x="2" y="12">{most:.4g}{unit}</text>'
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT + 2}" role="img">{floor}{"".join(bars)}{scale}</svg>'
+    width = parts[1].begin_ms - parts[0].begin_ms
+    ends = (
+        f'<text x="0" y="{HEIGHT + 14}">{_moment(parts[0].begin_ms)}</text>'
+        f'<text x="{WIDTH}" y="{HEIGHT + 14}" text-anchor="end">{_moment(parts[-1].begin_ms + width)}</text>'
+    )
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT + 18}" role="img">{floor}{"".join(bars)}{scale}{ends}</svg>'
 
 
 def _moment(at_ms: int) -> str:

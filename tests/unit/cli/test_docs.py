@@ -37,6 +37,7 @@ def test_the_pages_are_there() -> None:
         "docs/event-bytes.md",
         "docs/glossary.md",
         "docs/guarantees.md",
+        "docs/operate.md",
         "docs/operations.md",
         "docs/producers.md",
         "docs/runbook.md",
