@@ -53,14 +53,14 @@ def report(
             found = from_prometheus(settings.prometheus, url, job, (begin_ms, now_ms), progress.count)
         else:
             found = from_topics(settings, begin_ms, now_ms, progress.count)
-    if html is not None:
-        try:
-            html.write_text(page(found), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"--html: {html} cannot be written: {error.strerror}") from None
     if as_json:
         both = (("now", found.now), ("before", found.before))
         rates = {name: {"error_rate": one.error_rate, "hit_rate": one.hit_rate} for name, one in both}
         typer.echo(json.dumps({**asdict(found), "rates": rates}))
     else:
         show(found, Console())
+    if html is not None:
+        try:
+            html.write_text(page(found), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"--html: {html} cannot be written: {error.strerror}") from None

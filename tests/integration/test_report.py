@@ -98,6 +98,7 @@ def test_the_command_speaks_json_and_writes_a_page(
     said = json.loads(done.stdout)
     assert (said["now"]["results"], said["rates"]["now"]["error_rate"]) == (3, 0.25)
     assert page.read_text("utf-8").startswith("<!doctype html>")
-    table = CliRunner().invoke(app, ["report", "--last", "1h"])
-    assert "decode_failed 1" in table.stdout
+    table = CliRunner().invoke(app, ["report", "--last", "1h", "--html", str(tmp_path / "none" / "report.html")])
+    assert "decode_failed 1" in table.stdout  # what was read is told, although the page cannot be written
+    assert table.exit_code == ExitCode.USAGE
     assert CliRunner().invoke(app, ["report", "--last", "soon"]).exit_code == ExitCode.USAGE
