@@ -7,6 +7,7 @@
 # make analytics  kill the analytics app under load, compare every window, and time it beside its peers (RESULTS=n: fewer)
 # make parity    compare the engine with FunASR, one file at a time (CLIPS=n: fewer)
 # make dashboard  write Grafana's dashboard anew and hold it against Grafana's own types (with Node.js)
+# make pictures  take the pictures of docs/operate.md anew, of a worker under load (with Chromium)
 # make bench     measure engine, pipeline, new events, device, latency, memory and delivery, and hold ratios to their bounds (WHAT=pipeline: just that)
 # make lock      resolve the dependencies anew (UPGRADE=--upgrade takes newer ones)
 # make clean     remove what was set up; the data of local servers stays in .streamproc
@@ -36,7 +37,7 @@ LEAN := --override requirements/lean.txt
 SUITES := $(wildcard tests/simulation tests/e2e tests/parity tests/contract tests/integration tests/unit)
 HALVES := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test check simulate mutants integration analytics parity dashboard bench lock clean
+.PHONY: help demo test check simulate mutants integration analytics parity dashboard pictures bench lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -79,6 +80,9 @@ parity: $(VENV)/dev.done
 dashboard: $(VENV)/dev.done
 	@$(RUN)python -m tools.dashboard
 	@$(RUN)python -m tools.dashboard.check
+
+pictures: $(VENV)/dev.done $(VENV)/servers.done
+	@$(RUN)python -m tools.pictures
 
 # With what is for development, since the engine's peer is. Only the whole of it writes the report.
 bench: $(VENV)/dev.done $(VENV)/servers.done

@@ -344,6 +344,17 @@ class HttpSettings(Section):
     """0 takes a free one, which the log names."""
 
 
+class PrometheusSettings(Section):
+    """The Prometheus that scrapes the workers, for ``streamproc report``."""
+
+    url: str | None = None
+    """Where it listens, as in `http://prometheus:9090`. Without it, reports are read from the topics."""
+    username: str | None = None
+    password: SecretStr | None = None
+    timeout_s: Positive = 60
+    """For one question; a report asks 13."""
+
+
 class TraceSettings(Section):
     """Traces by OpenTelemetry."""
 
@@ -430,6 +441,7 @@ class Settings(BaseModel):
     retry: RetrySettings = RetrySettings()
     brake: BrakeSettings = BrakeSettings()
     http: HttpSettings = HttpSettings()
+    prometheus: PrometheusSettings = PrometheusSettings()
     trace: TraceSettings = TraceSettings()
     analytics: AnalyticsSettings = AnalyticsSettings()
     log: LogSettings = LogSettings()

@@ -1,12 +1,15 @@
 """Prometheus and promtool: from PATH, else Debian's, unpacked into the cache of the local servers."""
 
+import json
 import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx2
 
@@ -17,6 +20,7 @@ from tests.programs import missing
 
 FETCH_S = 180
 ANSWER_S = 60
+NOBODY: Mapping[str, str] = MappingProxyType({})
 
 
 def program(name: str) -> Path:
@@ -52,8 +56,11 @@ def _run(command: list[str], folder: Path) -> "subprocess.CompletedProcess[str]"
 
 
 @contextmanager
-def scraping(target: str, rules: Path, folder: Path) -> Iterator[str]:
-    """A Prometheus that scrapes ``target`` every second; the url of its API."""
+def scraping(target: str, rules: Path, folder: Path, users: Mapping[str, str] = NOBODY) -> Iterator[str]:
+    """A Prometheus that scrapes ``target`` every second; the url of its API.
+
+    With ``users``, names and bcrypt hashes of passwords, it lets nobody else in.
+    """
     server = program("prometheus")
     port = choose(["web"], {}, fresh_candidates())["web"]
     config = folder / "prometheus.yml"
@@ -62,12 +69,15 @@ def scraping(target: str, rules: Path, folder: Path) -> Iterator[str]:
         f"rule_files: ['{rules}']\n"
         f"scrape_configs: [{{job_name: streamproc, static_configs: [{{targets: ['{target}']}}]}}]\n"
     )
+    web = folder / "web.yml"
+    web.write_text(json.dumps({"basic_auth_users": dict(users)}))  # which is YAML, too
     address = f"127.0.0.1:{port}"
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(
             [
                 server,
                 f"--config.file={config}",
+                f"--web.config.file={web}",
                 f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address={address}",
             ],
@@ -88,6 +98,7 @@ def scraping(target: str, rules: Path, folder: Path) -> Iterator[str]:
 
 def _ready(address: str) -> bool:
     try:
-        return httpx2.get(f"http://{address}/-/ready", timeout=ANSWER_S, trust_env=False).is_success
+        answer = httpx2.get(f"http://{address}/-/ready", timeout=ANSWER_S, trust_env=False)
     except httpx2.TransportError:
         return False
+    return answer.is_success or answer.status_code == HTTPStatus.UNAUTHORIZED

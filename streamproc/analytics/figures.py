@@ -11,9 +11,9 @@ from prometheus_client.registry import Collector
 
 from streamproc.analytics.app import Feed
 from streamproc.analytics.desk import Desk
+from streamproc.analytics.metrics import LEFT_OUT_ROWS, PARTITIONS, READY, ROWS, TOLD_AGE, WATERMARK_AGE
 from streamproc.analytics.view import LEFT_OUT
-
-PREFIX = "streamproc_analytics_"
+from streamproc.telemetry.families import Definition
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,21 +30,19 @@ class Figures(Collector):
             watermark = self.desk.view.watermark
             told = [Counter(self.desk.view.left_out(progress)) for progress in self.desk.view.progress]
         left_out: Counter[str] = sum(told, Counter())
-        yield CounterMetricFamily(f"{PREFIX}rows", "Rows that this process took.", self.feed.rows)
-        yield _gauge("partitions", "Partitions that this process owns.", self.feed.partitions)
-        yield _gauge("ready", "1 while all that is kept is read and no server is waited for.", float(self.ready()))
-        age_s = time.time() - watermark / 1000 if watermark else 0.0
-        yield _gauge("watermark_age_seconds", "Since the latest recording that was seen began.", age_s)
-        age_s = time.monotonic() - self.feed.told_at
-        yield _gauge("told_age_seconds", "Since the others last heard all that this process knows.", age_s)
-        why = GaugeMetricFamily(f"{PREFIX}left_out", "Rows that are in no window, of all partitions.", labels=["why"])
+        yield CounterMetricFamily(ROWS.name.removesuffix("_total"), ROWS.why, self.feed.rows)
+        yield _gauge(PARTITIONS, self.feed.partitions)
+        yield _gauge(READY, float(self.ready()))
+        yield _gauge(WATERMARK_AGE, time.time() - watermark / 1000 if watermark else 0.0)
+        yield _gauge(TOLD_AGE, time.monotonic() - self.feed.told_at)
+        why = GaugeMetricFamily(LEFT_OUT_ROWS.name, LEFT_OUT_ROWS.why, labels=tuple(LEFT_OUT_ROWS.labels))
         for name in LEFT_OUT:
             why.add_metric([name], left_out[name])
         yield why
 
 
-def _gauge(name: str, why: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(PREFIX + name, why, value)
+def _gauge(one: Definition, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(one.name, one.why, value)
 
 
 def registry_of(figures: Figures) -> CollectorRegistry:

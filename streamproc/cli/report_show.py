@@ -1,10 +1,11 @@
 """A report on the terminal."""
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from streamproc.operate.report.lines import rows
-from streamproc.operate.report.read import Report
+from streamproc.operate.report.report import Report
 
 
 def show(found: Report, console: Console) -> None:
@@ -14,8 +15,10 @@ def show(found: Report, console: Console) -> None:
         table.add_row(*row)
     console.print(table)
     for line in found.anomalies:
-        console.print(f"[bold red]![/] {line}", highlight=False)
+        console.print(f"[bold red]![/] {escape(line)}", highlight=False)
     if not found.anomalies:
         console.print("nothing is out of the ordinary")
+    for line in found.notes:
+        console.print(f"[dim]{escape(line)}[/]", highlight=False)
     if found.unreadable:
         console.print(f"{found.unreadable} records of the output topics are not ours, and were left out")

@@ -6,6 +6,7 @@ from typing import Generic, Literal, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info
 
+from streamproc.telemetry.measured import Measured
 from streamproc.telemetry.tally import Tallies, Tally
 
 PREFIX = "streamproc_"
@@ -59,6 +60,13 @@ class Maker:
     def gauge(self, name: str, unit: str, why: str) -> Gauge:
         """One gauge."""
         return Gauge(self._define(name, "gauge", unit, why), why, registry=self._registry)
+
+    def measured(self, name: str, unit: str, why: str) -> Measured:
+        """One gauge that is not there before somebody measured."""
+        full = self._define(name, "gauge", unit, why)
+        measured = Measured(full, why)
+        self._registry.register(measured)
+        return measured
 
     def histogram(self, name: str, unit: str, buckets: Sequence[float], why: str) -> Tally:
         """One histogram."""

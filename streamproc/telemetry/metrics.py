@@ -1,7 +1,8 @@
 """Every metric there is: one closed list, typed, so that a misspelt name fails mypy and not a dashboard.
 
 A label takes its values from a closed set, never from a key, a hash or a message, and every series exists from the
-start at zero: a rate over a counter that was not there before would miss its first increment.
+start at zero: a rate over a counter that was not there before would miss its first increment. The one exception is a
+gauge that is measured: before that no number would be true.
 """
 
 import math
@@ -249,8 +250,7 @@ class Metrics:
         self.dependency_down = make.gauges(
             "dependency_down", "", "dependency", Dependency, "1 while this server is away: we wait, or go without."
         )
-        self.clock_skew_seconds = make.gauge(
-            "broker_clock_skew_seconds", "seconds", "The broker's clock less ours; NaN before a commit told."
+        self.clock_skew_seconds = make.measured(
+            "broker_clock_skew_seconds", "seconds", "The broker's clock less ours; no series before a commit told."
         )
-        self.clock_skew_seconds.set(math.nan)
         self.drain_seconds.set(math.nan)

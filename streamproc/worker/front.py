@@ -128,10 +128,9 @@ class Front:
     def status(self) -> Mapping[str, object]:
         """What a person would ask for."""
         runtime = self._runtime
-        if runtime is None:
-            uptime_s = round(self.clock.monotonic() - self._began, 3)
-            return {"state": self._state(), "uptime_s": uptime_s, **_NOTHING_YET, **self._waiting()}
-        return {**runtime.status(), **self._waiting()}
+        told = {"state": self._state(), **_NOTHING_YET} if runtime is None else runtime.status()
+        # Of the process: a runtime is younger, and time would go back for whoever asks.
+        return {**told, "uptime_s": round(self.clock.monotonic() - self._began, 3), **self._waiting()}
 
     def release(self) -> bool:
         """Release the brake; whether it was on."""

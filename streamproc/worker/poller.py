@@ -12,7 +12,7 @@ from streamproc.records.record import CommitOffset, Record, TopicPartition
 from streamproc.settings import FlowSettings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.log import get_log
-from streamproc.telemetry.metrics import Dependency, Metrics, Rebalance
+from streamproc.telemetry.metrics import Metrics, Rebalance
 from streamproc.telemetry.timesheet import Activity, Hand, NoSheet, Sheet, at
 from streamproc.worker.core.ownership import Ownership
 from streamproc.worker.core.retry import Polled
@@ -223,8 +223,6 @@ class Poller:
             return source.poll(most, timeout_s)
 
     def _arrive(self, records: Sequence[Record]) -> None:
-        if self._source is not None:
-            self._metrics.dependency_down[Dependency.KAFKA].set(self._source.trouble is not None)
         polled = []
         for record in records:
             epoch = self._ownership.epoch(record.source)

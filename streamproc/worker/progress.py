@@ -21,6 +21,8 @@ log = get_log(__name__)
 
 ENDS_S = 5.0
 """How often the ends of the topics are asked for: a question to the broker for all partitions together."""
+SILENCES = 2
+"""Of questions in a row, from which on the broker is away: one may meet a broker that is busy."""
 _NONE = Behind(0, 0)
 
 
@@ -47,6 +49,13 @@ class Progress:
         self._ask_at = 0.0
         self._asked = False
         self._heard = True
+        self._silences: int | None = None
+        """Questions in a row without an answer; None before there was one: a broker may not answer such questions."""
+
+    @property
+    def silent(self) -> bool:
+        """Whether the broker does not answer any more; the client itself tells of connections only. On any thread."""
+        return (self._silences or 0) >= SILENCES and bool(self._ownership.partitions())
 
     def begin(self, starts: Sequence[tuple[CommitOffset, int]], now: Instant) -> None:
         """Own partitions from these offsets on, each with its epoch."""
@@ -73,6 +82,7 @@ class Progress:
                 raise answer
             else:
                 self._heard = True
+                self._silences = 0
                 self._lag.drained(self._drained())
                 self._lag.ended(answer, now.wall_ms)
         if not self._asked and now.mono >= self._ask_at and (partitions := self._ownership.partitions()):
@@ -85,6 +95,7 @@ class Progress:
         if self._heard:
             log.warning("the lag is not known", dependency="kafka", detail=detail)
         self._heard = False
+        self._silences = None if self._silences is None else self._silences + 1
 
     def committed(self, batch: MicroBatch, sources: frozenset[TopicPartition], now: Instant) -> None:
         """Count what a commit came to, for these of its partitions."""

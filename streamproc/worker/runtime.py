@@ -14,7 +14,7 @@ from streamproc.records.identity import ModelIdentity
 from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.log import get_log
-from streamproc.telemetry.metrics import Metrics
+from streamproc.telemetry.metrics import Dependency, Metrics
 from streamproc.telemetry.timesheet import Activity, Hand, NoSheet, Sheet, at
 from streamproc.worker.calls import PooledCalls
 from streamproc.worker.core.ownership import Ownership
@@ -121,7 +121,7 @@ class Runtime:
             return "draining"
         if self._pipeline is None:
             return "loading"
-        if self._poller.trouble is not None:
+        if self._broker_away:
             return "waiting for the broker"
         if not self.holds:
             return "joining"
@@ -154,7 +154,13 @@ class Runtime:
         """Whether the network is warm, partitions are held, the broker answers and the brake is off."""
         pipeline = self._pipeline
         works = pipeline is not None and self.holds and not pipeline.held
-        return works and not self._stopping and self._poller.trouble is None
+        return works and not self._stopping and not self._broker_away
+
+    @property
+    def _broker_away(self) -> bool:
+        """Whether the client misses its brokers, or they take questions and answer none."""
+        pipeline = self._pipeline
+        return self._poller.trouble is not None or (pipeline is not None and pipeline.progress.silent)
 
     @property
     def brake(self) -> Mapping[str, object]:
@@ -185,6 +191,7 @@ class Runtime:
         """Set the gauges of what this worker is doing, for a scrape."""
         self._metrics.partitions.set(len(self._ownership.partitions()))
         self._metrics.ready.set(self.ready)
+        self._metrics.dependency_down[Dependency.KAFKA].set(self._broker_away)
         if (pipeline := self._pipeline) is not None:
             pipeline.show()
 

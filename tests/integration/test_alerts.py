@@ -136,6 +136,12 @@ CASES = {
     "StreamprocInstanceDown": Case(
         {f"up{{{HERE}}}": "0x40"}, {f"up{{{HERE}}}": "1x40"}, "5m", "a of streamproc does not answer", 'instance="a"'
     ),
+    "StreamprocNoWorkers": Case(
+        {named("ready"): "1x8 stale", named("ready", instance=THERE): "0x16 stale"},
+        {named("ready"): "1x8 stale", named("ready", instance=THERE): "0x40"},
+        "8m",
+        "streamproc: 2 workers were there within the hour, and none is now",
+    ),
     "StreamprocNoProgress": Case(
         lag("61x80"), lag("59x80"), "10m", "streamproc: records wait for 1m 1s, and none was ended in 5 minutes"
     ),
@@ -189,6 +195,7 @@ HOLDS = {
     "StreamprocBacklog": "2m",
     "StreamprocLag": "5m",
     "StreamprocInstanceDown": "1m",
+    "StreamprocNoWorkers": "2m",
     "StreamprocNoProgress": "2m",
     "StreamprocDeviceMemory": "5m",
     "StreamprocDependencyDown": "1m",
@@ -297,6 +304,19 @@ def test_records_that_nobody_takes_are_no_progress(tmp_path: Path) -> None:
     case = replace(CASES[alert], above=lag("61x80", in_flight=0, records=21))
     file = tmp_path / "test.yml"
     file.write_text(json.dumps(script(case, [played(case, case.above, alert, case.at, [fired(alert)])])))
+    promtool("test", "rules", file)
+
+
+def test_a_worker_under_another_job_is_missed_too(tmp_path: Path) -> None:
+    alert = "StreamprocInstanceDown"
+    calls, foreign = 'job="calls",instance="a"', 'job="node",instance="a"'
+    series = {named("ready", instance=calls): "1x8 stale", f"up{{{calls}}}": "1x8 0x40", f"up{{{foreign}}}": "0x48"}
+    expected = fired(alert)
+    expected["exp_labels"]["job"] = "calls"
+    expected["exp_annotations"]["summary"] = "a of calls does not answer"
+    case = CASES[alert]
+    file = tmp_path / "test.yml"
+    file.write_text(json.dumps(script(case, [played(case, series, alert, "8m", [expected])])))
     promtool("test", "rules", file)
 
 

@@ -184,6 +184,7 @@ def test_a_server_that_is_away_is_told_once_and_the_others_are_not_held_up(own: 
     assert found["brokers"].verdict is Verdict.WRONG
     assert "127.0.0.1:1 (kafka.bootstrap_servers)" in found["brokers"].says
     assert {found[name].verdict for name in ("takeover", "topics", "rights", "clock")} == {Verdict.UNKNOWN}
+    assert found["clock"].says == "kafka does not answer, as said above"
     assert found["store"].verdict is found["registry"].verdict is found["redis"].verdict is Verdict.WELL
 
 

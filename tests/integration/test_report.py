@@ -77,6 +77,15 @@ def test_more_than_it_can_hold_is_refused_before_it_is_read(world: World, monkey
         report(world.settings, now_ms() - HOUR_MS, now_ms(), unheard)
 
 
+def test_a_period_may_be_longer_than_anything_is_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    worked(world)
+    time.sleep(0.01)
+    monkeypatch.setattr("streamproc.cli.report.load_settings", lambda: world.settings)
+    done = CliRunner().invoke(app, ["report", "--last", "999999d", "--json"])
+    assert done.exit_code == ExitCode.DONE, done.output
+    assert json.loads(done.stdout)["now"]["results"] == 3
+
+
 def test_the_command_speaks_json_and_writes_a_page(
     world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -89,6 +98,7 @@ def test_the_command_speaks_json_and_writes_a_page(
     said = json.loads(done.stdout)
     assert (said["now"]["results"], said["rates"]["now"]["error_rate"]) == (3, 0.25)
     assert page.read_text("utf-8").startswith("<!doctype html>")
-    table = CliRunner().invoke(app, ["report", "--last", "1h"])
-    assert "decode_failed 1" in table.stdout
+    table = CliRunner().invoke(app, ["report", "--last", "1h", "--html", str(tmp_path / "none" / "report.html")])
+    assert "decode_failed 1" in table.stdout  # what was read is told, although the page cannot be written
+    assert table.exit_code == ExitCode.USAGE
     assert CliRunner().invoke(app, ["report", "--last", "soon"]).exit_code == ExitCode.USAGE

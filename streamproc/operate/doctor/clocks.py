@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 import httpx2
 
 from streamproc.dedupe.redis_state import look
-from streamproc.errors import StreamprocError
+from streamproc.errors import DependencyDownError, StreamprocError
 from streamproc.kafka.preflight import Preflight
 from streamproc.operate.doctor.check import ANSWER_S, Check
 from streamproc.operate.doctor.finding import Finding, unknown, well, wrong
@@ -44,14 +44,19 @@ def _clocks(settings: Settings, clock: Clock) -> Mapping[str, Callable[[], int]]
 def _look(clocks: Mapping[str, Callable[[], int]]) -> Finding:
     ahead: dict[str, int] = {}
     silent: list[str] = []
+    away: DependencyDownError | None = None
     for name, ask in clocks.items():
         try:
             ahead[name] = ask()
         except (StreamprocError, httpx2.HTTPError, LookupError, ValueError) as error:
             silent.append(f"not told by the {name}: {type(error).__name__}: {error}")
+            if name == BROKER and isinstance(error, DependencyDownError):
+                away = error
     far = [f"the {name}'s is {_told(ms)}" for name, ms in ahead.items() if abs(ms) > MOST_MS]
     if far:
         return wrong("; ".join(far), _CURE, *silent)
+    if away is not None:
+        raise away
     if BROKER not in ahead:
         return unknown(silent[0], "Its user needs CREATE and DELETE of topics for this, which workers do not need.")
     return well(f"within {MOST_MS // 1000} s of {', '.join(ahead)}", *silent)

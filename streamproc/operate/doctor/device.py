@@ -1,10 +1,10 @@
 """The device: a device process is started as a worker does it, and ended when it is warm."""
 
-import select
 import time
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field
+from multiprocessing.connection import wait
 from pathlib import Path
 
 from streamproc.arena import Arena
@@ -61,7 +61,7 @@ def _warm_up(model: ModelSettings) -> ModelIdentity:
     with closing(Arena(1)) as arena, closing(DeviceProcess(model, arena)) as device:
         device.start()
         while True:
-            select.select([device], (), (), 1.0)
+            wait([device.fileno()], 1.0)
             for event in device.take(time.monotonic()):
                 match event:
                     case DeviceReady(identity):

@@ -7,11 +7,12 @@ from streamproc.operate.doctor.finding import Finding, doubtful, well, wrong
 from streamproc.settings import Settings
 
 _OPTIONAL = frozenset({"EmotionTrend", "EmotionAlert"})
-"""Of the analytics app: workers do not need them."""
+"""Of the analytics app: a worker starts without them."""
+_PUSH = "Run `streamproc schemas push`, once for each version"
 
 
 def check(settings: Settings) -> Check:
-    """What a worker looks up at its start."""
+    """What a worker looks up at its start, and what the analytics app does."""
     return Check(
         "registry",
         "Does it have this version's schemas under their subjects, with their compatibility rules?",
@@ -23,12 +24,13 @@ def check(settings: Settings) -> Check:
 
 def _look(settings: Settings) -> Finding:
     with connect(settings.registry) as registry:
-        found = [one for one in registered_schemas(registry, settings.topics) if one.row not in _OPTIONAL]
-        missing = [f"{one.row} under {one.subject}" for one in found if one.schema_id is None]
+        found = registered_schemas(registry, settings.topics)
+        missing = [one for one in found if one.schema_id is None]
+        said = f"not registered: {', '.join(f'{one.row} under {one.subject}' for one in missing)}"
+        if any(one.row not in _OPTIONAL for one in missing):
+            return wrong(said, f"{_PUSH}.")
         if missing:
-            return wrong(
-                f"not registered: {', '.join(missing)}", "Run `streamproc schemas push`, once for each version."
-            )
+            return doubtful(said, f"{_PUSH}: `streamproc analytics` does not start without them.")
         held = rules(registry, [one.subject for one in found])
     other = [
         f"{one.subject} has {held[one.subject]}, not {one.compatibility}"

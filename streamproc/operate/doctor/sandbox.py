@@ -1,8 +1,8 @@
 """The sandbox that recordings are decoded in: what this kernel lets a child give up."""
 
-import select
 import time
 from contextlib import closing
+from multiprocessing.connection import wait
 
 from streamproc.arena import Arena
 from streamproc.audio.pool import DecoderPool
@@ -30,7 +30,7 @@ def _look(audio: AudioSettings) -> Finding:
     with closing(Arena(1)) as arena, closing(DecoderPool(arena, audio.model_copy(update={"decoders": 1}))) as pool:
         pool.start(time.monotonic())
         while pool.sandbox is None:
-            select.select(pool.filenos(), (), (), 1.0)
+            wait(pool.filenos(), 1.0)
             pool.take(time.monotonic())
         level = pool.sandbox
     if level == FULL:

@@ -39,5 +39,6 @@ def _compared(now: Period, before: Period) -> Iterator[str]:
     hits, had = now.hit_rate or 0.0, before.hit_rate or 0.0
     if had > LEAST_HITS and hits * FACTOR < had:
         yield f"{hits:.0%} of the results were known already, and {had:.0%} in the period before"
-    for reason in now.reasons.keys() - before.reasons.keys():
-        yield f"{now.reasons[reason]} dead letters of a reason that the period before had not: {reason}"
+    for reason, count in now.reasons.items():
+        if reason not in before.reasons:
+            yield f"{count} dead letters of a reason that the period before had not: {reason}"

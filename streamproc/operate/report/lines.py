@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from streamproc.operate.report.period import Period, Spread
-from streamproc.operate.report.read import Report
+from streamproc.operate.report.report import Report
 
 
 def rows(found: Report) -> Iterator[tuple[str, str, str]]:
@@ -18,7 +18,7 @@ def rows(found: Report) -> Iterator[tuple[str, str, str]]:
     yield "audio", _hours(found.now), _hours(found.before)
     yield "response", spread(found.now.response), spread(found.before.response)
     yield "processing", spread(found.now.processing), spread(found.before.processing)
-    yield "beginning unknown", f"{found.now.unknown}", f"{found.before.unknown}"
+    yield "beginning unknown", _known(found.now.unknown), _known(found.before.unknown)
     for name in ("tiers", "statuses", "labels", "reasons"):
         yield name, counts(getattr(found.now, name)), counts(getattr(found.before, name))
 
@@ -35,9 +35,13 @@ def spread(value: Spread | None) -> str:
     return f"mean {value.mean:.2f}, p50 {value.p50:.2f}, p95 {value.p95:.2f}, p99 {value.p99:.2f} s"
 
 
-def counts(values: Mapping[str, int]) -> str:
+def counts(values: Mapping[str, int] | None) -> str:
     """The most frequent first."""
-    return ", ".join(f"{name} {count}" for name, count in values.items()) or "-"
+    return ", ".join(f"{name} {count}" for name, count in (values or {}).items()) or "-"
+
+
+def _known(count: int | None) -> str:
+    return "-" if count is None else f"{count}"
 
 
 def _hours(period: Period) -> str:

@@ -6,7 +6,7 @@ from html import escape
 
 from streamproc.operate.report.lines import rows
 from streamproc.operate.report.period import Part
-from streamproc.operate.report.read import Report
+from streamproc.operate.report.report import Report
 
 WIDTH, HEIGHT = 720, 160
 _STYLE = """
@@ -16,7 +16,7 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
 table { border-collapse: collapse; width: 100%; }
 td, th { text-align: left; vertical-align: top; padding: .25rem 1rem .25rem 0; border-bottom: 1px solid #8884; }
 svg { width: 100%; height: auto; } .bar { fill: #5b7db1; } .dead { fill: #c2412d; } .none { fill: #8883; }
-.anomaly { color: #c2412d; } text { font: 11px system-ui, sans-serif; fill: currentColor; }
+.anomaly { color: #c2412d; } .note { opacity: .7; } text { font: 11px system-ui, sans-serif; fill: currentColor; }
 """
 
 
@@ -25,6 +25,7 @@ def page(found: Report) -> str:
     now = found.now
     title = f"streamproc, {_moment(now.begin_ms)} to {_moment(now.end_ms)} UTC"
     said = "".join(f'<li class="anomaly">{escape(line)}</li>' for line in found.anomalies)
+    notes = "".join(f'<p class="note">{escape(line)}</p>' for line in found.notes)
     table = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows(found))
     plots = (
         ("Results", [part.results for part in now.parts], "bar", ""),
@@ -37,7 +38,7 @@ def page(found: Report) -> str:
         f"<ul>{said or '<li>nothing is out of the ordinary</li>'}</ul>"
         f"<table><tr><th></th><th>this period</th><th>the one before</th></tr>{table}</table>"
         + "".join(f"<h2>{name}</h2>{_plot(now.parts, values, kind, unit)}" for name, values, kind, unit in plots)
-        + "</body></html>\n"
+        + f"{notes}</body></html>\n"
     )
 
 
@@ -53,7 +54,12 @@ def _plot(parts: Sequence[Part], values: Sequence[float | None], kind: str, unit
     ]
     floor = f'<rect class="none" x="0" y="{HEIGHT}" width="{WIDTH}" height="1"/>'
     scale = f'<text x="2" y="12">{most:.4g}{unit}</text>'
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT + 2}" role="img">{floor}{"".join(bars)}{scale}</svg>'
+    width = parts[1].begin_ms - parts[0].begin_ms
+    ends = (
+        f'<text x="0" y="{HEIGHT + 14}">{_moment(parts[0].begin_ms)}</text>'
+        f'<text x="{WIDTH}" y="{HEIGHT + 14}" text-anchor="end">{_moment(parts[-1].begin_ms + width)}</text>'
+    )
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT + 18}" role="img">{floor}{"".join(bars)}{scale}{ends}</svg>'
 
 
 def _moment(at_ms: int) -> str:

@@ -44,13 +44,14 @@ class Period:
     audio_s: float
     response: Spread | None
     """From an input record's timestamp to that of its result or dead letter; None where none is known."""
-    unknown: int
-    """Ends whose input record is not kept any more, or began too long before."""
+    unknown: int | None
+    """Ends whose input record is not kept any more, or began too long before; None where it is kept beside."""
     processing: Spread | None
     """Of results, from taking the record off the topic to making the row (``processing_ms``)."""
     tiers: Mapping[str, int]
-    statuses: Mapping[str, int]
-    labels: Mapping[str, int]
+    statuses: Mapping[str, int] | None
+    """As ``labels``: None where the source does not tell."""
+    labels: Mapping[str, int] | None
     reasons: Mapping[str, int]
     parts: tuple[Part, ...]
 
@@ -66,8 +67,9 @@ class Period:
 
     @property
     def hit_rate(self) -> float | None:
-        """Results that did not have to be computed, of all; None where there are none."""
-        return (self.results - self.tiers.get(COMPUTED, 0)) / self.results if self.results else None
+        """Analyses that did not have to be computed, of all; None where there are none."""
+        every = sum(self.tiers.values())
+        return (every - self.tiers.get(COMPUTED, 0)) / every if every else None
 
 
 @dataclass(slots=True)

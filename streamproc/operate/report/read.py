@@ -3,7 +3,6 @@
 from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 
 from streamproc.errors import PoisonError, UsageError
 from streamproc.kafka.columns import Columns
@@ -12,7 +11,8 @@ from streamproc.kafka.messages import whole
 from streamproc.kafka.registry import connect
 from streamproc.operate.dead_letter import read_dead_letter
 from streamproc.operate.report.anomaly import anomalies
-from streamproc.operate.report.period import Gathered, Period
+from streamproc.operate.report.period import Gathered
+from streamproc.operate.report.report import Report
 from streamproc.records.record import Record, TopicPartition
 from streamproc.records.result import EmotionResult
 from streamproc.settings import Settings
@@ -28,17 +28,6 @@ _COLUMNS = (
     *("processing_ms", "duration_ms", "tier", "status", "label"),
     *("input_topic", "input_partition", "input_offset"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A period, the one as long before it, and what is out of the ordinary."""
-
-    now: Period
-    before: Period
-    anomalies: tuple[str, ...]
-    unreadable: int
-    """Records of the output topics that are not ours."""
 
 
 def report(settings: Settings, begin_ms: int, end_ms: int, told: Told) -> Report:
@@ -81,7 +70,7 @@ class _Reader:
 
     def _stretches(self, topic: str, since_ms: int) -> Mapping[TopicPartition, range]:
         kept = self._log.decided(self._log.partitions(topic), OPEN_S)
-        starts = self._log.at(kept, since_ms)
+        starts = self._log.at(kept, max(0, since_ms))
         return {place: range(max(one.start, starts[place]), one.stop) for place, one in kept.items()}
 
     def _begin(self, stretches: Mapping[TopicPartition, range]) -> None:

@@ -35,9 +35,12 @@ def scrape(worker: str, clock: Callable[[], float]) -> Scrape:
         # Not through a proxy: a worker is addressed as it is.
         with httpx2.Client(timeout=ANSWER_S, trust_env=False) as client:
             text = client.get(f"http://{worker}/metrics").raise_for_status().text
-        return Scrape(worker, clock(), read(text))
+        found = Scrape(worker, clock(), read(text))
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
         raise DependencyDownError(f"worker {worker}", str(error) or type(error).__name__) from error
+    if not any(found.of("ready")):
+        raise DependencyDownError(f"worker {worker}", "it is no worker of ours: there is no streamproc_ready")
+    return found
 
 
 def read(text: str) -> Mapping[tuple[str, Labels], float]:

@@ -5,11 +5,13 @@ from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from streamproc.analytics.api import Api
 from streamproc.analytics.desk import Desk
 from streamproc.analytics.figures import Figures, registry_of
 from streamproc.analytics.fold import Fold
+from streamproc.analytics.metrics import METRICS
 from streamproc.analytics.openapi import description
 from streamproc.analytics.partial import Partial, Place, Progress, terms
 from streamproc.analytics.rows import RowCodec
@@ -233,6 +235,15 @@ def test_what_it_is_operated_by(api: Api) -> None:
         **{f'streamproc_analytics_left_out{{why="{why}"}}': 0 for why in LEFT_OUT if why != "repeated"},
         'streamproc_analytics_left_out{why="repeated"}': 1,
     }
+
+
+def test_its_metrics_are_the_closed_list(api: Api) -> None:
+    _, _, body = ask(api, "/metrics")
+    families = list(text_string_to_metric_families(body.decode()))
+    shown = {(one.name + "_total" * (one.type == "counter"), one.type, one.documentation) for one in families}
+    assert shown == {(one.name, one.kind, one.why) for one in METRICS}
+    labels = {sample.name: tuple(sample.labels) for one in families for sample in one.samples}
+    assert labels == {one.name: tuple(one.labels) for one in METRICS}
 
 
 def test_only_reading_is_answered(api: Api) -> None:

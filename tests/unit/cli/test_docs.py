@@ -37,6 +37,7 @@ def test_the_pages_are_there() -> None:
         "docs/event-bytes.md",
         "docs/glossary.md",
         "docs/guarantees.md",
+        "docs/operate.md",
         "docs/operations.md",
         "docs/producers.md",
         "docs/runbook.md",
@@ -85,6 +86,7 @@ def test_the_table_of_settings_is_the_settings() -> None:
 def test_the_tables_of_metrics_are_the_list() -> None:
     assert between("metrics.md", "metrics").splitlines() == metrics_table.table().splitlines()
     assert between("metrics.md", "times").splitlines() == metrics_table.times().splitlines()
+    assert between("metrics.md", "analytics").splitlines() == metrics_table.analytics().splitlines()
 
 
 def test_the_table_of_the_chain_is_the_chain() -> None:

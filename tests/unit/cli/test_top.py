@@ -1,5 +1,6 @@
 import json
 
+from prometheus_client import CollectorRegistry
 from typer.testing import CliRunner
 
 from streamproc.cli.app import app
@@ -31,3 +32,18 @@ def test_one_look_at_a_worker_and_at_one_that_is_not_there() -> None:
     said = json.loads(both.stdout)
     assert [one["worker"] for one in said["workers"]] == [here]
     assert NOWHERE in said["missing"][0]
+
+
+def test_what_is_no_worker_is_missing_and_not_idle() -> None:
+    endpoints = Endpoints(CollectorRegistry(), lambda: Check(ok=True), lambda: Check(ok=True), dict)
+    server = HttpServer(HttpSettings(port=0), endpoints)
+    server.start()
+    try:
+        here = f"127.0.0.1:{server.port}"
+        done = CliRunner().invoke(app, ["top", "--once", "--every", "0.2", "--worker", here, "--json"])
+    finally:
+        server.close()
+    assert done.exit_code == ExitCode.DEPENDENCY_DOWN
+    said = json.loads(done.stdout)
+    assert said["workers"] == []
+    assert "it is no worker of ours" in said["missing"][0]

@@ -66,3 +66,10 @@ def test_every_line_of_the_list_says_why_and_names_its_unit_as_prometheus_asks()
         assert definition.name.endswith("_total") == (definition.kind == "counter")
         assert definition.unit in definition.name
         assert all(definition.labels.values())
+
+
+def test_the_brokers_clock_has_no_series_before_it_was_compared() -> None:
+    metrics = Metrics()
+    assert not re.search(r"^streamproc_broker_clock_skew_seconds ", exposed(metrics), re.MULTILINE)
+    metrics.clock_skew_seconds.set(-0.25)
+    assert "\nstreamproc_broker_clock_skew_seconds -0.25\n" in exposed(metrics)

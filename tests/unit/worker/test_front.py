@@ -13,9 +13,10 @@ class Fake:
     brake: Mapping[str, object] = {}  # never changed
     warm = started = holds = ready = False
     awake = True
+    uptime_s = 0.0
 
     def status(self) -> dict[str, object]:
-        return {"state": self.state}
+        return {"state": self.state, "uptime_s": self.uptime_s}
 
     def release_brake(self) -> bool:
         return True
@@ -76,3 +77,13 @@ def test_a_watchdog_that_sleeps_is_no_health() -> None:
     assert one.health().ok
     fake.awake = False
     assert not one.health().ok
+
+
+def test_its_uptime_is_the_process_and_never_goes_back() -> None:
+    clock = ManualClock()
+    one, fake, take = front(clock)
+    clock.advance(3)
+    take()
+    clock.advance(1)
+    fake.uptime_s = 1.0
+    assert one.status()["uptime_s"] == 4

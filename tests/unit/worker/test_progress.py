@@ -103,6 +103,25 @@ def test_ends_are_asked_for_now_and_then_and_a_broker_that_is_away_changes_nothi
     assert world.shown("lag_records", topic="recordings") == 1
 
 
+def test_a_broker_that_answered_before_is_away_when_it_does_not_twice(world: World) -> None:
+    progress = world.worker.pipeline.progress
+
+    def after(*answers: bool) -> bool:
+        for answer in answers:
+            world.away = not answer
+            world.worker.clock.advance(ENDS_S)
+            world.ask()
+        return progress.silent
+
+    assert not after(False, False, False)  # it may be one that never answers such questions
+    assert not after(True, False)
+    assert after(False)
+    assert not after(True)
+    assert after(False, False)
+    world.worker.pipeline.lose([TopicPartition(IN, 0)])
+    assert progress.silent
+
+
 def test_a_partition_that_is_gone_is_no_lag_of_ours(world: World) -> None:
     world.ends[TopicPartition(IN, 0)] = 1
     world.ask()

@@ -1,8 +1,10 @@
+from dataclasses import replace
 from html.parser import HTMLParser
 
+from streamproc.operate.report.lines import rows
 from streamproc.operate.report.page import page
 from streamproc.operate.report.period import Gathered
-from streamproc.operate.report.read import Report
+from streamproc.operate.report.report import Report, Source
 
 ROW = {"processing_ms": 500, "duration_ms": 2_000, "tier": "computed", "status": "ok", "label": "<b>angry</b>"}
 
@@ -41,3 +43,11 @@ def test_a_page_of_nothing_has_plots_without_bars() -> None:
     seen = Seen()
     seen.feed(page(found))
     assert seen.tags.count("rect") == 3
+
+
+def test_what_prometheus_cannot_know_is_said_and_not_invented() -> None:
+    period = replace(Gathered(0, 48_000).period(), labels=None, statuses=None, unknown=None)
+    found = Report(period, period, (), None, Source.PROMETHEUS, ("not known: <labels>",))
+    assert '<p class="note">not known: &lt;labels&gt;</p>' in page(found)
+    told = {name: values for name, *values in rows(found)}
+    assert [told[name] for name in ("labels", "statuses", "beginning unknown", "processing")] == [["-", "-"]] * 4

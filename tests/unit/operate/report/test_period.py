@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from streamproc.operate.report.anomaly import anomalies
 from streamproc.operate.report.period import PARTS, Gathered, Period, Spread
 
 ROW = {"processing_ms": 500, "duration_ms": 2_000, "tier": "computed", "status": "ok", "label": "angry"}
@@ -109,8 +110,6 @@ def period(ended: int = 100, errors: int = 0, response_s: float = 0.1, hits: int
     ],
 )
 def test_anomalies_begin_above_their_bounds(now: Period, before: Period, said: str) -> None:
-    from streamproc.operate.report.anomaly import anomalies
-
     found = list(anomalies(now, before))
     assert len(found) == bool(said)
     assert said in "".join(found)
@@ -122,3 +121,14 @@ def test_nan_stays_inside() -> None:
     found = rows.period()
     assert found.response is None
     assert not any(part.response_s is not None and math.isnan(part.response_s) for part in found.parts)
+
+
+def test_new_reasons_come_the_most_frequent_first() -> None:
+    rows = gathered()
+    for number in range(100):
+        rows.result(1_000, ROW, 1_000 - number)
+    for reason, count in (("hash_mismatch", 1), ("decode_failed", 3), ("object_empty", 2)):
+        for _ in range(count):
+            rows.dead_letter(1_000, reason, 900)
+    said = [line.split()[-1] for line in anomalies(rows.period(), period()) if "of a reason" in line]
+    assert said == ["decode_failed", "object_empty", "hash_mismatch"]
