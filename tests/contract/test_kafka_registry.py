@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka.schema_registry import Schema
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
-from streamproc.errors import DependencyDownError, PoisonError, UsageError
+from streamproc.errors import DependencyDownError, DependencyRefusesError, PoisonError, UsageError
 from streamproc.kafka.event_codec import RegistryEventCodec
 from streamproc.kafka.own_schemas import look_up_events, look_up_outputs, register_schemas, registered_schemas
 from streamproc.kafka.registry import Registry, connect
@@ -152,5 +152,5 @@ def test_an_address_that_is_no_registry_is_down_and_not_the_records_fault(
     patient: Settings, topics: TopicSettings
 ) -> None:
     wrong = patient.registry.model_copy(update={"url": patient.registry.url + "/nothing/here"})
-    with connect(wrong) as client, pytest.raises(DependencyDownError):
+    with connect(wrong) as client, pytest.raises(DependencyRefusesError, match="404"):
         RegistryEventCodec(client, topics.recordings, time.monotonic).resolve(frame(1, b""))

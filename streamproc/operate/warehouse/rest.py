@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from streamproc.errors import DependencyDownError, StreamprocError, UsageError
+from streamproc.errors import DependencyDownError, DependencyRefusesError, StreamprocError, UsageError
 from streamproc.operate.place import Place
 from streamproc.records.record import TopicPartition
 from streamproc.settings import ConnectSettings, without_credentials
@@ -149,29 +149,32 @@ class Connect:
         try:
             answer = again(self._once, method, path, json)
         except _SettlingError as error:
-            raise self._away(str(error)) from error
-        if answer.status_code == missing:
+            raise self._refused(str(error)) from error
+        if answer.status_code == missing and _connects(answer):
             return None
         if answer.status_code == HTTPStatus.BAD_REQUEST:
             raise UsageError(f"Kafka Connect refuses {method} {path}: {_said(answer)}")
         if not answer.is_success:
-            raise self._away(f"{answer.status_code} to {method} {path}: {_said(answer)}")
+            raise self._refused(f"{answer.status_code} to {method} {path}: {_said(answer)}")
         try:
             return read(answer.json()) if answer.content else None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise self._away(f"the answer to {method} {path} is not Kafka Connect's: {answer.text:.128}") from error
+            raise self._refused(f"the answer to {method} {path} is not Kafka Connect's: {answer.text:.128}") from error
 
     def _once(self, method: str, path: str, json: object) -> httpx2.Response:
         try:
             answer = self._client.request(method, path, json=json)
         except httpx2.HTTPError as error:
-            raise self._away(f"{type(error).__name__}: {error}") from error
+            raise DependencyDownError(NAME, self._where(f"{type(error).__name__}: {error}")) from error
         if answer.status_code == HTTPStatus.CONFLICT or answer.is_server_error:  # "a rebalance is expected" is a 500
             raise _SettlingError(f"{answer.status_code} to {method} {path}: {_said(answer)}")
         return answer
 
-    def _away(self, detail: str) -> DependencyDownError:
-        return DependencyDownError(NAME, f"{without_credentials(self._settings.url)} (connect.url): {detail:.512}")
+    def _refused(self, detail: str) -> DependencyRefusesError:
+        return DependencyRefusesError(NAME, self._where(detail))
+
+    def _where(self, detail: str) -> str:
+        return f"{without_credentials(self._settings.url)} (connect.url): {detail:.512}"
 
 
 @contextmanager
@@ -185,6 +188,14 @@ def open_connect(settings: ConnectSettings) -> Iterator[Connect]:
         raise UsageError("connect.url is not http(s)://host[:port]")
     with httpx2.Client(base_url=url, timeout=settings.timeout_s) as client:
         yield Connect(client, settings)
+
+
+def _connects(answer: httpx2.Response) -> bool:
+    """Whether an error is said in Kafka Connect's form; any other server has a 404 of its own."""
+    try:
+        return "message" in dict(answer.json())
+    except (ValueError, TypeError):
+        return False
 
 
 def _said(answer: httpx2.Response) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamproc.errors import DependencyDownError, UsageError
+from streamproc.errors import DependencyDownError, DependencyRefusesError, UsageError
 from streamproc.operate.warehouse.rest import State, open_connect
 from streamproc.settings import ConnectSettings
 from tests.unit.operate.warehouse.scripted import FAILED, TRACE, answering
@@ -83,3 +83,21 @@ def test_nobody_at_the_address_is_a_dependency_that_is_away() -> None:
 def test_what_is_no_address_is_wrong_use(url: str) -> None:
     with pytest.raises(UsageError, match=r"connect\.url"), open_connect(ConnectSettings(url=url)):
         pass
+
+
+def test_what_answers_otherwise_is_not_said_to_be_silent() -> None:
+    with (
+        answering((404, {"error_code": 404, "message": "Unknown connector: one"})) as settings,
+        open_connect(settings) as connect,
+        pytest.raises(DependencyRefusesError, match=r"answers, and refuses: .*Unknown connector: one"),
+    ):
+        connect.restart_failed("one")
+
+
+def test_a_page_that_another_server_has_not_is_no_connector_that_is_missing() -> None:
+    with (
+        answering((404, b"<html>not found</html>")) as settings,
+        open_connect(settings) as connect,
+        pytest.raises(DependencyRefusesError, match="404 to GET /connectors/one/status: <html>not found"),
+    ):
+        connect.state("one")
