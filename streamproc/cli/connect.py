@@ -1,8 +1,6 @@
 """``streamproc connect``."""
 
-import json
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -28,20 +26,52 @@ def apply(*, as_json: Json = False) -> None:
 
     Example: `streamproc connect apply`
     """
+    from streamproc.cli.connect_show import show_applied
     from streamproc.operate.warehouse.apply import apply as run_apply
 
-    _show(run_apply(load_settings()), as_json=as_json)
+    applied = run_apply(load_settings())
+    show_applied(applied, as_json=as_json)
+    if not all(one.state.running for one in applied):
+        raise typer.Exit(ExitCode.OTHER)
 
 
 @connect.command()
 def status(*, as_json: Json = False) -> None:
-    """Say what each connector does; nothing is changed. Exit code 0 only if all of them run.
+    """Say what each connector does, how far it is behind, and what keeps rows from coming; nothing is changed.
+
+    Behind is what is committed on its topic and not yet done, as Kafka Connect last told the brokers (each
+    `offset.flush.interval.ms`), and for how long the oldest of it has waited. The login to the warehouse is tried from
+    here, where `warehouse.password` is set. Exit code 0 only if all connectors run and that login, if tried, works.
 
     Example: `streamproc connect status --json`
     """
-    from streamproc.operate.warehouse.apply import look
+    from streamproc.cli.connect_show import show_status
+    from streamproc.operate.warehouse.status import status as look
+    from streamproc.telemetry.clock import SystemClock
 
-    _show(look(load_settings()), as_json=as_json)
+    seen = look(load_settings(), SystemClock().wall_ms())
+    show_status(seen, as_json=as_json)
+    if not seen.well:
+        raise typer.Exit(ExitCode.OTHER)
+
+
+@connect.command()
+def dead(
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Of each partition, the last so many.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """List what connectors could not read and put aside: where it was, why, and what to do.
+
+    These are records of `emotion.results`, `emotion.segments` and the dead-letter topic that are no row; the times are
+    the records' own. What is read again is put aside again, so a record may be here more than once.
+
+    Example: `streamproc connect dead --limit 5`
+    """
+    from streamproc.cli.connect_show import show_dead
+    from streamproc.operate.warehouse.aside import aside
+
+    show_dead(aside(load_settings(), limit), as_json=as_json)
 
 
 @connect.command()
@@ -97,23 +127,3 @@ def watch() -> None:
     settings = load_settings()
     configure_log(settings.log)
     run_watch(settings)
-
-
-def _show(applied: Any, *, as_json: bool) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    if as_json:
-        typer.echo(json.dumps([asdict(one) for one in applied]))
-    else:
-        table = Table("connector", "change", "state", "tasks", box=None, padding=(0, 2, 0, 0))
-        for one in applied:
-            table.add_row(one.name, one.change, one.state.connector, ", ".join(one.state.tasks) or "-")
-        Console().print(table)
-        for one in applied:
-            if one.state.problem:
-                typer.echo(f"{one.name}: {one.state.problem}", err=True)
-    if not all(one.state.running for one in applied):
-        if not as_json:
-            say("`streamproc connect apply` starts again what failed.", err=True)
-        raise typer.Exit(ExitCode.OTHER)

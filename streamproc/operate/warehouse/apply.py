@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
@@ -13,6 +13,7 @@ from streamproc.kafka.registry import ask as ask_registry
 from streamproc.kafka.registry import connect as connect_registry
 from streamproc.operate.place import Place
 from streamproc.operate.warehouse.connectors import Connector, connectors
+from streamproc.operate.warehouse.login import DIALECT, Login, explained, try_login
 from streamproc.operate.warehouse.rest import NAME, WAIT_S, Connect, State, open_connect
 from streamproc.settings import Settings
 
@@ -65,7 +66,9 @@ def apply(settings: Settings) -> Sequence[Applied]:
         # Until Connect ends them, what is told of a changed connector is told of its tasks before.
         _settle(lambda: [connect.state(name) or NONE_YET for name in updated], OLD_TASKS_S, lambda one: not one.running)
         states = _settle(lambda: [connect.state(name) or NONE_YET for name in changes], settings.connect.timeout_s)
-    return [Applied(name, change, state) for (name, change), state in zip(changes.items(), states, strict=True)]
+    login = try_login(settings.warehouse) if any(DIALECT in (state.problem or "") for state in states) else Login()
+    told = [replace(state, problem=explained(state.problem, login)) if state.problem else state for state in states]
+    return [Applied(name, change, state) for (name, change), state in zip(changes.items(), told, strict=True)]
 
 
 def apply_whole(settings: Settings) -> None:

@@ -62,7 +62,8 @@ def _problem(trace: str) -> str:
     """What a trace of Java says first, which is often Connect's own sentence for everything, and its last cause."""
     said, *rest = trace.strip().splitlines()
     causes = [line.removeprefix(CAUSE) for line in rest if line.startswith(CAUSE)]
-    return ": ".join([said.removesuffix("."), *causes[-1:]])
+    last = [cause for cause in causes[-1:] if (cause.partition(": ")[2] or cause) not in said]
+    return ": ".join([said.removesuffix("."), *last])
 
 
 def _places(answer: Mapping[str, Any]) -> Sequence[Place]:

@@ -5,7 +5,7 @@ import pytest
 from streamproc.errors import DependencyDownError, DependencyRefusesError, UsageError
 from streamproc.operate.warehouse.rest import State, open_connect
 from streamproc.settings import ConnectSettings
-from tests.unit.operate.warehouse.scripted import FAILED, TRACE, answering
+from tests.unit.operate.warehouse.scripted import FAILED, NO_LOGIN, SHUT, TRACE, answering
 
 SETTLING = (500, {"error_code": 500, "message": "Request cannot be completed because a rebalance is expected"})
 
@@ -44,6 +44,13 @@ def test_a_trace_without_a_cause_is_told_by_its_first_line() -> None:
     task = {"id": 0, "state": "FAILED", "trace": "java.lang.OutOfMemoryError\n\tat somewhere\n"}
     with answering((200, FAILED | {"tasks": [task]})) as settings, open_connect(settings) as connect:
         assert connect.state("one") == State("RUNNING", ("FAILED",), "java.lang.OutOfMemoryError")
+
+
+def test_a_cause_that_was_said_already_is_not_said_again() -> None:
+    with answering((200, SHUT)) as settings, open_connect(settings) as connect:
+        state = connect.state("one")
+    assert state is not None
+    assert state.problem == NO_LOGIN.splitlines()[0]
 
 
 @pytest.mark.parametrize(
