@@ -1,5 +1,6 @@
 """The tables of docs/metrics.md, made from the list of metrics: ``PYTHONPATH=. python tools/metrics_table.py``."""
 
+from streamproc.telemetry.connectors import ConnectorMetrics
 from streamproc.telemetry.families import Definition
 from streamproc.telemetry.metrics import Metrics
 from streamproc.telemetry.timesheet import ACTIVITIES
@@ -11,6 +12,11 @@ TIMES_HEAD = "| thread | activity |\n|---|---|"
 def table() -> str:
     """A row for each metric."""
     return "\n".join([HEAD, *map(_row, Metrics().definitions)])
+
+
+def connectors() -> str:
+    """A row for each metric of the watch over connectors."""
+    return "\n".join([HEAD, *map(_row, ConnectorMetrics().definitions)])
 
 
 def times() -> str:
@@ -29,4 +35,4 @@ def _words(values: tuple[str, ...]) -> str:
 
 
 if __name__ == "__main__":
-    print(table(), times(), sep="\n\n")
+    print(table(), times(), connectors(), sep="\n\n")

@@ -131,6 +131,7 @@ def test_a_changed_setting_with_which_nothing_can_run_is_told(servers: Servers) 
     told = apply(settings.model_copy(update={"warehouse": warehouse, "connect": hurried}))
     assert {one.change for one in told} == {Change.UPDATED}
     assert not any(one.state.running for one in told)
+    assert all('password authentication failed for user "stranger"' in (one.state.problem or "") for one in told)
     assert {one.change for one in apply(settings)} == {Change.UPDATED}
     assert all(one.state.running for one in look(settings))
 

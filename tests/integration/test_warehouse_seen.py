@@ -24,6 +24,7 @@ from streamproc.operate.warehouse.apply import apply
 from streamproc.operate.warehouse.aside import PutAside, aside
 from streamproc.operate.warehouse.database import open_database
 from streamproc.operate.warehouse.rest import Connect, open_connect
+from streamproc.operate.warehouse.rights import rights
 from streamproc.operate.warehouse.status import Status, status
 from streamproc.records.avro import frame, schema_of
 from streamproc.records.ledger import LedgerEntry
@@ -39,6 +40,7 @@ PATIENCE_S = 120
 PARTITIONS = 2
 ROWS = 50
 RESULTS = "emotion-results"
+TABLES = 3
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +215,8 @@ def test_the_doctor_finds_each_fault_of_rights(settings: Settings) -> None:
         _, one = examined(changed(settings, **values))
         return one.verdict, one.says
 
+    write(settings, range(1))
+    until(lambda: rights(settings).tables == TABLES)
     assert found(namespace="nope")[1].startswith("there is no schema nope in")
     with open_database(settings.warehouse) as database:
         grant(database, "create role reader login password 'r'")

@@ -13,7 +13,7 @@ from streamproc.kafka.registry import ask as ask_registry
 from streamproc.kafka.registry import connect as connect_registry
 from streamproc.operate.place import Place
 from streamproc.operate.warehouse.connectors import Connector, connectors
-from streamproc.operate.warehouse.login import DIALECT, Login, explained, try_login
+from streamproc.operate.warehouse.login import Login, explained, try_login
 from streamproc.operate.warehouse.rest import NAME, WAIT_S, Connect, State, open_connect
 from streamproc.settings import Settings
 
@@ -66,9 +66,17 @@ def apply(settings: Settings) -> Sequence[Applied]:
         # Until Connect ends them, what is told of a changed connector is told of its tasks before.
         _settle(lambda: [connect.state(name) or NONE_YET for name in updated], OLD_TASKS_S, lambda one: not one.running)
         states = _settle(lambda: [connect.state(name) or NONE_YET for name in changes], settings.connect.timeout_s)
-    login = try_login(settings.warehouse) if any(DIALECT in (state.problem or "") for state in states) else Login()
-    told = [replace(state, problem=explained(state.problem, login)) if state.problem else state for state in states]
-    return [Applied(name, change, state) for (name, change), state in zip(changes.items(), told, strict=True)]
+    if not all(state.running for state in states):
+        login = try_login(settings.warehouse)
+        states = [replace(state, problem=_why(state, login)) for state in states]
+    return [Applied(name, change, state) for (name, change), state in zip(changes.items(), states, strict=True)]
+
+
+def _why(state: State, login: Login) -> str | None:
+    """A sink tries a login for longer than anybody waits here: then it is said before it fails of it."""
+    if state.problem is None:
+        return None if state.running else login.problem or None
+    return explained(state.problem, login)
 
 
 def apply_whole(settings: Settings) -> None:

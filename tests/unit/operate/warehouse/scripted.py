@@ -35,6 +35,7 @@ Caused by: org.hibernate.HibernateException: Unable to determine Dialect without
 """
 """All that is said of a login that fails."""
 SHUT = RUNNING | {"tasks": [{"id": 0, "state": "FAILED", "worker_id": "w", "trace": NO_LOGIN}]}
+STARTING = RUNNING | {"tasks": [{"id": 0, "state": "UNASSIGNED", "worker_id": "w"}]}
 STOPPED = RUNNING | {"connector": {"state": "STOPPED", "worker_id": "w"}, "tasks": []}
 
 Reply = tuple[int, object]

@@ -1,16 +1,17 @@
 """What is done to connectors; that Connect does it is seen on the real one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from streamproc.errors import DependencyDownError, UsageError
 from streamproc.operate.place import parse_place
 from streamproc.operate.warehouse import apply as module
-from streamproc.operate.warehouse.apply import Change, apply, pass_over, read_again
+from streamproc.operate.warehouse.apply import Applied, Change, apply, pass_over, read_again
 from streamproc.operate.warehouse.connectors import connectors
+from streamproc.operate.warehouse.login import Login
 from streamproc.settings import ConnectSettings, RegistrySettings, Settings
-from tests.unit.operate.warehouse.scripted import FAILED, RUNNING, STOPPED, Reply, serving
+from tests.unit.operate.warehouse.scripted import FAILED, RUNNING, SHUT, STARTING, STOPPED, Reply, serving
 
 PLACES = {
     "offsets": [{"partition": {"kafka_topic": "emotion.results", "kafka_partition": 3}, "offset": {"kafka_offset": 17}}]
@@ -58,6 +59,11 @@ def settings(connect: ConnectSettings) -> Settings:
 def did(scripted: Scripted, what: Callable[[Settings], object]) -> object:
     with serving(scripted) as connect:
         return what(settings(connect.model_copy(update={"timeout_s": 0.6})))
+
+
+def applied(scripted: Scripted) -> Sequence[Applied]:
+    with serving(scripted) as connect:
+        return apply(settings(connect.model_copy(update={"timeout_s": 0.6})))
 
 
 def test_a_changed_connector_is_not_told_by_what_its_old_tasks_did() -> None:
@@ -160,3 +166,13 @@ def test_what_was_read_already_or_is_not_read_is_not_passed_over(place: str) -> 
     with pytest.raises(UsageError, match=r"reads next is emotion\.results/3/17"):
         did(scripted, lambda one: pass_over(one, "emotion-results", parse_place(place)))
     assert scripted.asked == ["PUT emotion-results/stop", "PUT emotion-results/resume"]
+
+
+@pytest.mark.parametrize(("state", "says"), [(SHUT, "Nor can this program: FATAL: no"), (STARTING, "FATAL: no")])
+def test_what_does_not_run_is_told_by_a_login_of_our_own(
+    monkeypatch: pytest.MonkeyPatch, state: object, says: str
+) -> None:
+    monkeypatch.setattr(module, "try_login", lambda _settings: Login("FATAL: no"))
+    first, *rest = applied(Scripted(changed=True, state=state, after=state))
+    assert says in (first.state.problem or "")
+    assert {one.state.problem for one in rest} == {None}
