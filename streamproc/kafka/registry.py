@@ -68,7 +68,9 @@ def ask(registry: Registry, call: Callable[[], T]) -> T:
             raise UnknownSchemaError(str(error)) from None
         if error.http_status_code in {_CONFLICT, _INVALID}:
             raise RefusedSchemaError(str(error)) from None
-        raise DependencyRefusesError(NAME, _said(registry, str(error))) from error
+        unknown = error.error_code == SchemaRegistryError.UNKNOWN  # then its text is the whole page
+        told = f"HTTP {error.http_status_code}, which is no registry's answer" if unknown else str(error)
+        raise DependencyRefusesError(NAME, _said(registry, told)) from error
     except ValueError as error:  # an answer that is no registry's
         raise DependencyRefusesError(NAME, _said(registry, f"{type(error).__name__}: {error}")) from error
     except httpx.HTTPError as error:

@@ -95,7 +95,10 @@ def look(settings: Settings) -> Sequence[Applied]:
 
 def look_by(connect: Connect, settings: Settings) -> Sequence[Applied]:
     """The same, by a client that is there already."""
-    return [Applied(one.name, Change.LOOKED_AT, connect.state(one.name) or MISSING) for one in connectors(settings)]
+    found = [Applied(one.name, Change.LOOKED_AT, connect.state(one.name) or MISSING) for one in connectors(settings)]
+    if {one.state for one in found} == {MISSING}:
+        connect.cluster()  # another server has no connectors either
+    return found
 
 
 def remove(settings: Settings) -> None:

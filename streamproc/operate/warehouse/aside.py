@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+from streamproc.errors import UsageError
 from streamproc.kafka.log import GoneError, Log
 from streamproc.kafka.messages import whole
 from streamproc.operate.place import Place
@@ -56,12 +57,13 @@ class Aside:
 
 
 def aside(settings: Settings, most: int) -> Aside:
-    """Count, and read the last ``most`` records of each partition.
-
-    Raises DependencyDownError; UsageError where the topic is not there.
-    """
+    """Count, and read the last ``most`` records of each partition. Raises DependencyDownError."""
     with closing(Log(settings, settings.kafka.group, glance=True)) as log:
-        bounds = log.bounds(log.partitions(settings.topics.connect_dead_letters))
+        try:
+            partitions = log.partitions(settings.topics.connect_dead_letters)
+        except UsageError:  # Connect makes the topic with the first record that it puts there
+            return Aside(0, 0, ())
+        bounds = log.bounds(partitions)
         records = _last(log, bounds, most) if most else []
     kept, ever = sum(map(len, bounds.values())), sum(bound.stop for bound in bounds.values())
     return Aside(kept, ever, [put_aside(record) for record in records])

@@ -1,7 +1,6 @@
 """How far connectors are behind and whether the warehouse lets them in, measured again and again."""
 
 from collections.abc import Callable
-from contextlib import suppress
 
 from streamproc.errors import DependencyDownError, UsageError
 from streamproc.kafka.log import GoneError
@@ -33,8 +32,7 @@ class Measure:
                 behind = lag(self._settings, one, self._wall_ms())
                 metrics.lag_records[one.name].set(behind.records)
                 metrics.lag_seconds[one.name].set(behind.seconds)
-            with suppress(UsageError):  # Connect makes the topic with the first record that it puts there
-                metrics.put_aside.set(aside(self._settings, 0).ever)
+            metrics.put_aside.set(aside(self._settings, 0).ever)
         except (DependencyDownError, GoneError, UsageError) as error:
             metrics.lag_unknown()
             missed = str(error)

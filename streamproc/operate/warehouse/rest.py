@@ -103,6 +103,10 @@ class Connect:
         state = self._ask("GET", f"/connectors/{name}/status", read=_state, missing=HTTPStatus.NOT_FOUND)
         return state
 
+    def cluster(self) -> str:
+        """The Kafka cluster that these workers belong to. Raises DependencyDownError, for another server too."""
+        return str(self._ask("GET", "/", read=lambda answer: answer["kafka_cluster_id"]))
+
     def places(self, name: str) -> Sequence[Place]:
         """The record that a connector reads next of each partition, as far as rows were committed.
 
@@ -204,4 +208,4 @@ def _said(answer: httpx2.Response) -> str:
         message: Callable[[str, object], object] = dict(answer.json()).get
         return str(message("message", answer.text))
     except (ValueError, TypeError):
-        return answer.text
+        return f"{' '.join(answer.text.split()):.128}"

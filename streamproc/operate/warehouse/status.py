@@ -33,7 +33,7 @@ class Status:
     connectors: Sequence[Seen]
     login: Login
     aside: Aside | None
-    """None where the brokers do not tell, or have no such topic."""
+    """None where the brokers do not tell."""
     unseen: str
     """Why lag or what was put aside is not told; empty where all is."""
 

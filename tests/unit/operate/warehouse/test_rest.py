@@ -3,8 +3,9 @@
 import pytest
 
 from streamproc.errors import DependencyDownError, DependencyRefusesError, UsageError
+from streamproc.operate.warehouse.apply import MISSING, look_by
 from streamproc.operate.warehouse.rest import State, open_connect
-from streamproc.settings import ConnectSettings
+from streamproc.settings import ConnectSettings, Settings
 from tests.unit.operate.warehouse.scripted import FAILED, NO_LOGIN, SHUT, TRACE, answering
 
 SETTLING = (500, {"error_code": 500, "message": "Request cannot be completed because a rebalance is expected"})
@@ -84,6 +85,19 @@ def test_nobody_at_the_address_is_a_dependency_that_is_away() -> None:
     nowhere = ConnectSettings(url="http://127.0.0.1:1", timeout_s=1)
     with open_connect(nowhere) as connect, pytest.raises(DependencyDownError, match=r"connect\.url"):
         connect.state("one")
+
+
+def test_where_no_connector_is_there_it_is_asked_whether_this_is_kafka_connect() -> None:
+    known = Settings(connect=ConnectSettings(registry_url="http://registry/apis/registry/v2"))
+    gone = (404, {"message": "no such page"})
+    with (
+        answering(gone) as settings,
+        open_connect(settings) as connect,
+        pytest.raises(DependencyRefusesError, match="no such page"),
+    ):
+        look_by(connect, known)
+    with answering(gone, gone, gone, (200, {"kafka_cluster_id": "c"})) as settings, open_connect(settings) as connect:
+        assert {one.state for one in look_by(connect, known)} == {MISSING}
 
 
 @pytest.mark.parametrize("url", ["localhost:8083", "ftp://connect", "http://"])
