@@ -43,7 +43,8 @@ def test_a_place_has_something_to_read_only_where_a_committed_record_is(patient:
 
 def test_a_record_behind_many_that_were_aborted_is_found(patient: Settings) -> None:
     topic, servers = f"unread.{uuid.uuid4().hex}", patient.kafka.bootstrap_servers
-    (made,) = AdminClient({"bootstrap.servers": servers}).create_topics([NewTopic(topic, 2)]).values()
+    admin = AdminClient({"bootstrap.servers": servers})
+    (made,) = admin.create_topics([NewTopic(topic, 2)]).values()
     made.result(ANSWER_S)
     producer = Producer({"bootstrap.servers": servers, "transactional.id": topic})
     producer.init_transactions(ANSWER_S)

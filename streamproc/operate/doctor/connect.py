@@ -37,7 +37,8 @@ def _look(settings: Settings, clock: Clock) -> Finding:
     known = connectors(settings)
     with open_connect(settings.connect) as connect:
         states = {one.name: one.state for one in look_by(connect, settings)}
-        other = [one.name for one in known if connect.config(one.name) != {"name": one.name, **one.config}]
+        # What somebody added stays out of it: `connect apply` decides about that.
+        other = [one.name for one in known if not one.config.items() <= (connect.config(one.name) or {}).items()]
     halted = [name for name, state in states.items() if not state.running]
     if halted:
         missing = [name for name in halted if states[name] == MISSING]
