@@ -25,7 +25,7 @@ from streamproc.local.apart import apart
 from streamproc.local.failure import ProgramMissingError
 from streamproc.operate.dead_letter import DeadLetter
 from streamproc.operate.place import Place
-from streamproc.operate.warehouse.apply import MISSING, Change, apply, look, pass_over, read_again
+from streamproc.operate.warehouse.apply import MISSING, Change, apply, look
 from streamproc.operate.warehouse.database import open_database
 from streamproc.operate.warehouse.questions import ask
 from streamproc.records.avro import frame, schema_of

@@ -7,7 +7,7 @@ import pytest
 from streamproc.errors import DependencyDownError, UsageError
 from streamproc.operate.place import parse_place
 from streamproc.operate.warehouse import apply as module
-from streamproc.operate.warehouse.apply import Change, apply, pass_over, read_again
+from streamproc.operate.warehouse.apply import Change, apply
 from streamproc.operate.warehouse.connectors import connectors
 from streamproc.settings import ConnectSettings, RegistrySettings, Settings
 from tests.unit.operate.warehouse.scripted import FAILED, RUNNING, STOPPED, Reply, serving
