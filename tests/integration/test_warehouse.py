@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from confluent_kafka import Message, Producer
 from confluent_kafka.schema_registry import Schema
+from psycopg import sql
 
 from streamproc.demo.plan import Announcement
 from streamproc.demo.tally import Sent
@@ -28,6 +29,10 @@ from streamproc.operate.place import Place
 from streamproc.operate.warehouse.apply import MISSING, Change, apply, look
 from streamproc.operate.warehouse.database import open_database
 from streamproc.operate.warehouse.questions import ask
+from streamproc.operate.warehouse.reread import read_again
+from streamproc.operate.warehouse.rest import open_connect
+from streamproc.operate.warehouse.skip import pass_over
+from streamproc.operate.warehouse.skipped import skipped
 from streamproc.records.avro import frame, schema_of
 from streamproc.records.identity import segment_id
 from streamproc.records.lane import Attempt, failure_headers
@@ -40,7 +45,7 @@ from streamproc.settings import Settings
 from tests.programs import missing
 from tests.unit.demo.made import dead_letter, result
 from tools.warehouse.load import Writer
-from tools.warehouse.rows import NEW, Encoder, Row, make_letter, next_version
+from tools.warehouse.rows import NEW, Encoder, Row, make_letter, make_row, next_version
 from tools.warehouse.servers import Servers, open_servers
 from tools.warehouse.table import LETTERS, SEGMENTS, Table, open_table
 
@@ -109,6 +114,19 @@ def produce(settings: Settings, topic: str, *records: tuple[bytes, Sequence[tupl
         producer.produce(topic, value, b"k", 0, headers=list(headers), on_delivery=delivered)
     assert producer.flush(PATIENCE_S) == 0
     return places
+
+
+def untold(_place: Place) -> None:
+    """What is passed over again."""
+
+
+def refused(settings: Settings, place: Place, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        pass_over(settings, "emotion-results", [place])
+
+
+def failed(settings: Settings) -> bool:
+    return any(one.state.failed for one in look(settings))
 
 
 def row_of(database: "psycopg.Connection[tuple[Any, ...]]", asked: str, row: Row) -> tuple[Any, ...] | None:
@@ -197,10 +215,63 @@ def test_a_record_that_ends_its_connector_each_time_can_be_skipped(servers: Serv
         until(lambda: any(one.state.failed for one in look(settings)))
         (after,) = produce(settings, topic, (b"x", headers))
         assert after.partition == place.partition
-        pass_over(settings, "dead-letters", place)
+        assert pass_over(settings, "dead-letters", [place]).skipped == [place]
         table.reach(before + 1, PATIENCE_S)
         assert table.count() == before + 1
     until(lambda: all(one.state.running for one in look(settings)))
+
+
+def test_exactly_what_ends_a_connector_is_skipped_and_again_when_the_topic_is_read_again_until_it_is_healed(
+    servers: Servers,
+) -> None:
+    settings, encode = servers.settings, ours(servers.settings)
+    rows = [make_row(number, 0, NOON, new=False) for number in range(RESULTS + 5_000, RESULTS + 5_006)]
+    ids = [row["result_id"] for row in rows]
+    with open_database(settings.warehouse) as database, open_table(settings) as table:
+        before = bring(Writer(settings), encode, table, range(RESULTS + 5_100, RESULTS + 5_110))
+        add = "alter table emotion_results add constraint refusing check (result_id not in ({})) not valid"
+        names = sql.SQL(", ").join(map(sql.Literal, (ids[2], ids[4])))
+        database.execute(sql.SQL(add).format(names))
+        at = produce(settings, settings.topics.results, *((encode(row), ()) for row in rows))
+        until(lambda: failed(settings))
+        refused(settings, at[1], f"{at[1]} is read without an error, and what ends it is {at[2]}; nothing was skipped")
+        refused(settings, Place(at[0].partition, at[0].offset + 1_000), "there is no record at")
+        assert table.count() == before + 2
+        passed = pass_over(settings, "emotion-results", [at[2]])
+        assert passed.skipped == [at[2]]
+        until(lambda: failed(settings))
+        refused(settings, at[2], f"has read {at[2]} already: what it reads next is")
+        assert pass_over(settings, "emotion-results", [at[4]]).skipped == [at[4]]
+        table.reach(before + 4, PATIENCE_S)
+
+        again: list[Place] = []
+        database.execute("delete from emotion_results where result_id = any(%s)", (ids,))
+        read_again(settings, "emotion-results", again.append)
+        assert again == [at[2], at[4]]
+        table.reach(before + 4, PATIENCE_S)
+        assert table.count() == before + 4
+        assert {one.change for one in apply(settings)} == {Change.UNCHANGED}
+
+        database.execute("alter table emotion_results drop constraint refusing")
+        read_again(settings, "emotion-results", again.append)
+        assert len(again) == 2
+        table.reach(before + 6, PATIENCE_S)
+    with open_connect(settings.connect) as connect:
+        assert skipped(connect.config("emotion-results") or {}) == []
+        assert not any("trial" in name for name in connect.names())
+
+
+def test_a_database_that_refuses_everything_is_no_reason_to_skip(servers: Servers) -> None:
+    settings, encode = servers.settings, ours(servers.settings)
+    with open_database(settings.warehouse) as database, open_table(settings) as table:
+        before = bring(Writer(settings), encode, table, range(RESULTS + 6_000, RESULTS + 6_010))
+        database.execute("alter table emotion_results add constraint refusing check (false) not valid")
+        rows = [make_row(number, 0, NOON, new=False) for number in range(RESULTS + 6_100, RESULTS + 6_103)]
+        at = produce(settings, settings.topics.results, *((encode(row), ()) for row in rows))
+        until(lambda: failed(settings))
+        refused(settings, at[0], f"ends at {at[1]} too, behind {at[0]}: is any record at fault")
+        database.execute("alter table emotion_results drop constraint refusing")
+        table.reach(before + 3, PATIENCE_S)
 
 
 def test_a_writer_of_before_leaves_what_it_does_not_know(servers: Servers) -> None:
@@ -241,14 +312,14 @@ def test_rows_that_never_came_come_when_the_topic_is_read_again(servers: Servers
             "delete from emotion_results where produced_at > (select min(produced_at) from emotion_results)"
         )
         assert table.count() < before / 2
-        read_again(settings, "emotion-results")
+        read_again(settings, "emotion-results", untold)
         table.reach(before, PATIENCE_S)
         assert table.count() == before
 
 
 def test_a_connector_that_nobody_has_is_not_read_again(servers: Servers) -> None:
     with pytest.raises(UsageError, match="there is no connector results; there are emotion-results,"):
-        read_again(servers.settings, "results")
+        read_again(servers.settings, "results", untold)
 
 
 SENT = [Sent(Announcement(name, "c", "result", "ok", name, f"calls/{name}.wav"), 0, at) for at, name in enumerate("ab")]

@@ -37,6 +37,7 @@ def read_again(settings: Settings, name: str, passed: Callable[[Place], None]) -
         known = skipped(config_of(connect, name))
     if not known:
         return
+    again: list[Place] = []
     with closing(Log(settings, settings.kafka.group, glance=True)) as log, open_connect(settings.connect) as connect:
         left = {place for place in known if is_there(log, place)}
         while left:
@@ -45,8 +46,11 @@ def read_again(settings: Settings, name: str, passed: Callable[[Place], None]) -
             if state.failed and left:
                 place = _next(connect, name, log, left, state)
                 if _pass(settings, name, log, place):
+                    again.append(place)
                     passed(place)
                 left.remove(place)
+        if set(again) != set(known):
+            connect.put(name, with_skipped(config_of(connect, name), again))
 
 
 def _behind(at: Mapping[TopicPartition, int], place: Place) -> bool:
@@ -84,7 +88,6 @@ def _next(connect: Connect, name: str, log: Log, left: Collection[Place], state:
 def _pass(settings: Settings, name: str, log: Log, place: Place) -> bool:
     """Bring it behind a record; whether that is skipped again. Raises StandsError where another one ends it before."""
     with halted(settings, name) as connect:
-        config = config_of(connect, name)
         begin = stands(connect, name, log, place.partition)
         with open_trial(connect, settings, name, log) as trial:
             found = trial.stops(begin, place.offset + 1)
@@ -94,6 +97,4 @@ def _pass(settings: Settings, name: str, log: Log, place: Place) -> bool:
                 f"is to be skipped: `streamproc connect skip {name} {found[0]}`"
             )
         connect.move(name, Place(place.partition, place.offset + 1))
-        if found is None:
-            connect.put(name, with_skipped(config, [one for one in skipped(config) if one != place]))
         return found is not None
