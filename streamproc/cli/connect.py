@@ -86,6 +86,31 @@ def skip(
 
 
 @connect.command()
+def remove(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Default: none; those of other settings are listed.")
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Take connectors away, as those of a warehouse.namespace that is no longer used; without a name, list these.
+
+    Tables stay as they are. The offsets that a connector has read to stay too, so that one that is made anew goes on
+    there, but not what `connect skip` told it. Connectors of other programs are neither listed nor taken.
+
+    Example: `streamproc connect remove old-emotion-results`
+    """
+    from streamproc.operate.warehouse.remove import others, remove_named
+
+    settings = load_settings()
+    if names:
+        remove_named(settings, names)
+        say(f"Taken away: {', '.join(names)}. Tables stay.")
+    else:
+        _show_others(others(settings), as_json=as_json)
+
+
+@connect.command()
 def watch() -> None:
     """Keep the connectors going until told to stop: start again what failed, which Kafka Connect does not do.
 
@@ -122,3 +147,19 @@ def _show(applied: Any, *, as_json: bool) -> None:
         if not as_json:
             say("`streamproc connect apply` starts again what failed.", err=True)
         raise typer.Exit(ExitCode.OTHER)
+
+
+def _show_others(found: Any, *, as_json: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found]))
+    elif not found:
+        say("There is no connector of other settings. Those of these: `streamproc connect status`.")
+    else:
+        table = Table("connector", "topic", "table", "state", box=None, padding=(0, 2, 0, 0))
+        for one in found:
+            table.add_row(one.name, one.topic, one.table, one.state)
+        Console().print(table)
+        say("Not of these settings. `streamproc connect remove NAME` takes one away.")

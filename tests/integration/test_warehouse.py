@@ -29,6 +29,7 @@ from streamproc.operate.place import Place
 from streamproc.operate.warehouse.apply import MISSING, Change, apply, look
 from streamproc.operate.warehouse.database import open_database
 from streamproc.operate.warehouse.questions import ask
+from streamproc.operate.warehouse.remove import others
 from streamproc.operate.warehouse.reread import read_again
 from streamproc.operate.warehouse.rest import open_connect
 from streamproc.operate.warehouse.skip import pass_over
@@ -395,5 +396,7 @@ def test_segments_and_dead_letters_are_rows_too_and_every_question_has_its_answe
     assert [row[:4] for row in rows["dead"]] == [("avro_invalid", "fetch", 2, 1), ("object_missing", "fetch", 1, 1)]
     assert [row[:5] for row in rows["coverage"]] == [("demo", "f", 2, 2, Decimal(1))]
     assert replace(servers, settings=settings).dead_letters() == 1
+    assert [one.name for one in others(servers.settings)] == sorted(one.name for one in look(settings))
     demo.end(settings)
+    assert others(servers.settings) == []
     assert {applied.state for applied in look(settings)} == {MISSING}

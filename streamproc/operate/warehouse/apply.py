@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from streamproc.errors import DependencyDownError, StreamprocError
+from streamproc.errors import StreamprocError
 from streamproc.kafka.admin import create_warehouse_topics
-from streamproc.operate.warehouse.connectors import Connector, connectors
+from streamproc.operate.warehouse.connectors import Connector, connectors, names
 from streamproc.operate.warehouse.halt import NONE_YET, need_registry, settle
-from streamproc.operate.warehouse.rest import NAME, Connect, State, open_connect
+from streamproc.operate.warehouse.rest import Connect, State, open_connect
 from streamproc.operate.warehouse.skipped import SKIPPED
 from streamproc.settings import Settings
 
@@ -55,6 +55,8 @@ def apply(settings: Settings) -> Sequence[Applied]:
     UsageError for what Connect refuses, DependencyDownError, also where tasks would start while the registry is away.
     """
     with open_connect(settings.connect) as connect:
+        # Who has not started Connect yet hears of that first, and not of settings for what it would be told.
+        connect.config(names(settings)[0])
         changes = {one.name: _bring(connect, one, settings) for one in connectors(settings)}
         updated = [name for name, change in changes.items() if change is Change.UPDATED]
         # Until Connect ends them, what is told of a changed connector is told of its tasks before.
@@ -79,25 +81,7 @@ def look(settings: Settings) -> Sequence[Applied]:
 
 def look_by(connect: Connect, settings: Settings) -> Sequence[Applied]:
     """The same, by a client that is there already."""
-    return [Applied(one.name, Change.LOOKED_AT, connect.state(one.name) or MISSING) for one in connectors(settings)]
-
-
-def remove(settings: Settings) -> None:
-    """Take every connector away and see its tasks end; the offsets that they have read to stay.
-
-    Raises UsageError, DependencyDownError.
-    """
-    names = [one.name for one in connectors(settings)]
-    with open_connect(settings.connect) as connect:
-        for name in names:
-            connect.remove(name)
-        left = settle(
-            lambda: [connect.state(name) or MISSING for name in names],
-            settings.connect.timeout_s,
-            lambda state: state == MISSING,
-        )
-    if set(left) != {MISSING}:
-        raise DependencyDownError(NAME, f"{', '.join(names)} do not end")
+    return [Applied(name, Change.LOOKED_AT, connect.state(name) or MISSING) for name in names(settings)]
 
 
 def _bring(connect: Connect, one: Connector, settings: Settings) -> Change:

@@ -9,7 +9,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from streamproc.errors import DependencyDownError, StreamprocError, UsageError
 from streamproc.kafka.registry import ask as ask_registry
 from streamproc.kafka.registry import connect as connect_registry
-from streamproc.operate.warehouse.connectors import Connector, connectors
+from streamproc.operate.warehouse.connectors import Connector, connectors, names
 from streamproc.operate.warehouse.rest import NAME, WAIT_S, Connect, State, open_connect
 from streamproc.settings import Settings
 
@@ -31,10 +31,10 @@ def halted(settings: Settings, name: str) -> Iterator[Connect]:
 
     Raises UsageError, DependencyDownError, LeftStoppedError.
     """
-    known = find(settings, name)
+    need_known(settings, name)
     with open_connect(settings.connect) as connect:
         config_of(connect, name)
-        need_registry(settings, known)
+        need_registry(settings, find(settings, name))
         try:
             end_tasks(connect, settings, name)
             yield connect
@@ -45,12 +45,15 @@ def halted(settings: Settings, name: str) -> Iterator[Connect]:
                 raise LeftStoppedError(name, str(error) or "stopped by Ctrl-C") from error
 
 
+def need_known(settings: Settings, name: str) -> None:
+    """Raise UsageError where no connector of these settings is called so."""
+    if name not in names(settings):
+        raise UsageError(f"there is no connector {name}; there are {', '.join(names(settings))}")
+
+
 def find(settings: Settings, name: str) -> Connector:
-    """The connector of this name. Raises UsageError."""
-    known = {one.name: one for one in connectors(settings)}
-    if name not in known:
-        raise UsageError(f"there is no connector {name}; there are {', '.join(known)}")
-    return known[name]
+    """The connector of this name. Raises UsageError where the settings do not say enough to make it."""
+    return next(one for one in connectors(settings) if one.name == name)
 
 
 def config_of(connect: Connect, name: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from streamproc.errors import UsageError
 from streamproc.kafka.log import Log
 from streamproc.operate.place import Place
-from streamproc.operate.warehouse.halt import NONE_YET, config_of, find, halted, need_registry, until
+from streamproc.operate.warehouse.halt import NONE_YET, config_of, find, halted, need_known, need_registry, until
 from streamproc.operate.warehouse.rest import Connect, open_connect
 from streamproc.operate.warehouse.skipped import skipped, with_skipped
 from streamproc.operate.warehouse.stretch import count, first_at, is_there
@@ -36,12 +36,12 @@ def pass_over(settings: Settings, name: str, named: Sequence[Place]) -> Passed:
     connector that runs, a record that is not there, was read already or is not what ends the connector, and where it
     ends at the next record too; DependencyDownError, GoneError, LeftStoppedError.
     """
-    known = find(settings, name)
+    need_known(settings, name)
     with open_connect(settings.connect) as connect:
         topics = config_of(connect, name)["topics"].split(",")
         if elsewhere := [str(place) for place in named if place.partition.topic not in topics]:
             raise UsageError(f"{name} does not read {', '.join(elsewhere)}: its topic is {', '.join(topics)}")
-        need_registry(settings, known)
+        need_registry(settings, find(settings, name))
         state = until(lambda: connect.state(name) or NONE_YET, FAILS_S, lambda one: not one.running)
         if state.running:
             raise UsageError(f"{name} runs: no record ends it, and none is to be skipped")

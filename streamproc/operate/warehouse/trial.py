@@ -16,6 +16,8 @@ from streamproc.operate.warehouse.stretch import ends, first_at
 from streamproc.records.record import TopicPartition
 from streamproc.settings import Settings
 
+TRIAL = "-trial"
+"""What is added to the connector's name."""
 ONE_BY_ONE = {"tasks.max": "1", "consumer.override.max.poll.records": "1"}
 
 
@@ -66,7 +68,7 @@ class Trial:
 @contextmanager
 def open_trial(connect: Connect, settings: Settings, name: str, log: Log) -> Iterator[Trial]:
     """A trial of a connector, which is taken away after the block. Raises UsageError, DependencyDownError."""
-    own = f"{name}-trial"
+    own = f"{name}{TRIAL}"
     plain = {key: value for key, value in with_skipped(config_of(connect, name), ()).items() if key != "name"}
     connect.remove(own)
     try:

@@ -33,7 +33,7 @@ GROUPS = {
     "brake": ("release",),
     "analytics": ("rebuild",),
     "schemas": ("push", "check"),
-    "connect": ("apply", "status", "reread", "skip", "watch"),
+    "connect": ("apply", "status", "reread", "skip", "remove", "watch"),
     "warehouse": ("ask",),
 }
 COMMANDS = (

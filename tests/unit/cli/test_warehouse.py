@@ -44,6 +44,25 @@ def test_a_connect_that_is_away_is_exit_code_3(monkeypatch: pytest.MonkeyPatch, 
     assert "`streamproc up --with warehouse` starts" in done.output
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["connect", "apply"],
+        ["connect", "status"],
+        ["connect", "reread", "emotion-results"],
+        ["connect", "skip", "emotion-results", "emotion.results/0/1"],
+        ["connect", "remove"],
+        ["connect", "remove", "old-emotion-results"],
+    ],
+)
+def test_before_up_it_is_said_that_connect_does_not_answer(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    monkeypatch.setenv("STREAMPROC_CONNECT__URL", "http://127.0.0.1:1")
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 3
+    assert "connect.url" in done.output
+    assert "registry" not in done.output
+
+
 def test_as_json_numbers_are_numbers_and_times_are_iso_8601(monkeypatch: pytest.MonkeyPatch) -> None:
     row = (datetime(2026, 1, 2, 3), "phone", 2, Decimal("0.500"), None)  # noqa: DTZ001  # as the table has it
     answer = Answer(questions(["angry"])[0], ("hour", "queue", "labelled", "share", "nothing"), (row,))
