@@ -7,6 +7,9 @@ import typer
 
 from streamproc.settings import load_settings
 
+WIDE = 1_000
+"""Columns where no terminal says how many it has: what reads the answers there cuts and wraps nothing."""
+
 warehouse = typer.Typer(
     name="warehouse",
     help="Results in the database: what an analyst asks, and the answers.",
@@ -40,10 +43,15 @@ def ask(
     from streamproc.operate.warehouse.questions import ask as run_ask
     from streamproc.operate.warehouse.shown import answer_table, plain
 
-    for answer in run_ask(load_settings().warehouse, names or NAMES):
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDE
+    for number, answer in enumerate(run_ask(load_settings().warehouse, list(dict.fromkeys(names or NAMES)))):
         if as_json:
             rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
             said = {"question": answer.question.name, "rows": rows, "missing": answer.missing}
             typer.echo(json.dumps(said, default=plain, ensure_ascii=False))
         else:
-            Console().print(answer_table(answer))
+            if number:
+                typer.echo()
+            console.print(answer_table(answer))

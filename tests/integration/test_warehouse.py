@@ -391,7 +391,7 @@ def test_segments_and_dead_letters_are_rows_too_and_every_question_has_its_answe
     rows = {answer.question.name: answer.rows for answer in ask(settings.warehouse)}
     noon = datetime(2026, 1, 1, 12)  # noqa: DTZ001  # the tables' times are UTC, without a zone
     assert rows["angry"] == ((noon, "(none)", 1, 1, Decimal(1)), (noon, "support", 1, 0, Decimal(0)))
-    assert rows["turned"] == (("call-1", -1, noon, Decimal(5), 2),)
+    assert rows["turned"] == ((None, "call-1", -1, noon, Decimal(5), 2),)
     assert [row[:2] for row in rows["slowest"]] == [(other.object_key, 70), (one.object_key, 9)]
     assert [row[:4] for row in rows["dead"]] == [("avro_invalid", "fetch", 2, 1), ("object_missing", "fetch", 1, 1)]
     assert [row[:5] for row in rows["coverage"]] == [("demo", "f", 2, 2, Decimal(1))]

@@ -41,13 +41,14 @@ def questions(names: Sequence[str] = NAMES) -> Sequence[Question]:
 def ask(settings: WarehouseSettings, names: Sequence[str] = NAMES) -> Sequence[Answer]:
     """Ask, over views that are made where they are missing. What needs a table or a view that is not there says so.
 
-    Raises UsageError for a user who may not ask, or may ask nothing of it before somebody else has, and for tables of
-    another kind; DependencyDownError.
+    Raises UsageError for a user who may not ask, or may ask nothing of it before somebody else has, for tables of
+    another kind and for a schema that is not there; DependencyDownError.
     """
     wanted = questions(names)
     try:
         with open_database(settings) as database:
             database.execute(sql.SQL("set search_path to {}").format(sql.Identifier(settings.namespace)))
+            _need_namespace(database, settings)
             left = make_views(database)
             answers = [_answer(database, question, left) for question in wanted]
     except psycopg.OperationalError as error:
@@ -58,6 +59,15 @@ def ask(settings: WarehouseSettings, names: Sequence[str] = NAMES) -> Sequence[A
     if answers and all(one.missing and one.missing.endswith(MAKER) for one in answers):
         raise UsageError(f"the warehouse has no answer: {answers[0].missing}")
     return answers
+
+
+def _need_namespace(database: "psycopg.Connection[tuple[Any, ...]]", settings: WarehouseSettings) -> None:
+    name = settings.namespace
+    if database.execute("select 1 from pg_namespace where nspname = %s", (name,)).fetchone() is None:
+        raise UsageError(
+            f"the database {settings.database} has no schema {name} (warehouse.namespace). Connectors do not make it: "
+            f"`create schema {name}` by a user who may, then `streamproc connect apply`"
+        )
 
 
 def _first(error: psycopg.Error) -> str:

@@ -75,6 +75,32 @@ def test_as_json_numbers_are_numbers_and_times_are_iso_8601(monkeypatch: pytest.
     }
 
 
+def asked(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[str]:
+    """The lines of answers that say which question they are of, and hold one long word."""
+
+    def answers(_settings: object, names: list[str]) -> list[Answer]:
+        return [Answer(one, ("key", "more"), (("x" * 75, "y" * 75),)) for one in questions(names)]
+
+    monkeypatch.setattr("streamproc.operate.warehouse.questions.ask", answers)
+    done = CliRunner().invoke(app, ["warehouse", "ask", *words])
+    assert done.exit_code == 0
+    return [line.rstrip() for line in done.output.splitlines()]
+
+
+def test_what_no_terminal_shows_is_neither_cut_nor_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    *_, row = asked(monkeypatch, "slowest")
+    assert row.split() == ["x" * 75, "y" * 75]
+
+
+def test_a_question_that_is_asked_twice_is_answered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked(monkeypatch, "dead", "dead") == asked(monkeypatch, "dead")
+
+
+def test_an_empty_line_is_between_two_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = asked(monkeypatch, "dead"), asked(monkeypatch, "slowest")
+    assert asked(monkeypatch, "dead", "slowest") == [*one, "", *other]
+
+
 @pytest.mark.parametrize("words", [["skip", "results", "t/0/1"], ["skip", "emotion-results", "t-0-1"]])
 def test_what_cannot_be_skipped_is_exit_code_2(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
     monkeypatch.setenv("STREAMPROC_REGISTRY__URL", "http://127.0.0.1:1/apis/ccompat/v7")
