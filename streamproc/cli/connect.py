@@ -150,8 +150,9 @@ def _show(applied: Any, *, as_json: bool) -> None:
 
 
 def _show_others(found: Any, *, as_json: bool) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from streamproc.cli.console import answers
 
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in found]))
@@ -161,5 +162,5 @@ def _show_others(found: Any, *, as_json: bool) -> None:
         table = Table("connector", "topic", "table", "state", box=None, padding=(0, 2, 0, 0))
         for one in found:
             table.add_row(one.name, one.topic, one.table, one.state)
-        Console().print(table)
+        answers().print(table)
         say("Not of these settings. `streamproc connect remove NAME` takes one away.")

@@ -7,9 +7,6 @@ import typer
 
 from streamproc.settings import load_settings
 
-WIDE = 1_000
-"""Columns where no terminal says how many it has: what reads the answers there cuts and wraps nothing."""
-
 warehouse = typer.Typer(
     name="warehouse",
     help="Results in the database: what an analyst asks, and the answers.",
@@ -34,8 +31,7 @@ def ask(
 
     Example: `streamproc warehouse ask angry slowest`
     """
-    from rich.console import Console
-
+    from streamproc.cli.console import answers
     from streamproc.operate.warehouse.extra import need_client
 
     need_client()
@@ -43,9 +39,7 @@ def ask(
     from streamproc.operate.warehouse.questions import ask as run_ask
     from streamproc.operate.warehouse.shown import answer_table, plain
 
-    console = Console()
-    if not console.is_terminal:
-        console.width = WIDE
+    console = answers()
     for number, answer in enumerate(run_ask(load_settings().warehouse, list(dict.fromkeys(names or NAMES)))):
         if as_json:
             rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
