@@ -222,6 +222,20 @@ def test_a_record_that_ends_its_connector_each_time_can_be_skipped(servers: Serv
     until(lambda: all(one.state.running for one in look(settings)))
 
 
+def test_headers_that_a_producer_calls_as_ours_end_nothing_and_ours_are_the_row(servers: Servers) -> None:
+    settings, topic = servers.settings, servers.settings.topics.dead_letters
+    _, headers = make_letter(settings.topics, 2, NOON)
+    with open_database(settings.warehouse) as database, open_table(settings, LETTERS) as table:
+        before, restarts = table.count() if table.exists() else 0, servers.restarts()
+        theirs = [("sp-attempts", b"99"), ("sp-version", b"9"), ("sp-version", b"8")]
+        _, place = produce(settings, topic, (b"x", headers), (b"x", [*theirs, *headers]))
+        table.reach(before + 2, PATIENCE_S)
+        asked = "select attempts, version from dead_letters where dead_partition = %s and dead_offset = %s"
+        row = database.execute(asked, (place.partition.partition, place.offset)).fetchone()
+    assert row == (int(dict(headers)["sp-attempts"] or 0), (dict(headers)["sp-version"] or b"").decode())
+    assert servers.restarts() == restarts
+
+
 def test_exactly_what_ends_a_connector_is_skipped_and_again_when_the_topic_is_read_again_until_it_is_healed(
     servers: Servers,
 ) -> None:
