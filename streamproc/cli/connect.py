@@ -59,7 +59,12 @@ def reread(
     """
     from streamproc.operate.warehouse.reread import read_again
 
-    read_again(load_settings(), name, lambda place: say(f"passed over again: {place}"))
+    try:
+        read_again(load_settings(), name, lambda place: say(f"passed over again: {place}"))
+    except KeyboardInterrupt:
+        going = f"{name} goes on by itself; where records of it were skipped, up to the next of them"
+        say(f"{going}: `streamproc connect reread {name}` begins again.", err=True)
+        raise
     say(f"{name} reads its topic again. `streamproc connect status` tells what it does.")
 
 

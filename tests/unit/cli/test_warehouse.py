@@ -75,6 +75,23 @@ def test_as_json_numbers_are_numbers_and_times_are_iso_8601(monkeypatch: pytest.
     }
 
 
+def test_ctrl_c_in_reread_says_what_becomes_of_the_connector(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("streamproc.operate.warehouse.reread.read_again", interrupted)
+    done = CliRunner().invoke(app, ["connect", "reread", "emotion-results"])
+    assert done.exit_code == 130
+    assert "`streamproc connect reread emotion-results` begins again" in done.output
+
+
+def test_a_schema_of_postgresql_that_cannot_be_is_refused_by_what_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMPROC_WAREHOUSE__NAMESPACE", 'public"; drop')
+    done = CliRunner().invoke(app, ["warehouse", "ask"])
+    assert done.exit_code == 2
+    assert "a-z, 0-9 and _, no digit first" in done.output
+
+
 def asked(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[str]:
     """The lines of answers that say which question they are of, and hold one long word."""
 
