@@ -154,6 +154,13 @@ def test_a_changed_setting_with_which_nothing_can_run_is_told(servers: Servers) 
     assert all(one.state.running for one in look(settings))
 
 
+def test_no_connector_is_made_for_a_schema_of_postgresql_that_is_not_there(servers: Servers) -> None:
+    warehouse = servers.settings.warehouse.model_copy(update={"namespace": "nowhere"})
+    with pytest.raises(UsageError, match=r"has no schema nowhere \(warehouse\.namespace\)"):
+        apply(servers.settings.model_copy(update={"warehouse": warehouse}))
+    assert others(servers.settings) == []
+
+
 def test_each_result_is_one_row_with_its_values_although_connect_is_killed_twice_and_the_schema_grows(
     servers: Servers,
 ) -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 
-from streamproc.errors import StreamprocError
+from streamproc.errors import StreamprocError, UsageError
 from streamproc.kafka.admin import create_warehouse_topics
 from streamproc.operate.warehouse.connectors import Connector, connectors, names
 from streamproc.operate.warehouse.halt import NONE_YET, need_registry, settle
@@ -52,11 +53,13 @@ def apply(settings: Settings) -> Sequence[Applied]:
     """Make or change each connector that is not as it has to be; start again what failed or stopped; wait for them all.
 
     Doing it again changes nothing. What does not run within ``connect.timeout_s`` is told as it is then. Raises
-    UsageError for what Connect refuses, DependencyDownError, also where tasks would start while the registry is away.
+    UsageError for what Connect refuses and for a schema of PostgreSQL that is not there, DependencyDownError, also
+    where tasks would start while the registry is away.
     """
     with open_connect(settings.connect) as connect:
         # Who has not started Connect yet hears of that first, and not of settings for what it would be told.
         connect.config(names(settings)[0])
+        _need_namespace(settings)
         changes = {one.name: _bring(connect, one, settings) for one in connectors(settings)}
         updated = [name for name, change in changes.items() if change is Change.UPDATED]
         # Until Connect ends them, what is told of a changed connector is told of its tasks before.
@@ -82,6 +85,16 @@ def look(settings: Settings) -> Sequence[Applied]:
 def look_by(connect: Connect, settings: Settings) -> Sequence[Applied]:
     """The same, by a client that is there already."""
     return [Applied(name, Change.LOOKED_AT, connect.state(name) or MISSING) for name in names(settings)]
+
+
+def _need_namespace(settings: Settings) -> None:
+    """Raise UsageError where the schema is not there, as far as can be told from here: tasks find out by a record."""
+    if find_spec("psycopg") is None:
+        return
+    from streamproc.operate.warehouse.namespace import told_namespace  # noqa: PLC0415  # it needs an extra
+
+    if told := told_namespace(settings.warehouse):
+        raise UsageError(told)
 
 
 def _bring(connect: Connect, one: Connector, settings: Settings) -> Change:

@@ -10,6 +10,7 @@ from streamproc.errors import DependencyDownError, UsageError
 from streamproc.operate.warehouse.answer import Answer, Question
 from streamproc.operate.warehouse.connectors import files
 from streamproc.operate.warehouse.database import open_database
+from streamproc.operate.warehouse.namespace import need_namespace
 from streamproc.operate.warehouse.views import make_views
 from streamproc.settings import WarehouseSettings
 
@@ -48,7 +49,7 @@ def ask(settings: WarehouseSettings, names: Sequence[str] = NAMES) -> Sequence[A
     try:
         with open_database(settings) as database:
             database.execute(sql.SQL("set search_path to {}").format(sql.Identifier(settings.namespace)))
-            _need_namespace(database, settings)
+            need_namespace(database, settings)
             left = make_views(database)
             answers = [_answer(database, question, left) for question in wanted]
     except psycopg.OperationalError as error:
@@ -59,15 +60,6 @@ def ask(settings: WarehouseSettings, names: Sequence[str] = NAMES) -> Sequence[A
     if answers and all(one.missing and one.missing.endswith(MAKER) for one in answers):
         raise UsageError(f"the warehouse has no answer: {answers[0].missing}")
     return answers
-
-
-def _need_namespace(database: "psycopg.Connection[tuple[Any, ...]]", settings: WarehouseSettings) -> None:
-    name = settings.namespace
-    if database.execute("select 1 from pg_namespace where nspname = %s", (name,)).fetchone() is None:
-        raise UsageError(
-            f"the database {settings.database} has no schema {name} (warehouse.namespace). Connectors do not make it: "
-            f"`create schema {name}` by a user who may, then `streamproc connect apply`"
-        )
 
 
 def _first(error: psycopg.Error) -> str:
