@@ -49,7 +49,8 @@ def read_again(settings: Settings, name: str, passed: Callable[[Place], None]) -
                     again.append(place)
                     passed(place)
                 left.remove(place)
-        if set(again) != set(known):
+    if set(again) != set(known):
+        with halted(settings, name) as connect:
             connect.put(name, with_skipped(config_of(connect, name), again))
 
 
