@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from streamproc import __version__
+from streamproc.cli import INTERRUPTED
 from streamproc.cli.analytics import analytics
 from streamproc.cli.audit import audit
 from streamproc.cli.bench import bench
@@ -42,9 +43,6 @@ from streamproc.errors import (
     NoRestartError,
     StreamprocError,
 )
-
-INTERRUPTED = 130
-"""What shells say of a process that SIGINT ended."""
 
 NEXT: Mapping[type[StreamprocError], str] = MappingProxyType(
     {
@@ -153,8 +151,3 @@ app.add_typer(analytics)
 app.add_typer(schemas)
 app.add_typer(connect)
 app.add_typer(warehouse)
-
-
-def main() -> None:
-    """Run the command line."""
-    app()

@@ -1,6 +1,8 @@
 """``streamproc connect``."""
 
-from typing import Annotated
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
@@ -81,33 +83,68 @@ def reread(
     """Let a connector read its topic from the first record that is kept.
 
     For rows that went to the connector's dead letters and would be taken now, as after an outage of the registry. Rows
-    are upserted by their id, so none comes twice. Nothing is done while the registry is away.
+    are upserted by their id, so none comes twice. Nothing is done while the registry is away. Records that `connect
+    skip` has passed over are passed over again, each that still ends the connector: it is waited for until it is
+    behind the last of them.
 
     Example: `streamproc connect reread emotion-results`
     """
-    from streamproc.operate.warehouse.apply import read_again as run_read_again
+    from streamproc.operate.warehouse.reread import read_again
 
-    run_read_again(load_settings(), name)
+    try:
+        read_again(load_settings(), name, lambda place: say(f"passed over again: {place}"))
+    except KeyboardInterrupt:
+        going = f"{name} goes on by itself; where records of it were skipped, up to the next of them"
+        say(f"{going}: `streamproc connect reread {name}` begins again.", err=True)
+        raise
     say(f"{name} reads its topic again. `streamproc connect status` tells what it does.")
 
 
 @connect.command()
 def skip(
     name: Annotated[str, typer.Argument(help="A connector, as in emotion-results.")],
-    place: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="The last record to pass over.")],
+    places: Annotated[list[str], typer.Argument(metavar="TOPIC/PARTITION/OFFSET...", help="Records to pass over.")],
 ) -> None:
-    """Let a connector go on behind a record that ends it each time it is read.
+    """Let a connector that failed go on behind a record that ends it each time it is read.
 
-    That record is no row then, and neither is what the connector had not yet read of the partition before it. The log
-    of `connect watch` names the places that a connector does not get past.
+    A second connector reads the partition up to there, record by record: what lies before is written, the record is
+    seen to end it, and what lies behind is seen not to. Else nothing is skipped, and it is said which record ends it.
+    The log of `connect watch` names the places that a connector does not get past. What was skipped is kept with the
+    connector: `connect reread` passes over it again.
 
     Example: `streamproc connect skip emotion-results emotion.results/3/1742`
     """
     from streamproc.operate.place import parse_place
-    from streamproc.operate.warehouse.apply import pass_over
+    from streamproc.operate.warehouse.skip import pass_over
 
-    pass_over(load_settings(), name, parse_place(place))
-    say(f"{name} goes on behind {place}. `streamproc connect status` tells what it does.")
+    passed = pass_over(load_settings(), name, [parse_place(place) for place in places])
+    told = ", ".join(map(str, passed.skipped))
+    say(f"{name} goes on. Passed over: {len(passed.skipped)} ({told}). Read one by one before: {passed.read}.")
+
+
+@connect.command()
+def remove(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Default: none; those of other settings are listed.")
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Take connectors away, as those of a warehouse.namespace that is no longer used; without a name, list these.
+
+    Tables stay as they are. The offsets that a connector has read to stay too, so that one that is made anew goes on
+    there, but not what `connect skip` told it. Connectors of other programs are neither listed nor taken.
+
+    Example: `streamproc connect remove old-emotion-results`
+    """
+    from streamproc.operate.warehouse.remove import others, remove_named
+
+    settings = load_settings()
+    if names:
+        remove_named(settings, names)
+        say(f"Taken away: {', '.join(names)}. Tables stay.")
+    else:
+        _show_others(others(settings), as_json=as_json)
 
 
 @connect.command()
@@ -127,3 +164,20 @@ def watch() -> None:
     settings = load_settings()
     configure_log(settings.log)
     run_watch(settings)
+
+
+def _show_others(found: Any, *, as_json: bool) -> None:
+    from rich.table import Table
+
+    from streamproc.cli.console import answers
+
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found]))
+    elif not found:
+        say("There is no connector of other settings. Those of these: `streamproc connect status`.")
+    else:
+        table = Table("connector", "topic", "table", "state", box=None, padding=(0, 2, 0, 0))
+        for one in found:
+            table.add_row(one.name, one.topic, one.table, one.state)
+        answers().print(table)
+        say("Not of these settings. `streamproc connect remove NAME` takes one away.")

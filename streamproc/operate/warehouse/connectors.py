@@ -17,6 +17,7 @@ COMPAT_API, OWN_API = "/apis/ccompat/v7", "/apis/registry/v2"
 """Apicurio's API in Confluent's words, which ``registry.url`` leads to, and its own, which its converter speaks."""
 PUBLIC = "public"
 """PostgreSQL's own schema; connectors that write to another one carry its name."""
+FILES = ("emotion-results", "emotion-segments", "dead-letters")
 CONVERTER_URL = "value.converter.apicurio.registry.url"
 
 
@@ -33,16 +34,21 @@ class Connector:
         return CONVERTER_URL in self.config
 
 
+def names(settings: Settings) -> Sequence[str]:
+    """What the connectors of these settings are called."""
+    return [_name(settings, file) for file in FILES]
+
+
+def _name(settings: Settings, file: str) -> str:
+    namespace = settings.warehouse.namespace
+    return file if namespace == PUBLIC else f"{namespace}-{file}"
+
+
 def connectors(settings: Settings) -> Sequence[Connector]:
     """Every connector, with what the settings say. Raises UsageError."""
     topics, warehouse = settings.topics, settings.warehouse
-    source = {
-        "emotion-results": topics.results,
-        "emotion-segments": topics.segments,
-        "dead-letters": topics.dead_letters,
-    }
     made = []
-    for name, topic in source.items():
+    for name, topic in zip(FILES, (topics.results, topics.segments, topics.dead_letters), strict=True):
         config = dict(json.loads(files().joinpath(f"{name}.json").read_text("utf-8")))
         config |= {
             "topics": topic,
@@ -54,7 +60,7 @@ def connectors(settings: Settings) -> Sequence[Connector]:
         }
         if CONVERTER_URL in config:
             config[CONVERTER_URL] = registry_url(settings)
-        made.append(Connector(name if warehouse.namespace == PUBLIC else f"{warehouse.namespace}-{name}", config))
+        made.append(Connector(_name(settings, name), config))
     return made
 
 

@@ -66,6 +66,10 @@ def _problem(trace: str) -> str:
     return ": ".join([said.removesuffix("."), *last])
 
 
+def _names(answer: Any) -> Sequence[str]:
+    return sorted(map(str, list(answer)))
+
+
 def _places(answer: Mapping[str, Any]) -> Sequence[Place]:
     return sorted(
         Place(
@@ -93,6 +97,16 @@ class Connect:
         """Make or change a connector. Raises UsageError for what Connect refuses, DependencyDownError."""
         self._ask("PUT", f"/connectors/{name}/config", json={"name": name, **config})
 
+    def make_stopped(self, name: str, config: Mapping[str, str]) -> None:
+        """Make a connector that has no task yet. Raises UsageError for what Connect refuses, DependencyDownError."""
+        made = {"name": name, "config": {"name": name, **config}, "initial_state": "STOPPED"}
+        self._ask("POST", "/connectors", json=made)
+
+    def names(self) -> Sequence[str]:
+        """Every connector, whoever made it. Raises DependencyDownError."""
+        names: Sequence[str] = self._ask("GET", "/connectors", read=_names)
+        return names
+
     def restart_failed(self, name: str) -> None:
         """Start again what failed of a connector. Raises DependencyDownError."""
         self._ask("POST", f"/connectors/{name}/restart?includeTasks=true&onlyFailed=true")
@@ -114,11 +128,16 @@ class Connect:
         """
         return self._ask("GET", f"/connectors/{name}/offsets", read=_places) or ()
 
-    def move(self, name: str, to: Place) -> None:
-        """Let a connector that is stopped go on at this record. Raises UsageError, DependencyDownError."""
-        partition = {"kafka_topic": to.partition.topic, "kafka_partition": to.partition.partition}
-        moved = {"offsets": [{"partition": partition, "offset": {"kafka_offset": to.offset}}]}
-        self._ask("PATCH", f"/connectors/{name}/offsets", json=moved)
+    def move(self, name: str, *to: Place) -> None:
+        """Let a connector that is stopped go on at these records. Raises UsageError, DependencyDownError."""
+        moved = [
+            {
+                "partition": {"kafka_topic": one.partition.topic, "kafka_partition": one.partition.partition},
+                "offset": {"kafka_offset": one.offset},
+            }
+            for one in to
+        ]
+        self._ask("PATCH", f"/connectors/{name}/offsets", json={"offsets": moved})
 
     def stop(self, name: str) -> None:
         """Let a connector end all its tasks and keep its offsets. Raises DependencyDownError."""
