@@ -3,7 +3,7 @@
 from streamproc.operate.doctor.check import WITHIN_S, Check
 from streamproc.operate.doctor.finding import Finding, doubtful, well, wrong
 from streamproc.operate.warehouse.apply import MISSING, look_by
-from streamproc.operate.warehouse.connectors import connectors
+from streamproc.operate.warehouse.connectors import connectors, sources
 from streamproc.operate.warehouse.lag import lag
 from streamproc.operate.warehouse.login import explained, try_login
 from streamproc.operate.warehouse.rest import open_connect
@@ -48,7 +48,7 @@ def _look(settings: Settings, clock: Clock) -> Finding:
         return wrong(says, f"{_APPLY}.", *(explained(problem, login) for problem in sorted(problems)))
     if other:
         return doubtful(f"other settings than these: {', '.join(other)}", "Run `streamproc connect apply`.")
-    lags = {one.name: lag(settings, one, clock.wall_ms()) for one in known}
+    lags = {name: lag(settings, name, topic, clock.wall_ms()) for name, topic in sources(settings).items()}
     told = ", ".join(f"{name} {one.records} records behind" for name, one in lags.items())
     if max(one.seconds for one in lags.values()) > LATE_S:
         return doubtful(told, f"A record waits for over {LATE_S:g} s: `streamproc connect status` tells more.")

@@ -36,7 +36,14 @@ class Connector:
 
 def names(settings: Settings) -> Sequence[str]:
     """What the connectors of these settings are called."""
-    return [_name(settings, file) for file in FILES]
+    return list(sources(settings))
+
+
+def sources(settings: Settings) -> Mapping[str, str]:
+    """The topic that each connector of these settings reads, by the connector's name."""
+    topics = settings.topics
+    read = (topics.results, topics.segments, topics.dead_letters)
+    return {_name(settings, file): topic for file, topic in zip(FILES, read, strict=True)}
 
 
 def _name(settings: Settings, file: str) -> str:
@@ -48,8 +55,8 @@ def connectors(settings: Settings) -> Sequence[Connector]:
     """Every connector, with what the settings say. Raises UsageError."""
     topics, warehouse = settings.topics, settings.warehouse
     made = []
-    for name, topic in zip(FILES, (topics.results, topics.segments, topics.dead_letters), strict=True):
-        config = dict(json.loads(files().joinpath(f"{name}.json").read_text("utf-8")))
+    for file, (name, topic) in zip(FILES, sources(settings).items(), strict=True):
+        config = dict(json.loads(files().joinpath(f"{file}.json").read_text("utf-8")))
         config |= {
             "topics": topic,
             "tasks.max": str(settings.connect.tasks),
@@ -60,7 +67,7 @@ def connectors(settings: Settings) -> Sequence[Connector]:
         }
         if CONVERTER_URL in config:
             config[CONVERTER_URL] = registry_url(settings)
-        made.append(Connector(_name(settings, name), config))
+        made.append(Connector(name, config))
     return made
 
 

@@ -5,7 +5,6 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from streamproc.kafka.log import Log
-from streamproc.operate.warehouse.connectors import Connector
 from streamproc.operate.warehouse.unread import first_records
 from streamproc.settings import Settings
 
@@ -28,13 +27,13 @@ class Lag:
     """The records by partition, as in ``emotion.results/3``; those that have any."""
 
 
-def lag(settings: Settings, one: Connector, now_ms: int) -> Lag:
-    """As of now, in ms since the epoch.
+def lag(settings: Settings, name: str, topic: str, now_ms: int) -> Lag:
+    """Of one connector by its name, on the topic that it reads, as of now, in ms since the epoch.
 
     Raises DependencyDownError; GoneError where retention takes records meanwhile; UsageError where there is no topic.
     """
-    with closing(Log(settings, f"{GROUP}{one.name}", glance=True)) as log:
-        partitions = log.partitions(one.config["topics"])
+    with closing(Log(settings, f"{GROUP}{name}", glance=True)) as log:
+        partitions = log.partitions(topic)
         done, bounds = log.committed(partitions), log.bounds(partitions)
         left = {
             partition: range(max(done.get(partition, 0), bounds[partition].start), bounds[partition].stop)

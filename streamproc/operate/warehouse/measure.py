@@ -5,7 +5,7 @@ from collections.abc import Callable
 from streamproc.errors import DependencyDownError, UsageError
 from streamproc.kafka.log import GoneError
 from streamproc.operate.warehouse.aside import aside
-from streamproc.operate.warehouse.connectors import connectors
+from streamproc.operate.warehouse.connectors import sources
 from streamproc.operate.warehouse.lag import lag
 from streamproc.operate.warehouse.login import try_login
 from streamproc.settings import Settings
@@ -21,17 +21,17 @@ class Measure:
     def __init__(self, settings: Settings, wall_ms: Callable[[], int]) -> None:
         self._settings = settings
         self._wall_ms = wall_ms
-        self._connectors = connectors(settings)
+        self._sources = sources(settings)
         self._missed = ""
 
     def __call__(self, metrics: ConnectorMetrics) -> str:
         """Measure once; why PostgreSQL lets connectors not in, empty where it does or was not tried."""
         missed = ""
         try:
-            for one in self._connectors:
-                behind = lag(self._settings, one, self._wall_ms())
-                metrics.lag_records[one.name].set(behind.records)
-                metrics.lag_seconds[one.name].set(behind.seconds)
+            for name, topic in self._sources.items():
+                behind = lag(self._settings, name, topic, self._wall_ms())
+                metrics.lag_records[name].set(behind.records)
+                metrics.lag_seconds[name].set(behind.seconds)
             metrics.put_aside.set(aside(self._settings, 0).ever)
         except (DependencyDownError, GoneError, UsageError) as error:
             metrics.lag_unknown()

@@ -7,7 +7,7 @@ from streamproc.errors import DependencyDownError, UsageError
 from streamproc.kafka.log import GoneError
 from streamproc.operate.warehouse.apply import look
 from streamproc.operate.warehouse.aside import Aside, aside
-from streamproc.operate.warehouse.connectors import connectors
+from streamproc.operate.warehouse.connectors import sources
 from streamproc.operate.warehouse.lag import Lag, lag
 from streamproc.operate.warehouse.login import Login, explained, try_login
 from streamproc.operate.warehouse.rest import State
@@ -64,7 +64,7 @@ def _brokers_say(settings: Settings, now_ms: int) -> tuple[Sequence[Lag], Aside 
     """Brokers that are away are asked once: each question would wait for as long."""
     lags: list[Lag] = []
     try:
-        lags += (lag(settings, one, now_ms) for one in connectors(settings))
+        lags += (lag(settings, name, topic, now_ms) for name, topic in sources(settings).items())
         return lags, aside(settings, 1), ""
     except (DependencyDownError, GoneError, UsageError) as error:
         return lags, None, str(error)

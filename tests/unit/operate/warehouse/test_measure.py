@@ -9,7 +9,6 @@ from structlog.testing import capture_logs
 from streamproc.errors import DependencyDownError
 from streamproc.operate.warehouse import measure as module
 from streamproc.operate.warehouse.aside import Aside
-from streamproc.operate.warehouse.connectors import Connector
 from streamproc.operate.warehouse.lag import Lag
 from streamproc.operate.warehouse.login import Login
 from streamproc.operate.warehouse.measure import Measure
@@ -29,10 +28,10 @@ class World:
         monkeypatch.setattr(module, "aside", lambda *_: Aside(3, 28, ()))
         monkeypatch.setattr(module, "try_login", lambda *_: self.login)
 
-    def lag(self, _settings: Settings, one: Connector, _now_ms: int) -> Lag:
+    def lag(self, _settings: Settings, name: str, _topic: str, _now_ms: int) -> Lag:
         if self.away:
             raise DependencyDownError("kafka", "nobody")
-        return Lag(7, 1.5, {}) if one.name == "dead-letters" else Lag(0, 0.0, {})
+        return Lag(7, 1.5, {}) if name == "dead-letters" else Lag(0, 0.0, {})
 
 
 def shown(metrics: ConnectorMetrics) -> dict[str, float]:
