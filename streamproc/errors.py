@@ -5,6 +5,7 @@
     StreamprocError
     ├── UsageError            wrong use or impossible settings            exit code 2
     ├── DependencyDownError   a server we need does not answer            exit code 3; the worker waits
+    │   └── DependencyRefusesError  it answers, and does not do what is asked of it: busy, starting, another server
     ├── RecordError           about one record: ``reason``, ``stage``
     │   ├── PoisonError       will never succeed                          -> dead letter
     │   └── TransientError    may succeed later                           -> lane
@@ -164,10 +165,18 @@ class DependencyDownError(StreamprocError):
 
     exit_code = ExitCode.DEPENDENCY_DOWN
 
+    says = "does not answer"
+
     def __init__(self, dependency: str, detail: str) -> None:
-        super().__init__(f"{dependency} does not answer: {detail}")
+        super().__init__(f"{dependency} {self.says}: {detail}")
         self.dependency = dependency
         self.detail = detail
+
+
+class DependencyRefusesError(DependencyDownError):
+    """Raised when a server that is needed answers, and does not do what is asked: it is busy, or another one."""
+
+    says = "answers, and refuses"
 
 
 class RecordError(StreamprocError):

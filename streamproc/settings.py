@@ -197,7 +197,9 @@ class WarehouseSettings(Section):
     address: Name = "127.0.0.1:5432"
     """host:port, for Kafka Connect too."""
     database: Name = "streamproc"
-    namespace: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "public"
+    namespace: Annotated[
+        str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="up to 63 of a-z, 0-9 and _, no digit first")
+    ] = "public"
     """The schema of PostgreSQL that the tables are in; it has to be there."""
     user: Name = "streamproc"
     password: SecretStr = SecretStr("")

@@ -35,6 +35,7 @@ from streamproc.kafka.skew import Skew
 from streamproc.kafka.slot import Slot, claim_slot
 from streamproc.kafka.source import KafkaSource
 from streamproc.local.signals import interrupted_by_sigterm
+from streamproc.operate.warehouse.measure import Measure
 from streamproc.operate.warehouse.unread import unread
 from streamproc.operate.warehouse.watch import Watch
 from streamproc.patience import Patience
@@ -264,8 +265,9 @@ def open_sink(settings: Settings, slot: Slot, source: SourceOpener, skew: Skew) 
 
 def run_watch(settings: Settings) -> None:
     """Keep connectors going in this process until SIGTERM or SIGINT. Raises UsageError."""
-    watch, stop = Watch(settings, SystemClock().monotonic, partial(unread, settings)), threading.Event()
-    endpoints = Endpoints(watch.metrics, health=lambda: Check(ok=True), ready=watch.ready, status=watch.status)
+    clock, stop = SystemClock(), threading.Event()
+    watch = Watch(settings, clock.monotonic, partial(unread, settings), Measure(settings, clock.wall_ms))
+    endpoints = Endpoints(watch.metrics.registry, health=lambda: Check(ok=True), ready=watch.ready, status=watch.status)
     with interrupted_by_sigterm(), listen(settings.http, endpoints, "HTTP") as http:
         log.info("watch starts", url=f"http://{settings.http.host}:{http.port}")
         try:

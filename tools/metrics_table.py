@@ -1,6 +1,7 @@
 """The tables of docs/metrics.md, made from the list of metrics: ``PYTHONPATH=. python tools/metrics_table.py``."""
 
 from streamproc.analytics.metrics import METRICS
+from streamproc.telemetry.connectors import ConnectorMetrics
 from streamproc.telemetry.families import Definition
 from streamproc.telemetry.metrics import Metrics
 from streamproc.telemetry.timesheet import ACTIVITIES
@@ -19,6 +20,11 @@ def analytics() -> str:
     return "\n".join([HEAD, *map(_row, METRICS)])
 
 
+def connectors() -> str:
+    """A row for each metric of the watch over connectors."""
+    return "\n".join([HEAD, *map(_row, ConnectorMetrics().definitions)])
+
+
 def times() -> str:
     """A row for each thread that has a time sheet: what it can be seen at."""
     rows = (f"| `{hand}` | {_words(activities)} |" for hand, activities in ACTIVITIES.items())
@@ -35,4 +41,4 @@ def _words(values: tuple[str, ...]) -> str:
 
 
 if __name__ == "__main__":
-    print(table(), times(), analytics(), sep="\n\n")
+    print(table(), times(), analytics(), connectors(), sep="\n\n")

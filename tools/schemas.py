@@ -187,6 +187,9 @@ A type with `?` may be null. `since` is the version of the schema that had the f
 each other. Outputs are FULL_TRANSITIVE: readers of any age read rows of any age, so a field is added with a default or
 not at all. The input is BACKWARD_TRANSITIVE: a worker reads every event that was ever written.
 
+Versions on this page count the texts that were published here. A registry counts what was registered with it, from 1
+on: `streamproc schemas check` shows its numbers, which are others.
+
 `streamproc schemas push` registers these texts, byte for byte, and `streamproc schemas check` tells what a registry
 has, and by which rule it judges what comes next. Programs only look them up: a worker whose results, segments or
 ledger, a producer whose event, or an analytics app whose trends or alerts are not registered ends with exit code 2."""
@@ -218,8 +221,29 @@ print(value[0] == 0, int.from_bytes(value[1:5], "big"), fastavro.schemaless_read
 print("bytes left over:", len(payload.read()))
 ```
 
-And against a worker: send it, then `streamproc results` or `streamproc dlq ls`. A value that is no event of its schema
-is a dead letter, `avro_invalid`; one whose schema is not under `audio.recordings-value` is `schema_unknown`."""
+And against a worker, `pip install confluent-kafka`; of local servers the address is in `.streamproc/local.env`:
+
+```python
+import sys
+
+from confluent_kafka import Producer
+
+
+
+def told(error, sent):
+    print(error or f"{sent.topic()}/{sent.partition()}/{sent.offset()}")
+
+
+address, value = sys.argv[1:]
+producer = Producer({"bootstrap.servers": address})
+producer.produce("audio.recordings", bytes.fromhex(value), "call-17", on_delivery=told)
+producer.flush()
+```
+
+It prints the place of the event, and `streamproc why` with that place tells what becomes of it. A result needs the
+object, which is stored before: one that is missing is looked for again for some minutes, on the retry topics, and is a
+dead letter, `object_missing`, only then. A value that is no event of its schema is a dead letter at once,
+`avro_invalid`; one whose schema is not under `audio.recordings-value` is `schema_unknown`."""
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from streamproc import __version__
+from streamproc.cli import INTERRUPTED
 from streamproc.cli.analytics import analytics
 from streamproc.cli.audit import audit
 from streamproc.cli.bench import bench
@@ -34,15 +35,20 @@ from streamproc.cli.up import up
 from streamproc.cli.warehouse import warehouse
 from streamproc.cli.why import why
 from streamproc.cli.worker import worker
-from streamproc.errors import DependencyDownError, ExitCode, FatalError, NoRestartError, StreamprocError
-
-INTERRUPTED = 130
-"""What shells say of a process that SIGINT ended."""
+from streamproc.errors import (
+    DependencyDownError,
+    DependencyRefusesError,
+    ExitCode,
+    FatalError,
+    NoRestartError,
+    StreamprocError,
+)
 
 NEXT: Mapping[type[StreamprocError], str] = MappingProxyType(
     {
         NoRestartError: "Do not start it again before the cause is healed.",
         FatalError: "Start it again; nothing is lost, it goes on where that ended.",
+        DependencyRefusesError: "Is the address the right one, and that server well? `streamproc doctor` looks at all.",
         DependencyDownError: "`streamproc status` tells what runs here; `streamproc up` starts what is missing.",
     }
 )
@@ -71,7 +77,7 @@ class Commands(TyperGroup):
 def _tell(service: str | None, error: StreamprocError) -> None:
     """Say what went wrong and what to do. A service that nobody watches says it as a line of its log."""
     following = next((text for kind, text in NEXT.items() if isinstance(error, kind)), "")
-    if isinstance(error, DependencyDownError) and error.dependency in {"warehouse", "kafka connect"}:
+    if type(error) is DependencyDownError and error.dependency in {"warehouse", "kafka connect"}:
         following = UP_WAREHOUSE
     if service is not None and not sys.stderr.isatty():
         from streamproc.telemetry.log import get_log
@@ -145,8 +151,3 @@ app.add_typer(analytics)
 app.add_typer(schemas)
 app.add_typer(connect)
 app.add_typer(warehouse)
-
-
-def main() -> None:
-    """Run the command line."""
-    app()

@@ -31,8 +31,7 @@ def ask(
 
     Example: `streamproc warehouse ask angry slowest`
     """
-    from rich.console import Console
-
+    from streamproc.cli.console import answers
     from streamproc.operate.warehouse.extra import need_client
 
     need_client()
@@ -40,10 +39,13 @@ def ask(
     from streamproc.operate.warehouse.questions import ask as run_ask
     from streamproc.operate.warehouse.shown import answer_table, plain
 
-    for answer in run_ask(load_settings().warehouse, names or NAMES):
+    console = answers()
+    for number, answer in enumerate(run_ask(load_settings().warehouse, list(dict.fromkeys(names or NAMES)))):
         if as_json:
             rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
             said = {"question": answer.question.name, "rows": rows, "missing": answer.missing}
             typer.echo(json.dumps(said, default=plain, ensure_ascii=False))
         else:
-            Console().print(answer_table(answer))
+            if number:
+                typer.echo()
+            console.print(answer_table(answer))

@@ -13,9 +13,10 @@ from streamproc.local.server import Recipe
 from streamproc.local.stack import WAREHOUSE
 from streamproc.operate.dead_letter import DeadLetter
 from streamproc.operate.warehouse.answer import Answer
-from streamproc.operate.warehouse.apply import apply_whole, remove
+from streamproc.operate.warehouse.apply import apply_whole
 from streamproc.operate.warehouse.database import open_database
 from streamproc.operate.warehouse.questions import ask
+from streamproc.operate.warehouse.remove import remove
 from streamproc.records.result import EmotionResult
 from streamproc.settings import Settings, WarehouseSettings
 

@@ -42,6 +42,11 @@ def offset_of(message: "Message[bytes, bytes]") -> tuple[int, int]:
     return message.partition() or 0, message.offset() or 0
 
 
+def stamped(message: "Message[bytes, bytes]") -> tuple[TopicPartition, int, int]:
+    """Where a record stands, and its time in ms since the epoch."""
+    return origin_of(message), message.offset() or 0, message.timestamp()[1]
+
+
 def bare(message: "Message[bytes, bytes]") -> tuple[int, int, bytes | None]:
     """Partition, offset and value: a fifth of the time of a whole record, whose headers are taken apart."""
     return message.partition() or 0, message.offset() or 0, message.value()

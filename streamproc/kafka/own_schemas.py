@@ -1,5 +1,6 @@
 """Our own schemas in the registry: put there by a deploy step, looked up by every worker at its start."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from streamproc.kafka.registry import RefusedSchemaError, Registry, UnknownSchem
 from streamproc.records.avro import OutputCodec, Row, schema_of
 from streamproc.records.topics import compatibility, row_types, subject
 from streamproc.settings import TopicSettings
+
+_LISTED = re.compile(r"list of diff types: \[(.*?)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Registered:
     """Its number among the subject's versions."""
     rule: str | None
     """The rule that the registry has for the subject; None where it has none, and holds it to its rule for all."""
+    latest: int | None = None
+    """The newest version of the subject, whoever's; None where it has none."""
 
     @property
     def good(self) -> bool:
@@ -80,7 +85,17 @@ def _register(client: Registry, name: str, row: type[Row]) -> int:
     try:
         return ask(client, lambda: client.register_schema(name, _registrable(row)))
     except RefusedSchemaError as error:
-        raise UsageError(f"the registry does not take our {row.__name__} under {name}: {error}") from None
+        raise UsageError(
+            f"the registry does not take our {row.__name__} under {name}, after what is there, by the rule "
+            f"{compatibility(row)}: {_differences(str(error))}. If another program's schema is there, one of the two "
+            "needs a topic of its own"
+        ) from None
+
+
+def _differences(told: str) -> str:
+    """Apicurio's list of differences, which it tells twice and in no order, as one in order; else what was told."""
+    found = _LISTED.search(told)
+    return "; ".join(sorted(found[1].split(", "))) if found else told
 
 
 def _look_up(client: Registry, topics: TopicSettings, topic: str) -> int:
@@ -99,7 +114,7 @@ def _registered(client: Registry, name: str, row: type[Row]) -> Registered:
         rule = str(ask(client, lambda: client.get_compatibility(name)))
     except UnknownSchemaError:
         rule = None
-    return Registered(name, row.__name__, compatibility(row), *_find(client, name, row), rule)
+    return Registered(name, row.__name__, compatibility(row), *_find(client, name, row), rule, _latest(client, name))
 
 
 def _find(client: Registry, name: str, row: type[Row]) -> tuple[int | None, int | None]:
@@ -109,6 +124,13 @@ def _find(client: Registry, name: str, row: type[Row]) -> tuple[int | None, int 
     except (UnknownSchemaError, RefusedSchemaError):
         return None, None
     return found.schema_id, found.version
+
+
+def _latest(client: Registry, name: str) -> int | None:
+    try:
+        return max(ask(client, lambda: client.get_versions(name)), default=None)
+    except UnknownSchemaError:
+        return None
 
 
 def _rule(client: Registry, name: str) -> str:

@@ -7,10 +7,11 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.common._httpx_compat import httpx  # the one way to the HTTP library it chose
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
-from streamproc.errors import DependencyDownError, StreamprocError, UsageError
+from streamproc.errors import DependencyDownError, DependencyRefusesError, StreamprocError, UsageError
 from streamproc.settings import RegistrySettings, without_credentials
 
 T = TypeVar("T")
+NAME = "schema registry"
 _RETRIES = 1
 _RETRY_MS = 200
 _NOT_FOUND = frozenset({40401, 40402, 40403})
@@ -58,7 +59,7 @@ def ask(registry: Registry, call: Callable[[], T]) -> T:
     """Make one request.
 
     Raises UnknownSchemaError and RefusedSchemaError for answers about schemas; DependencyDownError for everything else,
-    refused credentials and nonsense included: none of that is said about a record.
+    as DependencyRefusesError where something answered. None of that is said about a record.
     """
     try:
         return call()
@@ -67,10 +68,14 @@ def ask(registry: Registry, call: Callable[[], T]) -> T:
             raise UnknownSchemaError(str(error)) from None
         if error.http_status_code in {_CONFLICT, _INVALID}:
             raise RefusedSchemaError(str(error)) from None
-        raise _away(registry, str(error)) from error
-    except (httpx.HTTPError, ValueError) as error:
-        raise _away(registry, f"{type(error).__name__}: {error}") from error
+        unknown = error.error_code == SchemaRegistryError.UNKNOWN  # then its text is the whole page
+        told = f"HTTP {error.http_status_code}, which is no registry's answer" if unknown else str(error)
+        raise DependencyRefusesError(NAME, _said(registry, told)) from error
+    except ValueError as error:  # an answer that is no registry's
+        raise DependencyRefusesError(NAME, _said(registry, f"{type(error).__name__}: {error}")) from error
+    except httpx.HTTPError as error:
+        raise DependencyDownError(NAME, _said(registry, f"{type(error).__name__}: {error}")) from error
 
 
-def _away(registry: Registry, detail: str) -> DependencyDownError:
-    return DependencyDownError("schema registry", f"{registry.address} (registry.url): {detail:.256}")
+def _said(registry: Registry, detail: str) -> str:
+    return f"{registry.address} (registry.url): {detail:.256}"

@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka.schema_registry import Schema
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
-from streamproc.errors import DependencyDownError, PoisonError, UsageError
+from streamproc.errors import DependencyDownError, DependencyRefusesError, PoisonError, UsageError
 from streamproc.kafka.event_codec import RegistryEventCodec
 from streamproc.kafka.own_schemas import look_up_events, look_up_outputs, register_schemas, registered_schemas
 from streamproc.kafka.registry import Registry, connect
@@ -76,6 +76,26 @@ def test_what_is_not_registered_is_told_without_registering_it(client: Registry,
     assert {one.subject: one.schema_id for one in found} == ids
     assert {one.version for one in found} == {1}
     assert all(one.good for one in found)
+
+
+def test_a_schema_of_somebody_else_under_our_subject_is_told_and_so_is_how_it_differs(
+    client: Registry, topics: TopicSettings
+) -> None:
+    name = subject(topics.ledger)
+    theirs = '{"type":"record","name":"Theirs","fields":[{"name":"x","type":"int"}]}'
+    client.register_schema(name, Schema(theirs, "AVRO"))
+    (there,) = (one for one in registered_schemas(client, topics) if one.latest)
+    assert (there.subject, there.schema_id, there.latest) == (name, None, 1)
+    with pytest.raises(
+        UsageError, match=r"FULL_TRANSITIVE: committed_at at \S+; dead_letters at .*; x at /fields/0\. If"
+    ):
+        register_schemas(client, topics)
+    client.delete_subject(name)
+    register_schemas(client, topics)
+    client.set_compatibility(name, "NONE")
+    client.register_schema(name, Schema(theirs.replace("x", "y"), "AVRO"))
+    ours = {one.subject: one for one in registered_schemas(client, topics)}[name]
+    assert (ours.latest or 0) > (ours.version or 0) > 0
 
 
 def test_a_subject_that_is_held_to_another_rule_is_told(client: Registry, topics: TopicSettings) -> None:
@@ -152,5 +172,5 @@ def test_an_address_that_is_no_registry_is_down_and_not_the_records_fault(
     patient: Settings, topics: TopicSettings
 ) -> None:
     wrong = patient.registry.model_copy(update={"url": patient.registry.url + "/nothing/here"})
-    with connect(wrong) as client, pytest.raises(DependencyDownError):
+    with connect(wrong) as client, pytest.raises(DependencyRefusesError, match="404"):
         RegistryEventCodec(client, topics.recordings, time.monotonic).resolve(frame(1, b""))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from streamproc.telemetry.connectors import ConnectorMetrics
 from streamproc.telemetry.metrics import Metrics
 from tests.prometheus import program
 
@@ -19,6 +20,10 @@ RULES = FOLDER / "streamproc.rules.yml"
 UNITS = {"s": 1, "m": 60, "h": 3600}
 HERE = 'job="streamproc",instance="a"'
 THERE = 'job="streamproc",instance="b"'
+
+UNKNOWN = "NaN "
+"""One sample of what is not known."""
+RESULTS, LETTERS = 'connector="emotion-results"', 'connector="dead-letters"'
 
 Series = dict[str, str]
 
@@ -185,6 +190,33 @@ CASES = {
     "StreamprocHitRate": Case(
         hits(19), hits(21), "27h", "streamproc: 19% were known, under half of a day ago", step="5m"
     ),
+    "StreamprocConnectorDown": Case(
+        {named("connector_running", RESULTS): "0x60", named("connector_running", LETTERS): "1x60"},
+        {named("connector_running", RESULTS): "1x60"},
+        "10m",
+        "emotion-results does not run, or Kafka Connect is away: no rows come",
+        RESULTS,
+    ),
+    "StreamprocConnectorLag": Case(
+        {named("connector_lag_seconds", RESULTS): "601x60", named("connector_lag_seconds", LETTERS): UNKNOWN * 60},
+        {named("connector_lag_seconds", RESULTS): "599x60"},
+        "10m",
+        "emotion-results: a record has waited 10m 1s for its row",
+        RESULTS,
+    ),
+    "StreamprocWarehouseDown": Case(
+        {named("warehouse_down"): "1x60"},
+        {named("warehouse_down"): f"0x20 {UNKNOWN * 40}"},
+        "10m",
+        "streamproc: PostgreSQL does not let connectors in, or is away",
+    ),
+    "StreamprocPutAside": Case(
+        {named("connectors_put_aside_records"): f"{UNKNOWN * 10} 28x10 29x60"},
+        {named("connectors_put_aside_records"): f"{UNKNOWN * 10} 28x80"},
+        "70m",
+        "streamproc: connectors put records aside, 29 by now",
+        step="1m",
+    ),
 }
 
 
@@ -202,6 +234,9 @@ HOLDS = {
     "StreamprocCommitLatency": "5m",
     "StreamprocClockSkew": "5m",
     "StreamprocHitRate": "30m",
+    "StreamprocConnectorDown": "5m",
+    "StreamprocConnectorLag": "5m",
+    "StreamprocWarehouseDown": "5m",
 }
 """How long a condition has to hold; the others fire at once."""
 
@@ -258,7 +293,7 @@ def test_every_alert_is_played() -> None:
 
 
 def test_rules_ask_for_metrics_that_there_are() -> None:
-    known = {one.name: one for one in Metrics().definitions}
+    known = {one.name: one for one in (*Metrics().definitions, *ConnectorMetrics().definitions)}
     asked = {name for text in expressions() for name in re.findall(r"(?<![\w:])streamproc_\w+", text)}
     assert len(asked) > 10
     for name in asked:
@@ -289,6 +324,8 @@ def test_an_alert_fires_above_its_bound_and_is_silent_below(alert: str, tmp_path
         ("StreamprocLag", lag("61+0.125x80", in_flight=0)),  # marks of transactions at the end of an idle topic
         ("StreamprocNoProgress", lag("61x80", "0+1x80")),  # it waits, and work goes on
         ("StreamprocNoProgress", lag("61x80", in_flight=0, records=20)),  # marks, as above
+        ("StreamprocPutAside", {named("connectors_put_aside_records"): "28x20 3x60"}),  # made anew
+        ("StreamprocPutAside", {named("connectors_put_aside_records"): "28x5 29x120"}),  # over an hour ago
     ],
 )
 def test_half_of_a_condition_is_silent(alert: str, series: Series, tmp_path: Path) -> None:

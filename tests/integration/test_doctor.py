@@ -53,6 +53,8 @@ PLANTED = {
     "disk": "(local.state_dir) cannot be written: Not a directory",
     "model": "sha256 is",
     "device": "fp16 runs on cuda only",
+    "connect": "http://127.0.0.1:1 (connect.url): ConnectError",
+    "warehouse": "127.0.0.1:1 (warehouse.address)",
 }
 
 
@@ -132,7 +134,7 @@ def test_nothing_is_wrong_where_all_is_well_and_nothing_is_left(own: Settings) -
         assert topics_of(own) == before
         with pytest.raises(Exception, match="NoSuchKey"):
             objects.get(own.storage.bucket, store.TRIAL, None, 100)
-    assert len(found) == 15
+    assert len(found) == 17
     assert own.storage.secret_key.get_secret_value() not in "".join(map(str, found.values()))
     assert "= 45 s" in "".join(found["takeover"].details)
     assert "kafka.transaction_timeout_s 30 + flow.drain_s 60 + 15 s = 105 <= kafka.max_poll_interval_s 300" in (
@@ -156,6 +158,8 @@ def test_each_of_many_faults_at_once_is_found_and_named(guard: Settings, tmp_pat
     broken = changed(
         broken, "model", name_or_dir=str(damaged_model(tmp_path / "model")), precision="fp16", device="cpu"
     )
+    broken = changed(broken, "connect", url="http://127.0.0.1:1")
+    broken = changed(broken, "warehouse", address="127.0.0.1:1")
     asked = checks(broken, Early(), os.environ, 30)
     found = {one.check: one for one in examine(asked)}
     said = {check: found[check].says for check in PLANTED}

@@ -8,9 +8,10 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from streamproc.errors import DependencyDownError
 from streamproc.operate.place import Place
+from streamproc.operate.warehouse.aside import Aside, aside
 from streamproc.operate.warehouse.unread import unread
 from streamproc.records.record import TopicPartition
-from streamproc.settings import Settings
+from streamproc.settings import Settings, TopicSettings
 
 ANSWER_S = 60
 
@@ -38,6 +39,28 @@ def test_a_place_has_something_to_read_only_where_a_committed_record_is(patient:
     assert stands(2, 1, 0) == []
     assert stands(6, 4, 0) == []
     assert stands() == []
+
+
+def test_a_record_behind_many_that_were_aborted_is_found(patient: Settings) -> None:
+    topic, servers = f"unread.{uuid.uuid4().hex}", patient.kafka.bootstrap_servers
+    admin = AdminClient({"bootstrap.servers": servers})
+    (made,) = admin.create_topics([NewTopic(topic, 2)]).values()
+    made.result(ANSWER_S)
+    producer = Producer({"bootstrap.servers": servers, "transactional.id": topic})
+    producer.init_transactions(ANSWER_S)
+    for count, end in ((200, producer.abort_transaction), (1, producer.commit_transaction)):
+        producer.begin_transaction()
+        for _ in range(count):
+            producer.produce(topic, b"x", partition=0)
+        producer.flush(ANSWER_S)
+        end(ANSWER_S)
+    places = [Place(TopicPartition(topic, number), 0) for number in range(2)]
+    assert unread(patient, places) == places[:1]
+    assert aside(patient.model_copy(update={"topics": topics_with(patient, f"none.{topic}")}), 5) == Aside(0, 0, ())
+
+
+def topics_with(settings: Settings, dead_letters: str) -> TopicSettings:
+    return settings.topics.model_copy(update={"connect_dead_letters": dead_letters})
 
 
 def test_brokers_that_are_away_are_a_dependency(patient: Settings) -> None:

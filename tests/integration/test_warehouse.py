@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from confluent_kafka import Message, Producer
 from confluent_kafka.schema_registry import Schema
+from psycopg import sql
 
 from streamproc.demo.plan import Announcement
 from streamproc.demo.tally import Sent
@@ -25,9 +26,14 @@ from streamproc.local.apart import apart
 from streamproc.local.failure import ProgramMissingError
 from streamproc.operate.dead_letter import DeadLetter
 from streamproc.operate.place import Place
-from streamproc.operate.warehouse.apply import MISSING, Change, apply, look, pass_over, read_again
+from streamproc.operate.warehouse.apply import MISSING, Change, apply, look
 from streamproc.operate.warehouse.database import open_database
 from streamproc.operate.warehouse.questions import ask
+from streamproc.operate.warehouse.remove import others
+from streamproc.operate.warehouse.reread import read_again
+from streamproc.operate.warehouse.rest import open_connect
+from streamproc.operate.warehouse.skip import pass_over
+from streamproc.operate.warehouse.skipped import skipped
 from streamproc.records.avro import frame, schema_of
 from streamproc.records.identity import segment_id
 from streamproc.records.lane import Attempt, failure_headers
@@ -40,7 +46,7 @@ from streamproc.settings import Settings
 from tests.programs import missing
 from tests.unit.demo.made import dead_letter, result
 from tools.warehouse.load import Writer
-from tools.warehouse.rows import NEW, Encoder, Row, make_letter, next_version
+from tools.warehouse.rows import NEW, Encoder, Row, make_letter, make_row, next_version
 from tools.warehouse.servers import Servers, open_servers
 from tools.warehouse.table import LETTERS, SEGMENTS, Table, open_table
 
@@ -111,6 +117,19 @@ def produce(settings: Settings, topic: str, *records: tuple[bytes, Sequence[tupl
     return places
 
 
+def untold(_place: Place) -> None:
+    """What is passed over again."""
+
+
+def refused(settings: Settings, place: Place, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        pass_over(settings, "emotion-results", [place])
+
+
+def failed(settings: Settings) -> bool:
+    return any(one.state.failed for one in look(settings))
+
+
 def row_of(database: "psycopg.Connection[tuple[Any, ...]]", asked: str, row: Row) -> tuple[Any, ...] | None:
     return database.execute(asked.encode(), (row["result_id"],)).fetchone()
 
@@ -131,8 +150,16 @@ def test_a_changed_setting_with_which_nothing_can_run_is_told(servers: Servers) 
     told = apply(settings.model_copy(update={"warehouse": warehouse, "connect": hurried}))
     assert {one.change for one in told} == {Change.UPDATED}
     assert not any(one.state.running for one in told)
+    assert all('password authentication failed for user "stranger"' in (one.state.problem or "") for one in told)
     assert {one.change for one in apply(settings)} == {Change.UPDATED}
     assert all(one.state.running for one in look(settings))
+
+
+def test_no_connector_is_made_for_a_schema_of_postgresql_that_is_not_there(servers: Servers) -> None:
+    warehouse = servers.settings.warehouse.model_copy(update={"namespace": "nowhere"})
+    with pytest.raises(UsageError, match=r"has no schema nowhere \(warehouse\.namespace\)"):
+        apply(servers.settings.model_copy(update={"warehouse": warehouse}))
+    assert others(servers.settings) == []
 
 
 def test_each_result_is_one_row_with_its_values_although_connect_is_killed_twice_and_the_schema_grows(
@@ -197,10 +224,77 @@ def test_a_record_that_ends_its_connector_each_time_can_be_skipped(servers: Serv
         until(lambda: any(one.state.failed for one in look(settings)))
         (after,) = produce(settings, topic, (b"x", headers))
         assert after.partition == place.partition
-        pass_over(settings, "dead-letters", place)
+        assert pass_over(settings, "dead-letters", [place]).skipped == [place]
         table.reach(before + 1, PATIENCE_S)
         assert table.count() == before + 1
     until(lambda: all(one.state.running for one in look(settings)))
+
+
+def test_headers_that_a_producer_calls_as_ours_end_nothing_and_ours_are_the_row(servers: Servers) -> None:
+    settings, topic = servers.settings, servers.settings.topics.dead_letters
+    _, headers = make_letter(settings.topics, 2, NOON)
+    with open_database(settings.warehouse) as database, open_table(settings, LETTERS) as table:
+        before, restarts = table.count() if table.exists() else 0, servers.restarts()
+        theirs = [("sp-attempts", b"99"), ("sp-version", b"9"), ("sp-version", b"8")]
+        _, place = produce(settings, topic, (b"x", headers), (b"x", [*theirs, *headers]))
+        table.reach(before + 2, PATIENCE_S)
+        asked = "select attempts, version from dead_letters where dead_partition = %s and dead_offset = %s"
+        row = database.execute(asked, (place.partition.partition, place.offset)).fetchone()
+    assert row == (int(dict(headers)["sp-attempts"] or 0), (dict(headers)["sp-version"] or b"").decode())
+    assert servers.restarts() == restarts
+
+
+def test_exactly_what_ends_a_connector_is_skipped_and_again_when_the_topic_is_read_again_until_it_is_healed(
+    servers: Servers,
+) -> None:
+    settings, encode = servers.settings, ours(servers.settings)
+    rows = [make_row(number, 0, NOON, new=False) for number in range(RESULTS + 5_000, RESULTS + 5_006)]
+    ids = [row["result_id"] for row in rows]
+    with open_database(settings.warehouse) as database, open_table(settings) as table:
+        before = bring(Writer(settings), encode, table, range(RESULTS + 5_100, RESULTS + 5_110))
+        add = "alter table emotion_results add constraint refusing check (result_id not in ({})) not valid"
+        names = sql.SQL(", ").join(map(sql.Literal, (ids[2], ids[4])))
+        database.execute(sql.SQL(add).format(names))
+        at = produce(settings, settings.topics.results, *((encode(row), ()) for row in rows))
+        until(lambda: failed(settings))
+        refused(settings, at[1], f"{at[1]} is read without an error, and what ends it is {at[2]}; nothing was skipped")
+        refused(settings, Place(at[0].partition, at[0].offset + 1_000), "there is no record at")
+        assert table.count() == before + 2
+        passed = pass_over(settings, "emotion-results", [at[2]])
+        assert passed.skipped == [at[2]]
+        until(lambda: failed(settings))
+        refused(settings, at[2], f"has read {at[2]} already: what it reads next is")
+        assert pass_over(settings, "emotion-results", [at[4]]).skipped == [at[4]]
+        table.reach(before + 4, PATIENCE_S)
+
+        again: list[Place] = []
+        database.execute("delete from emotion_results where result_id = any(%s)", (ids,))
+        read_again(settings, "emotion-results", again.append)
+        assert again == [at[2], at[4]]
+        table.reach(before + 4, PATIENCE_S)
+        assert table.count() == before + 4
+        assert {one.change for one in apply(settings)} == {Change.UNCHANGED}
+
+        database.execute("alter table emotion_results drop constraint refusing")
+        read_again(settings, "emotion-results", again.append)
+        assert len(again) == 2
+        table.reach(before + 6, PATIENCE_S)
+    with open_connect(settings.connect) as connect:
+        assert skipped(connect.config("emotion-results") or {}) == []
+        assert not any("trial" in name for name in connect.names())
+
+
+def test_a_database_that_refuses_everything_is_no_reason_to_skip(servers: Servers) -> None:
+    settings, encode = servers.settings, ours(servers.settings)
+    with open_database(settings.warehouse) as database, open_table(settings) as table:
+        before = bring(Writer(settings), encode, table, range(RESULTS + 6_000, RESULTS + 6_010))
+        database.execute("alter table emotion_results add constraint refusing check (false) not valid")
+        rows = [make_row(number, 0, NOON, new=False) for number in range(RESULTS + 6_100, RESULTS + 6_103)]
+        at = produce(settings, settings.topics.results, *((encode(row), ()) for row in rows))
+        until(lambda: failed(settings))
+        refused(settings, at[0], f"ends at {at[1]} too, behind {at[0]}: is any record at fault")
+        database.execute("alter table emotion_results drop constraint refusing")
+        table.reach(before + 3, PATIENCE_S)
 
 
 def test_a_writer_of_before_leaves_what_it_does_not_know(servers: Servers) -> None:
@@ -241,14 +335,14 @@ def test_rows_that_never_came_come_when_the_topic_is_read_again(servers: Servers
             "delete from emotion_results where produced_at > (select min(produced_at) from emotion_results)"
         )
         assert table.count() < before / 2
-        read_again(settings, "emotion-results")
+        read_again(settings, "emotion-results", untold)
         table.reach(before, PATIENCE_S)
         assert table.count() == before
 
 
 def test_a_connector_that_nobody_has_is_not_read_again(servers: Servers) -> None:
     with pytest.raises(UsageError, match="there is no connector results; there are emotion-results,"):
-        read_again(servers.settings, "results")
+        read_again(servers.settings, "results", untold)
 
 
 SENT = [Sent(Announcement(name, "c", "result", "ok", name, f"calls/{name}.wav"), 0, at) for at, name in enumerate("ab")]
@@ -319,10 +413,12 @@ def test_segments_and_dead_letters_are_rows_too_and_every_question_has_its_answe
     rows = {answer.question.name: answer.rows for answer in ask(settings.warehouse)}
     noon = datetime(2026, 1, 1, 12)  # noqa: DTZ001  # the tables' times are UTC, without a zone
     assert rows["angry"] == ((noon, "(none)", 1, 1, Decimal(1)), (noon, "support", 1, 0, Decimal(0)))
-    assert rows["turned"] == (("call-1", -1, noon, Decimal(5), 2),)
+    assert rows["turned"] == ((None, "call-1", -1, noon, Decimal(5), 2),)
     assert [row[:2] for row in rows["slowest"]] == [(other.object_key, 70), (one.object_key, 9)]
     assert [row[:4] for row in rows["dead"]] == [("avro_invalid", "fetch", 2, 1), ("object_missing", "fetch", 1, 1)]
     assert [row[:5] for row in rows["coverage"]] == [("demo", "f", 2, 2, Decimal(1))]
     assert replace(servers, settings=settings).dead_letters() == 1
+    assert [one.name for one in others(servers.settings)] == sorted(one.name for one in look(settings))
     demo.end(settings)
+    assert others(servers.settings) == []
     assert {applied.state for applied in look(settings)} == {MISSING}

@@ -22,7 +22,7 @@ from streamproc.local.stack import down, up
 from streamproc.operate.warehouse.database import open_database
 from streamproc.operate.warehouse.questions import ask
 from streamproc.records.avro import Row, schema_of
-from streamproc.records.result import EmotionResult
+from streamproc.records.result import EmotionResult, attributes_json
 from streamproc.records.segment import EmotionSegment
 from streamproc.settings import LocalSettings, Settings, WarehouseSettings
 from tests.programs import missing
@@ -202,6 +202,40 @@ def test_a_recording_that_was_announced_twice_turns_once(warehouse: WarehouseSet
         )
     (row,) = answer(warehouse, "turned")
     assert row["angry_segments"] == 1
+
+
+def test_a_call_that_turned_is_told_with_its_tenant(warehouse: WarehouseSettings) -> None:
+    insert(warehouse, "emotion_results", *(a_result(n, tenant=tenant, call_id="c") for n, tenant in enumerate("ab")))
+    turned = [a_segment(of, at, label) for of in (0, 1) for at, label in enumerate(("neutral", "angry"))]
+    insert(warehouse, "emotion_segments", *(one | {"call_id": "c"} for one in turned))
+    assert [(row["tenant"], row["call_id"]) for row in answer(warehouse, "turned")] == [("a", "c"), ("b", "c")]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "told"),
+    [
+        ({"file_name": 'my "own".wav'}, r"my \"own\".wav"),
+        ({"a": "b", "file_name": "straße.wav", "z": "file_name"}, "straße.wav"),
+        ({"queue": "file_name"}, None),
+        ({}, None),
+    ],
+)
+def test_a_slow_recording_is_told_by_its_event_and_by_the_name_of_its_file(
+    warehouse: WarehouseSettings, attributes: dict[str, str], told: str | None
+) -> None:
+    insert(warehouse, "emotion_results", a_result(1, attributes_json=attributes_json(attributes)))
+    (row,) = answer(warehouse, "slowest")
+    assert (row["event_id"], row["file_name"]) == ("event 1", told)
+
+
+def test_a_slow_recording_of_another_producer_need_not_have_json(warehouse: WarehouseSettings) -> None:
+    insert(warehouse, "emotion_results", a_result(1, attributes_json="{nonsense"))
+    assert answer(warehouse, "slowest")[0]["file_name"] is None
+
+
+def test_a_schema_that_is_not_there_is_named(warehouse: WarehouseSettings) -> None:
+    with pytest.raises(UsageError, match=r"has no schema nowhere \(warehouse\.namespace\)"):
+        ask(warehouse.model_copy(update={"namespace": "nowhere"}))
 
 
 def reader_of(warehouse: WarehouseSettings, database: Database) -> WarehouseSettings:

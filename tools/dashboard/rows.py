@@ -1,6 +1,7 @@
 """What the dashboard shows, from what users feel down to the servers."""
 
 from tools.dashboard.panel import HERE, WINDOW, Panel, Query, Row, gauge, mean, quantiles, rate
+from tools.dashboard.warehouse import WAREHOUSE
 
 ENDED = rate("records_total", "job", 'outcome=~"result|dead_letter"')
 DEAD = rate("records_total", "job", 'outcome="dead_letter"')
@@ -256,4 +257,4 @@ MACHINES = Row(
     ),
 )
 
-ROWS = (USERS, WORK, TIMES, COMMITS, MACHINES)
+ROWS = (USERS, WORK, TIMES, COMMITS, MACHINES, WAREHOUSE)

@@ -10,7 +10,8 @@ from typing import Any
 
 from streamproc.kafka.own_schemas import look_up_outputs
 from streamproc.kafka.registry import connect
-from streamproc.operate.warehouse.apply import look, read_again
+from streamproc.operate.warehouse.apply import look
+from streamproc.operate.warehouse.reread import read_again
 from streamproc.records.avro import schema_of
 from streamproc.records.result import EmotionResult
 from streamproc.settings import Settings
@@ -146,7 +147,7 @@ def _read_again(settings: Settings, rows: int) -> float:
     with open_table(settings) as table:
         table.empty()
         began = time.monotonic()
-        read_again(settings, "emotion-results")
+        read_again(settings, "emotion-results", lambda _place: None)
         table.reach(rows, PATIENCE_S)
     return time.monotonic() - began
 

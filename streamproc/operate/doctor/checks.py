@@ -6,6 +6,7 @@ from streamproc.operate.doctor import (
     brokers,
     cache,
     clocks,
+    connect,
     device,
     disk,
     group,
@@ -18,6 +19,7 @@ from streamproc.operate.doctor import (
     timeouts,
     topics,
     versions,
+    warehouse,
 )
 from streamproc.operate.doctor.check import Check
 from streamproc.settings import Settings, cache_root
@@ -43,4 +45,6 @@ def checks(settings: Settings, clock: Clock, environ: Mapping[str, str], grace_s
         model.check(settings, environ),
         device.check(warm),
         group.check(settings, clock, warm.identity),
+        connect.check(settings, clock),
+        warehouse.check(settings),
     )

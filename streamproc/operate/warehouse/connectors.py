@@ -17,6 +17,7 @@ COMPAT_API, OWN_API = "/apis/ccompat/v7", "/apis/registry/v2"
 """Apicurio's API in Confluent's words, which ``registry.url`` leads to, and its own, which its converter speaks."""
 PUBLIC = "public"
 """PostgreSQL's own schema; connectors that write to another one carry its name."""
+FILES = ("emotion-results", "emotion-segments", "dead-letters")
 CONVERTER_URL = "value.converter.apicurio.registry.url"
 
 
@@ -33,17 +34,29 @@ class Connector:
         return CONVERTER_URL in self.config
 
 
+def names(settings: Settings) -> Sequence[str]:
+    """What the connectors of these settings are called."""
+    return list(sources(settings))
+
+
+def sources(settings: Settings) -> Mapping[str, str]:
+    """The topic that each connector of these settings reads, by the connector's name."""
+    topics = settings.topics
+    read = (topics.results, topics.segments, topics.dead_letters)
+    return {_name(settings, file): topic for file, topic in zip(FILES, read, strict=True)}
+
+
+def _name(settings: Settings, file: str) -> str:
+    namespace = settings.warehouse.namespace
+    return file if namespace == PUBLIC else f"{namespace}-{file}"
+
+
 def connectors(settings: Settings) -> Sequence[Connector]:
     """Every connector, with what the settings say. Raises UsageError."""
     topics, warehouse = settings.topics, settings.warehouse
-    source = {
-        "emotion-results": topics.results,
-        "emotion-segments": topics.segments,
-        "dead-letters": topics.dead_letters,
-    }
     made = []
-    for name, topic in source.items():
-        config = dict(json.loads(files().joinpath(f"{name}.json").read_text("utf-8")))
+    for file, (name, topic) in zip(FILES, sources(settings).items(), strict=True):
+        config = dict(json.loads(files().joinpath(f"{file}.json").read_text("utf-8")))
         config |= {
             "topics": topic,
             "tasks.max": str(settings.connect.tasks),
@@ -54,7 +67,7 @@ def connectors(settings: Settings) -> Sequence[Connector]:
         }
         if CONVERTER_URL in config:
             config[CONVERTER_URL] = registry_url(settings)
-        made.append(Connector(name if warehouse.namespace == PUBLIC else f"{warehouse.namespace}-{name}", config))
+        made.append(Connector(name, config))
     return made
 
 

@@ -1,20 +1,30 @@
 """The database of the warehouse, as analysts reach it."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 
-from streamproc.errors import DependencyDownError, UsageError
+from streamproc.errors import DependencyDownError, DependencyRefusesError, StreamprocError, UsageError
 from streamproc.settings import WarehouseSettings
 
+NAME = "warehouse"
 CONNECT_S = 10
+_BUSY = re.compile(r"too many|connection slots|starting up|shutting down|recovery mode|not accepting", re.IGNORECASE)
+"""PostgreSQL lets nobody in just now. A login that is refused has no code yet, so its words have to tell."""
+_WRONG = re.compile(r"FATAL|SSL|certificate|password|authentication|GSS")
+"""Somebody answered: PostgreSQL, or our client about what it said."""
 
 
 @contextmanager
 def open_database(settings: WarehouseSettings) -> "Iterator[psycopg.Connection[tuple[Any, ...]]]":
-    """A connection on which each statement is a transaction of its own. Raises DependencyDownError, UsageError."""
+    """A connection on which each statement is a transaction of its own.
+
+    Raises UsageError for a login that is refused, DependencyDownError, of that DependencyRefusesError while PostgreSQL
+    lets nobody in.
+    """
     host, mark, port = settings.address.rpartition(":")
     if not mark or not port.isdecimal():
         raise UsageError(f"warehouse.address is {settings.address}: give it as host:port")
@@ -30,7 +40,18 @@ def open_database(settings: WarehouseSettings) -> "Iterator[psycopg.Connection[t
             autocommit=True,
         )
     except psycopg.OperationalError as error:
-        where = f"{settings.address} (warehouse.address, .user, .password, .database)"
-        raise DependencyDownError("warehouse", f"{where}: {' '.join(str(error).split())}") from error
+        raise _meaning(settings, " ".join(str(error).removeprefix("connection failed: ").split())) from error
     with connection:
         yield connection
+
+
+def _meaning(settings: WarehouseSettings, said: str) -> StreamprocError:
+    where = f"{settings.address} (warehouse.address)"
+    if _BUSY.search(said):
+        return DependencyRefusesError(NAME, f"{where}: {said}")
+    if _WRONG.search(said):
+        return UsageError(
+            f"the warehouse at {where} lets nobody in with these settings: {said}. Look at warehouse.user, .password, "
+            ".database and .sslmode"
+        )
+    return DependencyDownError(NAME, f"{where}: {said}")

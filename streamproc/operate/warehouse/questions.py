@@ -10,6 +10,7 @@ from streamproc.errors import DependencyDownError, UsageError
 from streamproc.operate.warehouse.answer import Answer, Question
 from streamproc.operate.warehouse.connectors import files
 from streamproc.operate.warehouse.database import open_database
+from streamproc.operate.warehouse.namespace import need_namespace
 from streamproc.operate.warehouse.views import make_views
 from streamproc.settings import WarehouseSettings
 
@@ -41,13 +42,14 @@ def questions(names: Sequence[str] = NAMES) -> Sequence[Question]:
 def ask(settings: WarehouseSettings, names: Sequence[str] = NAMES) -> Sequence[Answer]:
     """Ask, over views that are made where they are missing. What needs a table or a view that is not there says so.
 
-    Raises UsageError for a user who may not ask, or may ask nothing of it before somebody else has, and for tables of
-    another kind; DependencyDownError.
+    Raises UsageError for a user who may not ask, or may ask nothing of it before somebody else has, for tables of
+    another kind and for a schema that is not there; DependencyDownError.
     """
     wanted = questions(names)
     try:
         with open_database(settings) as database:
             database.execute(sql.SQL("set search_path to {}").format(sql.Identifier(settings.namespace)))
+            need_namespace(database, settings)
             left = make_views(database)
             answers = [_answer(database, question, left) for question in wanted]
     except psycopg.OperationalError as error:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from streamproc.errors import DependencyDownError, StreamprocError, UsageError
+from streamproc.errors import DependencyDownError, DependencyRefusesError, StreamprocError, UsageError
 from streamproc.operate.place import Place
 from streamproc.records.record import TopicPartition
 from streamproc.settings import ConnectSettings, without_credentials
@@ -62,7 +62,12 @@ def _problem(trace: str) -> str:
     """What a trace of Java says first, which is often Connect's own sentence for everything, and its last cause."""
     said, *rest = trace.strip().splitlines()
     causes = [line.removeprefix(CAUSE) for line in rest if line.startswith(CAUSE)]
-    return ": ".join([said.removesuffix("."), *causes[-1:]])
+    last = [cause for cause in causes[-1:] if (cause.partition(": ")[2] or cause) not in said]
+    return ": ".join([said.removesuffix("."), *last])
+
+
+def _names(answer: Any) -> Sequence[str]:
+    return sorted(map(str, list(answer)))
 
 
 def _places(answer: Mapping[str, Any]) -> Sequence[Place]:
@@ -92,6 +97,16 @@ class Connect:
         """Make or change a connector. Raises UsageError for what Connect refuses, DependencyDownError."""
         self._ask("PUT", f"/connectors/{name}/config", json={"name": name, **config})
 
+    def make_stopped(self, name: str, config: Mapping[str, str]) -> None:
+        """Make a connector that has no task yet. Raises UsageError for what Connect refuses, DependencyDownError."""
+        made = {"name": name, "config": {"name": name, **config}, "initial_state": "STOPPED"}
+        self._ask("POST", "/connectors", json=made)
+
+    def names(self) -> Sequence[str]:
+        """Every connector, whoever made it. Raises DependencyDownError."""
+        names: Sequence[str] = self._ask("GET", "/connectors", read=_names)
+        return names
+
     def restart_failed(self, name: str) -> None:
         """Start again what failed of a connector. Raises DependencyDownError."""
         self._ask("POST", f"/connectors/{name}/restart?includeTasks=true&onlyFailed=true")
@@ -102,6 +117,10 @@ class Connect:
         state = self._ask("GET", f"/connectors/{name}/status", read=_state, missing=HTTPStatus.NOT_FOUND)
         return state
 
+    def cluster(self) -> str:
+        """The Kafka cluster that these workers belong to. Raises DependencyDownError, for another server too."""
+        return str(self._ask("GET", "/", read=lambda answer: answer["kafka_cluster_id"]))
+
     def places(self, name: str) -> Sequence[Place]:
         """The record that a connector reads next of each partition, as far as rows were committed.
 
@@ -109,11 +128,16 @@ class Connect:
         """
         return self._ask("GET", f"/connectors/{name}/offsets", read=_places) or ()
 
-    def move(self, name: str, to: Place) -> None:
-        """Let a connector that is stopped go on at this record. Raises UsageError, DependencyDownError."""
-        partition = {"kafka_topic": to.partition.topic, "kafka_partition": to.partition.partition}
-        moved = {"offsets": [{"partition": partition, "offset": {"kafka_offset": to.offset}}]}
-        self._ask("PATCH", f"/connectors/{name}/offsets", json=moved)
+    def move(self, name: str, *to: Place) -> None:
+        """Let a connector that is stopped go on at these records. Raises UsageError, DependencyDownError."""
+        moved = [
+            {
+                "partition": {"kafka_topic": one.partition.topic, "kafka_partition": one.partition.partition},
+                "offset": {"kafka_offset": one.offset},
+            }
+            for one in to
+        ]
+        self._ask("PATCH", f"/connectors/{name}/offsets", json={"offsets": moved})
 
     def stop(self, name: str) -> None:
         """Let a connector end all its tasks and keep its offsets. Raises DependencyDownError."""
@@ -149,29 +173,32 @@ class Connect:
         try:
             answer = again(self._once, method, path, json)
         except _SettlingError as error:
-            raise self._away(str(error)) from error
-        if answer.status_code == missing:
+            raise self._refused(str(error)) from error
+        if answer.status_code == missing and _connects(answer):
             return None
         if answer.status_code == HTTPStatus.BAD_REQUEST:
             raise UsageError(f"Kafka Connect refuses {method} {path}: {_said(answer)}")
         if not answer.is_success:
-            raise self._away(f"{answer.status_code} to {method} {path}: {_said(answer)}")
+            raise self._refused(f"{answer.status_code} to {method} {path}: {_said(answer)}")
         try:
             return read(answer.json()) if answer.content else None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise self._away(f"the answer to {method} {path} is not Kafka Connect's: {answer.text:.128}") from error
+            raise self._refused(f"the answer to {method} {path} is not Kafka Connect's: {answer.text:.128}") from error
 
     def _once(self, method: str, path: str, json: object) -> httpx2.Response:
         try:
             answer = self._client.request(method, path, json=json)
         except httpx2.HTTPError as error:
-            raise self._away(f"{type(error).__name__}: {error}") from error
+            raise DependencyDownError(NAME, self._where(f"{type(error).__name__}: {error}")) from error
         if answer.status_code == HTTPStatus.CONFLICT or answer.is_server_error:  # "a rebalance is expected" is a 500
             raise _SettlingError(f"{answer.status_code} to {method} {path}: {_said(answer)}")
         return answer
 
-    def _away(self, detail: str) -> DependencyDownError:
-        return DependencyDownError(NAME, f"{without_credentials(self._settings.url)} (connect.url): {detail:.512}")
+    def _refused(self, detail: str) -> DependencyRefusesError:
+        return DependencyRefusesError(NAME, self._where(detail))
+
+    def _where(self, detail: str) -> str:
+        return f"{without_credentials(self._settings.url)} (connect.url): {detail:.512}"
 
 
 @contextmanager
@@ -187,9 +214,17 @@ def open_connect(settings: ConnectSettings) -> Iterator[Connect]:
         yield Connect(client, settings)
 
 
+def _connects(answer: httpx2.Response) -> bool:
+    """Whether an error is said in Kafka Connect's form; any other server has a 404 of its own."""
+    try:
+        return "message" in dict(answer.json())
+    except (ValueError, TypeError):
+        return False
+
+
 def _said(answer: httpx2.Response) -> str:
     try:
         message: Callable[[str, object], object] = dict(answer.json()).get
         return str(message("message", answer.text))
     except (ValueError, TypeError):
-        return answer.text
+        return f"{' '.join(answer.text.split()):.128}"

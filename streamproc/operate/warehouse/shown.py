@@ -9,8 +9,8 @@ from rich.text import Text
 
 from streamproc.operate.warehouse.answer import Answer
 
-LONGEST = 40
-"""Characters of one cell; `--json` has all of it."""
+LONGEST = 80
+"""Characters of one cell, so that ids and keys are whole; `--json` has all of any."""
 
 
 def answer_table(answer: Answer) -> Group:
@@ -20,7 +20,7 @@ def answer_table(answer: Answer) -> Group:
         return Group(words, Text(f"(nothing: {answer.missing})"))
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in answer.columns:
-        table.add_column(name)
+        table.add_column(name, overflow="fold")  # an id that is cut cannot be looked up
     for row in answer.rows or [("(nothing)", *("" for _ in answer.columns[1:]))]:
         table.add_row(*(Text(cell(value)) for value in row))
     return Group(words, table)

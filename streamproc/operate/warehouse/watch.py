@@ -4,10 +4,9 @@ Debezium's sink waits for a database that is away, but a connection that is lost
 task for good (3.6.0, measured). Rows are upserted and offsets are committed after them, so starting again is safe.
 """
 
+import math
 import threading
-from collections.abc import Callable, Collection, Mapping
-
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from streamproc.errors import DependencyDownError
 from streamproc.kafka.log import GoneError
@@ -16,12 +15,16 @@ from streamproc.kafka.registry import connect as connect_registry
 from streamproc.operate.place import Place
 from streamproc.operate.warehouse.apply import MISSING, Applied, look_by
 from streamproc.operate.warehouse.connectors import connectors
+from streamproc.operate.warehouse.login import DIALECT, Login, explained, try_login
 from streamproc.operate.warehouse.rest import Connect, State, open_connect
 from streamproc.settings import Settings
+from streamproc.telemetry.connectors import ConnectorMetrics
 from streamproc.telemetry.http import Check
 from streamproc.telemetry.log import get_log
 
 LOOK_S = 2.0
+MEASURE_S = 15.0
+"""Between two looks at brokers and database, which cost more than one at Connect."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 60.0
 """Between two starts of one connector; doubled each time, and short again once it ran for the longest."""
 
@@ -76,7 +79,8 @@ class Standstill:
 class Watch:
     """Looks at connectors and starts again what failed. ``run`` is called by one thread; the rest by any.
 
-    ``unread`` is asked which of some places have records at or behind them.
+    ``unread`` is asked which of some places have records at or behind them; ``measure`` sets what brokers and database
+    tell, and says why the database lets nobody in.
     """
 
     def __init__(
@@ -84,24 +88,22 @@ class Watch:
         settings: Settings,
         monotonic: Callable[[], float],
         unread: Callable[[Collection[Place]], Collection[Place]],
+        measure: Callable[[ConnectorMetrics], str],
     ) -> None:
         self._settings = settings
         self._monotonic = monotonic
         self._unread = unread
         self._backoff = Backoff()
         self._standstill = Standstill()
-        self._ask_registry = frozenset(one.name for one in connectors(settings) if one.asks_registry)
+        known = connectors(settings)
+        self._ask_registry = frozenset(one.name for one in known if one.asks_registry)
         self._states: Mapping[str, State] = {}
+        self._problems: dict[str, str] = {}
         self._away = ""
-        self.metrics = CollectorRegistry()
-        self._running = Gauge(
-            "streamproc_connector_running", "Whether a connector does all it is to do.", ["connector"],
-            registry=self.metrics,
-        )  # fmt: skip
-        self._restarts = Counter(
-            "streamproc_connector_restarts", "How often a connector was started again.", ["connector"],
-            registry=self.metrics,
-        )  # fmt: skip
+        self._warehouse = ""
+        self._measure = measure
+        self._next_measure = -math.inf
+        self.metrics = ConnectorMetrics([one.name for one in known])
 
     def run(self, stop: threading.Event) -> None:
         """Watch until told to stop. What does not answer is waited for. Raises UsageError."""
@@ -113,14 +115,12 @@ class Watch:
                     self._tell("")
                 except DependencyDownError as error:
                     self._tell(str(error))
+                self.measure()
                 stop.wait(LOOK_S)
 
     def step(self, connect: Connect, registry: Registry) -> None:
         """Look once, and start again what failed. Raises DependencyDownError once all that can be done is done."""
-        found = look_by(connect, self._settings)
-        self._states = {one.name: one.state for one in found}
-        for one in found:
-            self._running.labels(one.name).set(one.state.running)
+        found = self._look(connect)
         now = self._monotonic()
         due = [one for one in found if one.state.failed and self._backoff.due(one.name, now)]
         away: list[DependencyDownError] = []
@@ -131,33 +131,58 @@ class Watch:
                 away.append(error)
                 # A task that starts without the registry sends good records to its dead letters.
                 due = [one for one in due if one.name not in self._ask_registry]
+        shut = any(DIALECT in (one.state.problem or "") for one in due)
+        login = try_login(self._settings.warehouse) if shut else Login()
         for one in due:
             try:
-                self._start(connect, one, now)
+                self._start(connect, one, login, now)
             except DependencyDownError as error:
                 away.append(error)
         if away:
             raise away[0]
 
+    def measure(self) -> None:
+        """Look at brokers and database, if that was not done for a while."""
+        now = self._monotonic()
+        if now >= self._next_measure:
+            self._next_measure = now + MEASURE_S
+            self._warehouse = self._measure(self.metrics)
+
     def ready(self) -> Check:
-        """Whether all connectors run, as far as is known."""
+        """Whether all connectors run and the warehouse lets them in, as far as is known."""
         running = bool(self._states) and all(state.running for state in self._states.values())
-        return Check(running and not self._away, self.status())
+        return Check(running and not self._away and not self._warehouse, self.status())
 
     def status(self) -> Mapping[str, object]:
-        """What each connector does."""
+        """What each connector does, and why it does not."""
         states = {name: "/".join((one.connector, *one.tasks)) for name, one in self._states.items()}
-        return {"connectors": states, "away": self._away}
+        problems = {name: self._problems.get(name, one.problem) for name, one in self._states.items() if one.problem}
+        return {"connectors": states, "problems": problems, "away": self._away, "warehouse": self._warehouse}
 
-    def _start(self, connect: Connect, one: Applied, now: float) -> None:
+    def _look(self, connect: Connect) -> Sequence[Applied]:
+        """What each does now. Where nobody answers none runs, as far as is known."""
+        found: Sequence[Applied] = ()
+        try:
+            found = look_by(connect, self._settings)
+        finally:
+            self._states = {one.name: one.state for one in found}
+            for name in self.metrics.names:
+                self.metrics.running[name].set(name in self._states and self._states[name].running)
+        return found
+
+    def _start(self, connect: Connect, one: Applied, login: Login, now: float) -> None:
         if self._backoff.ran(one.name, now):
             self._standstill.ran(one.name)
+            self._problems.pop(one.name, None)
         self._backoff.started(one.name, now)
-        log.warning("connector is started again", dependency=one.name, detail=one.state.problem or "")
+        problem = explained(one.state.problem or "", login)
+        again = problem == self._problems.get(one.name)
+        self._problems[one.name] = problem
+        log.warning("connector is started again", dependency=one.name, detail="as before" if again else problem)
         still = self._standstill.started(one.name, connect.places(one.name))
         connect.restart_failed(one.name)
-        self._restarts.labels(one.name).inc()
-        if still:
+        self.metrics.restarts[one.name].inc()
+        if still and DIALECT not in (one.state.problem or ""):  # then no record is the cause
             self._tell_places(one.name, still)
 
     def _tell_places(self, name: str, still: Collection[Place]) -> None:

@@ -5,6 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from streamproc import __version__
+from streamproc.cli import main
 from streamproc.cli.app import app
 from streamproc.errors import (
     DependencyDownError,
@@ -34,7 +35,7 @@ GROUPS = {
     "brake": ("release",),
     "analytics": ("rebuild",),
     "schemas": ("push", "check"),
-    "connect": ("apply", "status", "reread", "skip", "watch"),
+    "connect": ("apply", "status", "dead", "reread", "skip", "remove", "watch"),
     "warehouse": ("ask",),
 }
 COMMANDS = (
@@ -228,3 +229,19 @@ def test_the_worker_tells_even_impossible_settings_as_a_line_of_its_log(monkeypa
     (line,) = done.stderr.splitlines()
     assert '"error": "UsageError"' in line
     assert "kafka.delivery" in line
+
+
+def test_ctrl_c_while_the_commands_are_read_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupting:
+        @staticmethod
+        def find_spec(*_: object) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "streamproc.cli.app")
+    monkeypatch.setattr(sys, "meta_path", [Interrupting])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "stopped by Ctrl-C\n"

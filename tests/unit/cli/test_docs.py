@@ -87,6 +87,7 @@ def test_the_tables_of_metrics_are_the_list() -> None:
     assert between("metrics.md", "metrics").splitlines() == metrics_table.table().splitlines()
     assert between("metrics.md", "times").splitlines() == metrics_table.times().splitlines()
     assert between("metrics.md", "analytics").splitlines() == metrics_table.analytics().splitlines()
+    assert between("metrics.md", "connectors").splitlines() == metrics_table.connectors().splitlines()
 
 
 def test_the_table_of_the_chain_is_the_chain() -> None:

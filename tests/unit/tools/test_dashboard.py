@@ -1,11 +1,13 @@
 import json
 import re
 
+from streamproc.telemetry.connectors import ConnectorMetrics
 from streamproc.telemetry.metrics import Metrics
 from tools.dashboard.__main__ import FILE
 from tools.dashboard.grafana import dashboard, text
 from tools.dashboard.rows import ROWS
 
+DEFINITIONS = (*Metrics().definitions, *ConnectorMetrics().definitions)
 QUERIES = [query.expr for row in ROWS for panel in row.panels for query in panel.queries]
 
 
@@ -15,7 +17,7 @@ def test_the_file_is_what_the_code_makes() -> None:
 
 def test_panels_have_numbers_of_their_own_and_do_not_overlap() -> None:
     panels = dashboard(ROWS)["panels"]
-    assert len({panel["id"] for panel in panels}) == len(panels) == 35
+    assert len({panel["id"] for panel in panels}) == len(panels) == 39
     covered = [
         (x, y)
         for place in (panel["gridPos"] for panel in panels)
@@ -27,7 +29,7 @@ def test_panels_have_numbers_of_their_own_and_do_not_overlap() -> None:
 
 
 def test_queries_ask_for_metrics_and_label_values_that_there_are() -> None:
-    known = {one.name: one for one in Metrics().definitions}
+    known = {one.name: one for one in DEFINITIONS}
     for query in QUERIES:
         for name, chosen in re.findall(r"(streamproc_\w+)\{([^}]*)\}", query):
             plain = name if name in known else re.sub(r"_(sum|count|bucket)$", "", name)
@@ -38,9 +40,7 @@ def test_queries_ask_for_metrics_and_label_values_that_there_are() -> None:
 
 def test_every_metric_but_what_others_say_too_is_shown() -> None:
     shown = " ".join(QUERIES)
-    missing = {
-        one.name for one in Metrics().definitions if not re.search(rf"{one.name}\b|{one.name}_(sum|bucket)", shown)
-    }
+    missing = {one.name for one in DEFINITIONS if not re.search(rf"{one.name}\b|{one.name}_(sum|bucket)", shown)}
     assert missing == {
         "streamproc_build_info",
         "streamproc_fetches_skipped_total",

@@ -6,12 +6,20 @@ from pydantic import SecretStr
 from streamproc.operate.doctor.checks import checks
 from streamproc.operate.doctor.examine import examine
 from streamproc.operate.doctor.finding import Verdict
-from streamproc.settings import KafkaSettings, RedisSettings, RegistrySettings, Settings, StorageSettings
+from streamproc.settings import (
+    ConnectSettings,
+    KafkaSettings,
+    RedisSettings,
+    RegistrySettings,
+    Settings,
+    StorageSettings,
+    WarehouseSettings,
+)
 from streamproc.telemetry.clock import SystemClock
 
 SECRET = "hunter-2"
 AWAY = "127.0.0.1:1"
-ON_SERVERS = ("brokers", "takeover", "topics", "rights", "registry", "store", "redis", "clock")
+ON_SERVERS = ("brokers", "takeover", "topics", "rights", "registry", "store", "redis", "clock", "connect", "warehouse")
 
 
 def test_no_secret_is_told_of_servers_that_are_away() -> None:
@@ -22,6 +30,8 @@ def test_no_secret_is_told_of_servers_that_are_away() -> None:
         registry=RegistrySettings(url=f"http://me:{SECRET}@{AWAY}", username="me", password=hidden, timeout_s=0.2),
         redis=RedisSettings(url=SecretStr(f"redis://me:{SECRET}@{AWAY}/0")),
         storage=StorageSettings(endpoint=f"http://{AWAY}", access_key=hidden, secret_key=hidden),
+        connect=ConnectSettings(url=f"http://me:{SECRET}@{AWAY}", registry_url=f"http://{AWAY}/apis/registry/v2"),
+        warehouse=WarehouseSettings(address=AWAY, password=hidden),
     )
     asked = [one for one in checks(settings, SystemClock(), {}, None) if one.name in ON_SERVERS]
     found = list(examine(asked))

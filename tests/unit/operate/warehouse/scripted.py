@@ -26,6 +26,16 @@ RUNNING = {
     "tasks": [{"id": 0, "state": "RUNNING", "worker_id": "w"}],
 }
 FAILED = RUNNING | {"tasks": [{"id": 0, "state": "FAILED", "worker_id": "w", "trace": TRACE}]}
+NO_LOGIN = """\
+org.hibernate.service.spi.ServiceException: Unable to create requested service [JdbcEnvironment] due to: Unable to \
+determine Dialect without JDBC metadata
+\tat org.hibernate.service.internal.AbstractServiceRegistryImpl.createService(AbstractServiceRegistryImpl.java:277)
+Caused by: org.hibernate.HibernateException: Unable to determine Dialect without JDBC metadata
+\t... 30 more
+"""
+"""All that is said of a login that fails."""
+SHUT = RUNNING | {"tasks": [{"id": 0, "state": "FAILED", "worker_id": "w", "trace": NO_LOGIN}]}
+STARTING = RUNNING | {"tasks": [{"id": 0, "state": "UNASSIGNED", "worker_id": "w"}]}
 STOPPED = RUNNING | {"connector": {"state": "STOPPED", "worker_id": "w"}, "tasks": []}
 
 Reply = tuple[int, object]

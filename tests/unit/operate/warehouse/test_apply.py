@@ -1,16 +1,23 @@
 """What is done to connectors; that Connect does it is seen on the real one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from streamproc.errors import DependencyDownError, UsageError
-from streamproc.operate.place import parse_place
+from streamproc.operate.place import Place, parse_place
 from streamproc.operate.warehouse import apply as module
-from streamproc.operate.warehouse.apply import Change, apply, pass_over, read_again
+from streamproc.operate.warehouse import halt, skip
+from streamproc.operate.warehouse.apply import Applied, Change, apply
 from streamproc.operate.warehouse.connectors import connectors
+from streamproc.operate.warehouse.halt import LeftStoppedError
+from streamproc.operate.warehouse.login import Login
+from streamproc.operate.warehouse.reread import read_again
+from streamproc.operate.warehouse.rest import Connect
+from streamproc.operate.warehouse.skip import pass_over
+from streamproc.operate.warehouse.skipped import SKIPPED
 from streamproc.settings import ConnectSettings, RegistrySettings, Settings
-from tests.unit.operate.warehouse.scripted import FAILED, RUNNING, STOPPED, Reply, serving
+from tests.unit.operate.warehouse.scripted import FAILED, RUNNING, SHUT, STARTING, STOPPED, Reply, serving
 
 PLACES = {
     "offsets": [{"partition": {"kafka_topic": "emotion.results", "kafka_partition": 3}, "offset": {"kafka_offset": 17}}]
@@ -55,9 +62,22 @@ def settings(connect: ConnectSettings) -> Settings:
     return Settings(connect=more, registry=registry)
 
 
+def untold(_place: Place) -> None:
+    """What is passed over again."""
+
+
+def reread_again(scripted: Scripted) -> None:
+    did(scripted, lambda one: read_again(one, "emotion-results", untold))
+
+
 def did(scripted: Scripted, what: Callable[[Settings], object]) -> object:
     with serving(scripted) as connect:
         return what(settings(connect.model_copy(update={"timeout_s": 0.6})))
+
+
+def applied(scripted: Scripted) -> Sequence[Applied]:
+    with serving(scripted) as connect:
+        return apply(settings(connect.model_copy(update={"timeout_s": 0.6})))
 
 
 def test_a_changed_connector_is_not_told_by_what_its_old_tasks_did() -> None:
@@ -89,7 +109,7 @@ def test_a_connector_whose_offsets_are_not_forgotten_goes_on_all_the_same() -> N
     scripted = Scripted(state=STOPPED, after=STOPPED)
     scripted.replies["DELETE"] = (400, {"message": "its group is not empty"})
     with pytest.raises(UsageError, match="its group is not empty"):
-        did(scripted, lambda one: read_again(one, "emotion-results"))
+        did(scripted, lambda one: read_again(one, "emotion-results", untold))
     assert scripted.asked == [f"{what} emotion-results/{way}" for what, way in
                               (("PUT", "stop"), ("DELETE", "offsets"), ("PUT", "resume"))]  # fmt: skip
 
@@ -97,8 +117,8 @@ def test_a_connector_whose_offsets_are_not_forgotten_goes_on_all_the_same() -> N
 @pytest.mark.parametrize(
     "what",
     [
-        lambda one: read_again(one, "emotion-results"),
-        lambda one: pass_over(one, "emotion-results", parse_place("emotion.results/3/17")),
+        lambda one: read_again(one, "emotion-results", untold),
+        lambda one: pass_over(one, "emotion-results", [parse_place("emotion.results/3/17")]),
     ],
     ids=["reread", "skip"],
 )
@@ -129,7 +149,7 @@ def test_connectors_that_are_as_they_have_to_be_need_no_registry() -> None:
 def test_a_connector_that_reads_without_the_registry_does_not_wait_for_it() -> None:
     scripted = Scripted()
     scripted.registry = (503, {"error_code": 503, "message": "away"})
-    did(scripted, lambda one: read_again(one, "dead-letters"))
+    did(scripted, lambda one: read_again(one, "dead-letters", untold))
     assert "DELETE dead-letters/offsets" in scripted.asked
 
 
@@ -137,26 +157,69 @@ def test_a_connector_that_is_not_there_is_to_be_made_first() -> None:
     scripted = Scripted()
     del scripted.configs["emotion-results"]
     with pytest.raises(UsageError, match="connect apply"):
-        did(scripted, lambda one: read_again(one, "emotion-results"))
+        did(scripted, lambda one: read_again(one, "emotion-results", untold))
     assert scripted.asked == []
 
 
 def test_nothing_is_forgotten_while_tasks_do_not_end() -> None:
     scripted = Scripted(after=RUNNING)
     with pytest.raises(DependencyDownError, match="does not end its tasks"):
-        did(scripted, lambda one: read_again(one, "emotion-results"))
+        did(scripted, lambda one: read_again(one, "emotion-results", untold))
     assert scripted.asked == ["PUT emotion-results/stop", "PUT emotion-results/resume"]
 
 
-def test_a_record_is_passed_over_by_going_on_behind_it() -> None:
+@pytest.mark.parametrize("place", ["emotion.segments/3/17", "emotion.results-2/3/17"])
+def test_what_is_not_read_is_not_passed_over(place: str) -> None:
     scripted = Scripted(state=STOPPED, after=STOPPED)
-    did(scripted, lambda one: pass_over(one, "emotion-results", parse_place("emotion.results/3/17")))
-    assert scripted.asked[1] == "PATCH emotion-results/offsets"
+    with pytest.raises(UsageError, match=r"does not read .*: its topic is emotion\.results$"):
+        did(scripted, lambda one: pass_over(one, "emotion-results", [parse_place(place)]))
+    assert scripted.asked == []
 
 
-@pytest.mark.parametrize("place", ["emotion.results/3/16", "emotion.results/2/17", "emotion.segments/3/17"])
-def test_what_was_read_already_or_is_not_read_is_not_passed_over(place: str) -> None:
+def test_a_connector_that_runs_skips_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(skip, "FAILS_S", 0.1)
+    scripted = Scripted(state=RUNNING)
+    with pytest.raises(UsageError, match="emotion-results runs"):
+        did(scripted, lambda one: pass_over(one, "emotion-results", [parse_place("emotion.results/3/17")]))
+    assert scripted.asked == []
+
+
+def test_what_was_skipped_is_no_change_to_a_connector() -> None:
+    scripted = Scripted()
+    for config in scripted.configs.values():
+        config[SKIPPED] = "emotion.results/3/17"
+    with serving(scripted) as connect:
+        assert {one.change for one in apply(settings(connect))} == {Change.UNCHANGED}
+
+
+def test_a_connector_goes_on_although_it_is_interrupted_while_its_tasks_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(halt, "end_tasks", interrupted)
     scripted = Scripted(state=STOPPED, after=STOPPED)
-    with pytest.raises(UsageError, match=r"reads next is emotion\.results/3/17"):
-        did(scripted, lambda one: pass_over(one, "emotion-results", parse_place(place)))
-    assert scripted.asked == ["PUT emotion-results/stop", "PUT emotion-results/resume"]
+    with pytest.raises(KeyboardInterrupt):
+        reread_again(scripted)
+    assert scripted.asked == ["PUT emotion-results/resume"]
+
+
+@pytest.mark.parametrize("why", [KeyboardInterrupt(), DependencyDownError("kafka connect", "reset")])
+def test_a_connector_that_cannot_be_told_to_go_on_is_said_to_be_stopped(
+    monkeypatch: pytest.MonkeyPatch, why: BaseException
+) -> None:
+    def fail(*_: object) -> None:
+        raise why
+
+    monkeypatch.setattr(Connect, "resume", fail)
+    with pytest.raises(LeftStoppedError, match="emotion-results is stopped and reads nothing: `streamproc connect app"):
+        reread_again(Scripted(state=STOPPED, after=STOPPED))
+
+
+@pytest.mark.parametrize(("state", "says"), [(SHUT, "Nor can this program: FATAL: no"), (STARTING, "FATAL: no")])
+def test_what_does_not_run_is_told_by_a_login_of_our_own(
+    monkeypatch: pytest.MonkeyPatch, state: object, says: str
+) -> None:
+    monkeypatch.setattr(module, "try_login", lambda _settings: Login("FATAL: no"))
+    first, *rest = applied(Scripted(changed=True, state=state, after=state))
+    assert says in (first.state.problem or "")
+    assert {one.state.problem for one in rest} == {None}

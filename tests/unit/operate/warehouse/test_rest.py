@@ -2,10 +2,11 @@
 
 import pytest
 
-from streamproc.errors import DependencyDownError, UsageError
+from streamproc.errors import DependencyDownError, DependencyRefusesError, UsageError
+from streamproc.operate.warehouse.apply import MISSING, look_by
 from streamproc.operate.warehouse.rest import State, open_connect
-from streamproc.settings import ConnectSettings
-from tests.unit.operate.warehouse.scripted import FAILED, TRACE, answering
+from streamproc.settings import ConnectSettings, Settings
+from tests.unit.operate.warehouse.scripted import FAILED, NO_LOGIN, SHUT, TRACE, answering
 
 SETTLING = (500, {"error_code": 500, "message": "Request cannot be completed because a rebalance is expected"})
 
@@ -46,6 +47,13 @@ def test_a_trace_without_a_cause_is_told_by_its_first_line() -> None:
         assert connect.state("one") == State("RUNNING", ("FAILED",), "java.lang.OutOfMemoryError")
 
 
+def test_a_cause_that_was_said_already_is_not_said_again() -> None:
+    with answering((200, SHUT)) as settings, open_connect(settings) as connect:
+        state = connect.state("one")
+    assert state is not None
+    assert state.problem == NO_LOGIN.splitlines()[0]
+
+
 @pytest.mark.parametrize(
     "body", [b"<html>welcome</html>", b"[]", b"{}", b'{"connector": "RUNNING", "tasks": [1]}', b"7"]
 )
@@ -79,7 +87,38 @@ def test_nobody_at_the_address_is_a_dependency_that_is_away() -> None:
         connect.state("one")
 
 
+def test_where_no_connector_is_there_it_is_asked_whether_this_is_kafka_connect() -> None:
+    known = Settings(connect=ConnectSettings(registry_url="http://registry/apis/registry/v2"))
+    gone = (404, {"message": "no such page"})
+    with (
+        answering(gone) as settings,
+        open_connect(settings) as connect,
+        pytest.raises(DependencyRefusesError, match="no such page"),
+    ):
+        look_by(connect, known)
+    with answering(gone, gone, gone, (200, {"kafka_cluster_id": "c"})) as settings, open_connect(settings) as connect:
+        assert {one.state for one in look_by(connect, known)} == {MISSING}
+
+
 @pytest.mark.parametrize("url", ["localhost:8083", "ftp://connect", "http://"])
 def test_what_is_no_address_is_wrong_use(url: str) -> None:
     with pytest.raises(UsageError, match=r"connect\.url"), open_connect(ConnectSettings(url=url)):
         pass
+
+
+def test_what_answers_otherwise_is_not_said_to_be_silent() -> None:
+    with (
+        answering((404, {"error_code": 404, "message": "Unknown connector: one"})) as settings,
+        open_connect(settings) as connect,
+        pytest.raises(DependencyRefusesError, match=r"answers, and refuses: .*Unknown connector: one"),
+    ):
+        connect.restart_failed("one")
+
+
+def test_a_page_that_another_server_has_not_is_no_connector_that_is_missing() -> None:
+    with (
+        answering((404, b"<html>not found</html>")) as settings,
+        open_connect(settings) as connect,
+        pytest.raises(DependencyRefusesError, match="404 to GET /connectors/one/status: <html>not found"),
+    ):
+        connect.state("one")

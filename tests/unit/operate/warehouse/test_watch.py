@@ -13,11 +13,21 @@ from streamproc.errors import DependencyDownError
 from streamproc.kafka.registry import connect as connect_registry
 from streamproc.operate.place import Place
 from streamproc.operate.warehouse import watch as module
+from streamproc.operate.warehouse.login import Login
 from streamproc.operate.warehouse.rest import Connect, State, open_connect
-from streamproc.operate.warehouse.watch import FIRST_WAIT_S, LONGEST_WAIT_S, STARTS, Backoff, Standstill, Watch
+from streamproc.operate.warehouse.watch import (
+    FIRST_WAIT_S,
+    LONGEST_WAIT_S,
+    MEASURE_S,
+    STARTS,
+    Backoff,
+    Standstill,
+    Watch,
+)
 from streamproc.records.record import TopicPartition
 from streamproc.settings import ConnectSettings, RegistrySettings, Settings
-from tests.unit.operate.warehouse.scripted import FAILED, Reply, serving
+from streamproc.telemetry.connectors import ConnectorMetrics
+from tests.unit.operate.warehouse.scripted import FAILED, RUNNING, SHUT, Reply, serving
 
 
 def starts(backoff: Backoff, moments: list[float]) -> list[float]:
@@ -93,10 +103,18 @@ class Servers:
     def __init__(self) -> None:
         self.registry: Reply = (503, {"error_code": 503, "message": "away"})
         self.now = 0.0
+        self.state: Reply = (200, FAILED)
         self.broken = ""
         """A connector that cannot be started."""
         self.started: list[str] = []
         self.unread: Callable[[Collection[Place]], Collection[Place]] = lambda places: places
+        self.measured = 0
+        self.warehouse = ""
+        """Why the database lets nobody in."""
+
+    def measure(self, _metrics: ConnectorMetrics) -> str:
+        self.measured += 1
+        return self.warehouse
 
     def __call__(self, method: str, path: str) -> Reply:
         if path.startswith("/subjects"):
@@ -109,7 +127,7 @@ class Servers:
         if what == "offsets":
             there = {"partition": {"kafka_topic": "t", "kafka_partition": 3}, "offset": {"kafka_offset": 7}}
             return 200, {"offsets": [there]}
-        return 200, FAILED
+        return self.state
 
 
 @contextmanager
@@ -117,7 +135,7 @@ def watching(servers: Servers) -> Iterator[tuple[Watch, Callable[[], None]]]:
     with serving(servers) as connect:
         registry = RegistrySettings(url=connect.url, timeout_s=1)
         more = connect.model_copy(update={"registry_url": "http://registry/apis/registry/v2"})
-        watch = Watch(Settings(registry=registry, connect=more), lambda: servers.now, servers.unread)
+        watch = Watch(Settings(registry=registry, connect=more), lambda: servers.now, servers.unread, servers.measure)
         with open_connect(connect) as client, connect_registry(registry) as asked:
             yield watch, lambda: watch.step(client, asked)
 
@@ -152,7 +170,7 @@ def test_a_connector_that_cannot_be_started_holds_up_no_other() -> None:
         with pytest.raises(DependencyDownError, match="no such connector"):
             step()
         assert servers.started == ["emotion-segments", "dead-letters"]
-        assert b'restarts_total{connector="emotion-segments"} 1.0' in generate_latest(watch.metrics)
+        assert b'restarts_total{connector="emotion-segments"} 1.0' in generate_latest(watch.metrics.registry)
 
 
 def test_the_log_says_where_a_connector_stands_that_fails_again_and_again() -> None:
@@ -220,7 +238,7 @@ def test_an_answer_that_is_not_connects_does_not_end_the_watch(monkeypatch: pyte
 
     with serving(reply) as connect:
         more = connect.model_copy(update={"registry_url": "http://registry/apis/registry/v2"})
-        watch = Watch(Settings(connect=more), lambda: 0.0, lambda places: places)
+        watch = Watch(Settings(connect=more), lambda: 0.0, lambda places: places, lambda _metrics: "")
         watch.run(stop)
     assert looks >= 5
     assert len(opened) == 1  # each client reads all certificates anew
@@ -234,3 +252,47 @@ def test_a_connector_runs_only_if_it_and_all_its_tasks_do() -> None:
     assert not State("PAUSED", ("RUNNING",), None).running
     assert State("RUNNING", ("RUNNING", "FAILED"), "why").failed
     assert not State("PAUSED", ("PAUSED",), None).failed
+
+
+def test_no_connector_is_shown_running_while_connect_is_away() -> None:
+    servers = Servers()
+    servers.state = (200, RUNNING)
+    with watching(servers) as (watch, step):
+        step()
+        assert b'connector_running{connector="dead-letters"} 1.0' in generate_latest(watch.metrics.registry)
+        assert watch.ready().ok
+        servers.state = (404, b"another server")
+        with pytest.raises(DependencyDownError, match="another server"):
+            step()
+        assert b'connector_running{connector="dead-letters"} 0.0' in generate_latest(watch.metrics.registry)
+        assert not watch.ready().ok
+        assert "RUNNING" not in str(watch.status())
+
+
+def test_what_keeps_a_connector_from_logging_in_is_tried_and_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    servers = Servers()
+    servers.registry, servers.state = (200, []), (200, SHUT)
+    monkeypatch.setattr(module, "try_login", lambda _settings: Login('FATAL: role "nobody" does not exist'))
+    with watching(servers) as (watch, step), capture_logs() as logs:
+        for turn in range(2 * STARTS):
+            servers.now = turn * LONGEST_WAIT_S
+            step()
+    told = [str(one["detail"]) for one in logs if one["event"] == "connector is started again"]
+    assert [text for text in told if 'FATAL: role "nobody"' in text] == told[:3]
+    assert set(told[3:]) == {"as before"}
+    assert not [one for one in logs if one["log_level"] == "error"]  # no record is at fault
+    assert "FATAL: role" in str(watch.status())
+
+
+def test_a_warehouse_that_lets_nobody_in_is_not_ready() -> None:
+    servers = Servers()
+    servers.state, servers.warehouse = (200, RUNNING), "FATAL: no"
+    with watching(servers) as (watch, step):
+        step()
+        watch.measure()
+        assert not watch.ready().ok
+        servers.warehouse = ""
+        for servers.now in (1.0, MEASURE_S - 1, MEASURE_S, MEASURE_S + 1):
+            watch.measure()
+        assert servers.measured == 2
+        assert watch.ready().ok

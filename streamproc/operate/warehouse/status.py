@@ -1,0 +1,70 @@
+"""What the connectors do, how far behind they are, and whether the warehouse lets them in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamproc.errors import DependencyDownError, UsageError
+from streamproc.kafka.log import GoneError
+from streamproc.operate.warehouse.apply import look
+from streamproc.operate.warehouse.aside import Aside, aside
+from streamproc.operate.warehouse.connectors import sources
+from streamproc.operate.warehouse.lag import Lag, lag
+from streamproc.operate.warehouse.login import Login, explained, try_login
+from streamproc.operate.warehouse.rest import State
+from streamproc.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One connector."""
+
+    name: str
+    state: State
+    problem: str | None
+    """Why it, or a task of it, fails, in words that say what to do; None while it does not."""
+    lag: Lag | None
+    """None where the brokers do not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All connectors, and what they stand on."""
+
+    connectors: Sequence[Seen]
+    login: Login
+    aside: Aside | None
+    """None where the brokers do not tell."""
+    unseen: str
+    """Why lag or what was put aside is not told; empty where all is."""
+
+    @property
+    def well(self) -> bool:
+        """Whether all connectors run, and nothing that was tried keeps rows from coming."""
+        return all(one.state.running for one in self.connectors) and not self.login.problem
+
+
+def status(settings: Settings, now_ms: int) -> Status:
+    """As of now, in ms since the epoch. Raises UsageError, and DependencyDownError where Connect does not answer."""
+    states = look(settings)
+    login = try_login(settings.warehouse)
+    lags, put_aside, unseen = _brokers_say(settings, now_ms)
+    seen = [
+        Seen(
+            one.name,
+            one.state,
+            explained(one.state.problem, login) if one.state.problem else None,
+            lags[number] if number < len(lags) else None,
+        )
+        for number, one in enumerate(states)
+    ]
+    return Status(seen, login, put_aside, unseen)
+
+
+def _brokers_say(settings: Settings, now_ms: int) -> tuple[Sequence[Lag], Aside | None, str]:
+    """Brokers that are away are asked once: each question would wait for as long."""
+    lags: list[Lag] = []
+    try:
+        lags += (lag(settings, name, topic, now_ms) for name, topic in sources(settings).items())
+        return lags, aside(settings, 1), ""
+    except (DependencyDownError, GoneError, UsageError) as error:
+        return lags, None, str(error)

@@ -1,0 +1,75 @@
+"""What may be taken away; that Connect does it is seen on the real one."""
+
+import pytest
+
+from streamproc.errors import UsageError
+from streamproc.operate.warehouse.connectors import connectors, names
+from streamproc.operate.warehouse.remove import Other, others, remove_named
+from streamproc.settings import ConnectSettings, Settings, WarehouseSettings
+from tests.unit.operate.warehouse.scripted import RUNNING, Reply, serving
+
+CONFIGS = {
+    one.name: one.config for one in connectors(Settings(connect=ConnectSettings(registry_url="http://registry")))
+}
+CLUSTER = {
+    **CONFIGS,
+    "odd-emotion-results": {**CONFIGS["emotion-results"], "collection.name.format": "odd.emotion_results"},
+    "emotion-results-trial": CONFIGS["emotion-results"],
+    "their-emotion-results": {"connector.class": "theirs", "topics": "t"},
+    "theirs": CONFIGS["emotion-results"],
+}
+
+
+class Cluster:
+    def __init__(self) -> None:
+        self.there = dict(CLUSTER)
+
+    def __call__(self, method: str, path: str) -> Reply:
+        _, _, *rest = path.split("/")
+        name = rest[0] if rest else ""
+        if not rest:
+            return 200, list(self.there)
+        if name not in self.there:
+            return 404, {"message": "unknown"}
+        if method == "DELETE":
+            del self.there[name]
+            return 204, b""
+        return 200, self.there[name] if rest[1] == "config" else RUNNING
+
+
+def test_what_other_settings_have_made_is_told_and_nothing_of_other_programs() -> None:
+    with serving(Cluster()) as connect:
+        found = others(Settings(connect=connect))
+    assert found == [
+        Other("emotion-results-trial", "emotion.results", "public.emotion_results", "RUNNING"),
+        Other("odd-emotion-results", "emotion.results", "odd.emotion_results", "RUNNING"),
+    ]
+
+
+def test_what_is_named_is_taken_away() -> None:
+    cluster = Cluster()
+    with serving(cluster) as connect:
+        remove_named(Settings(connect=connect), ["odd-emotion-results", "dead-letters"])
+    assert CLUSTER.keys() - cluster.there.keys() == {"odd-emotion-results", "dead-letters"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nobody", "has no connector nobody; it has dead-letters, emotion-results,"),
+        ("theirs", "theirs is no connector of this program"),
+        ("their-emotion-results", "is no connector of this program"),
+    ],
+)
+def test_what_is_not_there_or_not_ours_keeps_the_others_too(name: str, said: str) -> None:
+    cluster = Cluster()
+    with serving(cluster) as connect, pytest.raises(UsageError, match=said):
+        remove_named(Settings(connect=connect), ["odd-emotion-results", name])
+    assert cluster.there == CLUSTER
+
+
+def test_connectors_are_called_as_they_are_made() -> None:
+    odd = Settings(
+        connect=ConnectSettings(registry_url="http://registry"), warehouse=WarehouseSettings(namespace="odd")
+    )
+    assert list(names(odd)) == [one.name for one in connectors(odd)] == [f"odd-{name}" for name in CONFIGS]
