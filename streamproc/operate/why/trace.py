@@ -41,7 +41,7 @@ class Tracer:
         self._originals = Originals(registry, settings.topics.recordings, clock)
         self._ledger = LedgerSearch(log, registry, settings.topics.ledger)
         self._outputs = OutputSearch(settings, log, registry)
-        self._again = AgainSearch(settings, log)
+        self._again = AgainSearch(settings.topics, log)
 
     def trace(self, place: Place) -> Life:
         """The life of the record at a place of the input, or of the one that a lane, dead letter or result tells of."""
@@ -91,7 +91,7 @@ class Tracer:
         outcome = tries[-1].outcome
         if outcome is None or not isinstance(outcome.what, DeadLetter):
             return None
-        return self._again.find(outcome.at, origin.partition.partition)
+        return self._again.find(outcome.at, outcome.at_ms, origin.partition.partition)
 
     def _look(self, place: Place) -> "Record | Absent":
         """The record at a place, or why there is none."""
