@@ -76,17 +76,34 @@ class Letters:
     def one(self, place: Place) -> Letter:
         """The letter at a place, or the last one that began there. Raises UsageError when there is none."""
         if place.partition.topic == self._topics.dead_letters:
-            kept = self.stretches(0).get(place.partition, range(0))
-            stretch = range(place.offset, place.offset + 1) if place.offset in kept else range(0)
-            found = [letter for some in self.read({place.partition: stretch}) for letter in some]
-        else:
-            found = list(self.chosen(Choice(origin=place)))
+            return self._at(place)
+        found = list(self.chosen(Choice(origin=place)))
         if not found:
+            topic, known = place.partition.topic, self._topics.of_records
+            foreign = f"{topic} is no topic of these settings, whose input is {self._topics.recordings}"
             raise UsageError(
                 f"no dead letter stands at {place} or began there, as far as {self._topics.dead_letters} is kept: "
-                f"`streamproc why {place}` tells what became of that record"
+                + (f"`streamproc why {place}` tells what became of that record" if topic in known else foreign)
             )
         return found[-1]
+
+    def _at(self, place: Place) -> Letter:
+        kept = self.stretches(0)
+        if place.partition not in kept:
+            raise UsageError(
+                f"{place.partition.topic} has no partition {place.partition.partition}: it has {len(kept)}"
+            )
+        stretch = kept[place.partition]
+        if place.offset not in stretch:
+            raise UsageError(
+                f"{place} is not kept: {place.partition} begins at {stretch.start} and ends before {stretch.stop}"
+            )
+        one = {place.partition: range(place.offset, place.offset + 1)}
+        found = [letter for some in self.read(one) for letter in some]
+        if not found:
+            told = self.foreign.line if self.foreign.count else "the end of a transaction, or what was aborted"
+            raise UsageError(f"no dead letter stands at {place}: {told}")
+        return found[0]
 
     def _read(self, stretches: Mapping[TopicPartition, range], back: Back) -> Iterator[list[Letter]]:
         for some in self.log.read(stretches, whole):

@@ -3,6 +3,7 @@ from typing import Any, cast
 
 import pytest
 
+from streamproc.errors import UsageError
 from streamproc.operate.dlq import letters as room
 from streamproc.operate.dlq.back import UndecidedError, note
 from streamproc.operate.dlq.choice import Choice
@@ -113,3 +114,28 @@ def test_what_is_decided_is_certain() -> None:
     sure = letters(Log(topics()), certain=True)
     assert len([*sure.chosen(Choice())]) == 7
     assert not sure.undecided
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        (Place(TopicPartition("in", 0), 77), r"`streamproc why in/0/77` tells"),
+        (Place(TopicPartition("foo", 1), 2), r"foo is no topic of these settings, whose input is in$"),
+        (Place(TopicPartition("in.dlq", 9), 0), r"in\.dlq has no partition 9: it has 2"),
+        (Place(ONE, 3), r"in\.dlq/1/3 is not kept: in\.dlq/1 begins at 0 and ends before 3"),
+        (Place(ZERO, 4), r"no dead letter stands at in\.dlq/0/4: 1 record was passed over: in\.dlq/0/4 has not"),
+    ],
+)
+def test_a_letter_that_is_not_there_is_told_with_what_helps(place: Place, says: str) -> None:
+    records = dict(topics())
+    records[ZERO] = [*records[ZERO], Record(*ZERO, 4, 10 * HOUR_MS, None, None)]
+    with pytest.raises(UsageError, match=says) as raised:
+        letters(Log(records)).one(place)
+    assert ("why" in str(raised.value)) == (place.partition.topic == "in")
+
+
+def test_a_letter_is_found_by_either_place() -> None:
+    log = Log(topics([noted(range(2, 3), at_ms=11 * HOUR_MS, newest_ms=10 * HOUR_MS + 4)]))
+    by_place = letters(log).one(Place(ZERO, 2))
+    assert by_place.put_back_ms == 11 * HOUR_MS
+    assert letters(log).one(Place(TopicPartition("in", 0), 3)).place == Place(ZERO, 3)
