@@ -68,9 +68,9 @@ class Tracer:
 
     def _tries(self, origin: Place, record: Record | None, remarks: list[str]) -> Iterator[Try]:
         taken_from, attempts = origin, 0
-        key = record.key if record else None
+        key, at_ms = (record.key, record.timestamp_ms) if record else (None, None)
         while True:
-            committed = self._ledger.find(taken_from)
+            committed = self._ledger.find(taken_from, at_ms)
             if committed is None:
                 remarks.append(self._uncommitted(taken_from))
                 yield Try(taken_from, None, None)
@@ -85,7 +85,7 @@ class Tracer:
                 return
             if not isinstance(outcome.what, Retry):
                 return
-            taken_from, attempts = outcome.at, outcome.what.attempts
+            taken_from, attempts, at_ms = outcome.at, outcome.what.attempts, outcome.at_ms
 
     def _put_back(self, origin: Place, tries: Sequence[Try]) -> PutBack | None:
         outcome = tries[-1].outcome
