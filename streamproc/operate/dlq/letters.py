@@ -19,6 +19,9 @@ from streamproc.operate.originals import Originals
 from streamproc.operate.place import Place
 from streamproc.records.record import Record, TopicPartition
 from streamproc.settings import OVERDUE_S, Settings
+from streamproc.telemetry.log import get_log
+
+_log = get_log(__name__)
 
 GLANCE_S = 2.0
 """What who only looks waits for a replay's transaction that is open."""
@@ -110,6 +113,8 @@ class Letters:
             yield [letter for record in some if (letter := self._letter(record, back)) is not None]
 
     def _back(self, stretches: Mapping[TopicPartition, range], since_ms: int) -> Back:
+        if self._certain and not self.log.settled(self.log.partitions(self._topics.replays), GLANCE_S):
+            _log.warning("another replay's transaction is open", topic=self._topics.replays, seconds=self._patience_s)
         back = read_back(self.log, self._topics, self.foreign, stretches, since_ms, self._patience_s)
         if back.undecided and self._certain:
             raise UndecidedError(self._topics.replays, self._patience_s)

@@ -130,6 +130,7 @@ class Replay:
             self._run()
         except KeyboardInterrupt:
             self._replayed.interrupted = True
+        self._replayed.undecided = self._letters.undecided
         return self._replayed
 
     def _run(self) -> None:
@@ -147,7 +148,6 @@ class Replay:
                     self._replayed.stopped_at_most = True
                     return
             self._tell("replay", "looked at", sum(looked.values()), most)
-        self._replayed.undecided = self._letters.undecided
         if self._batch.taken:
             self._commit()
         self._tell("replay", "looked at", most, most)

@@ -2,6 +2,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from streamproc.errors import UsageError
 from streamproc.operate.dlq import letters as room
@@ -106,8 +107,12 @@ def test_who_looks_is_told_what_is_not_decided_and_who_puts_back_is_stopped() ->
     looked = letters(log)
     assert len([*looked.chosen(Choice())]) == 7
     assert (looked.undecided, log.waited_s) == (True, GLANCE_S)
-    with pytest.raises(UndecidedError, match=r"in\.replays has a transaction that was neither .* within 40 s"):
+    with (
+        capture_logs() as logged,
+        pytest.raises(UndecidedError, match=r"in\.replays has a transaction that was neither .* within 40 s"),
+    ):
         next(letters(log, certain=True).read({ZERO: range(4)}))
+    assert [(line["event"], line["seconds"]) for line in logged] == [("another replay's transaction is open", 40)]
 
 
 def test_what_is_decided_is_certain() -> None:
