@@ -11,8 +11,8 @@ from streamproc.operate.why.life import PutBack
 from streamproc.records.record import TopicPartition
 from streamproc.settings import TopicSettings
 
-_CLOCK_MS = 1_000
-"""How far a clock may have been set back within the transaction of a replay."""
+_CLOCK_MS = 5_000
+"""How far who dates the originals, which a broker may do, may be from who dates their note."""
 
 
 class AgainSearch:
