@@ -305,7 +305,7 @@ def letters_topic(world: World) -> str:
 
 
 @contextmanager
-def slow(world: World) -> Iterator["subprocess.Popen[bytes]"]:
+def slow(world: World, letters: int) -> Iterator["subprocess.Popen[bytes]"]:
     """The command, ten letters a second, when it has put back its first ones."""
     settings = world.settings
     names = {
@@ -318,7 +318,7 @@ def slow(world: World) -> Iterator["subprocess.Popen[bytes]"]:
     command = [sys.executable, "-m", "streamproc", "dlq", "replay", "--rate", "10"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + ANSWER_S
-        while not back(world, 60):
+        while not back(world, letters):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -331,7 +331,7 @@ def slow(world: World) -> Iterator["subprocess.Popen[bytes]"]:
 def test_a_replay_that_is_killed_goes_on_where_it_was_committed(world: World) -> None:
     world.announce(60)
     die(world, *((offset, MISSING) for offset in range(60)))
-    with slow(world) as process:
+    with slow(world, 60) as process:
         process.kill()
         process.wait(ANSWER_S)
     before = len(back(world, 60))
@@ -342,13 +342,13 @@ def test_a_replay_that_is_killed_goes_on_where_it_was_committed(world: World) ->
 
 
 def test_of_two_replays_the_later_one_goes_on_and_each_letter_goes_back_once(world: World) -> None:
-    world.announce(60)
-    die(world, *((offset, MISSING) for offset in range(60)))
-    with slow(world) as earlier:
+    world.announce(300)
+    die(world, *((offset, MISSING) for offset in range(300)))
+    with slow(world, 300) as earlier:
         later = again(world)
         assert earlier.wait(ANSWER_S) == ExitCode.FATAL
-    assert 0 < later.put.total() < 60
-    assert values(back(world, 60)) == sorted(b"%d" % offset for offset in range(60))
+    assert 0 < later.put.total() < 300
+    assert values(back(world, 300)) == sorted(b"%d" % offset for offset in range(300))
 
 
 def test_the_rate_is_kept(world: World) -> None:

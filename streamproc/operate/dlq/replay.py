@@ -95,10 +95,10 @@ def replay(
         pace = Pace(order.rate, clock, sleep)
         if order.dry_run:
             return Replay(letters, originals, order, tell, pace).run()
-        check_kept(settings)
         with closing(TransactionalSink(settings, WRITER)) as sink:
             # First: this ends a replay that still runs or was killed, and only then it is certain what went back.
             sink.open()
+            check_kept(settings)
             writing = Writing(sink, letters, topics.replays, pace, SystemClock().wall_ms)
             return Replay(letters, originals, order, tell, pace, writing).run()
 
