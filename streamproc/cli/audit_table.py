@@ -45,6 +45,10 @@ def show_audit(report: AuditReport, console: Console) -> None:
     if report.unseen:
         _places(console, "not seen", [("", u.partition, u.first, u.last, u.why) for u in report.unseen])
         _more(console, report.unseen_count)
+    if report.waiting:
+        console.print(
+            f"{counted(report.waiting, 'offset')} outside of the windows: not committed yet, nothing is said of them"
+        )
     if report.advisory and report.finding_count:
         console.print("kafka.delivery is at_least_once: after a crash outcomes can be there twice.")
     if report.proved:

@@ -40,7 +40,7 @@ def ls(  # one parameter for each way to choose
     only_open: Open = False,
     as_json: Json = False,
 ) -> None:
-    """List dead letters, those of one partition in their order; with --json one object a line.
+    """List dead letters by time, the newest last; with --json one object a line.
 
     `state` is `open`, or `back` for what `dlq replay` put back. `replays` is how often a record had been put back
     before it came here again.
@@ -53,9 +53,9 @@ def ls(  # one parameter for each way to choose
     settings = load_settings()
     choice = replace(_choice(since, reason, stage, key, origin), open=only_open)
     with open_letters(settings) as letters:
-        if not show_letters(letters.chosen(choice), as_json=as_json) and not as_json:
+        if not show_letters(letters.in_order(choice), as_json=as_json) and not as_json:
             typer.echo(f"No dead letter of these in {settings.topics.dead_letters}.", err=True)
-        _tell(letters.foreign)
+        _tell(letters.foreign, undecided=letters.undecided)
 
 
 @dlq.command()
@@ -79,10 +79,10 @@ def stats(
     with open_letters(load_settings()) as letters:
         counted = count(letters.chosen(_choice(since, reason, stage, None, None)))
     if as_json:
-        typer.echo(json.dumps(stats_json(counted, letters.foreign.count)))
+        typer.echo(json.dumps(stats_json(counted, letters.foreign.count, undecided=letters.undecided)))
     else:
         show_stats(counted, Console())
-    _tell(letters.foreign)
+    _tell(letters.foreign, undecided=letters.undecided)
 
 
 @dlq.command()
@@ -106,6 +106,7 @@ def show(
         typer.echo(json.dumps(letter_json(letter), ensure_ascii=False))
     else:
         show_letter(letter, PipeConsole(soft_wrap=True))
+    _tell(letters.foreign, undecided=letters.undecided)
 
 
 @dlq.command()
@@ -148,13 +149,23 @@ def replay(  # noqa: PLR0913  # one parameter for each way to choose
         typer.echo(json.dumps(replay_json(replayed, dry_run=dry_run), ensure_ascii=False))
     else:
         show_replay(replayed, PipeConsole(soft_wrap=True), dry_run=dry_run)
+    _tell_undecided(undecided=replayed.undecided)
     if replayed.interrupted:
         raise KeyboardInterrupt
 
 
-def _tell(foreign: Foreign) -> None:
+def _tell(foreign: Foreign, *, undecided: bool) -> None:
     if foreign.count:
         typer.echo(f"warning: {foreign.line}", err=True)
+    _tell_undecided(undecided=undecided)
+
+
+def _tell_undecided(*, undecided: bool) -> None:
+    if undecided:
+        typer.echo(
+            "warning: a transaction of a replay is open, so more may be on its way back than is told: ask again",
+            err=True,
+        )
 
 
 def _known(option: str, given: str | None, names: type[StrEnum]) -> None:

@@ -110,12 +110,16 @@ def show_letter(letter: Letter, console: Console) -> None:
         console.print(Text.assemble((_printable(f"{name:<{width}}"), "dim"), _printable(str(value)), no_wrap=True))
 
 
-def stats_json(counts: Sequence[Count], foreign: int) -> Mapping[str, Any]:
-    """The table for programs; ``foreign`` is how many records are no dead letters of ours."""
+def stats_json(counts: Sequence[Count], foreign: int, *, undecided: bool) -> Mapping[str, Any]:
+    """The table for programs; ``foreign`` is how many records are no dead letters of ours.
+
+    ``undecided``: a replay's transaction is open, so fewer may be open than is told.
+    """
     return {
         "letters": sum(one.letters for one in counts),
         "open": sum(one.open for one in counts),
         "foreign": foreign,
+        "undecided": undecided,
         "by_reason": [asdict(one) for one in counts],
     }
 

@@ -89,13 +89,21 @@ class Log:
         A commit is answered before each of its partitions shows it, so what its offsets promise may not be there yet.
         """
         asked = list(partitions)
+        self.settled(asked, patience_s)
+        return self.bounds(asked)
+
+    def settled(self, partitions: Iterable[TopicPartition], patience_s: float) -> bool:
+        """Wait until every transaction that is open now is committed or aborted; False for one that outlasts that."""
+        asked = list(partitions)
         with self._answered():
             ends = self._written(asked)
         deadline = time.monotonic() + patience_s
         while True:
             bounds = self.bounds(asked)
-            if all(bounds[p].stop >= ends[p] for p in asked) or time.monotonic() >= deadline:
-                return bounds
+            if all(bounds[p].stop >= ends[p] for p in asked):
+                return True
+            if time.monotonic() >= deadline:
+                return False
             time.sleep(_WAIT_S)
 
     def at(self, partitions: Iterable[TopicPartition], at_ms: int) -> Mapping[TopicPartition, int]:
@@ -134,6 +142,12 @@ class Log:
         finally:
             if not self._closed:  # who stops reading may close first, and this runs when it is collected
                 self._consumer.unassign()
+
+    def first(
+        self, stretches: Mapping[TopicPartition, range], take: "Callable[[Message[bytes, bytes]], T]"
+    ) -> T | None:
+        """What ``take`` makes of a record that comes first; None when there is none. Raises GoneError."""
+        return next((one for some in self.read(stretches, take) for one in some), None)
 
     def close(self) -> None:
         """Drop the connection."""

@@ -20,6 +20,8 @@ LATEST = -1
 EARLIEST = -2
 """The same for the first offset that is kept."""
 _CALL_S = 10.0
+_THERE_S = 5.0
+"""For the question that everything begins with: people wait for it."""
 _TOLD_S = 2.0
 _WAIT_S = 0.1
 """Between calls that fail at once."""
@@ -47,7 +49,7 @@ class Lookup:
     def partitions(self, topic: str) -> Sequence[TopicPartition]:
         """Of one topic, in order. Raises UsageError when it is not there, KafkaException."""
         with told_late(self._address):
-            found = self._consumer.list_topics(topic, timeout=_CALL_S).topics[topic]
+            found = self._consumer.list_topics(topic, timeout=_THERE_S).topics[topic]
         if not found.partitions:
             raise UsageError(f"there is no topic {topic} at {self._address}: `streamproc up` makes it on local servers")
         return [TopicPartition(topic, number) for number in sorted(found.partitions)]

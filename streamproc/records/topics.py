@@ -62,14 +62,14 @@ class TopicSpec:
 def topic_specs(topics: TopicSettings) -> tuple[TopicSpec, ...]:
     """Every topic that a worker or a replay reads or writes.
 
-    What replays note is small, and kept for good: a letter that is forgotten to have been put back goes back twice.
+    What replays note outlives the letters: one that is forgotten to have been put back goes back twice.
     """
-    week, month, ever = timedelta(days=7), timedelta(days=30), timedelta(milliseconds=-1)
+    week, month, day = timedelta(days=7), timedelta(days=30), timedelta(days=1)
     return (
         TopicSpec(topics.recordings, topics.partitions, week, MAX_INPUT_BYTES),
         *(TopicSpec(lane, topics.lane_partitions, week, MAX_FORWARDED_BYTES) for lane in topics.lanes),
         TopicSpec(topics.dead_letters, topics.lane_partitions, month, MAX_FORWARDED_BYTES),
-        TopicSpec(topics.replays, 1, ever, MAX_INPUT_BYTES),
+        TopicSpec(topics.replays, 1, month + day, MAX_INPUT_BYTES),
         TopicSpec(topics.results, topics.partitions, month, MAX_INPUT_BYTES),
         TopicSpec(topics.segments, topics.partitions, month, MAX_INPUT_BYTES),
         TopicSpec(topics.ledger, topics.partitions, month, MAX_INPUT_BYTES, stamped=True),

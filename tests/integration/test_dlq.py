@@ -6,19 +6,27 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Producer
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports these without saying so to mypy
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from streamproc.errors import ExitCode, PoisonError, Reason, Stage, UsageError
 from streamproc.kafka.log import Log
 from streamproc.kafka.messages import whole
 from streamproc.operate.audit.read import audit
 from streamproc.operate.audit.window import Selection
-from streamproc.operate.dlq.back import note
+from streamproc.operate.dlq.back import UndecidedError, note
 from streamproc.operate.dlq.choice import Choice
 from streamproc.operate.dlq.letters import open_letters
 from streamproc.operate.dlq.replay import Order, Replayed, replay
@@ -30,7 +38,7 @@ from streamproc.records.record import TopicPartition as Place
 from streamproc.settings import Settings
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import SystemClock
-from tests.integration.planted import ANSWER_S, World, own_topics, plant
+from tests.integration.planted import ANSWER_S, World, now_ms, own_topics, plant
 
 
 @pytest.fixture
@@ -150,10 +158,71 @@ def test_what_was_put_back_is_known_without_any_offset_of_a_group(world: World) 
 
 
 def test_letters_that_were_made_anew_are_not_taken_for_those_that_were_put_back(world: World) -> None:
-    told = note(world.settings.topics.replays, Place(letters_topic(world), 0), [range(5, 6)])
+    world.announce(2)
+    long_ago = now_ms() - 60_000
+    told = note(
+        world.settings.topics.replays, Place(letters_topic(world), 0), [range(9)], began_ms=0, newest_ms=long_ago
+    )
     world.commit(Place(world.input, 0), (), written=[(0, Outcome(OutcomeKind.RESULT, (told,)))], ledger=False)
-    with pytest.raises(UsageError, match="that topic was made anew"):
+    die(world, (0, MISSING), (1, MISSING))
+    with open_letters(world.settings) as letters:
+        assert len(list(letters.chosen(Choice(open=True)))) == 2
+    assert again(world).put.total() == 2
+    assert again(world).done_before == 2
+
+
+@contextmanager
+def open_note(world: World) -> Iterator[Producer]:
+    """A transaction of another prefix that noted a letter, and was not ended."""
+    other = Producer(
+        {"bootstrap.servers": world.settings.kafka.bootstrap_servers, "transactional.id": uuid.uuid4().hex}
+    )
+    other.init_transactions(ANSWER_S)
+    other.begin_transaction()
+    told = note(
+        world.settings.topics.replays, Place(letters_topic(world), 0), [range(1)], began_ms=1, newest_ms=now_ms()
+    )
+    other.produce(told.topic, told.value, told.key)
+    other.flush(ANSWER_S)
+    try:
+        yield other
+    finally:
+        other.abort_transaction(ANSWER_S)
+
+
+def test_nothing_goes_back_while_another_replay_is_undecided(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamproc.operate.dlq.letters.OVERDUE_S", 0)
+    world.announce(2)
+    die(world, (0, MISSING), (1, MISSING))
+    kafka = world.settings.kafka.model_copy(update={"transaction_timeout_s": 1.0})
+    hasty = world.settings.model_copy(update={"kafka": kafka})
+    with open_note(world):
+        with open_letters(world.settings) as letters:
+            assert len(list(letters.chosen(Choice()))) == 2
+            assert letters.undecided
+        with pytest.raises(UndecidedError, match=r"neither committed nor aborted within 1 s"):
+            replay(hasty, Order(), unheard)
+        assert replay(hasty, Order(most=1, dry_run=True), unheard).undecided
+    assert len(back(world)) == 2
+    assert again(world).put.total() == 2
+
+
+def test_notes_that_are_forgotten_before_their_letters_stop_a_replay(world: World) -> None:
+    world.announce(1)
+    die(world, (0, MISSING))
+    admin = AdminClient({"bootstrap.servers": world.settings.kafka.bootstrap_servers})
+
+    def keep(kept_ms: int) -> None:
+        entry = ConfigEntry("retention.ms", str(kept_ms), incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, world.settings.topics.replays, incremental_configs=[entry])
+        admin.incremental_alter_configs([resource])[resource].result(ANSWER_S)
+
+    keep(86_400_000)
+    with pytest.raises(UsageError, match="would go back twice"):
         again(world)
+    assert again(world, Order(dry_run=True)).put.total() == 1
+    keep(-1)
+    assert again(world).put.total() == 1
 
 
 def test_what_no_replay_noted_is_passed_over_and_told(world: World) -> None:
@@ -236,7 +305,7 @@ def letters_topic(world: World) -> str:
 
 
 @contextmanager
-def slow(world: World) -> Iterator["subprocess.Popen[bytes]"]:
+def slow(world: World, letters: int) -> Iterator["subprocess.Popen[bytes]"]:
     """The command, ten letters a second, when it has put back its first ones."""
     settings = world.settings
     names = {
@@ -249,7 +318,7 @@ def slow(world: World) -> Iterator["subprocess.Popen[bytes]"]:
     command = [sys.executable, "-m", "streamproc", "dlq", "replay", "--rate", "10"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + ANSWER_S
-        while not back(world, 60):
+        while not back(world, letters):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -262,7 +331,7 @@ def slow(world: World) -> Iterator["subprocess.Popen[bytes]"]:
 def test_a_replay_that_is_killed_goes_on_where_it_was_committed(world: World) -> None:
     world.announce(60)
     die(world, *((offset, MISSING) for offset in range(60)))
-    with slow(world) as process:
+    with slow(world, 60) as process:
         process.kill()
         process.wait(ANSWER_S)
     before = len(back(world, 60))
@@ -273,13 +342,13 @@ def test_a_replay_that_is_killed_goes_on_where_it_was_committed(world: World) ->
 
 
 def test_of_two_replays_the_later_one_goes_on_and_each_letter_goes_back_once(world: World) -> None:
-    world.announce(60)
-    die(world, *((offset, MISSING) for offset in range(60)))
-    with slow(world) as earlier:
+    world.announce(300)
+    die(world, *((offset, MISSING) for offset in range(300)))
+    with slow(world, 300) as earlier:
         later = again(world)
         assert earlier.wait(ANSWER_S) == ExitCode.FATAL
-    assert 0 < later.put.total() < 60
-    assert values(back(world, 60)) == sorted(b"%d" % offset for offset in range(60))
+    assert 0 < later.put.total() < 300
+    assert values(back(world, 300)) == sorted(b"%d" % offset for offset in range(300))
 
 
 def test_the_rate_is_kept(world: World) -> None:
@@ -310,6 +379,7 @@ def test_letters_are_chosen_and_found_by_either_place(world: World) -> None:
         assert [one.told.offset for one in letters.chosen(Choice(reason="access_denied", stage="fetch"))] == [1]
         assert list(letters.chosen(Choice(stage="admit"))) == []
         assert [one.told.offset for one in letters.chosen(Choice(key="k"))] == [0, 1]
+        assert [one.told.offset for one in letters.in_order(Choice())] == [0, 1]
         by_origin = letters.one(At(Place(world.input, 0), 1))
         assert letters.one(by_origin.place) == by_origin
         with pytest.raises(UsageError, match="no dead letter stands at"):

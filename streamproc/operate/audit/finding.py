@@ -78,6 +78,8 @@ class AuditReport:
     unseen_count: int
     advisory: bool
     """Whether ``delivery = at_least_once`` allows doubles after a crash."""
+    waiting: int
+    """Offsets outside of the windows that the group has not come to: they are neither proved nor against it."""
     seconds: float
 
     @property

@@ -16,7 +16,7 @@ from streamproc.operate.audit.finding import AuditReport, Finding, Unseen, Windo
 from streamproc.operate.audit.gather import Gathered
 from streamproc.operate.audit.ledger import Coverage
 from streamproc.operate.audit.outcomes import Outcomes
-from streamproc.operate.audit.window import Selection, select, unseen, visible, windows
+from streamproc.operate.audit.window import Selection, select, unseen, visible, waiting, windows
 from streamproc.records.outcome import OutcomeKind
 from streamproc.records.record import Record, TopicPartition
 from streamproc.settings import OVERDUE_S, Settings
@@ -105,7 +105,8 @@ class Auditor:
         )
         blind = [one for p, window in asked.items() for one in unseen(p, window, kept[p], done.get(p, 0))]
         said = [*blind, *gathered.findings, *check(evidence)]
-        return self._report(evidence, said, time.monotonic() - began)
+        behind = sum(waiting(window, kept[p], done.get(p, 0)) for p, window in asked.items())
+        return self._report(evidence, said, behind, time.monotonic() - began)
 
     def _partitions(self, topics: Collection[str]) -> list[TopicPartition]:
         return [partition for topic in topics for partition in self._log.partitions(topic)]
@@ -175,7 +176,9 @@ class Auditor:
                 return some[0]
         return None
 
-    def _report(self, evidence: Evidence, said: Collection[Finding | Unseen], seconds: float) -> AuditReport:
+    def _report(
+        self, evidence: Evidence, said: Collection[Finding | Unseen], behind: int, seconds: float
+    ) -> AuditReport:
         held = evidence.outcomes
         counts = {p: held[p].count(window) for p, window in evidence.windows.items()}
         findings = [one for one in said if isinstance(one, Finding)]
@@ -198,6 +201,7 @@ class Auditor:
             unseen=tuple(blind[:MOST_NAMED]),
             unseen_count=len(blind),
             advisory=self._settings.kafka.delivery == "at_least_once",
+            waiting=behind,
             seconds=seconds,
         )
 

@@ -88,6 +88,13 @@ def unseen(partition: TopicPartition, window: range, kept: range, done: int) -> 
         yield Unseen(partition, waiting.start, waiting.stop - 1, "not committed yet")
 
 
+def waiting(window: range, kept: range, done: int) -> int:
+    """Offsets that the group has not come to, and that nobody asked about."""
+    first = max(done, kept.start)
+    asked = max(0, min(window.stop, kept.stop) - max(window.start, first))
+    return max(0, kept.stop - first) - asked
+
+
 def _bounds(log: Log, kept: Mapping[TopicPartition, range], bound: Bound | None) -> Mapping[TopicPartition, int]:
     if bound is None:
         return {}

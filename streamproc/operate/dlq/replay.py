@@ -7,7 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from streamproc.kafka.sink import TransactionalSink
+from streamproc.operate.dlq.batch import Batch
 from streamproc.operate.dlq.choice import Choice
+from streamproc.operate.dlq.kept import check_kept
 from streamproc.operate.dlq.letter import Letter
 from streamproc.operate.dlq.letters import Letters, open_letters
 from streamproc.operate.dlq.original import LeftError, OriginalRecords
@@ -67,6 +69,8 @@ class Replayed:
     stopped_at_most: bool = False
     interrupted: bool = False
     """By Ctrl-C."""
+    undecided: bool = False
+    """Whether a transaction of another replay is open: what that puts back is not known."""
     in_doubt: int = 0
     """How many were being committed when that came: all of these are put back, or none."""
 
@@ -81,10 +85,10 @@ def replay(
     """Put letters back that are there now; what comes of them meanwhile is for the next replay.
 
     What was committed is kept whatever ends this, and the same order again goes on behind it; Ctrl-C ends it with what
-    was done so far. Raises DependencyDownError, FatalError, UsageError.
+    was done so far. Raises DependencyDownError, FatalError, UsageError, UndecidedError.
     """
     store = S3Store(settings.storage, 1, SystemClock())
-    with open_letters(settings) as letters, closing(store):
+    with open_letters(settings, certain=not order.dry_run) as letters, closing(store):
         topics = settings.topics
         partitions = len(letters.log.partitions(topics.recordings))
         originals = OriginalRecords(topics.recordings, partitions, settings.storage.bucket, store)
@@ -94,7 +98,9 @@ def replay(
         with closing(TransactionalSink(settings, WRITER)) as sink:
             # First: this ends a replay that still runs or was killed, and only then it is certain what went back.
             sink.open()
-            return Replay(letters, originals, order, tell, pace, Writing(sink, letters, topics.replays, pace)).run()
+            check_kept(settings)
+            writing = Writing(sink, letters, topics.replays, pace, SystemClock().wall_ms)
+            return Replay(letters, originals, order, tell, pace, writing).run()
 
 
 class Replay:
@@ -116,11 +122,7 @@ class Replay:
         self._pace = pace
         self._writing = writing
         self._replayed = Replayed()
-        self._batch: list[tuple[Letter, OutputRecord]] = []
-        self._runs: dict[TopicPartition, list[range]] = {}
-        """Of the letters of the batch; those that no letter parts are one run."""
-        self._parted: set[TopicPartition] = set()
-        """Partitions whose last letter stayed."""
+        self._batch = Batch()
 
     def run(self) -> Replayed:
         """Go through what is there now."""
@@ -128,45 +130,39 @@ class Replay:
             self._run()
         except KeyboardInterrupt:
             self._replayed.interrupted = True
+        self._replayed.undecided = self._letters.undecided
         return self._replayed
 
     def _run(self) -> None:
         stretches = self._letters.stretches(self._order.choice.since_ms)
         most = sum(map(len, stretches.values()))
         looked = dict.fromkeys(stretches, 0)
-        for some in self._letters.read(stretches):
+        for some in self._letters.read(stretches, self._order.choice.since_ms):
             for letter in some:
                 self._take(letter)
                 place = letter.record.source
                 looked[place] = letter.record.offset + 1 - stretches[place].start
-                if len(self._batch) >= self._pace.batch or self._full:
+                if len(self._batch.taken) >= self._pace.batch or self._full:
                     self._commit()
                 if self._full:
                     self._replayed.stopped_at_most = True
                     return
             self._tell("replay", "looked at", sum(looked.values()), most)
-        if self._batch:
+        if self._batch.taken:
             self._commit()
         self._tell("replay", "looked at", most, most)
 
     @property
     def _full(self) -> bool:
-        return self._order.most is not None and self._replayed.put.total() + len(self._batch) >= self._order.most
+        return self._order.most is not None and self._replayed.put.total() + len(self._batch.taken) >= self._order.most
 
     def _take(self, letter: Letter) -> None:
         """Add a letter's original to the batch, or let it stay where it is."""
-        partition, offset = letter.record.source, letter.record.offset
         record = self._original(letter)
         if record is None:
-            self._parted.add(partition)
-            return
-        runs = self._runs.setdefault(partition, [])
-        if runs and partition not in self._parted:
-            runs[-1] = range(runs[-1].start, offset + 1)
+            self._batch.leave(letter)
         else:
-            runs.append(range(offset, offset + 1))
-        self._parted.discard(partition)
-        self._batch.append((letter, record))
+            self._batch.take(letter, record)
 
     def _original(self, letter: Letter) -> OutputRecord | None:
         """The record to put back for a letter; None when it stays."""
@@ -188,14 +184,14 @@ class Replay:
 
     def _commit(self) -> None:
         if self._writing is not None:
-            self._replayed.in_doubt = len(self._batch)
-            self._writing.commit([record for _, record in self._batch], self._runs)
+            self._replayed.in_doubt = len(self._batch.taken)
+            self._writing.commit(self._batch)
             self._replayed.in_doubt = 0
-        for letter, record in self._batch:
+        for letter, record in self._batch.taken:
             self._replayed.put[letter.told.reason] += 1
             if len(self._replayed.named) < MOST_NAMED:
                 self._replayed.named.append(_named(letter, record))
-        self._batch, self._runs = [], {}
+        self._batch = Batch()
         if self._writing is not None:
             self._pace.keep(self._replayed.put.total())
 

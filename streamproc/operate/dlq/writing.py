@@ -1,12 +1,11 @@
 """Originals and notes that they were put back, in one transaction each, no faster than they are wanted."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 from streamproc.errors import AbortedError, Fatal, FatalError, FencedError
 from streamproc.kafka.sink import TransactionalSink
-from streamproc.operate.dlq.back import note
+from streamproc.operate.dlq.batch import Batch
 from streamproc.operate.dlq.letters import Letters
-from streamproc.records.record import OutputRecord, TopicPartition
 
 BATCH = 256
 """Letters of one transaction at most."""
@@ -35,20 +34,23 @@ class Pace:
 
 
 class Writing:
-    """Makes originals visible together with the notes that they were put back."""
+    """Makes originals visible together with the notes that they were put back. ``now_ms`` is since the epoch."""
 
-    def __init__(self, sink: TransactionalSink, letters: Letters, topic: str, pace: Pace) -> None:
+    def __init__(
+        self, sink: TransactionalSink, letters: Letters, topic: str, pace: Pace, now_ms: Callable[[], int]
+    ) -> None:
         self._sink = sink
         self._letters = letters
         self._topic = topic
         self._pace = pace
+        self._now_ms = now_ms
 
-    def commit(self, originals: Sequence[OutputRecord], runs: Mapping[TopicPartition, Sequence[range]]) -> None:
+    def commit(self, batch: Batch) -> None:
         """Write one transaction. Raises FatalError."""
-        notes = [note(self._topic, partition, some) for partition, some in runs.items()]
         for attempt in range(1, MOST_ABORTS + 1):
+            records = [*batch.records(self._topic, self._now_ms())]
             try:
-                self._sink.commit([*originals, *notes], (), self._letters.log.membership())
+                self._sink.commit(records, (), self._letters.log.membership())
             except AbortedError as error:
                 if attempt == MOST_ABORTS:
                     message = f"a transaction was aborted {attempt} times, last: {error}"

@@ -52,15 +52,13 @@ def _look(settings: Settings) -> Finding:
 
 
 def _retentions(topics: TopicSettings, there: Mapping[str, TopicState]) -> Iterator[str]:
-    """What is read together has to be kept together: an audit compares the input with the ledger."""
-    read = there.get(topics.recordings)
-    if read is None:
-        return
-    for name in (topics.ledger, *topics.lanes):
-        if name in there and there[name].retention_ms < read.retention_ms:
+    """What is read together has to be kept together: input and ledger by an audit, letters and notes by a replay."""
+    pairs = [(topics.recordings, name) for name in (topics.ledger, *topics.lanes)]
+    for read, name in [*pairs, (topics.dead_letters, topics.replays)]:
+        if read in there and name in there and there[name].retention_ms < there[read].retention_ms:
             yield (
-                f"{name} keeps records {_days(there[name].retention_ms)}, {topics.recordings} "
-                f"{_days(read.retention_ms)}: it has to keep them as long"
+                f"{name} keeps records {_days(there[name].retention_ms)}, {read} "
+                f"{_days(there[read].retention_ms)}: it has to keep them as long"
             )
 
 

@@ -15,6 +15,10 @@ from streamproc.records.record import TopicPartition
 
 _SCANNED = 1_000
 """Rows that are read one after the other rather than halved: about what one fetch brings."""
+_NEAR = 10_000
+"""Rows that are looked through behind the time of a record: those of five minutes on a lane, where 30 a second come."""
+_CLOCK_MS = 60_000
+"""How far a clock that dated a record may be before the broker's, which dates the ledger."""
 
 
 class LedgerSearch:
@@ -25,20 +29,31 @@ class LedgerSearch:
         self._columns = Columns(registry, LedgerEntry, tuple(LedgerEntry.__dataclass_fields__))
         self._topic = topic
 
-    def find(self, place: Place) -> Committed | None:
-        """The row that covers an offset of an input or a lane; None when there is none."""
+    def find(self, place: Place, since_ms: int | None) -> Committed | None:
+        """The row that covers an offset of an input or a lane; None when there is none.
+
+        It is looked for first behind the time of the record there (ms since the epoch), if that is known: a partition
+        that has few rows among those of others cannot be halved, since each next row of it is far.
+        """
         partitions = self._log.partitions(self._topic)
         expected = partition_of(_key(place), len(partitions))
         kept = self._log.bounds(partitions)
         # Elsewhere only after somebody changed the number of partitions.
         for partition in sorted(partitions, key=lambda one: one.partition != expected):
-            if (found := self._halve(place, partition, kept[partition])) is not None:
+            near = self._near(place, partition, kept[partition], since_ms)
+            if (found := near or self._halve(place, partition, kept[partition])) is not None:
                 return found
         return None
 
     def kept(self) -> Mapping[TopicPartition, range]:
         """What the ledger still has."""
         return self._log.bounds(self._log.partitions(self._topic))
+
+    def _near(self, place: Place, partition: TopicPartition, kept: range, since_ms: int | None) -> Committed | None:
+        if since_ms is None or len(kept) <= _SCANNED:
+            return None
+        first = self._log.at([partition], max(0, since_ms - _CLOCK_MS))[partition]
+        return self._next(place, partition, range(first, min(first + _NEAR, kept.stop)), place.offset)
 
     def _halve(self, place: Place, partition: TopicPartition, stretch: range) -> Committed | None:
         while len(stretch) > _SCANNED:

@@ -41,7 +41,7 @@ class Tracer:
         self._originals = Originals(registry, settings.topics.recordings, clock)
         self._ledger = LedgerSearch(log, registry, settings.topics.ledger)
         self._outputs = OutputSearch(settings, log, registry)
-        self._again = AgainSearch(settings, log)
+        self._again = AgainSearch(settings.topics, log)
 
     def trace(self, place: Place) -> Life:
         """The life of the record at a place of the input, or of the one that a lane, dead letter or result tells of."""
@@ -68,9 +68,9 @@ class Tracer:
 
     def _tries(self, origin: Place, record: Record | None, remarks: list[str]) -> Iterator[Try]:
         taken_from, attempts = origin, 0
-        key = record.key if record else None
+        key, at_ms = (record.key, record.timestamp_ms) if record else (None, None)
         while True:
-            committed = self._ledger.find(taken_from)
+            committed = self._ledger.find(taken_from, at_ms)
             if committed is None:
                 remarks.append(self._uncommitted(taken_from))
                 yield Try(taken_from, None, None)
@@ -85,13 +85,13 @@ class Tracer:
                 return
             if not isinstance(outcome.what, Retry):
                 return
-            taken_from, attempts = outcome.at, outcome.what.attempts
+            taken_from, attempts, at_ms = outcome.at, outcome.what.attempts, outcome.at_ms
 
     def _put_back(self, origin: Place, tries: Sequence[Try]) -> PutBack | None:
         outcome = tries[-1].outcome
         if outcome is None or not isinstance(outcome.what, DeadLetter):
             return None
-        return self._again.find(outcome.at, origin.partition.partition)
+        return self._again.find(outcome.at, outcome.at_ms, origin.partition.partition)
 
     def _look(self, place: Place) -> "Record | Absent":
         """The record at a place, or why there is none."""

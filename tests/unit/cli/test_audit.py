@@ -17,12 +17,12 @@ run = CliRunner()
 
 
 def report(
-    findings: tuple[Finding, ...] = (), unseen: tuple[Unseen, ...] = (), *, advisory: bool = False
+    findings: tuple[Finding, ...] = (), unseen: tuple[Unseen, ...] = (), *, advisory: bool = False, waiting: int = 0
 ) -> AuditReport:
     window = Window(PLACE, 0, 30, 28, 2)
     counts = (len(findings), len(unseen))
     return AuditReport(
-        "audio.recordings", (window,), 25, 2, 1, 4, findings, counts[0], unseen, counts[1], advisory, 0.5
+        "audio.recordings", (window,), 25, 2, 1, 4, findings, counts[0], unseen, counts[1], advisory, waiting, 0.5
     )
 
 
@@ -45,6 +45,15 @@ def test_what_is_proved_is_exit_code_0(asked: list[object]) -> None:
     assert asked[2] == Selection()
     assert "proved: each of 28 records has exactly one end" in done.stdout
     assert "25 results, 2 dead letters, 1 went over lanes, 4 ledger rows" in done.stdout
+
+
+def test_what_waits_outside_of_the_windows_is_said(asked: list[object]) -> None:
+    assert "outside" not in run.invoke(app, ["audit"]).stdout
+    asked[0] = report(waiting=1_400)
+    done = run.invoke(app, ["audit"])
+    assert done.exit_code == 0
+    assert "1,400 offsets outside of the windows: not committed yet, nothing is said of them" in done.stdout
+    assert json.loads(run.invoke(app, ["audit", "--json"]).stdout)["waiting"] == 1_400
 
 
 def test_a_fault_is_named_and_exit_code_1(asked: list[object]) -> None:

@@ -41,11 +41,14 @@ class FakeLetters:
 
     def __init__(self) -> None:
         self.foreign = Foreign()
+        self.undecided = False
         self.chosen_by: list[Choice] = []
 
     def chosen(self, choice: Choice) -> Iterator[Letter]:
         self.chosen_by.append(choice)
         yield from (one for one in (letter(1), letter(2, Reason.ACCESS_DENIED)) if choice.takes(one))
+
+    in_order = chosen
 
     def one(self, place: Place) -> Letter:
         return letter(place.offset, event=EVENT if place.offset < 3 else None)
@@ -194,3 +197,14 @@ def test_a_name_that_no_dead_letter_can_have_is_refused(letters: FakeLetters, co
     assert told.exit_code == 2
     assert says in told.stderr
     assert letters.chosen_by == []
+
+
+@pytest.mark.parametrize("words", ["ls", "stats", "stats --json", "show audio.recordings/3/1"])
+def test_it_is_said_when_more_may_be_on_its_way_back(letters: FakeLetters, words: str) -> None:
+    told = "a transaction of a replay is open"
+    assert told not in run.invoke(app, ["dlq", *words.split()]).stderr
+    letters.undecided = True
+    done = run.invoke(app, ["dlq", *words.split()])
+    assert told in done.stderr
+    if "--json" in words:
+        assert json.loads(done.stdout)["undecided"]

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 
-from streamproc.operate.audit.window import Moment, Selection, unseen, visible, windows
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamproc.operate.audit.window import Moment, Selection, unseen, visible, waiting, windows
 from streamproc.records.record import TopicPartition
 
 P = TopicPartition("audio.recordings", 0)
@@ -30,3 +33,11 @@ def test_a_group_that_stands_still_before_the_window_has_not_done_it() -> None:
 def test_the_window_of_a_group_that_goes_on_ends_where_it_is() -> None:
     assert window(done=80) == range(50, 80)
     assert not list(unseen(P, window(done=80), KEPT[P], 80))
+
+
+@given(*(st.integers(0, 12) for _ in range(5)))
+def test_what_waits_outside_is_what_is_neither_done_nor_asked_for(
+    first: int, length: int, kept_from: int, kept: int, done: int
+) -> None:
+    asked, there = range(first, first + length), range(kept_from, kept_from + kept)
+    assert waiting(asked, there, done) == sum(offset >= done and offset not in asked for offset in there)

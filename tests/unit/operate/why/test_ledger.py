@@ -37,6 +37,10 @@ class Rows:
     def bounds(self, _partitions: object) -> Mapping[TopicPartition, range]:
         return {self.partition: range(len(self._rows))}
 
+    def at(self, _partitions: object, at_ms: int) -> Mapping[TopicPartition, int]:
+        """A row a second."""
+        return {self.partition: min(at_ms // 1_000, len(self._rows))}
+
     def read(
         self, stretches: Mapping[TopicPartition, range], _take: object
     ) -> Iterator[list[tuple[int, bytes, bytes]]]:
@@ -66,8 +70,10 @@ def ledgers(draw: st.DrawFn) -> list[LedgerEntry | None]:
     return made
 
 
-@given(ledgers(), st.integers(1, 5), st.integers(0, 1))
-def test_it_finds_what_reading_all_would(made: list[LedgerEntry | None], scanned: int, partition: int) -> None:
+@given(ledgers(), st.integers(1, 5), st.integers(0, 1), st.none() | st.integers(0, 100_000))
+def test_it_finds_what_reading_all_would(
+    made: list[LedgerEntry | None], scanned: int, partition: int, since_ms: int | None
+) -> None:
     rows = Rows(made)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ledger, "_SCANNED", scanned)
@@ -77,11 +83,26 @@ def test_it_finds_what_reading_all_would(made: list[LedgerEntry | None], scanned
                 for at, one in enumerate(made)
                 if one and one.input_partition == partition and one.first_offset <= offset <= one.last_offset
             ]
-            found = search(rows).find(Place(TopicPartition("in", partition), offset))
+            found = search(rows).find(Place(TopicPartition("in", partition), offset), since_ms)
             assert ([(found.row_at.offset, found.row)] if found else []) == expected
 
 
 def test_a_long_ledger_is_not_read() -> None:
     rows = Rows([row(first, first, 0, "in") for first in range(20_000)])
-    assert search(rows).find(Place(TopicPartition("in", 0), 12_345)) is not None
+    assert search(rows).find(Place(TopicPartition("in", 0), 12_345), None) is not None
     assert rows.read_rows < 2_000
+
+
+def test_a_row_among_those_of_others_is_found_by_the_time_of_its_record() -> None:
+    others = [row(first, first, 0, "in") for first in range(40_000)]
+    others[9_000] = row(3, 3, 1, "in")
+    rows = Rows(others)
+    assert search(rows).find(Place(TopicPartition("in", 1), 3), 9_000_000) is not None
+    assert rows.read_rows < 1_000
+
+
+def test_a_time_that_is_wrong_hides_no_row() -> None:
+    rows = Rows([row(first, first, 0, "in") for first in range(20_000)])
+    found = search(rows).find(Place(TopicPartition("in", 0), 12_345), 19_000_000)
+    assert found is not None
+    assert found.row_at.offset == 12_345

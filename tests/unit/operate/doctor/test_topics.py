@@ -1,0 +1,55 @@
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import pytest
+
+from streamproc.kafka.preflight import TopicState
+from streamproc.operate.doctor import topics
+from streamproc.records.topics import topic_specs
+from streamproc.settings import Settings, TopicSettings
+
+TOPICS = TopicSettings()
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> dict[str, timedelta]:
+    """How long topics keep their records, where that is not what they are made with."""
+    changed: dict[str, timedelta] = {}
+
+    class Preflight:
+        def __init__(self, _settings: Settings, _answer_s: float) -> None:
+            pass
+
+        def topics(self, _names: Sequence[str]) -> Mapping[str, TopicState]:
+            states = {}
+            for spec in topic_specs(TOPICS):
+                retention = changed.get(spec.name, spec.retention) // timedelta(milliseconds=1)
+                config = {**spec.config, "retention.ms": str(retention)}
+                states[spec.name] = TopicState(spec.name, spec.partitions, 1, config)
+            return states
+
+    monkeypatch.setattr(topics, "Preflight", Preflight)
+    return changed
+
+
+def found() -> str:
+    finding = topics.check(Settings()).look()
+    return " ".join([finding.says, *finding.details])
+
+
+def test_topics_as_they_are_made_keep_long_enough(kept: dict[str, timedelta]) -> None:
+    assert not kept
+    assert "keeps records" not in found()
+
+
+@pytest.mark.parametrize(
+    ("read", "name"),
+    [(TOPICS.recordings, TOPICS.ledger), (TOPICS.recordings, TOPICS.lanes[1]), (TOPICS.dead_letters, TOPICS.replays)],
+)
+def test_what_is_read_together_has_to_be_kept_together(kept: dict[str, timedelta], read: str, name: str) -> None:
+    kept[read] = timedelta(days=90)
+    kept |= {one: kept[read] for one in (TOPICS.ledger, *TOPICS.lanes, TOPICS.replays) if one != name}
+    assert f"{name} keeps records" in found()
+    assert f", {read} 90 days: it has to keep them as long" in found()
+    kept[name] = timedelta(milliseconds=-1)
+    assert "keeps records" not in found()
