@@ -88,6 +88,14 @@ STRIKES = (
         _SEEDS,
     ),
     Mutant(
+        "read when it comes",
+        "an event is read before its partition is opened: who ends of it leaves no trace, and so does the next",
+        "streamproc/worker/stages/admit.py",
+        "                self._backlog.add(_Waiting(one, now.mono))\n",
+        "                self._backlog.add(waiting := _Waiting(one, now.mono))\n                self._look(waiting)\n",
+        NamedTests(("tests/unit/worker/test_killed_worker.py",)),
+    ),
+    Mutant(
         "decoders without an end",
         "a recording that kills its decoder is given to another, and another",
         "streamproc/worker/stages/lookup.py",

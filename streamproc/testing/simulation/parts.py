@@ -16,6 +16,7 @@ from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, Devic
 from streamproc.records.decoding import DecodeJob, DecoderEvent
 from streamproc.records.finished import FinishedSegment
 from streamproc.records.profile import split
+from streamproc.records.recording import RecordingEvent
 from streamproc.records.stored import StoredObject, Tags
 from streamproc.testing.codec import JsonEvents
 from streamproc.testing.decoders import FakeDecoders
@@ -238,7 +239,7 @@ class Registry:
 
 
 class SimulatedEvents(JsonEvents):
-    """A codec whose registry takes a while, or does not answer."""
+    """A codec whose registry takes a while, or does not answer, and which some events kill."""
 
     def __init__(self, registry: Registry, place: Place, clock: Callable[[], float]) -> None:
         super().__init__(clock)
@@ -254,6 +255,13 @@ class SimulatedEvents(JsonEvents):
         self.down = self._registry.down
         self._registry.refused += self.down and not self.known(value)
         super().resolve(value)
+
+    def decode(self, value: bytes) -> RecordingEvent:
+        """Read an event, and die of one that kills."""
+        event = super().decode(value)
+        if event.attributes.get("kills") == Victim.READER:
+            self._place.die()
+        return event
 
 
 class SimulatedDecoders(FakeDecoders):

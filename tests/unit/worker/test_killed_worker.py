@@ -1,11 +1,14 @@
 """A recording that kills who works on it: a decoder, the device, the worker."""
 
+from collections.abc import Collection, Iterable
+
 import pytest
 
 from streamproc.errors import Cause
-from streamproc.records.record import OutputRecord, TopicPartition
+from streamproc.records.record import OutputRecord, Record, TopicPartition
+from streamproc.records.recording import RecordingEvent
 from streamproc.settings import FlowSettings, RetrySettings, Settings
-from streamproc.testing.codec import encode_event
+from streamproc.testing.codec import JsonEvents, encode_event
 from streamproc.testing.decoders import recording
 from streamproc.testing.harness import WorkerHarness
 from streamproc.worker.core.strikes import CAREFUL_AFTER, CONDEMNED_AFTER
@@ -257,14 +260,18 @@ def test_suspects_are_computed_alone_and_the_oldest_first(worker: WorkerHarness)
 # --- the worker ------------------------------------------------------------------------------------------------------
 
 
-class Lives:
-    """Workers that follow each other on what the last one left in its group, and die at a fetch."""
+class Crash(Exception):  # noqa: N818  # what happens to the process, which a test outlives
+    """Stands for a signal."""
 
-    def __init__(self, names: list[str], deadly: set[str]) -> None:
+
+class Lives:
+    """Workers that follow each other on what the last one left in its group, and die at a fetch, or crash."""
+
+    def __init__(self, names: list[str], deadly: Collection[str] = ()) -> None:
         flow = FlowSettings.model_construct(**{**FlowSettings.model_construct().model_dump(), "micro_batch_records": 4})
         self.settings = Settings.model_construct(flow=flow)
         self.names = names
-        self.deadly = deadly
+        self.deadly = {*deadly}
         self.deaths = 0
         self.ends: dict[str, str] = {}
         self.last: WorkerHarness | None = None
@@ -279,30 +286,53 @@ class Lives:
         committed = worker.sink.committed(IN, 0)
         first = committed.offset if committed else 0
         self.last = worker
-        for name in self.names:
-            put(worker, name)
-        for offset, name in enumerate(self.names):
-            if offset >= first:
-                worker.poll(worker.record(encode_event(event_id=name, object_key=name), offset=offset))
-        died = False
-        while not died:
-            worker.settle()
-            waiting = [admitted.event.object_key for admitted, _ in worker.fetches.waiting]
-            if not waiting:
-                break
-            died = bool(self.deadly & set(waiting))
-            if not died:
-                worker.fetches.run(0)
+        left = [worker.record(put(worker, name), offset=at) for at, name in enumerate(self.names) if at >= first]
+        try:
+            died = self._work(worker, left)
+        except Crash:
+            died = True
         self.deaths += died
         self.ends |= {str(row["event_id"]): "result" for row in worker.results()}
         self.ends |= {letter.key.decode() if letter.key else "": why(letter)[0] for letter in worker.sink.values(DLQ)}
         return died
 
+    def _work(self, worker: WorkerHarness, left: Iterable[Record]) -> bool:
+        for record in left:
+            worker.poll(record)
+        while True:
+            worker.settle()
+            waiting = {admitted.event.object_key for admitted, _ in worker.fetches.waiting}
+            if not waiting:
+                return False
+            if self.deadly & waiting:
+                return True
+            worker.fetches.run(0)
+
+
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Events that end the process that reads them."""
+    names: set[str] = set()
+    decode = JsonEvents.decode
+
+    def dying(self: JsonEvents, value: bytes) -> RecordingEvent:
+        event = decode(self, value)
+        if event.event_id in names:
+            raise Crash
+        return event
+
+    monkeypatch.setattr(JsonEvents, "decode", dying)
+    return names
+
 
 @pytest.mark.parametrize("place", [0, 1, 6, 11])
-def test_a_record_that_kills_the_worker_is_given_up_and_nobody_else_is(place: int) -> None:
+@pytest.mark.parametrize("of", ["its recording", "its event"])
+def test_a_record_that_kills_the_worker_is_given_up_and_nobody_else_is(
+    place: int, of: str, unreadable: set[str]
+) -> None:
     names = [f"{n}.wav" for n in range(12)]
-    lives = Lives(names, {names[place]})
+    lives = Lives(names)
+    (lives.deadly if of == "its recording" else unreadable).add(names[place])
     while lives.live():
         assert lives.deaths < 20, lives.ends
     assert lives.ends == dict.fromkeys([*names[:place], *names[place + 1 :]], "result") | {"call-1": "killed_worker"}
