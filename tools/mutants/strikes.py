@@ -120,6 +120,14 @@ STRIKES = (
         _SEEDS,
     ),
     Mutant(
+        "a broken device blames recordings",
+        "of a device that dies of all that it is given, two good recordings a life are taken for killers",
+        "streamproc/worker/stages/infer.py",
+        "            elif not self._worked:\n",
+        "            elif strikes < 0:\n",
+        NamedTests(("tests/unit/worker/test_killed_worker.py",)),
+    ),
+    Mutant(
         "device blames its batch",
         "whatever was on a device that died is given up",
         "streamproc/worker/stages/infer.py",

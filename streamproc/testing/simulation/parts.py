@@ -365,6 +365,9 @@ class SimulatedDevice:
         self._passes = Passes(self._engine)
         self.passes_over = 0
         """Passes beyond what it may cost to find the waveforms that break one."""
+        self.deaths = 0
+        self.computed = 0
+        """Batches."""
 
     def start(self) -> None:
         """Load the network."""
@@ -425,6 +428,7 @@ class SimulatedDevice:
         self._life += 1
         self._busy = self._loaded = False
         self._dead = True
+        self.deaths += 1
         self._place.wake()
 
     def _load(self) -> None:
@@ -464,6 +468,7 @@ class SimulatedDevice:
             self._end()
             return
         del self._queue[batch]
+        self.computed += 1
         self._events.append(BatchDone(batch, self._run(found, [item.embedding for item in items]), 0.001))
         self._busy = False
         self._place.wake()

@@ -187,8 +187,8 @@ def _found_out_s(world: World, takeover_s: float) -> float:
 
 
 def _deaths(world: World) -> int:
-    """How many workers the recordings that kill may end."""
-    killers = sum(one.kind is Kind.KILLS_WORKER for _, one in world.plan.announced)
+    """How many workers the recordings that kill may end: one that ends devices, too, when nothing else is computed."""
+    killers = sum(one.kind in {Kind.KILLS_WORKER, Kind.KILLS_DEVICE} for _, one in world.plan.announced)
     return killers * (CAREFUL_AFTER + 1 + CONDEMNED_AFTER)
 
 

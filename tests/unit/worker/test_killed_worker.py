@@ -4,10 +4,11 @@ from collections.abc import Collection, Iterable
 
 import pytest
 
-from streamproc.errors import Cause
+from streamproc.arena import Lease
+from streamproc.errors import Cause, Fatal, FatalError
 from streamproc.records.record import OutputRecord, Record, TopicPartition
 from streamproc.records.recording import RecordingEvent
-from streamproc.settings import FlowSettings, RetrySettings, Settings
+from streamproc.settings import FlowSettings, ModelSettings, RetrySettings, Settings
 from streamproc.testing.codec import JsonEvents, encode_event
 from streamproc.testing.decoders import recording
 from streamproc.testing.harness import WorkerHarness
@@ -18,6 +19,7 @@ from streamproc.worker.stages.prepare import MOST_DEATHS
 IN = "audio.recordings"
 DLQ = f"{IN}.dlq"
 LANE = f"{IN}.retry.10s"
+ALLOWED = ModelSettings.model_construct().deaths_allowed
 DEADLY = "deadly.wav"
 
 
@@ -255,6 +257,62 @@ def test_suspects_are_computed_alone_and_the_oldest_first(worker: WorkerHarness)
         worker.device.held = True
     assert [size for size in sizes if size] == [1] * 5
     assert done(worker) == ["0.wav", "1.wav", "2.wav", "3.wav", "later.wav"]
+
+
+def test_one_that_no_other_shows_to_be_to_blame_is_not_blamed_for_a_device(worker: WorkerHarness) -> None:
+    worker.device.held = True
+    worker.poll(worker.record(put(worker, "a.wav")))
+    worker.settle()
+    for _ in range(MOST_STRIKES - 1):
+        worker.device.die()
+        worker.settle()
+    worker.device.die()
+    with pytest.raises(FatalError, match="nothing was computed before") as caught:
+        worker.settle()
+    assert caught.value.cause is Fatal.DEVICE_KILLED
+    assert not worker.sink.values(DLQ)
+
+
+def test_others_are_tried_in_between_until_the_device_has_computed_one(worker: WorkerHarness) -> None:
+    worker.device.held = True
+    worker.poll(worker.record(put(worker, DEADLY, 1001)), worker.record(put(worker, "b.wav")))
+    worker.settle()
+    worker.device.die()
+    worker.poll(worker.record(put(worker, "later.wav")))
+    assert compute(worker, {1001}) == [1] * MOST_STRIKES
+    assert done(worker) == ["b.wav", "later.wav"]
+    assert [why(letter)[:2] for letter in worker.sink.values(DLQ)] == [("killed_worker", "infer")]
+
+
+def test_a_device_that_dies_of_all_that_it_computes_makes_few_dead_letters() -> None:
+    names, lives, dead = [f"{n}.wav" for n in range(60)], 14, 0
+    last: WorkerHarness | None = None
+    for _ in range(lives):
+        worker = WorkerHarness(Lives(names).settings)
+        worker.sink._committed = {} if last is None else dict(last.sink._committed)
+        worker.assign(0)
+        first = worker.position(0) or 0
+        worker.device.held = True
+        worker.poll(*[worker.record(put(worker, name), offset=at) for at, name in enumerate(names) if at >= first])
+        with pytest.raises(FatalError):
+            die_of_all(worker)
+        dead += len(worker.sink.values(DLQ))
+        last = worker
+    assert dead <= lives // CONDEMNED_AFTER
+
+
+def die_of_all(worker: WorkerHarness) -> None:
+    """Let the device die of whatever it is given, as ``DeviceProcess`` counts it."""
+    blamed: set[Lease] = set()
+    many = 0
+    while len(blamed) < ALLOWED and many < ALLOWED:
+        worker.settle()
+        aboard = [item for items in worker.device._queue.values() for item in items]
+        if len(aboard) == 1:
+            blamed.add(aboard[0].lease)
+        many += len(aboard) > 1
+        worker.device.die()
+    raise FatalError("the device process ended too often", Fatal.DEVICE_KILLED)
 
 
 # --- the worker ------------------------------------------------------------------------------------------------------
