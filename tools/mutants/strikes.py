@@ -64,6 +64,22 @@ STRIKES = (
         NamedTests(("tests/unit/worker/core/test_strikes.py", "tests/unit/worker/test_strict.py")),
     ),
     Mutant(
+        "a strike for an outage",
+        "a record that was alone and waits for a store that is down is blamed for whatever ends the worker meanwhile",
+        "streamproc/worker/stages/fetch.py",
+        "        if self._canary.health is Health.DOWN:\n            self._rest()\n        elif",
+        "        if",
+        NamedTests(("tests/unit/worker/test_store_down_alone.py",)),
+    ),
+    Mutant(
+        "company before the rest",
+        "a record whose turn comes before its strike was taken back is tried beside those that were taken meanwhile",
+        _STRIKES,
+        "not owned.asked and self._calm():",
+        "not owned.asked:",
+        _TESTS,
+    ),
+    Mutant(
         "company after the strike",
         "a record has its strike, and others that came meanwhile are taken before it",
         _STRIKES,
