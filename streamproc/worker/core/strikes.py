@@ -256,6 +256,11 @@ class Strikes:
         else:
             owned.asked, owned.struck = False, mark.strikes > owned.strikes
 
+    def undone(self, source: TopicPartition, epoch: int) -> None:
+        """Note that a plain commit did not come to be: what is to be said is due as before."""
+        if (owned := self._current(source, epoch)) is not None:
+            owned.asked = False
+
     def _due(self, source: TopicPartition, owned: _Owned) -> Mark | None:
         """What a plain commit at ``owned.offset`` has to say now, if anything."""
         if owned.closing:

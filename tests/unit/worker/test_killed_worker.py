@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 import pytest
 
 from streamproc.arena import Lease
-from streamproc.errors import Cause, Fatal, FatalError
+from streamproc.errors import AbortedError, Cause, Fatal, FatalError
 from streamproc.records.record import OutputRecord, Record, TopicPartition
 from streamproc.records.recording import RecordingEvent
 from streamproc.settings import FlowSettings, ModelSettings, RetrySettings, Settings
@@ -414,3 +414,25 @@ def test_a_stop_tells_the_next_owner_that_nothing_is_in_flight(worker: WorkerHar
     committed = worker.sink.committed(IN, 0)
     assert committed
     assert (committed.offset, committed.metadata) == (1, "sp1 open=- crashes=0 strikes=0")
+
+
+def wait(worker: WorkerHarness) -> None:
+    for _ in range(100):
+        worker.settle(60)
+
+
+def test_a_mark_that_was_aborted_to_the_end_is_tried_once_more_by_who_ends_of_it(worker: WorkerHarness) -> None:
+    worker.poll(worker.record(put(worker, "a.wav")))
+    worker.settle()
+    worker.pipeline.revoke([TopicPartition(IN, 0)])
+    worker.sink.error = AbortedError("told to abort")
+    with pytest.raises(FatalError) as caught:
+        wait(worker)
+    assert caught.value.cause is Fatal.ABORTED_AGAIN
+    worker.sink.error = None
+    worker.pipeline.acquit()
+    while not worker.pipeline.acquitted():
+        worker.clock.advance(1)
+    committed = worker.sink.committed(IN, 0)
+    assert committed
+    assert committed.metadata == "sp1 open=- crashes=0 strikes=0"
