@@ -106,6 +106,14 @@ RECORDS = (
         NamedTests(("tests/unit/worker/test_brake.py",)),
     ),
     Mutant(
+        "brake with one result of memory",
+        "a release that lets one result through counts as one that led to a window of them: the next comes at once",
+        "streamproc/worker/stages/probe.py",
+        "        if self._results >= self._window:\n",
+        "        if self._results:\n",
+        Simulator(4000),
+    ),
+    Mutant(
         "brake without a memory",
         "whatever a probe does not see drains the topic in steps: after each release the next one comes at once",
         _PROBE,
