@@ -77,8 +77,8 @@ RECORDS = (
         "brake that never goes on",
         "whatever becomes a dead letter, more is taken",
         _PROBE,
-        "            self.brake.ended(dead=kind is OutcomeKind.DEAD_LETTER)",
-        "            self.brake.ended(dead=False)",
+        "            self.brake.ended(outcome.reason if outcome.kind is OutcomeKind.DEAD_LETTER else None)",
+        "            self.brake.ended(None)",
         _SEEDS,
     ),
     Mutant(
