@@ -49,6 +49,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "retries": "went to a lane",
         "retry_reasons": "how many of them for which reason, from errors.Reason",
         "dead_letters": "ended as a dead letter",
+        "reasons": "how many dead letters for which reason, from errors.Reason, the most frequent first",
         "dropped": "left out, their partition was lost or revoked",
         "transaction_seconds": "the commit alone",
         "aborts": "transactions aborted before this one went through",

@@ -187,7 +187,7 @@ class Pipeline:
         prepare, infer, assemble, probe = self._prepare, self._infer, self._assemble, self._probe
         admit.held, admit.strikes, probe.begin = probe.held, self._strikes, admit.probe
         assemble.free, assemble.again, self._again.give = self._free, self._again.keep, admit.again
-        self._again.strikes = self._strikes
+        self._again.strikes = fetch.strikes = self._strikes
         assemble.ended, assemble.worked = probe.ended, probe.worked
         admit.give, admit.fail = recall.inbox.append, assemble.fail
         recall.give, recall.recalled = fetch.inbox.append, lookup.inbox.append
@@ -382,7 +382,8 @@ class Pipeline:
     def _calm(self) -> bool:
         """Whether nothing is at work: all that is in flight has its outcome, or waits to be tried again."""
         entries = ((batch, taken) for batch in self._batches for taken in batch.entries)
-        return all(batch.end(taken.index) is not None or self._again.keeps(taken) for batch, taken in entries)
+        waits = (self._again.keeps, self._fetch.rests)
+        return all(batch.end(taken.index) is not None or any(one(taken) for one in waits) for batch, taken in entries)
 
     def _in_flight(self, partition: TopicPartition) -> bool:
         return any(not batch.dropped(taken.index) for batch, taken in self._batches.entries(partition))

@@ -71,7 +71,7 @@ class Progress:
         self._lag.end(partitions)
 
     def step(self, now: Instant) -> None:
-        """Ask where the topics end, from time to time. Raises what is not a broker that is away."""
+        """Ask where the topics end, from time to time. Whatever that raises, records go on: it is for a gauge alone."""
         if self._ends is None or self._calls is None:
             return
         for _, answer in self._calls.take():
@@ -79,7 +79,7 @@ class Progress:
             if isinstance(answer, DependencyDownError):
                 self._unheard(answer.detail)
             elif isinstance(answer, Exception):
-                raise answer
+                self._unheard(repr(answer))
             else:
                 self._heard = True
                 self._silences = 0

@@ -365,11 +365,12 @@ class Runtime:
 
         After a drain the polling thread has ended already, or has had this time. After an error its partitions would
         otherwise be nobody's until the session of a process that is gone times out. Where that error names no record,
-        the next owners are told first.
+        the next owners are told first, for as long at most: it leaves the other its time.
         """
         until = min(self._clock.monotonic() + LEAVE_S, self._leave_until)
         if isinstance(error, FatalError) and error.cause in NOBODYS_FAULT and self._pipeline is not None:
             self._acquit(self._pipeline, until)
+            until = self._clock.monotonic() + LEAVE_S
         self._poller.close(0)
         while self._poller.running and self._clock.monotonic() < until:
             self._wake.sleep(TICK_S, ())

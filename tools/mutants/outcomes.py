@@ -77,8 +77,8 @@ RECORDS = (
         "brake that never goes on",
         "whatever becomes a dead letter, more is taken",
         _PROBE,
-        "            self.brake.ended(dead=kind is OutcomeKind.DEAD_LETTER)",
-        "            self.brake.ended(dead=False)",
+        "            self.brake.ended(outcome.reason if outcome.kind is OutcomeKind.DEAD_LETTER else None)",
+        "            self.brake.ended(None)",
         _SEEDS,
     ),
     Mutant(
@@ -104,6 +104,14 @@ RECORDS = (
         "        if worked == len(tried):\n",
         "        if worked >= 0:\n",
         NamedTests(("tests/unit/worker/test_brake.py",)),
+    ),
+    Mutant(
+        "brake with one result of memory",
+        "a release that lets one result through counts as one that led to a window of them: the next comes at once",
+        "streamproc/worker/stages/probe.py",
+        "        if self._results >= self._window:\n",
+        "        if self._results:\n",
+        Simulator(4000),
     ),
     Mutant(
         "brake without a memory",

@@ -123,8 +123,8 @@ REBALANCE = (
         "backlog kept",
         "what was polled and not begun stays when its partition goes",
         _ADMIT,
-        "self._backlog.keep(lambda judged: judged.polled.record.source not in partitions)",
-        "self._backlog.keep(lambda judged: judged.polled.record.source in partitions or True)",
+        "self._backlog.keep(lambda waiting: _source(waiting) not in partitions)",
+        "self._backlog.keep(lambda waiting: _source(waiting) in partitions or True)",
         _ADMISSION_TESTS,
     ),
     Mutant(

@@ -64,6 +64,22 @@ STRIKES = (
         NamedTests(("tests/unit/worker/core/test_strikes.py", "tests/unit/worker/test_strict.py")),
     ),
     Mutant(
+        "a strike for an outage",
+        "a record that was alone and waits for a store that is down is blamed for whatever ends the worker meanwhile",
+        "streamproc/worker/stages/fetch.py",
+        "        if self._canary.health is Health.DOWN:\n            self._rest()\n        elif",
+        "        if",
+        NamedTests(("tests/unit/worker/test_store_down_alone.py",)),
+    ),
+    Mutant(
+        "company before the rest",
+        "a record whose turn comes before its strike was taken back is tried beside those that were taken meanwhile",
+        _STRIKES,
+        "not owned.asked and self._calm():",
+        "not owned.asked:",
+        _TESTS,
+    ),
+    Mutant(
         "company after the strike",
         "a record has its strike, and others that came meanwhile are taken before it",
         _STRIKES,
@@ -88,6 +104,14 @@ STRIKES = (
         _SEEDS,
     ),
     Mutant(
+        "read when it comes",
+        "an event is read before its partition is opened: who ends of it leaves no trace, and so does the next",
+        "streamproc/worker/stages/admit.py",
+        "                self._backlog.add(_Waiting(one, now.mono))\n",
+        "                self._backlog.add(waiting := _Waiting(one, now.mono))\n                self._look(waiting)\n",
+        NamedTests(("tests/unit/worker/test_killed_worker.py",)),
+    ),
+    Mutant(
         "decoders without an end",
         "a recording that kills its decoder is given to another, and another",
         "streamproc/worker/stages/lookup.py",
@@ -110,6 +134,14 @@ STRIKES = (
         " and taken.attempt.reason == Reason.KILLED_WORKER",
         "",
         _SEEDS,
+    ),
+    Mutant(
+        "a broken device blames recordings",
+        "of a device that dies of all that it is given, two good recordings a life are taken for killers",
+        "streamproc/worker/stages/infer.py",
+        "            elif not self._worked:\n",
+        "            elif strikes < 0:\n",
+        NamedTests(("tests/unit/worker/test_killed_worker.py",)),
     ),
     Mutant(
         "device blames its batch",

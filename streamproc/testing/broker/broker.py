@@ -253,7 +253,7 @@ class MemoryBroker:
         group = self._group(member.group)
         partitions = [TopicPartition(offset.topic, offset.partition) for offset in offsets]
         group.check_commit(member.member_id, member.epoch, partitions)
-        return SentOffsets(group, member.member_id, offsets, [group.owner(partition) for partition in partitions])
+        return SentOffsets(group, member.member_id, offsets, [group.last_owner(partition) for partition in partitions])
 
     def _stamp(self, timestamp_ms: int | None) -> int:
         return self._clock.wall_ms() if timestamp_ms is None else timestamp_ms

@@ -39,6 +39,8 @@ class ClassicGroup(Group):
         self._generation = 0
         self._members: dict[str, _Member] = {}
         self._round = 0
+        self._given_back: dict[TopicPartition, str] = {}
+        """By whom, in a round that is not over. Its generation is not, either: whoever is next begins with the next."""
         self._rebalancing = False
 
     def members(self) -> Collection[str]:
@@ -58,11 +60,15 @@ class ClassicGroup(Group):
         if member is None:
             member = self._members[member_id] = _Member(client, rebalance_timeout_s)
         for partition in [p for p, holder in self._holders.items() if holder == member_id and p not in owned]:
-            del self._holders[partition]
+            self._given_back[partition] = self._holders.pop(partition)
         if not self._rebalancing:
             self._begin(now)
         member.joined = True
         self._complete_if_all_joined()
+
+    def last_owner(self, partition: TopicPartition) -> str | None:
+        """Its owner, or who gave it back in this round."""
+        return self.owner(partition) or self._given_back.get(partition)
 
     def leave(self, member_id: str, now: float) -> None:
         """Let a member go; no matter if it has gone already."""
@@ -127,6 +133,7 @@ class ClassicGroup(Group):
             return
         self._rebalancing = False
         self._generation += 1
+        self._given_back.clear()
         target = balance(self.partitions, list(self._members), self._holders)
         given = {}
         for member_id, wanted in target.items():

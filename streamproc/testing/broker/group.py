@@ -40,6 +40,10 @@ class Group(ABC):
         """Who may work on it: it was given to that member, which has neither given it back nor been given up."""
         return self._holders.get(partition)
 
+    def last_owner(self, partition: TopicPartition) -> str | None:
+        """Its owner, or who was until just now: nobody else can be before a commit of that one counts."""
+        return self.owner(partition)
+
     @abstractmethod
     def members(self) -> Collection[str]:
         """Who is in the group."""

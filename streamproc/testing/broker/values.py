@@ -26,7 +26,8 @@ class CommittedOffset(NamedTuple):
     before: int | None
     """What was committed until then."""
     owner_when_sent: str | None
-    """The member that had the partition when the offset was checked. With a transaction that is before its end."""
+    """The member that had the partition when the offset was checked, or had given it back so that no other can have it
+    before it finds this commit. With a transaction that is before its end."""
     owner: str | None
     """The member that has it now that the offset counts."""
 

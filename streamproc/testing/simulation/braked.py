@@ -11,7 +11,7 @@ from streamproc.testing.simulation.reading import End
 from streamproc.testing.simulation.violation import Violation
 
 _PAUSES_S = (0, 1, 2, 4, 8, 16, *[30] * 100)
-"""Before each release that follows another one without results in between: the first may come at once."""
+"""Before each release that follows another one without a window of results in between: the first may come at once."""
 
 
 @dataclass(slots=True)
@@ -20,12 +20,16 @@ class _Seen:
 
     since: float
     """When it committed its last result, or anything at all (virtual s)."""
+    anew: float
+    """When it had last committed a window of results."""
+    results: int = 0
+    """Since then."""
     times: int = 0
     """How often its brake went on."""
     row: int = 0
     """Dead letters since its last result, as they were committed."""
     times_before: int = 0
-    """How often its brake had gone on when it committed that."""
+    """How often its brake had gone on when it had committed that window."""
     period: int = 0
     """The number of the time for which its brake is on; 0 while it is off."""
     while_on: int = 0
@@ -40,6 +44,8 @@ class Braked:
         self._in_flight = flow.micro_batches * flow.micro_batch_records
         # What ends out of turn is in flight together: at either end of a row results may have come in between.
         self._most = settings.brake.in_a_row + 2 * self._in_flight
+        # A window as it was known: what a revoke leaves out of it is never committed.
+        self._window = max(1, settings.brake.window - self._in_flight)
         self._seen: dict[str, _Seen] = {}
 
     @property
@@ -49,7 +55,7 @@ class Braked:
 
     def check(self, member: str, ends: Sequence[End], said: Any, now: float) -> None:
         """Check one commit, made now (virtual s)."""
-        seen = self._seen.setdefault(member, _Seen(now))
+        seen = self._seen.setdefault(member, _Seen(now, now))
         seen.times = said["times"]
         period = said["times"] if said["on"] else 0
         if period != seen.period:
@@ -59,19 +65,25 @@ class Braked:
             raise Violation("brake", f"{member} has committed {seen.while_on} records since its brake went on")
         for end in ends:
             if end.kind is OutcomeKind.RESULT:
-                seen.row, seen.times_before, seen.since = 0, said["times"], now
+                seen.row, seen.since, seen.results = 0, now, seen.results + 1
+            if seen.results >= self._window:
+                seen.results, seen.times_before, seen.anew = 0, said["times"], now
             seen.row += end.kind is OutcomeKind.DEAD_LETTER
         self._check_releases(member, seen, now)
 
     def _check_releases(self, member: str, seen: _Seen, now: float) -> None:
         """Check that releases without results come ever more slowly, and what they let become dead letters."""
+        times, since_s = seen.times - seen.times_before, now - seen.anew
+        if times > _releases(since_s) + 1:
+            raise Violation("brake", f"{member} went on {times} times in {since_s:.3f} s without a window of results")
         waited_s = now - seen.since
-        most = sum(1 for _ in takewhile(lambda at: at <= waited_s, accumulate(_PAUSES_S)))
-        times = seen.times - seen.times_before
-        if times > most + 1:
-            raise Violation("brake", f"{member} went on {times} times in {waited_s:.3f} s without a result")
         # The time before the first release, and the one that has not come to its end, too.
-        if seen.row > (most + 2) * self._most:
+        if seen.row > (_releases(waited_s) + 2) * self._most:
             raise Violation(
                 "brake", f"{member} wrote {seen.row} dead letters in {waited_s:.3f} s without a result in between"
             )
+
+
+def _releases(waited_s: float) -> int:
+    """The most that there may be in so long."""
+    return sum(1 for _ in takewhile(lambda at: at <= waited_s, accumulate(_PAUSES_S)))

@@ -1,13 +1,13 @@
 """What is there when all is quiet: one end of every record, the right one, in order."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from streamproc.errors import Reason
 from streamproc.records.outcome import OutcomeKind
 from streamproc.records.record import Record, TopicPartition
 from streamproc.testing.simulation.order import check_order
-from streamproc.testing.simulation.reading import End, Origin, Reader
+from streamproc.testing.simulation.reading import End, Origin, Reader, origin_of
 from streamproc.testing.simulation.recordings import Announced, Kind
 from streamproc.testing.simulation.violation import Violation
 from streamproc.testing.simulation.world import World
@@ -33,6 +33,33 @@ def quiet(world: World) -> bool:
         if records and (committed is None or committed.offset <= records[-1].offset):
             return False
     return True
+
+
+def check_left(world: World) -> None:
+    """Check what is left when the workers have ended: nothing.
+
+    At least once, a worker that had lost its place sends a record to its lane again that whoever had it has finished,
+    and who would try it may have ended by then.
+    """
+    if quiet(world):
+        return
+    finished: set[Origin] = set()
+    if world.plan.delivery == "at_least_once":
+        finished = {end.origin for end in all_ends(world) if end.kind is not OutcomeKind.RETRY}
+    lanes = world.settings.topics.lanes
+    for record in _unread(world):
+        if record.topic not in lanes or origin_of(dict(record.headers)) not in finished:
+            where = f"{record.source} offset {record.offset}"
+            raise Violation("G1", f"{where} was left when the workers had ended")
+    if any(log.last_stable < log.end for log in world.servers.logs()):
+        raise Violation("G1", "a transaction was left open when the workers had ended")
+
+
+def _unread(world: World) -> Iterator[Record]:
+    for place in world.servers.inputs():
+        committed = world.servers.broker.committed(world.settings.kafka.group, place)
+        following = 0 if committed is None else committed.offset
+        yield from (record for record in world.servers.broker.read(*place) if record.offset >= following)
 
 
 def check_end(world: World) -> None:

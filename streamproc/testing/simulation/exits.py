@@ -17,6 +17,8 @@ from streamproc.worker.runtime import TICK_S
 
 _AGAIN_S = 0.2
 """What a call that got no answer is late by, beyond the time in which there was none: the wait before the next try."""
+_DEVICES = 3
+"""That end, each of one segment, before a worker gives the device up."""
 _EVERYWHERE = frozenset(Point)
 _OPEN = frozenset({Point.PRODUCE, Point.OFFSETS, Point.COMMIT, Point.ABORT})
 """Points at which a transaction is open."""
@@ -48,6 +50,8 @@ class Explained(NamedTuple):
     """No broker answered shortly before."""
     by_retention: bool = False
     """Records were deleted before the group had read them, or before a client gave them out again."""
+    by_device: bool = False
+    """Its device ended again and again, of a fault or a recording, and had computed nothing."""
 
 
 EXPLAINED: Mapping[Fatal, Explained] = MappingProxyType(
@@ -64,6 +68,7 @@ EXPLAINED: Mapping[Fatal, Explained] = MappingProxyType(
             by_outage=True,
         ),
         Fatal.OFFSET_GONE: Explained(by_retention=True),
+        Fatal.DEVICE_KILLED: Explained(by_device=True),
     }
 )
 """Nothing that the simulator does explains any other way to end."""
@@ -101,6 +106,7 @@ def explained(world: World, process: WorkerProcess, cause: Fatal) -> bool:
         or (known.by_fence and _fenced(world, process, struck, after))
         or (known.by_outage and any(one.what == BROKER and one.until >= after for one in past.outages))
         or (known.by_retention and _retained(world, struck))
+        or (known.by_device and process.device.deaths >= _DEVICES and not process.device.computed)
     )
 
 

@@ -16,6 +16,7 @@ from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, Devic
 from streamproc.records.decoding import DecodeJob, DecoderEvent
 from streamproc.records.finished import FinishedSegment
 from streamproc.records.profile import split
+from streamproc.records.recording import RecordingEvent
 from streamproc.records.stored import StoredObject, Tags
 from streamproc.testing.codec import JsonEvents
 from streamproc.testing.decoders import FakeDecoders
@@ -238,7 +239,7 @@ class Registry:
 
 
 class SimulatedEvents(JsonEvents):
-    """A codec whose registry takes a while, or does not answer."""
+    """A codec whose registry takes a while, or does not answer, and which some events kill."""
 
     def __init__(self, registry: Registry, place: Place, clock: Callable[[], float]) -> None:
         super().__init__(clock)
@@ -254,6 +255,13 @@ class SimulatedEvents(JsonEvents):
         self.down = self._registry.down
         self._registry.refused += self.down and not self.known(value)
         super().resolve(value)
+
+    def decode(self, value: bytes) -> RecordingEvent:
+        """Read an event, and die of one that kills."""
+        event = super().decode(value)
+        if event.attributes.get("kills") == Victim.READER:
+            self._place.die()
+        return event
 
 
 class SimulatedDecoders(FakeDecoders):
@@ -357,6 +365,9 @@ class SimulatedDevice:
         self._passes = Passes(self._engine)
         self.passes_over = 0
         """Passes beyond what it may cost to find the waveforms that break one."""
+        self.deaths = 0
+        self.computed = 0
+        """Batches."""
 
     def start(self) -> None:
         """Load the network."""
@@ -417,6 +428,7 @@ class SimulatedDevice:
         self._life += 1
         self._busy = self._loaded = False
         self._dead = True
+        self.deaths += 1
         self._place.wake()
 
     def _load(self) -> None:
@@ -456,6 +468,7 @@ class SimulatedDevice:
             self._end()
             return
         del self._queue[batch]
+        self.computed += 1
         self._events.append(BatchDone(batch, self._run(found, [item.embedding for item in items]), 0.001))
         self._busy = False
         self._place.wake()

@@ -31,6 +31,8 @@ class Victim(StrEnum):
     """The worker, when it has fetched it."""
     FEEDER = "feeder"
     """The worker, when it has given it to a decoder."""
+    READER = "reader"
+    """The worker, when it reads the event."""
 
 
 class Kind(StrEnum):
@@ -117,11 +119,11 @@ _FIELDS: Mapping[Kind, Mapping[str, object]] = MappingProxyType(
         Kind.FOREIGN: {"bucket": "elsewhere"},
     }
 )
-_VICTIMS: Mapping[Kind, tuple[Victim, Victim]] = MappingProxyType(
+_VICTIMS: Mapping[Kind, tuple[Victim, ...]] = MappingProxyType(
     {
-        Kind.KILLS_DECODER: (Victim.DECODER, Victim.DECODER),
-        Kind.KILLS_DEVICE: (Victim.DEVICE, Victim.DEVICE),
-        Kind.KILLS_WORKER: (Victim.FETCHER, Victim.FEEDER),
+        Kind.KILLS_DECODER: (Victim.DECODER,),
+        Kind.KILLS_DEVICE: (Victim.DEVICE,),
+        Kind.KILLS_WORKER: (Victim.FETCHER, Victim.FEEDER, Victim.READER),
     }
 )
 _HUGE = b"1:" + b"x" * MAX_FORWARDED_BYTES
@@ -176,7 +178,8 @@ def announce(number: int, kind: Kind, partition: int, key: bytes, like: int | No
     """Make the record of one number; ``like`` is the number whose bytes it has, if not its own."""
     body = _body(number, kind, like)
     readable = kind not in {Kind.TOMBSTONE, Kind.GARBAGE, Kind.HUGE}
-    fields = {**_described(number), **_declared(number, body), **_FIELDS.get(kind, {})} if readable else {}
+    described = {**_described(number), **_declared(number, body), **_FIELDS.get(kind, {}), **_deadly(number, kind)}
+    fields = described if readable else {}
     return Announced(
         number=number,
         kind=kind,
@@ -221,6 +224,16 @@ def _described(number: int) -> Mapping[str, object]:
     return {**when, **{name: f"{name} {number}" for name in names}, "attributes": {"n\0": f"{number}\0", "ä": "é"}}
 
 
+def _deadly(number: int, kind: Kind) -> Mapping[str, object]:
+    """How an event says that it kills its reader."""
+    return {"attributes": {"kills": Victim.READER.value}} if _victim(number, kind) is Victim.READER else {}
+
+
+def _victim(number: int, kind: Kind) -> Victim | None:
+    victims = _VICTIMS.get(kind)
+    return None if victims is None else victims[number % len(victims)]
+
+
 def _declared(number: int, body: bytes | None) -> Mapping[str, object]:
     """What an event says of its recording: of every fourth one nothing, so that it weighs more than it does."""
     if body is None or number % 4 == _SILENT_ABOUT:
@@ -241,8 +254,8 @@ def _body(number: int, kind: Kind, like: int | None) -> bytes | None:
         case Kind.SILENT | Kind.SHORT:
             return recording(200, name=number, silent=1) if kind is Kind.SILENT else recording(10, name=number)
         case Kind.UNDECODABLE | Kind.KILLS_DECODER | Kind.KILLS_DEVICE | Kind.KILLS_WORKER:
-            kills = _VICTIMS.get(kind)
-            harm = {"fail": Reason.DECODE_FAILED} if kills is None else {"kills": kills[number % 2]}
+            kills = _victim(number, kind)
+            harm = {"fail": Reason.DECODE_FAILED} if kills is None else {"kills": kills}
             return recording(50, name=number, **harm)
         case _:
             poison = {"poison": tuple(POISON)[number % len(POISON)]} if kind is Kind.POISONED else {}

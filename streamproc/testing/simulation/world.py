@@ -83,6 +83,8 @@ class World:
         self._inflict = inflict
         self._tell = tell
         self._running: dict[int, WorkerProcess] = {}
+        self._superseded: list[WorkerProcess] = []
+        """Those that live although another was started for their slot."""
         self._left_out: set[int] = set()
         """Slots whose process was killed and is not to be started again yet."""
         self._wanted = plan.workers
@@ -134,12 +136,12 @@ class World:
     def stop(self) -> None:
         """Ask every worker to end, for good."""
         self._wanted = 0
-        for process in self._running.values():
+        for process in self.processes():
             process.stop()
 
     def processes(self) -> list[WorkerProcess]:
-        """Those that live, frozen twins too."""
-        return [*self._running.values(), *(p for p in self._frozen if p not in self._running.values())]
+        """Those that live, and those too that their supervisor took for dead."""
+        return [*self._running.values(), *self._superseded]
 
     def owned(self, process: WorkerProcess) -> frozenset[TopicPartition]:
         """What is a process's, as the coordinator knows it."""
@@ -243,6 +245,8 @@ class World:
 
     def _replace(self, process: WorkerProcess) -> None:
         """Start a process again, as a supervisor does, unless its slot has a newer one."""
+        if process in self._superseded:
+            self._superseded.remove(process)
         if self._running.get(process.slot) is process:
             del self._running[process.slot]
             if process.slot < self._wanted and process.slot not in self._left_out:
@@ -271,6 +275,7 @@ class World:
         alone = self._running.get(process.slot) is process
         if fault.kind is FaultKind.TWIN and alone:
             del self._running[process.slot]
+            self._superseded.append(process)
             self.nature.later(RESTART_S, partial(self._restart, process.slot))
         self.nature.later(seconds, partial(self._thaw, process))
 
@@ -300,7 +305,7 @@ class World:
         """Do what the error says: end the group, commit an offset for it, start it again behind the hole."""
         if not self._maintained:
             self._maintained = True
-            for process in self._running.values():
+            for process in self.processes():
                 process.stop()
             self.nature.later(_AGAIN_S, self._maintain)
 

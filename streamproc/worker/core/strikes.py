@@ -201,10 +201,15 @@ class Strikes:
         alone = owned is not None and owned.careful and offset < owned.suspected_to
         return alone and source != self._next and not self.condemned(source, epoch, offset)
 
-    def rest(self, source: TopicPartition, epoch: int) -> None:
-        """Note that a record waits to be tried again: if it was alone, others go on, and what ends us is not its."""
-        if self._alone == source and self._current(source, epoch) is not None:
-            self._alone, self._resting = None, source
+    def rest(self, source: TopicPartition, epoch: int) -> bool:
+        """Note that a record waits to be tried again. If it was alone, others go on, and what ends us is not its.
+
+        Whether it was. One that waits already may say so again: if its next try had come, it does not come now.
+        """
+        if source not in {self._alone, self._resting} or self._current(source, epoch) is None:
+            return False
+        self._alone, self._resting, self._rising = None, source, False
+        return True
 
     def again(self, source: TopicPartition, epoch: int) -> bool:
         """Whether a record that waited may be tried again now; one that was alone is so again, and bears a strike."""
@@ -250,6 +255,11 @@ class Strikes:
                 self._alone = None
         else:
             owned.asked, owned.struck = False, mark.strikes > owned.strikes
+
+    def undone(self, source: TopicPartition, epoch: int) -> None:
+        """Note that a plain commit did not come to be: what is to be said is due as before."""
+        if (owned := self._current(source, epoch)) is not None:
+            owned.asked = False
 
     def _due(self, source: TopicPartition, owned: _Owned) -> Mark | None:
         """What a plain commit at ``owned.offset`` has to say now, if anything."""

@@ -20,7 +20,7 @@ from streamproc.records.recording import CHANNELS, RecordingEvent, check_object
 from streamproc.records.topics import MAX_INPUT_BYTES
 from streamproc.settings import Settings
 from streamproc.telemetry.metrics import Dependency, Metrics
-from streamproc.worker.core.backlog import Backlog
+from streamproc.worker.core.backlog import Backlog, Load
 from streamproc.worker.core.batch import MicroBatches, Taken
 from streamproc.worker.core.instant import Instant
 from streamproc.worker.core.offsets import Offsets
@@ -34,20 +34,22 @@ from streamproc.worker.stages.weigh import Verdict, load, share
 REGISTRY_WAIT_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
+@dataclass(slots=True)
+class _Waiting:
     """A polled record that waits for its micro-batch. ``at`` is when it was polled (monotonic, seconds)."""
 
     polled: Polled
-    verdict: Verdict
     at: float
+    judged: tuple[Verdict, Load] | None = None
+    """What its event came to, and what it asks for, once it was looked at."""
 
 
 class Admit:
     """Judges each record on its event alone; nothing that an event names is touched before it passed here.
 
     In flight are at most ``flow.micro_batches`` micro-batches, each of which the device is predicted to finish in its
-    share of a drain. What was polled beyond that waits, untouched.
+    share of a drain. What was polled beyond that waits, untouched: an event is looked at when its record may go on, so
+    that the next owner knows whom to suspect should this one end of it.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class Admit:
         self._identity = identity
         self._fingerprints = {channels: fingerprint(identity, channels) for channels in CHANNELS}
         self._prices = prices
-        self._backlog: Backlog[_Judged] = Backlog(share(settings), lambda judged: judged.polled.record.source)
+        self._backlog: Backlog[_Waiting] = Backlog(share(settings), _source, self._weigh)
         self._stopped = False
         self._lanes = settings.topics.lanes
         self._unresolved: deque[tuple[Taken, float]] = deque()
@@ -100,8 +102,7 @@ class Admit:
             return
         for one in polled:
             if self._offsets.take(one.record.source, one.epoch, one.record.offset):
-                verdict = self._judge(one.record)
-                self._backlog.add(_Judged(one, verdict, now.mono), load(verdict, self._prices))
+                self._backlog.add(_Waiting(one, now.mono))
                 self.strikes.came(one.record.source, one.epoch, one.record.offset)
         self._fill(now)
 
@@ -113,11 +114,11 @@ class Admit:
         """Begin a micro-batch beside the backlog, of records that are only tried: no offset of theirs is taken."""
         if self._stopped:
             return ()
-        return self._open([_Judged(one, self._judge(one.record), now.mono) for one in polled], now, probe=True)
+        return self._open([_Waiting(one, now.mono) for one in polled], now, probe=True)
 
     def drop(self, partitions: Collection[TopicPartition]) -> None:
         """Forget what waits of these partitions."""
-        self._backlog.keep(lambda judged: judged.polled.record.source not in partitions)
+        self._backlog.keep(lambda waiting: _source(waiting) not in partitions)
 
     def stop(self) -> None:
         """Begin nothing more: what waits, and whatever still comes, is the next owner's."""
@@ -147,29 +148,40 @@ class Admit:
 
     def _fill(self, now: Instant) -> bool:
         filled = False
-        while self._free and (judged := self._backlog.cut(self._may_go_on, self._goes_last)):
-            self._open(judged, now)
+        while self._free and (cut := self._backlog.cut(self._may_go_on, self._goes_last)):
+            self._open(cut, now)
             filled = True
         return filled
 
-    def _may_go_on(self, judged: _Judged) -> bool:
-        record = judged.polled.record
-        return self.strikes.take(record.source, judged.polled.epoch, record.offset)
+    def _may_go_on(self, waiting: _Waiting) -> bool:
+        record = waiting.polled.record
+        return self.strikes.take(record.source, waiting.polled.epoch, record.offset)
 
-    def _goes_last(self, judged: _Judged) -> bool:
-        record = judged.polled.record
-        return self.strikes.last(record.source, judged.polled.epoch, record.offset)
+    def _goes_last(self, waiting: _Waiting) -> bool:
+        record = waiting.polled.record
+        return self.strikes.last(record.source, waiting.polled.epoch, record.offset)
 
-    def _open(self, judged: Sequence[_Judged], now: Instant, *, probe: bool = False) -> tuple[Taken, ...]:
+    def _weigh(self, waiting: _Waiting) -> Load:
+        return self._look(waiting)[1]
+
+    def _look(self, waiting: _Waiting) -> tuple[Verdict, Load]:
+        """Look at an event once, and at none that is said to end whoever does."""
+        if waiting.judged is None:
+            record = waiting.polled.record
+            condemned = self.strikes.condemned(record.source, waiting.polled.epoch, record.offset)
+            verdict = _killed_worker() if condemned else self._judge(record)
+            waiting.judged = verdict, load(verdict, self._prices)
+        return waiting.judged
+
+    def _open(self, cut: Sequence[_Waiting], now: Instant, *, probe: bool = False) -> tuple[Taken, ...]:
         batch = self._batches.next_ident()
         entries = tuple(
             Taken(one.polled.record, one.polled.epoch, self._attempt(one.polled.record), batch, index, one.at, probe)
-            for index, one in enumerate(judged)
+            for index, one in enumerate(cut)
         )
         self._batches.open(entries)
-        for taken, one in zip(entries, judged, strict=True):
-            condemned = self.strikes.condemned(taken.record.source, taken.epoch, taken.record.offset)
-            self._pass_on(taken, _killed_worker() if condemned else one.verdict, now)
+        for taken, one in zip(entries, cut, strict=True):
+            self._pass_on(taken, self._look(one)[0], now)
         return entries
 
     def _pass_on(self, taken: Taken, verdict: Verdict, now: Instant) -> None:
@@ -237,6 +249,10 @@ class Admit:
                 f"outputs names embedding, and {self._identity.name} ({self._identity.engine}) has none: announce it "
                 f"without, or set model.engine to one that has",
             )
+
+
+def _source(waiting: _Waiting) -> TopicPartition:
+    return waiting.polled.record.source
 
 
 def _killed_worker() -> PoisonError:

@@ -55,7 +55,7 @@ class Assemble:
         """Keeps a record to be tried again in place, if that is to be done."""
         self.free: Callable[[Taken], None]
         """Gives the credit of a record back that has its end."""
-        self.ended: Callable[[OutcomeKind], None]
+        self.ended: Callable[[Outcome], None]
         self.worked: Callable[[Taken], None]
         """Hears of each record of a probe that would have had a result."""
 
@@ -114,7 +114,7 @@ class Assemble:
             return
         self._batches.settle(taken, outcome)
         self.free(taken)
-        self.ended(outcome.kind)
+        self.ended(outcome)
 
     def _let_go(self, taken: Taken) -> None:
         """End a record of a probe without an outcome."""

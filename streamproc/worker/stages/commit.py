@@ -144,6 +144,8 @@ class Commit:
         """Begin no transaction any more, nor one again that failed: only marks are committed."""
         self._leaving = True
         if self._began_at is None and not (self._plain and self._again_at is not None):
+            for share in (self._shares or ()) if self._plain else ():
+                self._strikes.undone(share.source, share.epoch)  # it was tried to the end
             self._shares = self._again_at = None
 
     @property

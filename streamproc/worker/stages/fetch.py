@@ -29,6 +29,7 @@ from streamproc.worker.core.batch import MicroBatches, Taken
 from streamproc.worker.core.canary import Canary, Health
 from streamproc.worker.core.credits import Credits
 from streamproc.worker.core.instant import Instant
+from streamproc.worker.core.strikes import Strikes
 from streamproc.worker.ports import Calls, ObjectStore
 from streamproc.worker.stages.items import Admitted, Fetched
 from streamproc.worker.stages.weigh import reserve, weigh
@@ -92,7 +93,10 @@ class Fetch:
         self._canary = Canary()
         self._suspects: list[tuple[Admitted, StoreError]] = []
         self._running: dict[tuple[int, int], _Fetching] = {}
+        self._resting: list[Admitted] = []
+        """Taken alone, and waits for a store that is down: nothing is at work on it."""
         self.inbox: deque[Admitted] = deque()
+        self.strikes: Strikes
         self.learn: Callable[[RecordingEvent, Tags, str], None]
         self.give: Callable[[Fetched], None]
         self.fail: Callable[[Taken, RecordError], None]
@@ -105,6 +109,10 @@ class Fetch:
     def fetching(self, taken: Taken) -> bool:
         """Whether a record's bytes are on their way, wanted or not: until they are here they need their credit."""
         return taken.ident in self._running
+
+    def rests(self, taken: Taken) -> bool:
+        """Whether a record waits here for a store that is down, and others go on meanwhile."""
+        return any(taken.ident == one.taken.ident for one in self._resting)
 
     def again(self, admitted: Admitted) -> None:
         """Put a record first in the line: its turn had come already."""
@@ -125,8 +133,32 @@ class Fetch:
                 fetching.patience_s = math.inf
                 self._judge(fetching.admitted, StoreError(Cause.TIMEOUT, detail), now)
         probed = self._canary.health is not Health.UP and self._probe(now)
+        if self._canary.health is Health.DOWN:
+            self._rest()
+        elif self._resting and self._canary.health is Health.UP:
+            self._rise()
         started = self._canary.health is Health.UP and self._start()
         return bool(arrived) or probed or started
+
+    def _rest(self) -> None:
+        """Let who was taken alone bear no strike while it waits for the store, which may be for hours."""
+        for admitted in self._resting:  # its next try may have been near when the store went down again
+            self.strikes.rest(admitted.taken.record.source, admitted.taken.epoch)
+        failed = [one for one, _ in self._suspects if not self.fetching(one.taken)]
+        came = [one for one in (*self.inbox, *failed) if self.strikes.rest(one.taken.record.source, one.taken.epoch)]
+        for admitted in came:
+            self._resting.append(admitted)
+            if admitted in self.inbox:
+                self.inbox.remove(admitted)
+        self._suspects = [one for one in self._suspects if not self.rests(one[0].taken)]
+
+    def _rise(self) -> None:
+        """Go on with who was taken alone, once it may be alone again."""
+        self._resting = [one for one in self._resting if self._batches.wanted(one.taken)]
+        for admitted in list(self._resting):
+            if self.strikes.again(admitted.taken.record.source, admitted.taken.epoch):
+                self._resting.remove(admitted)
+                self.again(admitted)
 
     def _start(self) -> bool:
         # No more than the pool runs at once: a revoke can then still drop what waits here.

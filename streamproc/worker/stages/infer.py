@@ -25,7 +25,7 @@ log = get_log(__name__)
 MOST_BATCHES = 2
 """One that runs and one that waits on the device, so that it never idles between two."""
 MOST_STRIKES = 3
-"""Deaths of the device with one segment alone on it. It had computed without that segment: it warms up first."""
+"""Deaths of the device with one segment alone on it that are that one's, if the device has computed another."""
 AHEAD = MOST_BATCHES + 1
 """Full batches of one recording that may be in memory: those on the device, and the next one."""
 
@@ -89,6 +89,8 @@ class Infer:
         self._pending: list[_Pending] = []
         self._running: dict[int, list[_Pending]] = {}
         self._last_batch = 0
+        self._worked = False
+        """Whether the device has computed anything: one that warms up, and dies of all that it is given, has not."""
         self.computed: Callable[[Fetched, Analysis, Instant], None]
         self.failed: Callable[[Fetched, RecordError], None]
         self.dropped: Callable[[Fetched], None]
@@ -200,10 +202,15 @@ class Infer:
         """Which of those that wait are computed next; none while a suspect has to be alone."""
         if any(pending.suspect for batch in self._running.values() for pending in batch):
             return set()
-        suspect = next((place for place, pending in enumerate(self._pending) if pending.suspect), None)
-        if suspect is None:
+        suspects = [place for place, pending in enumerate(self._pending) if pending.suspect]
+        if not suspects:
             return set(choose([pending.ready.samples for pending in self._pending], self._device.most_items))
-        return set() if self._running else {suspect}
+        if self._running:
+            return set()
+        if self._worked:
+            return {suspects[0]}
+        # Others are tried in between: the first that is computed shows that the device can.
+        return {min(range(len(self._pending)), key=lambda place: (self._pending[place].strikes, place))}
 
     def _take(self, event: DeviceEvent, now: Instant) -> None:
         match event:
@@ -218,6 +225,7 @@ class Infer:
                 self._again(lost, detail, blameless=blameless)
             case BatchDone(ident, items, seconds):
                 self._metrics.device_batch_seconds.observe(seconds)
+                self._worked = True
                 chosen = self._running.pop(ident)
                 if len(items) != len(chosen):
                     raise FatalError(f"the device gave {len(items)} values for {len(chosen)} segments")
@@ -226,13 +234,19 @@ class Infer:
                     self._scored(pending, item, now)
 
     def _again(self, lost: list[_Pending], detail: str, *, blameless: bool) -> None:
-        """Compute what was on a device that died, each alone: the waveforms are in their slots still."""
+        """Compute what was on a device that died, each alone: the waveforms are in their slots still.
+
+        Raises FatalError when one is to blame, unless the device is.
+        """
         for pending in lost:
             strikes = pending.strikes + (len(lost) == 1 and not blameless)
             if pending.recording.failed:
                 self._arena.release(pending.ready.lease)
             elif strikes < MOST_STRIKES:
                 self._pending.append(replace(pending, suspect=True, strikes=strikes))
+            elif not self._worked:
+                message = f"{detail}, {strikes} times with one segment alone on it, and nothing was computed before"
+                raise FatalError(message, Fatal.DEVICE_KILLED)
             else:
                 self._arena.release(pending.ready.lease)
                 self._condemn(pending, detail)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from streamproc.errors import DependencyDownError, FatalError
-from streamproc.records.outcome import OutcomeKind
+from streamproc.records.outcome import Outcome, OutcomeKind
 from streamproc.records.record import Record, TopicPartition
 from streamproc.settings import BrakeSettings
 from streamproc.telemetry.log import get_log
@@ -67,14 +67,14 @@ class Probe:
         """Whether no record may be admitted."""
         return self.brake.on
 
-    def ended(self, kind: OutcomeKind) -> None:
+    def ended(self, outcome: Outcome) -> None:
         """Count how a record ended; a retry is no end.
 
         It counts when it is known, although a revoke may drop it yet: it tells how this worker fares.
         """
-        self._results += kind is OutcomeKind.RESULT
-        if kind is not OutcomeKind.RETRY:
-            self.brake.ended(dead=kind is OutcomeKind.DEAD_LETTER)
+        self._results += outcome.kind is OutcomeKind.RESULT
+        if outcome.kind is not OutcomeKind.RETRY:
+            self.brake.ended(outcome.reason if outcome.kind is OutcomeKind.DEAD_LETTER else None)
 
     def worked(self, taken: Taken) -> None:
         """Note that a record of a probe came to a result; to fail for now is no success."""
@@ -88,7 +88,7 @@ class Probe:
             "times": brake.times,
             "dead_letters": brake.dead,
             "of_the_last": brake.seen,
-            **({"since": _when(since), "why": brake.why} if brake.on and since else {}),
+            **({"since": _when(since), "why": brake.why, "reasons": brake.reasons} if brake.on and since else {}),
         }
 
     def doubt(self) -> None:
@@ -135,7 +135,7 @@ class Probe:
             self._wait(now)
         self._seen.clear()
         self._metrics.brake_on.set(1)
-        log.error("brake is on: no more records are taken", detail=self.brake.why)
+        log.error("brake is on: no more records are taken", detail=self.brake.why, reasons=self.brake.reasons)
 
     def _try(self, answer: Sequence[Record] | Exception, now: Instant) -> None:
         if isinstance(answer, Exception) and not isinstance(answer, DependencyDownError):

@@ -17,8 +17,9 @@ from streamproc.testing.simulation.violation import Violation
 from streamproc.worker.core.instant import Instant
 from streamproc.worker.stages.probe import Probe
 
+WINDOW = 10
 SETTINGS = Settings(
-    brake=BrakeSettings(window=10, in_a_row=4), flow=FlowSettings(micro_batch_records=1, micro_batches=2)
+    brake=BrakeSettings(window=WINDOW, in_a_row=4), flow=FlowSettings(micro_batch_records=1, micro_batches=2)
 )
 DEAD = End(Origin(0, 0), 1, OutcomeKind.DEAD_LETTER, "", Reason.AVRO_INVALID)
 RESULT = End(Origin(0, 0), 1, OutcomeKind.RESULT, "an id", "ok")
@@ -40,7 +41,7 @@ def test_releases_at_once_are_found() -> None:
     braked = Braked(SETTINGS)
     goes_on(braked, 1, 0)
     goes_on(braked, 2, 0.5)
-    with pytest.raises(Violation, match=r"went on 3 times in 0\.900 s without a result"):
+    with pytest.raises(Violation, match=r"went on 3 times in 0\.900 s without a window of results"):
         goes_on(braked, 3, 0.9)
 
 
@@ -52,10 +53,18 @@ def test_dead_letters_without_a_brake_are_found_whatever_it_says() -> None:
         goes_on(braked, 0, 0.6)
 
 
-def test_a_result_begins_anew() -> None:
+def test_a_window_of_results_begins_anew() -> None:
     braked = Braked(SETTINGS)
     for times in range(20):
+        goes_on(braked, times, times / 10, *[DEAD] * 4, *[RESULT] * WINDOW)
+
+
+def test_releases_at_once_that_let_one_result_through_each_are_found() -> None:
+    braked = Braked(SETTINGS)
+    for times in range(3):
         goes_on(braked, times, times / 10, *[DEAD] * 4, RESULT)
+    with pytest.raises(Violation, match=r"went on 3 times in 0\.300 s without a window of results"):
+        goes_on(braked, 3, 0.3, *[DEAD] * 4, RESULT)
 
 
 def test_a_brake_that_any_good_record_releases_at_once_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,4 +78,4 @@ def test_a_brake_that_any_good_record_releases_at_once_is_found(monkeypatch: pyt
     worlds = [replace(make_plan(seed), faults=(), alone=False, strict=False) for seed in range(4)]
     assert [play(world).violation for world in worlds] == [None] * len(worlds)
     monkeypatch.setattr(Probe, "release", forgets)
-    assert any("without a result" in (play(world).violation or "") for world in worlds)
+    assert any("without a window of results" in (play(world).violation or "") for world in worlds)

@@ -100,3 +100,12 @@ def test_who_ends_is_judged_by_its_last_poll_which_may_last(world: World, *, pol
     # A poll that lasts keeps it from leaving its group, until it gives that up.
     process.heard.polled_at = world.fibers.now if polling else process.ended_at
     assert explained(world, process, Fatal.FATE_UNKNOWN) is excused
+
+
+@pytest.mark.parametrize(("deaths", "computed", "excused"), [(3, 0, True), (2, 0, False), (3, 1, False)])
+def test_who_gives_its_device_up_is_excused_only_if_that_died_of_all_that_it_had(
+    world: World, deaths: int, computed: int, *, excused: bool
+) -> None:
+    [process] = world.processes()
+    process.device.deaths, process.device.computed = deaths, computed
+    assert explained(world, process, Fatal.DEVICE_KILLED) is excused

@@ -81,6 +81,7 @@ def test_a_ratio_of_dead_letters_turns_it_on_once_the_window_is_full(worker: Wor
     poison(worker, 2)
     assert on(worker)
     assert worker.pipeline.brake()["why"] == "14 of the last 20 records became dead letters"
+    assert worker.pipeline.brake()["reasons"] == {"avro_invalid": 14}
 
 
 def test_it_says_once_that_it_is_on_and_once_that_it_is_off(worker: WorkerHarness) -> None:
@@ -95,6 +96,7 @@ def test_it_says_once_that_it_is_on_and_once_that_it_is_off(worker: WorkerHarnes
         "5 records in a row became dead letters",
         "the newest 1 records are well",
     ]
+    assert [line.get("reasons") for line in said] == [{"avro_invalid": 5}, None]
 
 
 def test_when_the_newest_record_is_well_it_goes_on_and_each_offset_ends_once(worker: WorkerHarness) -> None:

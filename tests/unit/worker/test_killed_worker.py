@@ -1,11 +1,15 @@
 """A recording that kills who works on it: a decoder, the device, the worker."""
 
+from collections.abc import Collection, Iterable
+
 import pytest
 
-from streamproc.errors import Cause
-from streamproc.records.record import OutputRecord, TopicPartition
-from streamproc.settings import FlowSettings, RetrySettings, Settings
-from streamproc.testing.codec import encode_event
+from streamproc.arena import Lease
+from streamproc.errors import AbortedError, Cause, Fatal, FatalError
+from streamproc.records.record import OutputRecord, Record, TopicPartition
+from streamproc.records.recording import RecordingEvent
+from streamproc.settings import FlowSettings, ModelSettings, RetrySettings, Settings
+from streamproc.testing.codec import JsonEvents, encode_event
 from streamproc.testing.decoders import recording
 from streamproc.testing.harness import WorkerHarness
 from streamproc.worker.core.strikes import CAREFUL_AFTER, CONDEMNED_AFTER
@@ -15,6 +19,7 @@ from streamproc.worker.stages.prepare import MOST_DEATHS
 IN = "audio.recordings"
 DLQ = f"{IN}.dlq"
 LANE = f"{IN}.retry.10s"
+ALLOWED = ModelSettings.model_construct().deaths_allowed
 DEADLY = "deadly.wav"
 
 
@@ -254,17 +259,77 @@ def test_suspects_are_computed_alone_and_the_oldest_first(worker: WorkerHarness)
     assert done(worker) == ["0.wav", "1.wav", "2.wav", "3.wav", "later.wav"]
 
 
+def test_one_that_no_other_shows_to_be_to_blame_is_not_blamed_for_a_device(worker: WorkerHarness) -> None:
+    worker.device.held = True
+    worker.poll(worker.record(put(worker, "a.wav")))
+    worker.settle()
+    for _ in range(MOST_STRIKES - 1):
+        worker.device.die()
+        worker.settle()
+    worker.device.die()
+    with pytest.raises(FatalError, match="nothing was computed before") as caught:
+        worker.settle()
+    assert caught.value.cause is Fatal.DEVICE_KILLED
+    assert not worker.sink.values(DLQ)
+
+
+def test_others_are_tried_in_between_until_the_device_has_computed_one(worker: WorkerHarness) -> None:
+    worker.device.held = True
+    worker.poll(worker.record(put(worker, DEADLY, 1001)), worker.record(put(worker, "b.wav")))
+    worker.settle()
+    worker.device.die()
+    worker.poll(worker.record(put(worker, "later.wav")))
+    assert compute(worker, {1001}) == [1] * MOST_STRIKES
+    assert done(worker) == ["b.wav", "later.wav"]
+    assert [why(letter)[:2] for letter in worker.sink.values(DLQ)] == [("killed_worker", "infer")]
+
+
+def test_a_device_that_dies_of_all_that_it_computes_makes_few_dead_letters() -> None:
+    names, lives, dead = [f"{n}.wav" for n in range(60)], 14, 0
+    last: WorkerHarness | None = None
+    for _ in range(lives):
+        worker = WorkerHarness(Lives(names).settings)
+        worker.sink._committed = {} if last is None else dict(last.sink._committed)
+        worker.assign(0)
+        first = worker.position(0) or 0
+        worker.device.held = True
+        worker.poll(*[worker.record(put(worker, name), offset=at) for at, name in enumerate(names) if at >= first])
+        with pytest.raises(FatalError):
+            die_of_all(worker)
+        dead += len(worker.sink.values(DLQ))
+        last = worker
+    assert dead <= lives // CONDEMNED_AFTER
+
+
+def die_of_all(worker: WorkerHarness) -> None:
+    """Let the device die of whatever it is given, as ``DeviceProcess`` counts it."""
+    blamed: set[Lease] = set()
+    many = 0
+    while len(blamed) < ALLOWED and many < ALLOWED:
+        worker.settle()
+        aboard = [item for items in worker.device._queue.values() for item in items]
+        if len(aboard) == 1:
+            blamed.add(aboard[0].lease)
+        many += len(aboard) > 1
+        worker.device.die()
+    raise FatalError("the device process ended too often", Fatal.DEVICE_KILLED)
+
+
 # --- the worker ------------------------------------------------------------------------------------------------------
 
 
-class Lives:
-    """Workers that follow each other on what the last one left in its group, and die at a fetch."""
+class Crash(Exception):  # noqa: N818  # what happens to the process, which a test outlives
+    """Stands for a signal."""
 
-    def __init__(self, names: list[str], deadly: set[str]) -> None:
+
+class Lives:
+    """Workers that follow each other on what the last one left in its group, and die at a fetch, or crash."""
+
+    def __init__(self, names: list[str], deadly: Collection[str] = ()) -> None:
         flow = FlowSettings.model_construct(**{**FlowSettings.model_construct().model_dump(), "micro_batch_records": 4})
         self.settings = Settings.model_construct(flow=flow)
         self.names = names
-        self.deadly = deadly
+        self.deadly = {*deadly}
         self.deaths = 0
         self.ends: dict[str, str] = {}
         self.last: WorkerHarness | None = None
@@ -279,30 +344,53 @@ class Lives:
         committed = worker.sink.committed(IN, 0)
         first = committed.offset if committed else 0
         self.last = worker
-        for name in self.names:
-            put(worker, name)
-        for offset, name in enumerate(self.names):
-            if offset >= first:
-                worker.poll(worker.record(encode_event(event_id=name, object_key=name), offset=offset))
-        died = False
-        while not died:
-            worker.settle()
-            waiting = [admitted.event.object_key for admitted, _ in worker.fetches.waiting]
-            if not waiting:
-                break
-            died = bool(self.deadly & set(waiting))
-            if not died:
-                worker.fetches.run(0)
+        left = [worker.record(put(worker, name), offset=at) for at, name in enumerate(self.names) if at >= first]
+        try:
+            died = self._work(worker, left)
+        except Crash:
+            died = True
         self.deaths += died
         self.ends |= {str(row["event_id"]): "result" for row in worker.results()}
         self.ends |= {letter.key.decode() if letter.key else "": why(letter)[0] for letter in worker.sink.values(DLQ)}
         return died
 
+    def _work(self, worker: WorkerHarness, left: Iterable[Record]) -> bool:
+        for record in left:
+            worker.poll(record)
+        while True:
+            worker.settle()
+            waiting = {admitted.event.object_key for admitted, _ in worker.fetches.waiting}
+            if not waiting:
+                return False
+            if self.deadly & waiting:
+                return True
+            worker.fetches.run(0)
+
+
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Events that end the process that reads them."""
+    names: set[str] = set()
+    decode = JsonEvents.decode
+
+    def dying(self: JsonEvents, value: bytes) -> RecordingEvent:
+        event = decode(self, value)
+        if event.event_id in names:
+            raise Crash
+        return event
+
+    monkeypatch.setattr(JsonEvents, "decode", dying)
+    return names
+
 
 @pytest.mark.parametrize("place", [0, 1, 6, 11])
-def test_a_record_that_kills_the_worker_is_given_up_and_nobody_else_is(place: int) -> None:
+@pytest.mark.parametrize("of", ["its recording", "its event"])
+def test_a_record_that_kills_the_worker_is_given_up_and_nobody_else_is(
+    place: int, of: str, unreadable: set[str]
+) -> None:
     names = [f"{n}.wav" for n in range(12)]
-    lives = Lives(names, {names[place]})
+    lives = Lives(names)
+    (lives.deadly if of == "its recording" else unreadable).add(names[place])
     while lives.live():
         assert lives.deaths < 20, lives.ends
     assert lives.ends == dict.fromkeys([*names[:place], *names[place + 1 :]], "result") | {"call-1": "killed_worker"}
@@ -326,3 +414,25 @@ def test_a_stop_tells_the_next_owner_that_nothing_is_in_flight(worker: WorkerHar
     committed = worker.sink.committed(IN, 0)
     assert committed
     assert (committed.offset, committed.metadata) == (1, "sp1 open=- crashes=0 strikes=0")
+
+
+def wait(worker: WorkerHarness) -> None:
+    for _ in range(100):
+        worker.settle(60)
+
+
+def test_a_mark_that_was_aborted_to_the_end_is_tried_once_more_by_who_ends_of_it(worker: WorkerHarness) -> None:
+    worker.poll(worker.record(put(worker, "a.wav")))
+    worker.settle()
+    worker.pipeline.revoke([TopicPartition(IN, 0)])
+    worker.sink.error = AbortedError("told to abort")
+    with pytest.raises(FatalError) as caught:
+        wait(worker)
+    assert caught.value.cause is Fatal.ABORTED_AGAIN
+    worker.sink.error = None
+    worker.pipeline.acquit()
+    while not worker.pipeline.acquitted():
+        worker.clock.advance(1)
+    committed = worker.sink.committed(IN, 0)
+    assert committed
+    assert committed.metadata == "sp1 open=- crashes=0 strikes=0"

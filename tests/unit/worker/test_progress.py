@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from streamproc.errors import Cause, DependencyDownError
+from streamproc.errors import Cause, DependencyDownError, FatalError
 from streamproc.records.record import TopicPartition
 from streamproc.settings import BrakeSettings, Settings
 from streamproc.testing.calls import ManualCalls
@@ -188,3 +188,17 @@ def test_a_store_that_is_away_is_asked_again_and_again_which_is_no_standing_stil
         world.worker.settle(60)
         seen.add(world.worker.pipeline.moves)
     assert len(seen) == 5
+
+
+def test_whatever_the_question_for_the_ends_raises_records_go_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+        raise FatalError("not authorised")
+
+    monkeypatch.setattr(world, "read", refuse)
+    with capture_logs() as said:
+        world.ask()
+    assert [(line["event"], line["detail"]) for line in said] == [
+        ("the lag is not known", "FatalError('not authorised')")
+    ]
+    world.handle("a")
+    assert world.worker.position() == 1

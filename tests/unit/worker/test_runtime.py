@@ -557,6 +557,34 @@ def test_a_commit_that_hangs_does_not_hold_up_the_end(
     assert "what is in flight may be blamed for this end" in [line["event"] for line in lines]
 
 
+def test_the_group_is_left_in_time_although_the_marks_took_all_of_theirs(
+    start: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Last(HeldSink):
+        left: bool | None = None
+
+        def close(self) -> None:
+            self.left = worker.source.closed
+            self.released.set()
+            super().close()
+
+    monkeypatch.setattr("streamproc.worker.runtime.LEAVE_S", 2.0)
+    sink = Last()
+    worker = start(None, sink)
+    worker.feed("a")
+    assert sink.begun.wait(10)
+    leave = worker.source.close
+
+    def slow() -> None:
+        time.sleep(0.5)
+        leave()
+
+    worker.source.close = slow  # type: ignore[method-assign]  # as one whose broker is slow
+    worker.decoders.take = fails  # type: ignore[method-assign]  # one that fails
+    until(lambda: bool(worker.ended))
+    assert sink.left
+
+
 def test_where_marks_cannot_be_committed_either_the_first_error_is_told(start: Callable[..., Running]) -> None:
     worker = start()
     worker.device.held = True

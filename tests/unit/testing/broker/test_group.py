@@ -3,7 +3,7 @@
 import pytest
 
 from streamproc.testing.broker.errors import Refusal, RefusedError
-from streamproc.testing.broker.values import GroupMetadata
+from streamproc.testing.broker.values import CommittedOffset, GroupMetadata
 from tests.unit.testing.broker.world import GROUP, MAX_POLL_S, SESSION_S, World, offset
 
 
@@ -300,3 +300,23 @@ def test_a_partition_stays_with_its_owner_while_that_is_asked_for_it_and_others_
     world.poll(first)
     world.poll(first, second)
     assert len(world.owns(first)) == len(world.owns(second)) == 1
+
+
+def test_classic_who_gave_a_partition_back_may_have_a_commit_under_way_until_the_round_is_over() -> None:
+    world = World("classic")
+    seen: list[CommittedOffset] = []
+    world.broker.observers.append(lambda commit: seen.extend(commit.offsets))
+    world.publish(9, partition=1)
+    first = world.source()
+    world.poll(first)
+    second = world.source()
+    world.poll(second, seconds=0.1)
+    metadata: list[GroupMetadata] = []
+    world.owners[first].on_revoke = lambda: metadata.append(first.group_metadata())
+    world.poll(first)  # it gives back, and joins the round that the other one has not
+    assert (world.owns(first), world.owns(second)) == ([0], [])
+    world.broker.commit_offsets(metadata[0], [offset(3, partition=1)])
+    world.poll(second, first)
+    assert world.owns(second) == [1]
+    world.broker.commit_offsets(first.group_metadata(), [offset(4, partition=1)])
+    assert [one.owner_when_sent for one in seen] == [first.member_id, second.member_id]

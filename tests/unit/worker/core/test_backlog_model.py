@@ -23,16 +23,24 @@ class BacklogMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.backlog: Backlog[tuple[int, int]] = Backlog(MOST, lambda item: item[0])
+        self.loads: dict[tuple[int, int], Load] = {}
+        self.looked: set[tuple[int, int]] = set()
+        """Into which items it looked."""
+        self.backlog: Backlog[tuple[int, int]] = Backlog(MOST, lambda item: item[0], self.weigh)
         self.waiting: list[tuple[tuple[int, int], Load]] = []
         self.last = 0
+
+    def weigh(self, item: tuple[int, int]) -> Load:
+        self.looked.add(item)
+        return self.loads[item]
 
     @rule(polled=st.lists(st.tuples(st.integers(0, 2), loads), max_size=8))
     def add(self, polled: list[tuple[int, Load]]) -> None:
         for partition, load in polled:
             self.last += 1
             self.waiting.append(((partition, self.last), load))
-            self.backlog.add((partition, self.last), load)
+            self.loads[partition, self.last] = load
+            self.backlog.add((partition, self.last))
 
     @rule()
     def cut(self) -> None:
@@ -48,12 +56,17 @@ class BacklogMachine(RuleBasedStateMachine):
     @rule(refused=st.sets(st.integers(0, 2)), last=st.sets(st.integers(0, 2)))
     def cut_with_some_refused(self, refused: set[int], last: set[int]) -> None:
         asked: list[int] = []
+        allowed: set[tuple[int, int]] = set()
 
         def may(item: tuple[int, int]) -> bool:
             asked.append(item[0])
+            if item[0] not in refused:
+                allowed.add(item)
             return item[0] not in refused
 
+        self.looked.clear()
         items = self.backlog.cut(may, lambda item: item[0] in last)
+        assert {*items} <= self.looked <= allowed
         taken = [entry for entry in self.waiting if entry[0] in items]
         assert [item for item, _ in taken] == items
         self.waiting = [entry for entry in self.waiting if entry[0] not in items]

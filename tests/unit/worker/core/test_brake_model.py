@@ -1,5 +1,7 @@
 """The brake against a list of everything that ended."""
 
+from collections import Counter
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -8,6 +10,7 @@ from streamproc.records.record import Record, TopicPartition
 from streamproc.settings import BrakeSettings
 from streamproc.worker.core.brake import MOST_CANDIDATES, Brake, candidates
 
+REASONS = ("decode_failed", "event_invalid", "decode_failed", "object_empty")
 ENDS = st.lists(st.booleans(), min_size=1, max_size=12)
 
 
@@ -21,22 +24,27 @@ class BrakeMachine(RuleBasedStateMachine):
         self.settings = BrakeSettings(window=window, ratio=ratio, in_a_row=in_a_row)
         self.brake = Brake(self.settings)
         self.ends: list[bool] = []
+        self.reasons: list[str | None] = []
+        self.ended = 0
         self.on = False
         self.times = 0
 
     @rule(ends=ENDS)
     def end(self, ends: list[bool]) -> None:
         for dead in ends:
-            self.brake.ended(dead=dead)
+            reason = REASONS[self.ended % len(REASONS)] if dead else None
+            self.ended += 1
+            self.brake.ended(reason)
             if not self.on:
                 self.ends.append(dead)
+                self.reasons.append(reason)
                 self.on = self.too_many()
                 self.times += self.on
 
     @rule()
     def release(self) -> None:
         self.brake.release()
-        self.ends, self.on = [], False
+        self.ends, self.reasons, self.on = [], [], False
 
     def too_many(self) -> bool:
         last, row = self.ends[-self.settings.window :], self.ends[-self.settings.in_a_row :]
@@ -52,6 +60,11 @@ class BrakeMachine(RuleBasedStateMachine):
             assert (self.brake.on, self.brake.times) == (self.on, self.times)
             assert (self.brake.dead, self.brake.seen) == (sum(last), len(last))
             assert not self.on or str(self.brake.dead) in self.brake.why or "in a row" in self.brake.why
+            if self.on:
+                row = "in a row" in self.brake.why
+                counted = self.reasons[-self.settings.in_a_row if row else -self.settings.window :]
+                assert self.brake.reasons == Counter(filter(None, counted))
+                assert [*self.brake.reasons.values()] == sorted(self.brake.reasons.values(), reverse=True)
 
 
 BrakeMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=30)

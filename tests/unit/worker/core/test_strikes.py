@@ -484,3 +484,20 @@ def test_nothing_is_suspected_past_the_end_of_a_partition_that_was_read_to_it(gr
     assert seen == [True, False], "what is before the end was in flight"
     hand_over(group)
     assert group.mark(A) == (1, Mark())
+
+
+def test_one_whose_turn_comes_before_its_strike_was_taken_back_waits_for_the_others_too(group: Group) -> None:
+    crash_with(group, 0)
+    crash_with(group, 0)
+    group.start(A, B)
+    group.owner.came(B, group.epoch, 0)
+    group.take(A, 0)
+    group.marks()
+    group.take(A, 0)
+    group.owner.rest(A, group.epoch - 1)
+    group.calm = False  # others have begun
+    assert not group.owner.again(A, group.epoch - 1)
+    assert group.marks() == []
+    group.calm = True
+    assert group.owner.again(A, group.epoch - 1)
+    assert group.mark(A)[1].strikes == 1
