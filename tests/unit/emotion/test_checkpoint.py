@@ -189,7 +189,7 @@ def test_yaml_that_would_run_or_grow_is_refused(directory: Path, text: str, says
 
 def test_json_that_is_too_deep_is_refused(directory: Path) -> None:
     (directory / "configuration.json").write_text("[" * 60_000)
-    refusal(directory)
+    assert refusal(directory).path.name == "configuration.json"
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "configuration.json", "tokens.txt", "model.pt"])
@@ -249,10 +249,19 @@ def test_weights_outside_the_directory_are_not_read(directory: Path, name: objec
     assert "plain file names" in refusal(directory).problem
 
 
-@pytest.mark.parametrize("tokens", ["", "a/angry\nb/angry\n", "a/\nb/happy\n", "unuse_0\n", "a/angry\nb/happy\n"])
-def test_labels_that_are_not_one_word_for_each_class_are_refused(directory: Path, tokens: str) -> None:
+@pytest.mark.parametrize(
+    ("tokens", "told_of"),
+    [
+        ("", "tokens.txt"),
+        ("a/angry\nb/angry\n", "tokens.txt"),
+        ("a/\nb/happy\n", "tokens.txt"),
+        ("unuse_0\n", "tokens.txt"),
+        ("a/angry\nb/happy\n", "model.pt"),  # good labels, of a network with fewer classes than these weights
+    ],
+)
+def test_labels_that_are_not_one_word_for_each_class_are_refused(directory: Path, tokens: str, told_of: str) -> None:
     (directory / "tokens.txt").write_text(tokens)
-    refusal(directory)
+    assert refusal(directory).path.name == told_of
 
 
 @pytest.mark.parametrize(
@@ -276,7 +285,7 @@ def test_a_tensor_that_is_missing_unknown_or_wrong_is_refused(directory: Path, c
 
 def test_weights_that_are_no_dictionary_are_refused(directory: Path) -> None:
     torch.save([torch.zeros(1)], directory / "model.pt")
-    refusal(directory)
+    assert "no tensors by name" in refusal(directory).problem
 
 
 def test_a_flipped_byte_in_the_structure_is_refused(directory: Path) -> None:

@@ -67,6 +67,7 @@ def test_what_passes_is_waited_out(
 ) -> None:
     cluster.answer(api, *codes)
     sink.commit([OUTPUT], [OFFSET], metadata)
+    assert cluster.count(api) == len(codes) + 1
 
 
 @pytest.mark.parametrize(
@@ -113,13 +114,15 @@ def test_no_broker_at_the_start_is_a_dependency_down(cluster: MockCluster) -> No
         sink.open()
 
 
-def test_a_broker_that_comes_back_in_time_is_enough(cluster: MockCluster) -> None:
+def test_a_broker_that_comes_back_in_time_is_enough(cluster: MockCluster, metadata: object) -> None:
     cluster.set_down()
     sink = TransactionalSink(settings_for(cluster), slot=0)
     back = threading.Timer(0.5, cluster.set_up)
     back.start()
     sink.open()
     back.join()
+    sink.commit([OUTPUT], [OFFSET], metadata)
+    assert cluster.count(PRODUCE) == 1
 
 
 def test_at_least_once_commits_no_offset_for_a_refused_output(cluster: MockCluster) -> None:
