@@ -33,7 +33,7 @@ from tests.unit.kafka.error_table import (
     Api,
     End,
 )
-from tests.unit.kafka.mock_cluster import MockCluster, mock_cluster
+from tests.unit.kafka.mock_cluster import ADD_PARTITIONS, MockCluster, mock_cluster
 from tests.unit.kafka.test_source_errors import Nobody
 
 OUTPUT = OutputRecord("out", b"k", b"v")
@@ -42,7 +42,6 @@ PATIENCE_S = 90.0
 THREADS = 32
 TRIES = 3
 """A refused record leaves a gap in the sequence, which spoils the next transaction too."""
-ADD_PARTITIONS = TRANSACTION[0].key
 AT_ONCE_CODES = {api.name: [code for codes in api.ends for code in codes] for api in (*SOURCE, *CLASSIC, *CONSUMER)}
 
 Ends = dict[int, End]

@@ -1,7 +1,9 @@
 """What the sink makes of broker errors, on librdkafka's mock broker; codes are Kafka's."""
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +16,7 @@ from streamproc.kafka.sink import IdempotentSink, TransactionalSink
 from streamproc.records.record import CommitOffset, OutputRecord
 from streamproc.settings import KafkaSettings, Settings
 from tests.unit.kafka.mock_cluster import (
+    ADD_PARTITIONS,
     END_TXN,
     PRODUCE,
     TXN_OFFSET_COMMIT,
@@ -85,6 +88,24 @@ def test_what_spoils_one_transaction_is_aborted_and_the_next_one_goes(
     with pytest.raises(AbortedError):
         sink.commit([OUTPUT], [OFFSET], metadata)
     sink.commit([OUTPUT], [OFFSET], metadata)
+
+
+class Outputs(list[OutputRecord]):
+    """A list that a test can hold weakly."""
+
+
+def test_a_transaction_that_failed_lets_go_of_what_was_in_it(
+    cluster: MockCluster, sink: TransactionalSink, metadata: object
+) -> None:
+    """The client's errors keep what is being handled when they are raised; here each call after the first fails too."""
+    outputs = Outputs([OUTPUT])
+    kept = weakref.ref(outputs)
+    cluster.answer(ADD_PARTITIONS, 7)
+    with pytest.raises(AbortedError, match="REQUEST_TIMED_OUT"):
+        sink.commit(outputs, [OFFSET], metadata)
+    del outputs
+    gc.collect()
+    assert kept() is None
 
 
 def test_an_output_that_will_never_fit_is_fatal_after_a_clean_abort(
