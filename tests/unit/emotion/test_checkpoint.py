@@ -19,6 +19,7 @@ from streamproc.emotion.funasr_config import parse_stem
 from streamproc.emotion.manifest import sha256
 from streamproc.emotion.network import PUBLISHED_STEM
 from streamproc.errors import ExitCode, FatalError
+from tests.unit.emotion.labels import FIRST_REVISION
 
 Change = Callable[[dict[str, Any]], object]
 ENGLISH = ("angry", "disgusted", "fearful", "happy", "neutral", "other", "sad", "surprised", "unknown")
@@ -73,18 +74,7 @@ def test_training_only_tensors_and_optimizer_state_are_left_out(directory: Path)
 
 
 def test_unuse_labels_have_no_meaning(directory: Path) -> None:
-    lines = [
-        "生气/angry",
-        "开心/happy",
-        "unuse_0",
-        "中立/neutral",
-        "unuse_1",
-        "难过/sad",
-        "<unk>",
-        "unuse_2",
-        "unuse_3",
-    ]
-    (directory / "tokens.txt").write_text("\n".join(lines))
+    (directory / "tokens.txt").write_text("\n".join(FIRST_REVISION))
     loaded = checkpoint.load(directory)
     assert loaded.labels == ("angry", "happy", "neutral", "sad", "unknown")
     assert loaded.live == (0, 1, 3, 5, 6)

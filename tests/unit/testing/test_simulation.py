@@ -30,6 +30,7 @@ from streamproc.testing.simulation.world import World
 from streamproc.worker.core.offsets import Offsets
 from streamproc.worker.poller import Poller
 from streamproc.worker.stages.resume import Progress, Resume
+from tests.descriptors import arenas
 
 
 @pytest.fixture(autouse=True)
@@ -55,12 +56,6 @@ def test_a_run_that_breaks_a_guarantee_leaves_no_worker_behind(monkeypatch: pyte
     before = arenas()
     assert play(make_plan(0)).violation == "G6: said by a test"
     assert arenas() == before
-
-
-def arenas() -> int:
-    """How many this process has open."""
-    opened = (descriptor.readlink().name for descriptor in Path("/proc/self/fd").iterdir() if descriptor.is_symlink())
-    return sum("streamproc-arena" in name for name in opened)
 
 
 def test_equal_seeds_give_equal_runs_and_others_do_not() -> None:
