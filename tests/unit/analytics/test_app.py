@@ -444,11 +444,11 @@ def test_a_process_with_other_settings_joins_by_another_name_which_its_group_ref
 
     async def test() -> None:
         app = built()
-        consumer: Any = app.consumer
-        made = consumer._thread._create_worker_consumer(app.transport)
-        (assignor,) = made._partition_assignment_strategy
-        assert assignor.name == protocol(SETTINGS)
-        await made.stop()
+        with consumer_of(app) as consumer:
+            made = consumer._thread._create_worker_consumer(app.transport)
+            (assignor,) = made._partition_assignment_strategy
+            assert assignor.name == protocol(SETTINGS)
+            await made.stop()
 
     on_loop(test)
 
@@ -469,10 +469,10 @@ def test_a_refusal_of_the_group_is_heard() -> None:
 
     async def test() -> None:
         fed = feed()
-        consumer: Any = built(fed).consumer
-        thread = consumer._thread
-        thread._consumer = Client(lambda: asyncio.sleep(0))
-        await thread._hear_the_group.fun(thread)
+        with consumer_of(built(fed)) as consumer:
+            thread = consumer._thread
+            thread._consumer = Client(lambda: asyncio.sleep(0))
+            await thread._hear_the_group.fun(thread)
         assert isinstance(fed.refused, InconsistentGroupProtocolError)
 
     on_loop(test)
@@ -494,10 +494,10 @@ def test_a_client_that_does_not_end_without_its_broker_does_not_keep_the_process
     monkeypatch.setattr("streamproc.analytics.transport._LEAVE_S", 0.01)
 
     async def test() -> None:
-        consumer: Any = built().consumer
-        thread = consumer._thread
-        thread._consumer = Client(end)
-        await asyncio.wait_for(thread.on_thread_stop(), 5)
+        with consumer_of(built()) as consumer:
+            thread = consumer._thread
+            thread._consumer = Client(end)
+            await asyncio.wait_for(thread.on_thread_stop(), 5)
 
     on_loop(test)
 
@@ -506,9 +506,9 @@ def test_a_last_commit_that_no_broker_takes_does_not_keep_the_process(monkeypatc
     monkeypatch.setattr("streamproc.analytics.transport._COMMIT_S", 0.01)
 
     async def test() -> None:
-        consumer: Any = built().consumer
-        monkeypatch.setattr(consumer, "commit_and_end_transactions", never)
-        await asyncio.wait_for(consumer.on_stop(), 5)
+        with consumer_of(built()) as consumer:
+            monkeypatch.setattr(consumer, "commit_and_end_transactions", never)
+            await asyncio.wait_for(consumer.on_stop(), 5)
 
     on_loop(test)
 
