@@ -9,6 +9,7 @@ import fcntl
 import mmap
 import os
 import struct
+import weakref
 from typing import NamedTuple
 
 import numpy as np
@@ -75,6 +76,8 @@ class Arena(ArenaMap):
         os.ftruncate(descriptor, slots * _SLOT_BYTES)
         # Memory that a child cut off would end whoever reads it next, with SIGBUS.
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+        self._drop = weakref.finalize(self, os.close, descriptor)
+        """Also of an arena that nobody closes: its owner may never have begun."""
         super().__init__(descriptor, slots)
         self._free = list(reversed(range(slots)))  # a stack: the slot used last is in memory already
         self._generations = [0] * slots
@@ -105,4 +108,4 @@ class Arena(ArenaMap):
     def close(self) -> None:
         """Unmap and drop the memory."""
         super().close()
-        os.close(self.descriptor)
+        self._drop()

@@ -1,6 +1,9 @@
 """Markers by folder, and the real servers that a test session shares."""
 
+import gc
 import os
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,12 +13,15 @@ import pytest
 from streamproc.local.failure import ProgramMissingError
 from streamproc.local.stack import Stack, down, up
 from streamproc.settings import Settings, users_settings
+from tests.descriptors import opened
 from tests.programs import missing
 
 # How long an example takes is the machine's business.
 hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.load_profile("here")
 
+FEW = 24
+"""Descriptors that a file of tests may leave: those of two clients whose last answer is still waited for."""
 ON_SERVERS = ("integration", "e2e")
 """Folders whose tests need the real servers."""
 
@@ -40,6 +46,18 @@ def _no_settings_from_outside() -> Iterator[None]:
                 patch.delenv(name)
         patch.delenv("STREAMPROC_CONFIG", raising=False)
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_descriptors_are_left() -> Iterator[None]:
+    """What each file of tests leaves open adds up, until a whole run has more than ``select`` can count."""
+    before = len(opened())
+    yield
+    if len(opened()) - before > FEW:
+        gc.collect()
+    now = opened()
+    kinds = Counter(re.sub(r"\d+", "N", name) for name in now)
+    assert len(now) - before <= FEW, f"{before} descriptors were open, now there are {len(now)}: {kinds.most_common(9)}"
 
 
 def nothing_more(_settings: Settings) -> None:

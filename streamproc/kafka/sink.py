@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import ParamSpec
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -16,6 +17,8 @@ from streamproc.kafka.positions import to_positions
 from streamproc.kafka.skew import Skew
 from streamproc.records.record import CommitOffset, OutputRecord
 from streamproc.settings import Settings
+
+P = ParamSpec("P")
 
 _log = structlog.stdlib.get_logger(__name__)
 _OPEN_CALL_S = 5.0
@@ -55,17 +58,14 @@ class TransactionalSink:
         """
         deadline = Deadline(self._timeout_s, self._clock)
         while True:
-            try:
-                self._producer.init_transactions(min(_OPEN_CALL_S, max(deadline.left(), _BACKOFF_S)))
-            except KafkaException as raised:
-                error: KafkaError = raised.args[0]
-                if decide(error) not in _PASSING:
-                    raise fatal("the transactional id cannot be taken", error) from raised
-                if not deadline.left():
-                    raise away(self._servers, describe(error)) from raised
-                self._producer.poll(_BACKOFF_S)
-            else:
+            error = _failure(self._producer.init_transactions, min(_OPEN_CALL_S, max(deadline.left(), _BACKOFF_S)))
+            if error is None:
                 return
+            if decide(error) not in _PASSING:
+                raise fatal("the transactional id cannot be taken", error)
+            if not deadline.left():
+                raise away(self._servers, describe(error))
+            self._producer.poll(_BACKOFF_S)
 
     def commit(self, outputs: Sequence[OutputRecord], offsets: Sequence[CommitOffset], group_metadata: object) -> None:
         """Make outputs and offsets visible together; returns only when they are.
@@ -75,26 +75,25 @@ class TransactionalSink:
         """
         metadata = known(group_metadata).metadata
         deadline = Deadline(self._timeout_s, self._clock)
-        try:
-            self._producer.begin_transaction()
-        except KafkaException as raised:
-            raise fatal("no transaction can be begun", raised.args[0]) from raised
+        error = _failure(self._producer.begin_transaction)
+        if error is not None:
+            raise fatal("no transaction can be begun", error)
 
         def send_offsets(left: float) -> None:
             self._producer.send_offsets_to_transaction(to_positions(offsets), metadata, left)
 
-        try:
-            outbox = Outbox(self._producer, deadline, self._skew)
-            outbox.hand_over(outputs)
+        outbox = Outbox(self._producer, deadline, self._skew)
+        error = (
+            _failure(outbox.hand_over, outputs)
             # While the outputs are on their way: each of both takes two round trips.
-            self._until(deadline, send_offsets)
-            outbox.wait()
-        except KafkaException as raised:
-            raise self._aborted(self._cause(raised.args[0], send_offsets)) from raised
-        try:
-            self._until(deadline, self._producer.commit_transaction)
-        except KafkaException as raised:
-            raise self._uncommitted(raised.args[0]) from raised
+            or self._until(deadline, send_offsets)
+            or _failure(outbox.wait)
+        )
+        if error is not None:
+            raise self._aborted(self._cause(error, send_offsets))
+        error = self._until(deadline, self._producer.commit_transaction)
+        if error is not None:
+            raise self._uncommitted(error)
         self._voice.worked()
 
     def close(self) -> None:
@@ -103,34 +102,24 @@ class TransactionalSink:
 
     def _cause(self, error: KafkaError, ask: Callable[[float], None]) -> KafkaError:
         """Why a transaction failed: what was on its way, or came after, only says that it did, the next call why."""
-        if error.code() in AFTERMATH:
-            try:
-                ask(_BACKOFF_S)
-            except KafkaException as raised:
-                error = raised.args[0]
-        return error
+        return (error.code() in AFTERMATH and _failure(ask, _BACKOFF_S)) or error
 
-    def _until(self, deadline: Deadline, call: Callable[[float], None]) -> None:
-        """Make a call until it answers: librdkafka takes it up where the last one timed out."""
+    def _until(self, deadline: Deadline, call: Callable[[float], None]) -> KafkaError | None:
+        """Make a call until it answers: librdkafka takes it up where the last one timed out. What it fails with."""
         while True:
-            try:
-                call(max(deadline.left(), _BACKOFF_S))
-            except KafkaException as raised:
-                if decide(raised.args[0]) not in _PASSING or not deadline.left():
-                    raise
-                _log.warning("transaction call again", dependency="kafka", detail=describe(raised.args[0]))
-                self._producer.poll(_BACKOFF_S)
-            else:
-                return
+            error = _failure(call, max(deadline.left(), _BACKOFF_S))
+            if error is None or decide(error) not in _PASSING or not deadline.left():
+                return error
+            _log.warning("transaction call again", dependency="kafka", detail=describe(error))
+            self._producer.poll(_BACKOFF_S)
 
     def _aborted(self, cause: KafkaError) -> AbortedError | FatalError:
         """Abort before the end was asked for; what to raise."""
         if cause.fatal() or decide(cause) is Decision.FENCED:
             return fatal("the transaction failed beyond repair", cause)
-        try:
-            self._until(Deadline(self._timeout_s, self._clock), self._producer.abort_transaction)
-        except KafkaException as raised:
-            return fatal(f"the transaction could not be aborted after {describe(cause)}", raised.args[0])
+        error = self._until(Deadline(self._timeout_s, self._clock), self._producer.abort_transaction)
+        if error is not None:
+            return fatal(f"the transaction could not be aborted after {describe(cause)}", error)
         if decide(cause) is Decision.FATAL:
             return fatal(_REFUSED.get(cause.code(), "the transaction was aborted, and would be again"), cause)
         return AbortedError(describe(cause), waited=waited(cause))
@@ -214,6 +203,20 @@ class _Voice:
         if self._troubled:
             self._troubled = False
             _log.info("sink out of trouble", dependency="kafka")
+
+
+def _failure(call: Callable[P, object], *args: P.args, **named: P.kwargs) -> KafkaError | None:
+    """What a call fails with, if it does.
+
+    So the next call is made with no exception at hand. An error that the client raises while one is handled never lets
+    go of it, nor of what its frames hold: a whole micro-batch (confluent-kafka 2.16, whose KafkaError is not cleared).
+    """
+    try:
+        call(*args, **named)
+    except KafkaException as raised:
+        error: KafkaError = raised.args[0]
+        return error
+    return None
 
 
 def _producer(config: ClientConfig, voice: _Voice) -> Producer:

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from minio import Minio
@@ -170,14 +171,18 @@ def test_a_store_that_is_away_cannot_be_reached_and_the_canary_fails_too(
     assert caught.value.cause is Cause.CONNECTION
 
 
-def test_the_canary_sings_while_the_bucket_is_there(store: Store) -> None:
-    store.probe()
-
-
-def test_a_bucket_can_be_ensured_again(store: Store) -> None:
-    store.ensure_bucket("recordings")
+def test_a_bucket_that_is_ensured_again_keeps_what_is_in_it_and_the_canary_sings(store: Store, key: str) -> None:
+    store.put("recordings", key, b"here", "audio/wav")
     store.ensure_bucket("recordings")
     store.probe()
+    assert store.get("recordings", key, None, MOST).body == b"here"
+
+
+@pytest.mark.servers
+def test_the_canary_of_a_bucket_that_nobody_made_fails(patient: Settings) -> None:
+    settings = patient.storage.model_copy(update={"bucket": "nowhere-to-be-seen"})
+    with closing(S3Store(settings, 1, SystemClock())) as store, pytest.raises(StoreError, match="nowhere-to-be-seen"):
+        store.probe()
 
 
 def test_many_threads_get_what_each_asked_for(store: Store, key: str) -> None:

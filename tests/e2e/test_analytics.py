@@ -159,6 +159,7 @@ def test_what_is_computed_does_not_depend_on_committed_offsets(analysed: Setting
         offsets=[TopicPartition(p.topic, p.partition, end) for p, end in zip(places, ends, strict=True)],
         asynchronous=False,
     )
+    assert [place.offset for place in consumer.committed(places, timeout=60)] == ends
     consumer.close()
     apps[0].start()
     settled(analysed, PATIENCE_S, apps[0])

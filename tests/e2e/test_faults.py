@@ -89,6 +89,7 @@ def test_without_the_broker_the_worker_waits_and_goes_on(stack: Stack, flow: Flo
         until(lambda: missed in worker.ask("/metrics"), PATIENCE_S, worker.tail)
     flow.send()
     flow.arrives()
+    assert missed not in worker.ask("/metrics")
 
 
 @pytest.mark.parametrize("module", ["streamproc.emotion.device_main", "streamproc.audio.child"])

@@ -141,6 +141,8 @@ def test_who_stops_reading_may_close_before_the_reading_ends(patient: Settings, 
     write(writer, topic, range(5))
     log = Log(patient, "somebody")
     taken = log.read({Place(topic, 0): range(5)}, lambda message: message.offset())
-    next(taken)
+    first = next(taken)
     log.close()
     taken.close()  # type: ignore[attr-defined]  # it is a generator, as collecting it finds out
+    assert first[0] == 0
+    assert list(taken) == []

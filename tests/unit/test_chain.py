@@ -133,7 +133,9 @@ def test_one_broken_link_is_named_with_what_to_change(which: str, broken: Tree, 
 
 @pytest.mark.parametrize("mended", [mended for row in BROKEN for mended in row[4:]])
 def test_either_change_mends_it(mended: Tree) -> None:
-    load_settings(**mended)
+    settings = load_settings(**mended)
+    given = {(section, name): value for section, of_it in mended.items() for name, value in of_it.items()}
+    assert {place: getattr(getattr(settings, place[0]), place[1]) for place in given} == given
 
 
 def test_all_that_is_broken_is_said_at_once() -> None:
@@ -155,7 +157,8 @@ def test_all_that_is_broken_is_said_at_once() -> None:
 
 
 def test_a_fifth_of_what_no_float_holds_is_a_fifth() -> None:
-    load_settings(kafka={"max_poll_interval_s": 35.3, "transaction_timeout_s": 1}, flow={"drain_s": 7.06})
+    settings = load_settings(kafka={"max_poll_interval_s": 35.3, "transaction_timeout_s": 1}, flow={"drain_s": 7.06})
+    assert (settings.kafka.max_poll_interval_s, settings.flow.drain_s) == (35.3, 7.06)
 
 
 def test_a_delay_is_over_before_its_lane_forgets() -> None:

@@ -277,9 +277,10 @@ def test_what_kubernetes_tells_of_a_service_is_left_alone(
 
 
 def test_the_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    without = load_settings()
     monkeypatch.setenv("STREAMPROC_PORT_9464_TCP_ADDR", "10.0.0.1")
     monkeypatch.setenv("OTHER_FLOWW__X", "1")
-    load_settings()
+    assert load_settings() == without
 
 
 @pytest.mark.parametrize(

@@ -28,3 +28,7 @@ class Nature:
             self._busy -= 1
 
         self._fibers.start(self._process, "nature", run)
+
+    def close(self) -> None:
+        """Let nothing happen any more."""
+        self._process.kill()

@@ -4,6 +4,7 @@ import hashlib
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,20 +85,24 @@ def simulate(seed: int, tell: Callable[[float, str], None] | None = None) -> Fou
 
 def play(plan: Plan, tell: Callable[[float, str], None] | None = None) -> Found:
     """Play one plan."""
-    world = World(plan, inflict, tell)
+    with closing(World(plan, inflict, tell)) as world:
+        return _play(world, tell)
+
+
+def _play(world: World, tell: Callable[[float, str], None] | None) -> Found:
     if tell is not None:
         tell_plan(world)
     observer = Observer(world)
     world.servers.broker.observers.append(observer)
     fresh_s, violation = 0.0, None
     try:
-        fresh_s = _play(world, observer)
+        fresh_s = _live(world, observer)
     except Violation as found:
         violation = str(found)
     if tell is not None:
         tell_outcomes(world)
     return Found(
-        seed=plan.seed,
+        seed=world.plan.seed,
         violation=violation,
         struck=Counter((one.fault.kind, one.fault.point) for one in world.past.struck),
         felt=Counter((fault.kind, fault.point) for fault in world.felt),
@@ -208,7 +213,8 @@ def _waits_s(world: World) -> float:
     return max(REGISTRY_WAIT_S, PUT_WAIT_S, min(probe_s, canary.LONGEST_WAIT_S), min(again_s, commit.LONGEST_WAIT_S))
 
 
-def _play(world: World, observer: Observer) -> float:
+def _live(world: World, observer: Observer) -> float:
+    """Its course, to the end of all workers; how long fresh records took once it was healed (virtual s)."""
     world.begin()
     while not (world.calm and quiet(world)) and world.fibers.now < _CHAOS_S:
         _go_on(world, observer)

@@ -1,7 +1,8 @@
 """What is relied on of Faust, each thing pinned: a version that does otherwise fails here, not in production."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -84,6 +85,16 @@ def built(fed: Feed | None = None) -> faust.App:
     return build_app(SETTINGS, fed or feed(), NOWHERE)
 
 
+@contextmanager
+def consumer_of(app: faust.App) -> Iterator[Any]:
+    """Faust's consumer, made but not started: the loop for its thread is closed by nobody else."""
+    consumer: Any = app.consumer
+    try:
+        yield consumer
+    finally:
+        consumer._thread.thread_loop.close()
+
+
 @dataclass(eq=False)
 class Message:
     """What Faust brings; its time is in seconds."""
@@ -143,11 +154,11 @@ def test_the_end_waits_for_no_row_that_waits_for_its_turn() -> None:
     async def test() -> None:
         fed = feed()
         app = built(fed)
-        consumer: Any = app.consumer
         row = Message(RESULTS, 0, 0)
         taking = asyncio.ensure_future(fed.take(event(row)))
-        consumer._unacked_messages.add(row)
-        await asyncio.wait_for(app._consumer_wait_empty(consumer, app.log), 1)
+        with consumer_of(app) as consumer:
+            consumer._unacked_messages.add(row)
+            await asyncio.wait_for(app._consumer_wait_empty(consumer, app.log), 1)
         assert not taking.done()
         taking.cancel()
 
@@ -172,11 +183,11 @@ def test_only_our_transport_skips_aborted_rows(transport: type[Transport] | None
         app = built()
         if transport is not None:  # Faust's own: when it reads committed rows, ours is not needed any more
             app.transport = transport(app.conf.broker_consumer, app)
-        consumer: Any = app.consumer
-        made = consumer._thread._create_worker_consumer(app.transport)
-        assert made._isolation_level == level
-        assert made._auto_offset_reset == "earliest"
-        await made.stop()
+        with consumer_of(app) as consumer:
+            made = consumer._thread._create_worker_consumer(app.transport)
+            assert made._isolation_level == level
+            assert made._auto_offset_reset == "earliest"
+            await made.stop()
 
     on_loop(test)
 
@@ -185,11 +196,11 @@ def test_faust_commits_past_a_row_that_is_in_flight() -> None:
     """Its issue 606, as it is: so nothing may depend on what it commits, and nothing does."""
 
     async def test() -> None:
-        consumer: Any = built().consumer
         place = TP(RESULTS, 0)
-        consumer._committed_offset[place] = 2585  # which is in flight; those behind it are done
-        consumer._acked[place] = [2586, 2587, 2588, 2589]
-        assert consumer._new_offset(place) == 2590
+        with consumer_of(built()) as consumer:
+            consumer._committed_offset[place] = 2585  # which is in flight; those behind it are done
+            consumer._acked[place] = [2586, 2587, 2588, 2589]
+            assert consumer._new_offset(place) == 2590
 
     on_loop(test)
 
@@ -199,10 +210,10 @@ def test_results_and_segments_stay_together() -> None:
 
     async def test() -> None:
         app = built()
-        consumer: Any = app.consumer
-        made = consumer._thread._create_worker_consumer(app.transport)
-        assert consumer._thread._assignor is app.assignor
-        await made.stop()
+        with consumer_of(app) as consumer:
+            made = consumer._thread._create_worker_consumer(app.transport)
+            assert consumer._thread._assignor is app.assignor
+            await made.stop()
         with pytest.raises(FatalError, match=r"\[0, 1\] of the results, but \[0\] of segments"):
             await feed().assigned(places(RESULTS, 0, 1) | places(SEGMENTS, 0))
 
@@ -378,7 +389,6 @@ def test_the_signal_brings_the_whole_assignment(monkeypatch: pytest.MonkeyPatch)
             """Do what is not looked at here."""
 
         app.on_partitions_assigned.connect(note)
-        monkeypatch.setattr(app.consumer, "pause_partitions", lambda _places: None)
         for service, name in (
             (app.topics, "maybe_wait_for_subscriptions"),
             (app.topics, "on_partitions_assigned"),
@@ -386,8 +396,10 @@ def test_the_signal_brings_the_whole_assignment(monkeypatch: pytest.MonkeyPatch)
             (app.agents, "on_rebalance"),
         ):
             monkeypatch.setattr(service, name, nothing)
-        await app._on_partitions_assigned(places(RESULTS, 0))
-        await app._on_partitions_assigned(places(RESULTS, 0, 1))
+        with consumer_of(app) as consumer:
+            monkeypatch.setattr(consumer, "pause_partitions", lambda _places: None)
+            await app._on_partitions_assigned(places(RESULTS, 0))
+            await app._on_partitions_assigned(places(RESULTS, 0, 1))
         assert told == [places(RESULTS, 0), places(RESULTS, 0, 1)]
 
     on_loop(test)
@@ -432,11 +444,11 @@ def test_a_process_with_other_settings_joins_by_another_name_which_its_group_ref
 
     async def test() -> None:
         app = built()
-        consumer: Any = app.consumer
-        made = consumer._thread._create_worker_consumer(app.transport)
-        (assignor,) = made._partition_assignment_strategy
-        assert assignor.name == protocol(SETTINGS)
-        await made.stop()
+        with consumer_of(app) as consumer:
+            made = consumer._thread._create_worker_consumer(app.transport)
+            (assignor,) = made._partition_assignment_strategy
+            assert assignor.name == protocol(SETTINGS)
+            await made.stop()
 
     on_loop(test)
 
@@ -457,10 +469,10 @@ def test_a_refusal_of_the_group_is_heard() -> None:
 
     async def test() -> None:
         fed = feed()
-        consumer: Any = built(fed).consumer
-        thread = consumer._thread
-        thread._consumer = Client(lambda: asyncio.sleep(0))
-        await thread._hear_the_group.fun(thread)
+        with consumer_of(built(fed)) as consumer:
+            thread = consumer._thread
+            thread._consumer = Client(lambda: asyncio.sleep(0))
+            await thread._hear_the_group.fun(thread)
         assert isinstance(fed.refused, InconsistentGroupProtocolError)
 
     on_loop(test)
@@ -482,10 +494,10 @@ def test_a_client_that_does_not_end_without_its_broker_does_not_keep_the_process
     monkeypatch.setattr("streamproc.analytics.transport._LEAVE_S", 0.01)
 
     async def test() -> None:
-        consumer: Any = built().consumer
-        thread = consumer._thread
-        thread._consumer = Client(end)
-        await asyncio.wait_for(thread.on_thread_stop(), 5)
+        with consumer_of(built()) as consumer:
+            thread = consumer._thread
+            thread._consumer = Client(end)
+            await asyncio.wait_for(thread.on_thread_stop(), 5)
 
     on_loop(test)
 
@@ -494,9 +506,9 @@ def test_a_last_commit_that_no_broker_takes_does_not_keep_the_process(monkeypatc
     monkeypatch.setattr("streamproc.analytics.transport._COMMIT_S", 0.01)
 
     async def test() -> None:
-        consumer: Any = built().consumer
-        monkeypatch.setattr(consumer, "commit_and_end_transactions", never)
-        await asyncio.wait_for(consumer.on_stop(), 5)
+        with consumer_of(built()) as consumer:
+            monkeypatch.setattr(consumer, "commit_and_end_transactions", never)
+            await asyncio.wait_for(consumer.on_stop(), 5)
 
     on_loop(test)
 

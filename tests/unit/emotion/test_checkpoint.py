@@ -19,6 +19,7 @@ from streamproc.emotion.funasr_config import parse_stem
 from streamproc.emotion.manifest import sha256
 from streamproc.emotion.network import PUBLISHED_STEM
 from streamproc.errors import ExitCode, FatalError
+from tests.unit.emotion.labels import FIRST_REVISION
 
 Change = Callable[[dict[str, Any]], object]
 ENGLISH = ("angry", "disgusted", "fearful", "happy", "neutral", "other", "sad", "surprised", "unknown")
@@ -73,18 +74,7 @@ def test_training_only_tensors_and_optimizer_state_are_left_out(directory: Path)
 
 
 def test_unuse_labels_have_no_meaning(directory: Path) -> None:
-    lines = [
-        "生气/angry",
-        "开心/happy",
-        "unuse_0",
-        "中立/neutral",
-        "unuse_1",
-        "难过/sad",
-        "<unk>",
-        "unuse_2",
-        "unuse_3",
-    ]
-    (directory / "tokens.txt").write_text("\n".join(lines))
+    (directory / "tokens.txt").write_text("\n".join(FIRST_REVISION))
     loaded = checkpoint.load(directory)
     assert loaded.labels == ("angry", "happy", "neutral", "sad", "unknown")
     assert loaded.live == (0, 1, 3, 5, 6)
@@ -189,7 +179,7 @@ def test_yaml_that_would_run_or_grow_is_refused(directory: Path, text: str, says
 
 def test_json_that_is_too_deep_is_refused(directory: Path) -> None:
     (directory / "configuration.json").write_text("[" * 60_000)
-    refusal(directory)
+    assert refusal(directory).path.name == "configuration.json"
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "configuration.json", "tokens.txt", "model.pt"])
@@ -249,10 +239,19 @@ def test_weights_outside_the_directory_are_not_read(directory: Path, name: objec
     assert "plain file names" in refusal(directory).problem
 
 
-@pytest.mark.parametrize("tokens", ["", "a/angry\nb/angry\n", "a/\nb/happy\n", "unuse_0\n", "a/angry\nb/happy\n"])
-def test_labels_that_are_not_one_word_for_each_class_are_refused(directory: Path, tokens: str) -> None:
+@pytest.mark.parametrize(
+    ("tokens", "told_of"),
+    [
+        ("", "tokens.txt"),
+        ("a/angry\nb/angry\n", "tokens.txt"),
+        ("a/\nb/happy\n", "tokens.txt"),
+        ("unuse_0\n", "tokens.txt"),
+        ("a/angry\nb/happy\n", "model.pt"),  # good labels, of a network with fewer classes than these weights
+    ],
+)
+def test_labels_that_are_not_one_word_for_each_class_are_refused(directory: Path, tokens: str, told_of: str) -> None:
     (directory / "tokens.txt").write_text(tokens)
-    refusal(directory)
+    assert refusal(directory).path.name == told_of
 
 
 @pytest.mark.parametrize(
@@ -276,7 +275,7 @@ def test_a_tensor_that_is_missing_unknown_or_wrong_is_refused(directory: Path, c
 
 def test_weights_that_are_no_dictionary_are_refused(directory: Path) -> None:
     torch.save([torch.zeros(1)], directory / "model.pt")
-    refusal(directory)
+    assert "no tensors by name" in refusal(directory).problem
 
 
 def test_a_flipped_byte_in_the_structure_is_refused(directory: Path) -> None:

@@ -298,7 +298,9 @@ def test_a_batch_that_is_done_between_two_deaths_clears_the_device(
             killed_alone_with(device, SegmentHandle(Lease(0, generation), 400))
             wait(device, DeviceReady)
             device.submit(2, [handle])
-            wait(device, BatchDone)
+            done = wait(device, BatchDone)
+            assert isinstance(done, BatchDone)
+            assert (done.batch, len(done.items)) == (2, 1)
     arena.release(handle.lease)
 
 

@@ -21,6 +21,7 @@ from streamproc.errors import UsageError
 from streamproc.records.compute import ItemError, Scored
 from streamproc.records.embedding import unpack
 from streamproc.records.identity import ModelIdentity
+from tests.unit.emotion.labels import FIRST_REVISION
 
 Wave = NDArray[np.float32]
 
@@ -72,18 +73,7 @@ def test_scores_and_labels_are_funasrs_where_labels_are_unused(
     """The first published revision had five labels and four ``unuse_*`` lines."""
     for path in directories("thin").iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    lines = [
-        "生气/angry",
-        "开心/happy",
-        "unuse_0",
-        "中立/neutral",
-        "unuse_1",
-        "难过/sad",
-        "<unk>",
-        "unuse_2",
-        "unuse_3",
-    ]
-    (tmp_path / "tokens.txt").write_text("".join(line + "\n" for line in lines))
+    (tmp_path / "tokens.txt").write_text("\n".join(FIRST_REVISION))
     expected = judged(tmp_path, waves)
     found = load_model(tmp_path, device="cpu").run(waves)
     assert len(expected[0][1]) == 5

@@ -7,16 +7,15 @@ from pathlib import Path
 
 import confluent_kafka
 
-PRODUCE, OFFSET_COMMIT, OFFSET_FETCH, HEARTBEAT, INIT_PRODUCER_ID, END_TXN, TXN_OFFSET_COMMIT, GROUP_HEARTBEAT = (
-    0,
-    8,
-    9,
-    12,
-    22,
-    26,
-    28,
-    68,
-)
+PRODUCE = 0
+OFFSET_COMMIT = 8
+OFFSET_FETCH = 9
+HEARTBEAT = 12
+INIT_PRODUCER_ID = 22
+ADD_PARTITIONS = 24
+END_TXN = 26
+TXN_OFFSET_COMMIT = 28
+GROUP_HEARTBEAT = 68
 """API keys of the Kafka protocol."""
 HEARTBEAT_MS = 50
 """Of the consumer protocol's groups, which are told it by the broker."""

@@ -110,10 +110,11 @@ def serve_until(source: KafkaSource, done: Callable[[], bool], seconds: float) -
         source.serve()
 
 
-def test_a_commit_is_answered_while_the_source_is_polled(source: KafkaSource) -> None:
+def test_a_commit_is_answered_while_the_source_is_polled(cluster: MockCluster, source: KafkaSource) -> None:
     answer = commit(source, 5)
     poll_until(source, answer.done)
     answer.result()
+    assert cluster.count(OFFSET_COMMIT) == 1
 
 
 @pytest.mark.parametrize("where", ["in a revoke", "without room"])

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 
 from streamproc.errors import AbortedError, Fatal, FatalError, FencedError
 from streamproc.kafka.config import consumer_config
@@ -33,7 +33,7 @@ from tests.unit.kafka.error_table import (
     Api,
     End,
 )
-from tests.unit.kafka.mock_cluster import MockCluster, mock_cluster
+from tests.unit.kafka.mock_cluster import ADD_PARTITIONS, MockCluster, mock_cluster
 from tests.unit.kafka.test_source_errors import Nobody
 
 OUTPUT = OutputRecord("out", b"k", b"v")
@@ -42,7 +42,6 @@ PATIENCE_S = 90.0
 THREADS = 32
 TRIES = 3
 """A refused record leaves a gap in the sequence, which spoils the next transaction too."""
-ADD_PARTITIONS = TRANSACTION[0].key
 AT_ONCE_CODES = {api.name: [code for codes in api.ends for code in codes] for api in (*SOURCE, *CLASSIC, *CONSUMER)}
 
 Ends = dict[int, End]
@@ -102,12 +101,21 @@ class Transactions:
         consumer = Consumer(consumer_config(self._settings))
         self._membership = Membership(consumer.consumer_group_metadata(), 0)
         consumer.close()
-        self.sink = self.renew()
+        self.sink = self._open()
 
-    def renew(self) -> TransactionalSink:
-        self.sink = TransactionalSink(self._settings, next(self._slots))
-        self.sink.open()
-        return self.sink
+    def renew(self) -> None:
+        self.close()
+        self.sink = self._open()
+
+    def close(self) -> None:
+        """Let go of the client: one that failed for good holds on to itself, and a worker would end."""
+        with suppress(KafkaException, SystemError):  # it aborts first, which may fail in either way
+            self.sink._producer.close()
+
+    def _open(self) -> TransactionalSink:
+        sink = TransactionalSink(self._settings, next(self._slots))
+        sink.open()
+        return sink
 
     def commit(self) -> End:
         return end_of(lambda: self.sink.commit([OUTPUT], [OFFSET], self._membership))
@@ -120,8 +128,7 @@ class Transactions:
 def test_errors_inside_a_transaction(api: Api) -> None:
     def run(codes: Sequence[int]) -> Ends:
         ends = {}
-        with cluster_with_topics() as cluster:
-            transactions = Transactions(cluster)
+        with cluster_with_topics() as cluster, closing(Transactions(cluster)) as transactions:
             for code in codes:
                 cluster.answer(api.key, code)
                 ends[code] = transactions.commit()
@@ -149,8 +156,7 @@ def test_errors_of_the_start() -> None:
 def test_errors_of_the_search_for_coordinators() -> None:
     transactional = [code for codes in FIND_TRANSACTION_COORDINATOR.ends for code in codes]
     groups = [code for codes in FIND_GROUP_COORDINATOR.ends for code in codes]
-    with cluster_with_topics() as cluster:
-        transactions = Transactions(cluster)
+    with cluster_with_topics() as cluster, closing(Transactions(cluster)) as transactions:
         of_id, of_group = {}, {}
         for code in transactional:
             cluster.answer(FIND_TRANSACTION_COORDINATOR.key, code)
@@ -172,8 +178,7 @@ def test_errors_of_the_search_for_coordinators() -> None:
     ],
 )
 def test_an_abort_that_fails_is_fatal(code: int, kind: type[FatalError], cause: Fatal) -> None:
-    with cluster_with_topics() as cluster:
-        transactions = Transactions(cluster)
+    with cluster_with_topics() as cluster, closing(Transactions(cluster)) as transactions:
         cluster.answer(28, 22)  # the commit of offsets spoils the transaction,
         cluster.answer(26, code)  # and then its end is refused
         with pytest.raises(FatalError, match=r"could not be aborted after ILLEGAL_GENERATION") as caught:
@@ -184,8 +189,7 @@ def test_an_abort_that_fails_is_fatal(code: int, kind: type[FatalError], cause: 
 
 @pytest.mark.parametrize("api", TRANSACTION, ids=lambda api: api.name)
 def test_an_error_that_nobody_knows_says_so(api: Api) -> None:
-    with cluster_with_topics() as cluster:
-        transactions = Transactions(cluster)
+    with cluster_with_topics() as cluster, closing(Transactions(cluster)) as transactions:
         cluster.answer(api.key, CODES[-1])
         with pytest.raises(FatalError, match=rf"Err-{CODES[-1]}.*not in our table") as caught:
             transactions.sink.commit([OUTPUT], [OFFSET], transactions._membership)
@@ -193,8 +197,7 @@ def test_an_error_that_nobody_knows_says_so(api: Api) -> None:
 
 
 def test_what_failed_a_transaction_is_named_and_not_what_it_did_to_its_records() -> None:
-    with cluster_with_topics() as cluster:
-        transactions = Transactions(cluster)
+    with cluster_with_topics() as cluster, closing(Transactions(cluster)) as transactions:
         cluster.answer(24, 29)
         with pytest.raises(FatalError, match=r"may not be written.*TOPIC_AUTHORIZATION_FAILED"):
             transactions.sink.commit([OUTPUT], [OFFSET], transactions._membership)
@@ -222,8 +225,7 @@ class Dawdling(Sequence[OutputRecord]):
 
 
 def test_what_failed_a_transaction_is_named_and_not_what_came_too_late_for_it() -> None:
-    with cluster_with_topics() as cluster:
-        transactions = Transactions(cluster)
+    with cluster_with_topics() as cluster, closing(Transactions(cluster)) as transactions:
         cluster.answer(ADD_PARTITIONS, 29)
         with pytest.raises(FatalError, match=r"may not be written.*TOPIC_AUTHORIZATION_FAILED"):
             transactions.sink.commit(Dawdling(cluster), [OFFSET], transactions._membership)

@@ -1,7 +1,9 @@
 """What the sink makes of broker errors, on librdkafka's mock broker; codes are Kafka's."""
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +16,7 @@ from streamproc.kafka.sink import IdempotentSink, TransactionalSink
 from streamproc.records.record import CommitOffset, OutputRecord
 from streamproc.settings import KafkaSettings, Settings
 from tests.unit.kafka.mock_cluster import (
+    ADD_PARTITIONS,
     END_TXN,
     PRODUCE,
     TXN_OFFSET_COMMIT,
@@ -67,6 +70,7 @@ def test_what_passes_is_waited_out(
 ) -> None:
     cluster.answer(api, *codes)
     sink.commit([OUTPUT], [OFFSET], metadata)
+    assert cluster.count(api) == len(codes) + 1
 
 
 @pytest.mark.parametrize(
@@ -84,6 +88,24 @@ def test_what_spoils_one_transaction_is_aborted_and_the_next_one_goes(
     with pytest.raises(AbortedError):
         sink.commit([OUTPUT], [OFFSET], metadata)
     sink.commit([OUTPUT], [OFFSET], metadata)
+
+
+class Outputs(list[OutputRecord]):
+    """A list that a test can hold weakly."""
+
+
+def test_a_transaction_that_failed_lets_go_of_what_was_in_it(
+    cluster: MockCluster, sink: TransactionalSink, metadata: object
+) -> None:
+    """The client's errors keep what is being handled when they are raised; here each call after the first fails too."""
+    outputs = Outputs([OUTPUT])
+    kept = weakref.ref(outputs)
+    cluster.answer(ADD_PARTITIONS, 7)
+    with pytest.raises(AbortedError, match="REQUEST_TIMED_OUT"):
+        sink.commit(outputs, [OFFSET], metadata)
+    del outputs
+    gc.collect()
+    assert kept() is None
 
 
 def test_an_output_that_will_never_fit_is_fatal_after_a_clean_abort(
@@ -113,13 +135,15 @@ def test_no_broker_at_the_start_is_a_dependency_down(cluster: MockCluster) -> No
         sink.open()
 
 
-def test_a_broker_that_comes_back_in_time_is_enough(cluster: MockCluster) -> None:
+def test_a_broker_that_comes_back_in_time_is_enough(cluster: MockCluster, metadata: object) -> None:
     cluster.set_down()
     sink = TransactionalSink(settings_for(cluster), slot=0)
     back = threading.Timer(0.5, cluster.set_up)
     back.start()
     sink.open()
     back.join()
+    sink.commit([OUTPUT], [OFFSET], metadata)
+    assert cluster.count(PRODUCE) == 1
 
 
 def test_at_least_once_commits_no_offset_for_a_refused_output(cluster: MockCluster) -> None:

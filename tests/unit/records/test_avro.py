@@ -131,7 +131,8 @@ def test_truncated_and_trailing_bytes_are_refused() -> None:
 
 
 def test_a_huge_length_is_refused_without_allocating_it() -> None:
-    poison(decode, b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01", WRITER, EVENT)
+    refused = poison(decode, b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01", WRITER, EVENT)
+    assert f"Expected {2**63 - 1} bytes, read 0" in refused.message
 
 
 def test_a_string_leaves_without_nul() -> None:
@@ -142,9 +143,10 @@ def test_a_string_leaves_without_nul() -> None:
 
 
 def test_a_value_that_its_schema_cannot_hold_is_poison() -> None:
-    poison(encode, RecordingEvent("e", 2**63, "b", "k"))
-    poison(encode, RecordingEvent("e", 1, "b", "\ud800"))
-    poison(encode, RecordingEvent("e", 1, "b", None))  # type: ignore[arg-type]  # what a careless caller may pass
+    assert "int too large" in poison(encode, RecordingEvent("e", 2**63, "b", "k")).message
+    assert "surrogates not allowed" in poison(encode, RecordingEvent("e", 1, "b", "\ud800")).message
+    nothing: Any = None  # what a careless caller may pass
+    assert "string on field object_key" in poison(encode, RecordingEvent("e", 1, "b", nothing)).message
 
 
 def test_times_arrive_as_plain_milliseconds_whatever_their_value() -> None:
@@ -173,9 +175,17 @@ def test_a_frame_comes_off_as_it_went_on(schema_id: int, payload: bytes) -> None
     assert unframe(framed) == (schema_id, payload)
 
 
-@pytest.mark.parametrize("value", [b"", b"\0\0\0\0", b"\x01\0\0\0\x07xx", b'{"json": true}'])
-def test_what_is_not_framed_is_refused(value: bytes) -> None:
-    poison(unframe, value)
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (b"", "has 0 bytes"),
+        (b"\0\0\0\0", "has 4 bytes"),
+        (b"\x01\0\0\0\x07xx", "begins with byte 0x01"),
+        (b'{"json": true}', "begins with byte 0x7b"),
+    ],
+)
+def test_what_is_not_framed_is_refused(value: bytes, why: str) -> None:
+    assert why in poison(unframe, value).message
 
 
 def test_a_row_is_framed_with_the_id_of_its_schema() -> None:

@@ -35,6 +35,8 @@ def test_releases_that_come_ever_more_slowly_are_as_they_should_be() -> None:
     for times, pause in enumerate((0, 0, 1, 2, 4, 8, 16, 30, 30, 30)):
         now += pause
         goes_on(braked, times, now)
+    with pytest.raises(Violation, match="without a window of results"):
+        goes_on(braked, 11, now + 29)  # two releases in less than the pause before one
 
 
 def test_releases_at_once_are_found() -> None:

@@ -1,5 +1,7 @@
 """What excuses a worker that ended: the broker's own word, and a fault that led to it."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -36,11 +38,11 @@ def worlds(retention_at: float | None = None) -> World:
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> Iterator[World]:
     """One in which a worker is at work, and nothing went wrong."""
-    world = worlds()
-    world.fibers.run(1)
-    return world
+    with closing(worlds()) as world:
+        world.fibers.run(1)
+        yield world
 
 
 def hit(world: World, kind: FaultKind, point: Point, lasted_s: float) -> WorkerProcess:
@@ -83,13 +85,13 @@ def test_whose_slot_was_taken_is_excused_only_if_a_fault_gave_it_away(
 
 @pytest.mark.parametrize(("at", "excused"), [(0.001, True), (5.0, False)])
 def test_retention_is_an_excuse_only_if_it_took_what_nobody_had_read(at: float, *, excused: bool) -> None:
-    world = worlds(retention_at=at)
-    world.fibers.run(6)
-    [process] = world.processes()
-    place = TopicPartition(world.settings.topics.recordings, 0)
-    committed = world.servers.broker.committed(world.settings.kafka.group, place)
-    assert committed is not None
-    assert explained(world, process, Fatal.OFFSET_GONE) is excused
+    with closing(worlds(retention_at=at)) as world:
+        world.fibers.run(6)
+        [process] = world.processes()
+        place = TopicPartition(world.settings.topics.recordings, 0)
+        committed = world.servers.broker.committed(world.settings.kafka.group, place)
+        assert committed is not None
+        assert explained(world, process, Fatal.OFFSET_GONE) is excused
 
 
 @pytest.mark.parametrize(("polling", "excused"), [(True, True), (False, False)])

@@ -1,40 +1,29 @@
 """Two workers on one stream, where nothing goes wrong: each new content is computed once, whatever the schedule."""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import closing
 from random import Random
 
 import pytest
-import structlog
 
 from streamproc.records.analysis import Tier
-from streamproc.testing.simulation.bounds import check_bounds
 from streamproc.testing.simulation.ends import check_end, quiet
-from streamproc.testing.simulation.inflict import inflict
-from streamproc.testing.simulation.observer import Observer
-from streamproc.testing.simulation.plan import make_plan
 from streamproc.testing.simulation.reading import row_of
 from streamproc.testing.simulation.recordings import Kind, announce
 from streamproc.testing.simulation.world import World
 from streamproc.worker.stages.tiers import Tiers
+from tests.unit.testing.steady import Steady
 
 SEEDS = 40
 CONTENTS = 12
 SPAN_S = 2.0
 APART_S = 0.1
 """Between the two events of a content: about what one takes."""
-SLICE_S = 0.5
 MOST_S = 60.0
 ENOUGH = 0.99
 
 
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    yield
-    structlog.configure(**before)
+pytestmark = pytest.mark.usefixtures("_silent")
 
 
 def play(seed: int) -> World:
@@ -47,31 +36,12 @@ def play(seed: int) -> World:
             kind = Kind.PLAIN if like is None else Kind.REPEAT
             when = at + (0 if like is None else random.uniform(0, APART_S))
             announced.append((when, announce(number, kind, partition, b"k%d-0" % partition, like)))
-    plan = replace(
-        make_plan(seed),
-        workers=2,
-        partitions=2,
-        shared_tier=True,
-        tight=False,
-        archive=False,
-        trust="content",
-        announced=tuple(announced),
-        gaps=(),
-        faults=(),
-        alone=False,
-        retention_at=None,
-        burst=False,
-        strict=False,
-    )
-    world = World(plan, inflict, None)
-    observer = Observer(world)
-    world.servers.broker.observers.append(observer)
-    world.begin()
-    while world.fibers.now < MOST_S and not (world.calm and quiet(world)):
-        world.fibers.run(world.fibers.now + SLICE_S)
-        assert observer.violation is None
-        check_bounds(world)
-    check_end(world)
+    with closing(
+        Steady(seed, archive=False, trust="content", announced=tuple(announced), burst=False, strict=False)
+    ) as load:
+        world = load.world
+        load.go_on(MOST_S, over=lambda: world.calm and quiet(world))
+        check_end(world)
     return world
 
 

@@ -16,7 +16,7 @@ from streamproc.records.compute import ItemError, Scored, SegmentHandle
 from streamproc.records.record import TopicPartition
 from streamproc.testing.device import read
 from streamproc.testing.simulation import __main__ as command
-from streamproc.testing.simulation import parts
+from streamproc.testing.simulation import parts, simulation
 from streamproc.testing.simulation.fault import PAIRS, Fault, FaultKind, Point
 from streamproc.testing.simulation.kept import keep
 from streamproc.testing.simulation.plan import Plan, make_plan
@@ -25,10 +25,12 @@ from streamproc.testing.simulation.report import Run, write_report
 from streamproc.testing.simulation.simulation import play, simulate
 from streamproc.testing.simulation.spans import STRAGGLER_S
 from streamproc.testing.simulation.tally import Tally, tally
+from streamproc.testing.simulation.violation import Violation
 from streamproc.testing.simulation.world import World
 from streamproc.worker.core.offsets import Offsets
 from streamproc.worker.poller import Poller
 from streamproc.worker.stages.resume import Progress, Resume
+from tests.descriptors import arenas
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +46,16 @@ def test_guarantees_hold_in_a_few_worlds() -> None:
     assert found.failures == []
     assert found.transactions > 100
     assert len(found.struck) > 20
+
+
+def test_a_run_that_breaks_a_guarantee_leaves_no_worker_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_world: World) -> None:
+        raise Violation("G6", "said by a test")
+
+    monkeypatch.setattr(simulation, "check_bounds", broken)
+    before = arenas()
+    assert play(make_plan(0)).violation == "G6: said by a test"
+    assert arenas() == before
 
 
 def test_equal_seeds_give_equal_runs_and_others_do_not() -> None:

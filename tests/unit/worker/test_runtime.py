@@ -264,8 +264,10 @@ def test_a_revoke_commits_what_the_device_finishes_in_time(start: Callable[..., 
     until(lambda: worker.device.waiting == 1)
     worker.source.take_away(TopicPartition(IN, 0))
     time.sleep(0.3)
+    assert worker.runtime.status()["partitions"] == [f"{IN}/0", f"{IN}/1"]
     worker.device.held = False
-    until(lambda: worker.sink.position(IN, 0) == 1)
+    until(lambda: worker.runtime.status()["partitions"] == [f"{IN}/1"])
+    assert worker.sink.position(IN, 0) == 1
 
 
 def test_what_ended_the_polling_is_raised_and_not_what_closing_broke(start: Callable[..., Running]) -> None:

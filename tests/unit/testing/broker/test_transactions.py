@@ -57,6 +57,7 @@ def test_a_successor_aborts_what_is_open_and_fences_its_predecessor(world: World
 
 def test_an_id_that_nobody_took_may_not_write(world: World) -> None:
     fenced(world, 0)
+    assert world.broker.read("out", 0, "read_uncommitted") == []
 
 
 def test_a_transaction_that_takes_too_long_is_aborted_at_the_next_look_and_its_producer_fenced(world: World) -> None:

@@ -44,6 +44,12 @@ class Group:
             self.flying.setdefault(source, []).append(offset)
         return taken
 
+    def take_once_marked(self, source: TopicPartition, offset: int) -> bool:
+        """Take a record with the plain commit that it has to wait for."""
+        assert not self.take(source, offset)
+        self.marks()
+        return self.take(source, offset)
+
     def marks(self) -> list[Position]:
         """Make the plain commits that are due."""
         due = self.owner.due()
@@ -134,9 +140,7 @@ def test_commits_of_outcomes_renew_what_may_be_in_flight(group: Group) -> None:
 
 def test_nothing_past_the_mark_is_taken_however_wide_a_gap_is(group: Group) -> None:
     group.start(A)
-    group.take(A, 0)
-    group.marks()
-    assert group.take(A, 0)
+    assert group.take_once_marked(A, 0)
     far = 10 * WINDOW
     assert not group.take(A, far)
     assert group.owner.due() == []  # what is in flight renews it
@@ -183,6 +187,13 @@ def crash_with(group: Group, *offsets: int) -> None:
         if not group.take(A, offset):
             group.marks()
             assert group.take(A, offset)
+
+
+def suspect(group: Group) -> None:
+    """An owner of both partitions after two crashes of A's without progress: it takes what is there one by one."""
+    crash_with(group, 0)
+    crash_with(group, 0)
+    group.start(A, B)
 
 
 def test_one_crash_makes_nobody_careful_and_progress_forgets_it(group: Group) -> None:
@@ -270,9 +281,7 @@ def test_a_clean_hand_over_keeps_who_is_suspected(group: Group) -> None:
     left = group.mark(A)
     for _ in range(3):
         assert group.start(A) == [True]
-        group.take(A, 0)
-        group.marks()
-        assert group.take(A, 0)
+        assert group.take_once_marked(A, 0)
         hand_over(group)
     assert group.mark(A) == (0, Mark(left[1].open, crashes=1))
     assert group.start(A) == [True]
@@ -288,9 +297,7 @@ def test_a_clean_hand_over_of_who_was_careful_and_went_on_leaves_the_rest_suspec
     group.marks()  # a smaller window
     group.take(A, 0)
     assert group.start(A) == [True]
-    group.take(A, 0)
-    group.marks()
-    assert group.take(A, 0)
+    assert group.take_once_marked(A, 0)
     group.finish(A, 1)
     hand_over(group)
     assert group.start(A) == [True]
@@ -354,27 +361,17 @@ def test_of_a_passed_epoch_nothing_is_due_and_nothing_counts(group: Group) -> No
 
 
 def test_a_record_alone_that_is_lost_lets_others_go_on(group: Group) -> None:
-    crash_with(group, 0)
-    crash_with(group, 0)
-    group.start(A, B)
-    group.take(A, 0)
-    group.marks()
-    assert group.take(A, 0)
+    suspect(group)
+    assert group.take_once_marked(A, 0)
     group.owner.end([A])
     group.flying = {}
-    group.take(B, 0)
-    group.marks()
-    assert group.take(B, 0)
+    assert group.take_once_marked(B, 0)
 
 
 def test_a_record_alone_that_waits_bears_no_strike_and_lets_others_go_on(group: Group) -> None:
-    crash_with(group, 0)
-    crash_with(group, 0)
-    group.start(A, B)
+    suspect(group)
     group.owner.came(B, group.epoch, 0)
-    group.take(A, 0)
-    group.marks()
-    assert group.take(A, 0)
+    assert group.take_once_marked(A, 0)
     assert not group.take(B, 0)
     epoch = group.epoch - 1
     group.owner.rest(A, epoch)
@@ -404,14 +401,10 @@ def test_what_comes_behind_a_record_that_waits_alone_keeps_nobody_else_waiting(g
     crash_with(group, 0, 1)
     crash_with(group, 0)
     group.start(A, B)
-    group.take(A, 0)
-    group.marks()
-    assert group.take(A, 0)
+    assert group.take_once_marked(A, 0)
     group.owner.rest(A, group.epoch - 1)
     assert not group.take(A, 1)
-    group.take(B, 0)
-    group.marks()
-    assert group.take(B, 0)
+    assert group.take_once_marked(B, 0)
 
 
 def test_a_suspect_that_goes_to_another_owner_keeps_nobody_waiting(group: Group) -> None:
@@ -422,15 +415,11 @@ def test_a_suspect_that_goes_to_another_owner_keeps_nobody_waiting(group: Group)
         assert not group.take(A, 0)
         assert not group.take(B, 0)
         getattr(group.owner, leave.__name__)([A])
-        group.take(B, 0)
-        group.marks()
-        assert group.take(B, 0)
+        assert group.take_once_marked(B, 0)
 
 
 def test_a_record_that_waits_and_is_lost_keeps_nobody_waiting(group: Group) -> None:
-    crash_with(group, 0)
-    crash_with(group, 0)
-    group.start(A, B)
+    suspect(group)
     group.take(A, 0)
     group.marks()
     group.take(A, 0)
@@ -439,9 +428,7 @@ def test_a_record_that_waits_and_is_lost_keeps_nobody_waiting(group: Group) -> N
     assert not group.owner.again(A, group.epoch - 1), "its strike is being taken back"
     group.owner.end([A])
     group.flying = {}
-    group.take(B, 0)
-    group.marks()
-    assert group.take(B, 0)
+    assert group.take_once_marked(B, 0)
 
 
 def test_nothing_is_opened_by_who_stops(group: Group) -> None:
@@ -474,9 +461,7 @@ def test_nothing_is_suspected_past_the_end_of_a_partition_that_was_read_to_it(gr
     crash_with(group, 0, 1)
     assert group.start(A) == [True]
     group.owner.drained({A: 3})
-    group.take(A, 0)
-    group.marks()
-    assert group.take(A, 0)
+    assert group.take_once_marked(A, 0)
     group.finish(A, 1)
     seen = [group.owner.careful]
     group.owner.drained({A: 1})
