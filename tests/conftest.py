@@ -20,8 +20,8 @@ from tests.programs import missing
 hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.load_profile("here")
 
-FEW = 24
-"""Descriptors that a file of tests may leave: those of two clients whose last answer is still waited for."""
+FEW = 64
+"""Descriptors that a file of tests may leave: those of a few clients that failed for good, each of which keeps its own."""
 ON_SERVERS = ("integration", "e2e")
 """Folders whose tests need the real servers."""
 
