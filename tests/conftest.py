@@ -21,7 +21,7 @@ hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.load_profile("here")
 
 FEW = 64
-"""Descriptors that a file of tests may leave: those of a few clients that failed for good, each of which keeps its own."""
+"""Descriptors that a file of tests may leave: those of a few clients that failed for good and keep their own."""
 ON_SERVERS = ("integration", "e2e")
 """Folders whose tests need the real servers."""
 
