@@ -64,6 +64,8 @@ class Progress:
 
     def arrived(self, polled: Sequence[Polled]) -> None:
         """See what was polled."""
+        if polled:
+            self._answered()
         self._lag.arrived([one.record for one in polled])
 
     def gone(self, partitions: Sequence[TopicPartition]) -> None:
@@ -97,8 +99,13 @@ class Progress:
         self._heard = False
         self._silences = None if self._silences is None else self._silences + 1
 
+    def _answered(self) -> None:
+        """Take a record, or a commit, for what it shows: the broker is there, though the question was not answered."""
+        self._silences = None if self._silences is None else 0
+
     def committed(self, batch: MicroBatch, sources: frozenset[TopicPartition], now: Instant) -> None:
         """Count what a commit came to, for these of its partitions."""
+        self._answered()
         audio_ms = records = 0
         last: dict[TopicPartition, tuple[int, int]] = {}
         responses = self._metrics.response_seconds

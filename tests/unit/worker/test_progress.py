@@ -16,7 +16,7 @@ from streamproc.testing.decoders import recording
 from streamproc.testing.device import IDENTITY
 from streamproc.testing.harness import WorkerHarness
 from streamproc.worker.pipeline import Pipeline
-from streamproc.worker.progress import ENDS_S
+from streamproc.worker.progress import ENDS_S, SILENCES
 
 IN = "audio.recordings"
 
@@ -120,6 +120,18 @@ def test_a_broker_that_answered_before_is_away_when_it_does_not_twice(world: Wor
     assert after(False, False)
     world.worker.pipeline.lose([TopicPartition(IN, 0)])
     assert progress.silent
+
+
+def test_a_broker_that_gives_records_and_takes_commits_is_there(world: World) -> None:
+    progress = world.worker.pipeline.progress
+    world.ask()
+    world.away = True
+    for _ in range(SILENCES):
+        world.worker.clock.advance(ENDS_S)
+        world.ask()
+    assert progress.silent
+    world.handle("a")
+    assert not progress.silent
 
 
 def test_a_partition_that_is_gone_is_no_lag_of_ours(world: World) -> None:
