@@ -30,6 +30,8 @@ from streamproc.telemetry.log import get_log
 T = TypeVar("T")
 
 _log = get_log(__name__)
+WRITER = 0
+"""Whoever owns this partition writes trends and alerts."""
 _SESSION_S = 10.0
 """After such a silence a member is taken for dead."""
 
@@ -71,6 +73,9 @@ class Feed:
         self._agreement = OutputRecord(settings.topics.partials, *encode_agreement(agreement(settings)))
         self._turn = asyncio.Lock()
         self._assignments = 0
+        self.mandate: int | None = None
+        """The number of the assignment by which this process owns the first partition; None where it does not, or
+        where that is being decided. May be read on any thread."""
         self._reading: set[asyncio.Task[None]] = set()
         self._ending = asyncio.Event()
         self._read_once = False
@@ -125,10 +130,13 @@ class Feed:
         self.gate.clear()
         self._assignments += 1
         number = self._assignments
+        self.mandate = None
         async with self._turn:
             if number != self._assignments:
                 return  # another assignment came while an earlier one was read
             self._member.own(segments, await asyncio.to_thread(self._starts))
+            if number == self._assignments and WRITER in segments:
+                self.mandate = number
             rows = await self._insist(lambda: asyncio.to_thread(self._history.catch_up, self._member))
             self._member.tell_all()
         self.rows += rows

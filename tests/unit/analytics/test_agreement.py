@@ -73,7 +73,7 @@ def test_values_are_shown_but_not_without_end() -> None:
 
 
 def desk(*heard: Agreement) -> Desk:
-    made = Desk(HERE, Publisher(HERE), RowCodec("t", "a", 1, 2), lambda: False)
+    made = Desk(HERE, Publisher(HERE), RowCodec("t", "a", 1, 2), lambda: None)
     for one in heard:
         made._take(Record(HERE.topics.partials, 0, 0, 0, *encode_agreement(one)))
     return made

@@ -31,7 +31,7 @@ HOSTILE = '</script><b>"agent'
 @pytest.fixture
 def api() -> Api:
     """Two hours: a turns from happy to angry, b the other way, a hostile one is new, and of c nothing is labelled."""
-    desk = Desk(SETTINGS, Publisher(SETTINGS), RowCodec("t", "a", 1, 2), lambda: False)
+    desk = Desk(SETTINGS, Publisher(SETTINGS), RowCodec("t", "a", 1, 2), lambda: None)
     fold = Fold(calendar(SETTINGS.analytics), 0, 100)
     for number in range(8):
         hour, agent = number % 2, "ab"[number // 2 % 2]
