@@ -40,6 +40,7 @@ def publish(  # noqa: PLR0913  # one parameter for each option
     The name of the file goes along as the attribute file_name, by which `results` shows it.
 
     With --recorded-at the same files, published the same way again, have the same event ids, which readers count once.
+    Without --call-id an event's key is its id: repeats of it meet in one partition, and there is no other order.
 
     Example: `streamproc publish --call-id c-17 --language en customer.wav agent.wav`
 
