@@ -76,7 +76,11 @@ _LISTS: Mapping[str, tuple[str, str, list[Schema]]] = {
         "Mover",
         [_KIND, _NEEDED, _VALUE, _MOST],
     ),
-    "/api/alerts": ("Windows that are alarming now, latest first.", "Alert", [_OF, _VALUE, _MOST]),
+    "/api/alerts": (
+        "Windows that are alarming now, latest first: at alert_share or above, with support.",
+        "Alert",
+        [_OF, _VALUE, _MOST],
+    ),
 }
 PARAMETERS: Mapping[str, list[str]] = {
     path: [str(parameter["name"]) for parameter in parameters] for path, (_, _, parameters) in _LISTS.items()

@@ -7,19 +7,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from streamproc.analytics.emission import ALERTING
 from streamproc.analytics.history import History
 from streamproc.analytics.member import Member
 from streamproc.analytics.partial import Partial, decode, terms
 from streamproc.analytics.retention import check_retention
 from streamproc.analytics.rows import look_up_codec
-from streamproc.analytics.trend import build_trend, id_of, rule
+from streamproc.analytics.trend import id_of, rule
 from streamproc.analytics.view import View
 from streamproc.analytics.windows import calendar
 from streamproc.errors import UsageError
 from streamproc.kafka.admin import count_members
 from streamproc.kafka.publisher import Publisher
-from streamproc.records.alert import EmotionAlert
+from streamproc.records.alert import AlertState, EmotionAlert
 from streamproc.records.trend import EmotionTrend
 from streamproc.settings import Settings
 
@@ -34,6 +33,7 @@ class Report:
     rows: int
     windows: int
     raised: int
+    """Alerts that are raised once what differs is written."""
     trends: int
     alerts: int
     written: bool
@@ -76,11 +76,12 @@ def rebuild(settings: Settings, *, dry_run: bool) -> Report:
     there = dict(published.trends)
     if differing and not dry_run:
         _write(settings, differing)
-    alarming = [w for w in windows if w.kind == ALERTING and made.alarming(build_trend(w, made.negative, now_ms))]
+    for row in differing:
+        published.put(row)
     return Report(
         rows=rows,
         windows=len(windows),
-        raised=len(alarming),
+        raised=sum(alert.state == AlertState.RAISED for alert in published.alerts.values()),
         trends=sum(isinstance(row, EmotionTrend) for row in differing),
         alerts=sum(isinstance(row, EmotionAlert) for row in differing),
         written=bool(differing) and not dry_run,

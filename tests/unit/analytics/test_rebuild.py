@@ -120,6 +120,22 @@ def test_rows_that_nothing_stands_behind_differ(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.usefixtures("members")
+@pytest.mark.parametrize(
+    ("changed", "alerts", "raised"),
+    [
+        ({"alert_support": 6}, 1, 0),
+        ({"alert_share": 0.9, "alert_clear_share": 0.5}, 0, 1),
+        ({"alert_share": 0.9, "alert_clear_share": 0.9}, 1, 0),
+    ],
+)
+def test_alerts_are_counted_as_readers_have_them_afterwards(changed: dict[str, Any], alerts: int, raised: int) -> None:
+    """Three of five are negative, and the alert of that is raised: between the two shares it stays so."""
+    app = SETTINGS.analytics.model_copy(update=changed)
+    found = rebuild(SETTINGS.model_copy(update={"analytics": app}), dry_run=True)
+    assert (found.trends, found.alerts, found.raised) == (0, alerts, raised)
+
+
+@pytest.mark.usefixtures("members")
 def test_the_first_rows_that_differ_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     less = rows_of(owner(4))
     monkeypatch.setattr(Past, "published", lambda *_: less)

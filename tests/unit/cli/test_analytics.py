@@ -33,7 +33,7 @@ def test_a_dry_run_that_finds_a_difference_is_exit_code_1(asked: list[bool]) -> 
     done = run.invoke(app, ["analytics", "rebuild", "--dry-run"])
     assert (done.exit_code, asked) == (1, [True])
     assert "1000 rows read in 1.2 s; left out: 2 late, 5 repeated" in done.stdout
-    assert "70 windows, 3 alerts; 4 windows not compared, since rows of theirs are gone" in done.stdout
+    assert "70 windows, 3 alerts raised; 4 windows not compared, since rows of theirs are gone" in done.stdout
     assert "2 trends and 0 alerts differ from what readers have (not written)\n  one of them\n" in done.stdout
     assert run.invoke(app, ["analytics", "rebuild", "--dry-run"]).exit_code == 0
 
