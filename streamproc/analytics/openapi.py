@@ -70,7 +70,11 @@ _LISTS: Mapping[str, tuple[str, str, list[Schema]]] = {
         "Window",
         [_KIND, _OF, _VALUE, _MOST],
     ),
-    "/api/series": ("The latest windows of one value, in order.", "Window", [_KIND, _OF, _VALUE, _MOST]),
+    "/api/series": (
+        "The latest windows of one value, in order. Without attribute and value: of all results.",
+        "Window",
+        [_KIND, _OF, _VALUE, _MOST],
+    ),
     "/api/movers": (
         "Whose negative share changed most since the window before, with support in both.",
         "Mover",

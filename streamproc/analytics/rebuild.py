@@ -113,10 +113,11 @@ def _hear(view: View, member: Member) -> None:
 def _alone(settings: Settings) -> None:
     """Raise UsageError while the app runs: it would not write again what is overwritten here with older rows."""
     if members := count_members(settings, settings.analytics.group):
+        some = f"{members} member{'s' * (members > 1)}"
         raise UsageError(
-            f"the group {settings.analytics.group} has {members} members: stop the app before its rows are written "
-            "(after a crash the broker takes some seconds to notice). Whoever starts it again writes what is missing "
-            "by itself; --dry-run only compares"
+            f"the group {settings.analytics.group} has {some}: stop the app before its rows are written (after a crash "
+            "the broker takes some seconds to notice). Whoever starts it again writes what is missing by itself; "
+            "--dry-run only compares"
         )
 
 

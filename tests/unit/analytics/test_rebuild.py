@@ -145,8 +145,9 @@ def test_the_first_rows_that_differ_are_shown(monkeypatch: pytest.MonkeyPatch) -
     assert any("T0" in text and "results" in text and "readers have " in text for text in found.examples)
 
 
-def test_nobody_writes_beside_the_app(members: SimpleNamespace) -> None:
-    members.count = 2
-    with pytest.raises(UsageError, match=r"streamproc-analytics has 2 members: stop the app"):
+@pytest.mark.parametrize(("count", "told"), [(1, "1 member"), (2, "2 members")])
+def test_nobody_writes_beside_the_app(members: SimpleNamespace, count: int, told: str) -> None:
+    members.count = count
+    with pytest.raises(UsageError, match=rf"streamproc-analytics has {told}: stop the app"):
         rebuild(SETTINGS, dry_run=False)
     assert rebuild(SETTINGS, dry_run=True).differing == 0

@@ -23,7 +23,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
     def rebuild(_settings: Settings, *, dry_run: bool) -> Report:
         calls.append(dry_run)
-        return report(0 if len(calls) > 1 else 2, written=not dry_run)
+        differing = 0 if len(calls) > 1 else 2
+        return report(differing, written=bool(differing) and not dry_run)
 
     monkeypatch.setattr("streamproc.analytics.rebuild.rebuild", rebuild)
     return calls
@@ -36,6 +37,12 @@ def test_a_dry_run_that_finds_a_difference_is_exit_code_1(asked: list[bool]) -> 
     assert "70 windows, 3 alerts raised; 4 windows not compared, since rows of theirs are gone" in done.stdout
     assert "2 trends and 0 alerts differ from what readers have (not written)\n  one of them\n" in done.stdout
     assert run.invoke(app, ["analytics", "rebuild", "--dry-run"]).exit_code == 0
+
+
+def test_where_nothing_differs_nothing_is_said_of_writing(asked: list[bool]) -> None:
+    asked.append(True)
+    done = run.invoke(app, ["analytics", "rebuild"])
+    assert "0 trends and 0 alerts differ from what readers have\n" in done.stdout
 
 
 def test_what_differs_is_written_and_exit_code_0(asked: list[bool]) -> None:
