@@ -6,8 +6,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Self
 
-from confluent_kafka import Message
-
 from streamproc.analytics.emission import Published
 from streamproc.analytics.member import Member
 from streamproc.analytics.observation import RESULT_COLUMNS, SEGMENT_COLUMNS
@@ -15,6 +13,7 @@ from streamproc.analytics.windows import calendar
 from streamproc.errors import PoisonError, UsageError
 from streamproc.kafka.columns import Columns
 from streamproc.kafka.log import Log
+from streamproc.kafka.messages import dated
 from streamproc.kafka.registry import Registry, connect
 from streamproc.patience import StoppedError
 from streamproc.records.alert import EmotionAlert
@@ -165,15 +164,10 @@ class History:
         return member
 
     def _read(self, stretches: Mapping[TopicPartition, range]) -> Iterator[Taken]:
-        for batch in self._log.read(stretches, _taken):
+        for batch in self._log.read(stretches, dated):
             self._go_on()
             yield from batch
 
     def _go_on(self) -> None:
         if self._stopping.is_set():
             raise StoppedError("stopped while it read topics")
-
-
-def _taken(message: "Message[bytes, bytes]") -> Taken:
-    topic, partition, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
-    return topic, partition, offset, message.timestamp()[1], message.value()
