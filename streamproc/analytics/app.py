@@ -16,7 +16,7 @@ import faust
 from aiokafka.errors import KafkaError
 from faust.types import TP, EventT, StreamT
 
-from streamproc.analytics.agreement import agreement, protocol
+from streamproc.analytics.agreement import SESSION_S, agreement, protocol
 from streamproc.analytics.credentials import credentials
 from streamproc.analytics.member import Member, Starts
 from streamproc.analytics.partial import encode_agreement
@@ -32,8 +32,6 @@ T = TypeVar("T")
 _log = get_log(__name__)
 WRITER = 0
 """Whoever owns this partition writes trends and alerts."""
-_SESSION_S = 10.0
-"""After such a silence a member is taken for dead."""
 
 
 class Telling(Protocol):
@@ -215,7 +213,7 @@ def build_app(settings: Settings, feed: Feed, folder: Path) -> faust.App:
         consumer_auto_offset_reset="earliest",
         store="memory://",
         topic_replication_factor=settings.topics.replication_factor,
-        broker_session_timeout=_SESSION_S,
+        broker_session_timeout=SESSION_S,
         broker_max_poll_interval=kafka.max_poll_interval_s,
         stream_wait_empty=False,  # a row may wait long for its turn: neither a rebalance nor the end waits for it
         topic_disable_leader=True,  # Faust would make a topic for it
