@@ -109,7 +109,8 @@ class History:
             if (member.next(*place) or 0) > bounds[place].stop:
                 raise UsageError(
                     f"{place} ends at {bounds[place].stop}, but was read up to {member.next(*place)}: was the topic "
-                    "made anew? Then give the app another group (analytics.group) and topic (topics.partials)"
+                    "made anew? Then give the app another analytics.group and topics.partials; with topics.trends and "
+                    "topics.alerts as they are, it empties the rows that nothing stands behind now"
                 )
         stretches = {
             place: range(max(bound.start, member.next(*place) or 0), bound.stop) for place, bound in bounds.items()
