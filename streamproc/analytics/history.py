@@ -2,18 +2,20 @@
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
+from streamproc.analytics.agreement import Agreed
 from streamproc.analytics.emission import Published
 from streamproc.analytics.member import Member
 from streamproc.analytics.observation import RESULT_COLUMNS, SEGMENT_COLUMNS
+from streamproc.analytics.partial import UnreadablePartialError, decode_agreement
 from streamproc.analytics.windows import calendar
 from streamproc.errors import PoisonError, UsageError
 from streamproc.kafka.columns import Columns
 from streamproc.kafka.log import Log
-from streamproc.kafka.messages import dated
+from streamproc.kafka.messages import dated, keyed
 from streamproc.kafka.registry import Registry, connect
 from streamproc.patience import StoppedError
 from streamproc.records.alert import EmotionAlert
@@ -157,6 +159,19 @@ class History:
         for one in passed.values():
             one.tell()
         return published
+
+    def agreed(self) -> Agreed | None:
+        """What the processes of the app's group agreed on last; None where none of them said it yet."""
+        agreed: Agreed | None = None
+        bounds = self._log.bounds(self._log.partitions(self._settings.topics.partials))
+        for batch in self._log.read(bounds, keyed):
+            self._go_on()
+            for _, key, value in batch:
+                with suppress(UnreadablePartialError):  # the app tells of it
+                    told = decode_agreement(key, value)
+                    if told is not None and told.group == self._settings.analytics.group:
+                        agreed = told.agreed
+        return agreed
 
     def member(self, partitions: Iterable[int]) -> Member:
         """A member that owns these, and has read nothing."""

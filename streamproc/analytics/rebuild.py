@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from streamproc.analytics.agreement import agreement, differences
 from streamproc.analytics.history import History
 from streamproc.analytics.member import Member
 from streamproc.analytics.partial import Partial, decode, terms
@@ -43,6 +44,8 @@ class Report:
     seconds: float
     examples: tuple[str, ...] = ()
     """The first rows that differ, in words."""
+    changed: tuple[str, ...] = ()
+    """Which settings the app's group had others of when it ran last, in words."""
 
     @property
     def differing(self) -> int:
@@ -59,6 +62,7 @@ def rebuild(settings: Settings, *, dry_run: bool) -> Report:
     with History(settings) as history:
         member, view = history.member(history.partitions()), View(calendar(settings.analytics), terms(settings))
         check_retention(settings)
+        before = history.agreed()
         rows = history.catch_up(member)
         _hear(view, member)
         published = history.published(view.watermark - view.calendar.retention_ms)
@@ -89,6 +93,7 @@ def rebuild(settings: Settings, *, dry_run: bool) -> Report:
         shortened=len(every) - len(windows),
         seconds=time.monotonic() - began,
         examples=tuple(_words(row, there) for row in differing[:_EXAMPLES]),
+        changed=() if before is None else tuple(differences(before, agreement(settings).agreed)),
     )
 
 

@@ -13,6 +13,8 @@ def show(report: Report, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({**asdict(report), "differing": report.differing}))
         return
+    if report.changed:
+        typer.echo(f"the group ran last with other settings: {'; '.join(report.changed)}")
     left = ", ".join(f"{count} {why}" for why, count in sorted(report.left_out.items())) or "none"
     typer.echo(f"{report.rows} rows read in {report.seconds:.1f} s; left out: {left}")
     gone = f"; {report.shortened} windows not compared, since rows of theirs are gone" if report.shortened else ""

@@ -4,6 +4,7 @@ from typing import Any, Self
 
 import pytest
 
+from streamproc.analytics.agreement import Agreed, agreement
 from streamproc.analytics.emission import Published
 from streamproc.analytics.member import Member
 from streamproc.analytics.partial import decode, terms
@@ -82,6 +83,9 @@ class Past:
         feed(member, self._there)
         return self._there
 
+    def agreed(self) -> Agreed | None:
+        return None
+
     def published(self, _over_ms: int) -> Published:
         self._there = 5
         return self.rows
@@ -101,6 +105,20 @@ def members(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 def test_what_the_app_wrote_meanwhile_is_no_difference() -> None:
     found = rebuild(SETTINGS, dry_run=True)
     assert (found.differing, found.windows, found.raised) == (0, 5, 1)
+
+
+@pytest.mark.usefixtures("members")
+def test_settings_that_the_app_did_not_have_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rebuild(SETTINGS, dry_run=True).changed == ()
+    for before, told in (
+        (SETTINGS, ()),
+        (
+            Settings(analytics=AnalyticsSettings(attributes=("agent",), alert_support=3)),
+            ("analytics.alert_support is 3 there and 2 here",),
+        ),
+    ):
+        monkeypatch.setattr(Past, "agreed", lambda _, settings=before: agreement(settings).agreed)
+        assert rebuild(SETTINGS, dry_run=True).changed == told
 
 
 @pytest.mark.usefixtures("members")

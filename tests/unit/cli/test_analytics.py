@@ -1,5 +1,6 @@
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -43,6 +44,14 @@ def test_where_nothing_differs_nothing_is_said_of_writing(asked: list[bool]) -> 
     asked.append(True)
     done = run.invoke(app, ["analytics", "rebuild"])
     assert "0 trends and 0 alerts differ from what readers have\n" in done.stdout
+
+
+def test_other_settings_than_those_of_the_app_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = ("analytics.alert_support is 5 there and 20 here",)
+    found = replace(report(2, written=True), changed=changed)
+    monkeypatch.setattr("streamproc.analytics.rebuild.rebuild", lambda *_, **__: found)
+    done = run.invoke(app, ["analytics", "rebuild"])
+    assert done.stdout.startswith(f"the group ran last with other settings: {changed[0]}\n")
 
 
 def test_what_differs_is_written_and_exit_code_0(asked: list[bool]) -> None:
