@@ -17,8 +17,8 @@ _STAY_S = SESSION_S + 2.0
 _LOOK_S = 1.0
 _REMEDY = (
     "Give this process the same. To change them: stop all processes of the group (after a crash the broker takes some "
-    "seconds to notice), run `streamproc analytics rebuild` with the new ones, start all. For windows of your own "
-    "beside these: set another analytics.group, topics.trends, topics.alerts and topics.partials"
+    "seconds to notice), start them with the new ones. For windows of your own beside these: set another "
+    "analytics.group, topics.trends, topics.alerts and topics.partials"
 )
 
 

@@ -100,7 +100,7 @@ def test_a_refused_process_says_what_differs_and_what_to_do(monkeypatch: pytest.
     assert "analytics.alert_support is 5 there and 20 here; analytics.negative_labels is " in str(error)
     assert '["happy"] there and ["angry", "disgusted", "fearful", "sad"] here' in str(error)
     assert "stop all processes of the group" in str(error)
-    assert "rebuild" in str(error)
+    assert "start them with the new ones" in str(error)
 
 
 def test_what_was_agreed_on_before_is_not_taken_for_what_is(monkeypatch: pytest.MonkeyPatch) -> None:
