@@ -26,6 +26,13 @@ def _number(value: object) -> object:
     return value
 
 
+def _different(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a name that is there twice: what is counted by names would be counted twice."""
+    if len(set(names)) < len(names):
+        raise ValueError("one is there twice")
+    return names
+
+
 def _ascending(delays: tuple[float, float]) -> tuple[float, float]:
     """Refuse a second lane that is no slower than the first: what is not well soon is given more time, not less."""
     if delays[0] >= delays[1]:
@@ -56,7 +63,11 @@ Names = Annotated[
 Attributes = Annotated[
     tuple[Literal["tenant", "agent", "queue", "language"], ...],
     BeforeValidator(_listed),
-    Field(description='a list of tenant, agent, queue and language; in a variable as a JSON list, as in ["agent"]'),
+    AfterValidator(_different),
+    Field(
+        description="a list of tenant, agent, queue and language, each once at most; in a variable as a JSON list, as "
+        'in ["agent"]'
+    ),
 ]
 Delay = Annotated[float, BeforeValidator(_number), Field(gt=0, le=86_400)]
 """A lane keeps its records for days, not for ever: one that is due after them would be lost (G1)."""

@@ -13,6 +13,8 @@ from streamproc.settings import Settings
 
 _FORMAT = 4
 """Of a partial, and of what its numbers mean."""
+SESSION_S = 10.0
+"""After such a silence a member is taken for dead, and what it agreed on binds nobody."""
 _LONGEST = 200
 """Characters of a value in a message."""
 

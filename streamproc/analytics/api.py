@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from streamproc.analytics.desk import Desk
-from streamproc.analytics.observation import EVERYTHING
+from streamproc.analytics.observation import EVERYTHING, Key
 from streamproc.analytics.openapi import DEFAULT_MOST, MOST, PARAMETERS, description
 from streamproc.analytics.query import Query
 from streamproc.analytics.trend import rule
@@ -75,6 +75,13 @@ class Asked:
         """One value of the attribute; None for each."""
         return self.given.get("value")
 
+    def key(self) -> Key:
+        """An attribute with one value of it; all results together where neither is given. Raises UsageError."""
+        name, value = self.any_attribute() or EVERYTHING[0], self.value()
+        if value is None and name != EVERYTHING[0]:
+            raise UsageError(f"value is missing: add &value= one value of {name}")
+        return name, value or EVERYTHING[1]
+
     def kind(self) -> str:
         """A kind of windows. Raises UsageError."""
         kind = self.given.get("kind", KINDS[0])
@@ -109,9 +116,7 @@ class Api:
             "/api/windows": lambda asked: query.windows(
                 asked.kind(), asked.any_attribute() or EVERYTHING[0], asked.most(), asked.value()
             ),
-            "/api/series": lambda asked: query.series(
-                asked.kind(), (asked.any_attribute() or EVERYTHING[0], asked.value() or ""), asked.most()
-            ),
+            "/api/series": lambda asked: query.series(asked.kind(), asked.key(), asked.most()),
             "/api/movers": lambda asked: query.movers(asked.kind(), asked.attribute(), asked.most(), asked.value()),
             "/api/alerts": lambda asked: query.alerts(asked.most(), asked.any_attribute(), asked.value()),
         }

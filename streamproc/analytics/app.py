@@ -16,7 +16,7 @@ import faust
 from aiokafka.errors import KafkaError
 from faust.types import TP, EventT, StreamT
 
-from streamproc.analytics.agreement import agreement, protocol
+from streamproc.analytics.agreement import SESSION_S, agreement, protocol
 from streamproc.analytics.credentials import credentials
 from streamproc.analytics.member import Member, Starts
 from streamproc.analytics.partial import encode_agreement
@@ -30,8 +30,8 @@ from streamproc.telemetry.log import get_log
 T = TypeVar("T")
 
 _log = get_log(__name__)
-_SESSION_S = 10.0
-"""After such a silence a member is taken for dead."""
+WRITER = 0
+"""Whoever owns this partition writes trends and alerts."""
 
 
 class Telling(Protocol):
@@ -71,6 +71,9 @@ class Feed:
         self._agreement = OutputRecord(settings.topics.partials, *encode_agreement(agreement(settings)))
         self._turn = asyncio.Lock()
         self._assignments = 0
+        self.mandate: int | None = None
+        """The number of the assignment by which this process owns the first partition; None where it does not, or
+        where that is being decided. May be read on any thread."""
         self._reading: set[asyncio.Task[None]] = set()
         self._ending = asyncio.Event()
         self._read_once = False
@@ -125,10 +128,13 @@ class Feed:
         self.gate.clear()
         self._assignments += 1
         number = self._assignments
+        self.mandate = None
         async with self._turn:
             if number != self._assignments:
                 return  # another assignment came while an earlier one was read
             self._member.own(segments, await asyncio.to_thread(self._starts))
+            if number == self._assignments and WRITER in segments:
+                self.mandate = number
             rows = await self._insist(lambda: asyncio.to_thread(self._history.catch_up, self._member))
             self._member.tell_all()
         self.rows += rows
@@ -207,7 +213,7 @@ def build_app(settings: Settings, feed: Feed, folder: Path) -> faust.App:
         consumer_auto_offset_reset="earliest",
         store="memory://",
         topic_replication_factor=settings.topics.replication_factor,
-        broker_session_timeout=_SESSION_S,
+        broker_session_timeout=SESSION_S,
         broker_max_poll_interval=kafka.max_poll_interval_s,
         stream_wait_empty=False,  # a row may wait long for its turn: neither a rebalance nor the end waits for it
         topic_disable_leader=True,  # Faust would make a topic for it

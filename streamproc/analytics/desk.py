@@ -37,7 +37,8 @@ class Desk:
     """Reads partials on a thread of its own, from ``start`` to ``close``.
 
     ``view`` and ``alarms`` may be read under ``lock``; ``turns`` counts how often they were brought up to date. Whoever
-    owns the first partition of the results writes: ``writes`` says whether that is this process. It begins when each of
+    owns the first partition of the results writes: ``mandate`` is the number of the assignment by which that is this
+    process, None where it is another. Between two of them another one may have written. It begins when each of
     ``partitions`` has told how far it is since everything that was there at the start is read: what stands there may
     have been told by processes that had other settings, before and after others had theirs.
     """
@@ -47,14 +48,16 @@ class Desk:
         settings: Settings,
         publisher: Publisher,
         codec: RowCodec,
-        writes: Callable[[], bool],
+        mandate: Callable[[], int | None],
         partitions: Collection[int] = (),
     ) -> None:
         self._settings = settings
         self._awaited = set(partitions)
         self._publisher = publisher
         self._codec = codec
-        self._writes = writes
+        self._mandate = mandate
+        self._mandated: int | None = None
+        """The one that it heeds."""
         self._rule = rule(settings.analytics)
         self._published: Published | None = None
         self._unheard: dict[tuple[type, str], EmotionTrend | EmotionAlert] = {}
@@ -147,6 +150,7 @@ class Desk:
             self._read.set()  # nobody is to wait for more
 
     def _serve(self, tail: Tail) -> None:
+        self._heed()
         if self._ends is None:
             self._ends = tail.ends()
         for record in tail.poll(_POLL_S):
@@ -160,6 +164,14 @@ class Desk:
             self._due = time.monotonic() + self._settings.analytics.emit_s
             self._ends = tail.ends()  # a writer that was stopped for long first hears what happened meanwhile
             self._away = False
+
+    def _heed(self) -> None:
+        """Look at the mandate: with another than before, what is known of readers' rows, and heard, may be old."""
+        if (mandate := self._mandate()) != self._mandated:
+            self._mandated = mandate
+            self._published = None
+            self._unheard.clear()
+            self._ends = None
 
     def _take(self, record: Record) -> None:
         try:
@@ -178,13 +190,9 @@ class Desk:
 
     def _write(self, changed: list[Window]) -> None:
         """Write what readers lack, if that is our business."""
-        writes = self._writes()
+        writes = self._mandated is not None and self._mandate() == self._mandated
         self._held = writes and bool(self._awaited)
-        if not writes:
-            self._published = None
-            self._unheard.clear()
-            return
-        if self._held:
+        if not writes or self._held:
             return
         now_ms = time.time_ns() // 1_000_000
         if self._published is None:

@@ -2,19 +2,20 @@
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
-from confluent_kafka import Message
-
+from streamproc.analytics.agreement import Agreed
 from streamproc.analytics.emission import Published
 from streamproc.analytics.member import Member
 from streamproc.analytics.observation import RESULT_COLUMNS, SEGMENT_COLUMNS
+from streamproc.analytics.partial import UnreadablePartialError, decode_agreement
 from streamproc.analytics.windows import calendar
 from streamproc.errors import PoisonError, UsageError
 from streamproc.kafka.columns import Columns
 from streamproc.kafka.log import Log
+from streamproc.kafka.messages import dated, keyed
 from streamproc.kafka.registry import Registry, connect
 from streamproc.patience import StoppedError
 from streamproc.records.alert import EmotionAlert
@@ -110,7 +111,8 @@ class History:
             if (member.next(*place) or 0) > bounds[place].stop:
                 raise UsageError(
                     f"{place} ends at {bounds[place].stop}, but was read up to {member.next(*place)}: was the topic "
-                    "made anew? Then give the app another group (analytics.group) and topic (topics.partials)"
+                    "made anew? Then give the app another analytics.group and topics.partials; with topics.trends and "
+                    "topics.alerts as they are, it empties the rows that nothing stands behind now"
                 )
         stretches = {
             place: range(max(bound.start, member.next(*place) or 0), bound.stop) for place, bound in bounds.items()
@@ -158,6 +160,19 @@ class History:
             one.tell()
         return published
 
+    def agreed(self) -> Agreed | None:
+        """What the processes of the app's group agreed on last; None where none of them said it yet."""
+        agreed: Agreed | None = None
+        bounds = self._log.bounds(self._log.partitions(self._settings.topics.partials))
+        for batch in self._log.read(bounds, keyed):
+            self._go_on()
+            for _, key, value in batch:
+                with suppress(UnreadablePartialError):  # the app tells of it
+                    told = decode_agreement(key, value)
+                    if told is not None and told.group == self._settings.analytics.group:
+                        agreed = told.agreed
+        return agreed
+
     def member(self, partitions: Iterable[int]) -> Member:
         """A member that owns these, and has read nothing."""
         member = Member(self._settings, result_columns(self._registry), segment_columns(self._registry))
@@ -165,15 +180,10 @@ class History:
         return member
 
     def _read(self, stretches: Mapping[TopicPartition, range]) -> Iterator[Taken]:
-        for batch in self._log.read(stretches, _taken):
+        for batch in self._log.read(stretches, dated):
             self._go_on()
             yield from batch
 
     def _go_on(self) -> None:
         if self._stopping.is_set():
             raise StoppedError("stopped while it read topics")
-
-
-def _taken(message: "Message[bytes, bytes]") -> Taken:
-    topic, partition, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
-    return topic, partition, offset, message.timestamp()[1], message.value()

@@ -70,13 +70,21 @@ _LISTS: Mapping[str, tuple[str, str, list[Schema]]] = {
         "Window",
         [_KIND, _OF, _VALUE, _MOST],
     ),
-    "/api/series": ("The latest windows of one value, in order.", "Window", [_KIND, _OF, _VALUE, _MOST]),
+    "/api/series": (
+        "The latest windows of one value, in order. Without attribute and value: of all results.",
+        "Window",
+        [_KIND, _OF, _VALUE, _MOST],
+    ),
     "/api/movers": (
         "Whose negative share changed most since the window before, with support in both.",
         "Mover",
         [_KIND, _NEEDED, _VALUE, _MOST],
     ),
-    "/api/alerts": ("Windows that are alarming now, latest first.", "Alert", [_OF, _VALUE, _MOST]),
+    "/api/alerts": (
+        "Windows that are alarming now, latest first: at alert_share or above, with support.",
+        "Alert",
+        [_OF, _VALUE, _MOST],
+    ),
 }
 PARAMETERS: Mapping[str, list[str]] = {
     path: [str(parameter["name"]) for parameter in parameters] for path, (_, _, parameters) in _LISTS.items()

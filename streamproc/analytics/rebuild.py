@@ -7,19 +7,19 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from streamproc.analytics.emission import ALERTING
+from streamproc.analytics.agreement import agreement, differences
 from streamproc.analytics.history import History
 from streamproc.analytics.member import Member
 from streamproc.analytics.partial import Partial, decode, terms
 from streamproc.analytics.retention import check_retention
 from streamproc.analytics.rows import look_up_codec
-from streamproc.analytics.trend import build_trend, id_of, rule
+from streamproc.analytics.trend import id_of, rule
 from streamproc.analytics.view import View
 from streamproc.analytics.windows import calendar
 from streamproc.errors import UsageError
 from streamproc.kafka.admin import count_members
 from streamproc.kafka.publisher import Publisher
-from streamproc.records.alert import EmotionAlert
+from streamproc.records.alert import AlertState, EmotionAlert
 from streamproc.records.trend import EmotionTrend
 from streamproc.settings import Settings
 
@@ -34,6 +34,7 @@ class Report:
     rows: int
     windows: int
     raised: int
+    """Alerts that are raised once what differs is written."""
     trends: int
     alerts: int
     written: bool
@@ -43,6 +44,8 @@ class Report:
     seconds: float
     examples: tuple[str, ...] = ()
     """The first rows that differ, in words."""
+    changed: tuple[str, ...] = ()
+    """Which settings the app's group had others of when it ran last, in words."""
 
     @property
     def differing(self) -> int:
@@ -59,6 +62,7 @@ def rebuild(settings: Settings, *, dry_run: bool) -> Report:
     with History(settings) as history:
         member, view = history.member(history.partitions()), View(calendar(settings.analytics), terms(settings))
         check_retention(settings)
+        before = history.agreed()
         rows = history.catch_up(member)
         _hear(view, member)
         published = history.published(view.watermark - view.calendar.retention_ms)
@@ -76,11 +80,12 @@ def rebuild(settings: Settings, *, dry_run: bool) -> Report:
     there = dict(published.trends)
     if differing and not dry_run:
         _write(settings, differing)
-    alarming = [w for w in windows if w.kind == ALERTING and made.alarming(build_trend(w, made.negative, now_ms))]
+    for row in differing:
+        published.put(row)
     return Report(
         rows=rows,
         windows=len(windows),
-        raised=len(alarming),
+        raised=sum(alert.state == AlertState.RAISED for alert in published.alerts.values()),
         trends=sum(isinstance(row, EmotionTrend) for row in differing),
         alerts=sum(isinstance(row, EmotionAlert) for row in differing),
         written=bool(differing) and not dry_run,
@@ -88,6 +93,7 @@ def rebuild(settings: Settings, *, dry_run: bool) -> Report:
         shortened=len(every) - len(windows),
         seconds=time.monotonic() - began,
         examples=tuple(_words(row, there) for row in differing[:_EXAMPLES]),
+        changed=() if before is None else tuple(differences(before, agreement(settings).agreed)),
     )
 
 
@@ -112,10 +118,11 @@ def _hear(view: View, member: Member) -> None:
 def _alone(settings: Settings) -> None:
     """Raise UsageError while the app runs: it would not write again what is overwritten here with older rows."""
     if members := count_members(settings, settings.analytics.group):
+        some = f"{members} member{'s' * (members > 1)}"
         raise UsageError(
-            f"the group {settings.analytics.group} has {members} members: stop the app before its rows are written "
-            "(after a crash the broker takes some seconds to notice). Whoever starts it again writes what is missing "
-            "by itself; --dry-run only compares"
+            f"the group {settings.analytics.group} has {some}: stop the app before its rows are written (after a crash "
+            "the broker takes some seconds to notice). Whoever starts it again writes what is missing by itself; "
+            "--dry-run only compares"
         )
 
 

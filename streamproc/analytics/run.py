@@ -60,7 +60,7 @@ async def _run(settings: Settings, clock: Clock) -> None:
         await asyncio.to_thread(patience, lambda: check_retention(settings))
         member = history.member(())
         partials, rows = (stack.enter_context(closing(Publisher(settings))) for _ in range(2))
-        desk = Desk(settings, rows, codec, lambda: 0 in member.partitions, partitions)
+        desk = Desk(settings, rows, codec, lambda: feed.mandate, partitions)
         feed = Feed(settings, member, history, partials, desk.starts)
 
         def ready() -> bool:

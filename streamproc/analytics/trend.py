@@ -27,8 +27,12 @@ class Rule:
         return share is not None and trend.labelled >= self.support and share >= self.share
 
     def calm(self, trend: EmotionTrend) -> bool:
-        """Whether an alert about it is to be taken back."""
-        return trend.negative_share is None or trend.negative_share < self.clear_share
+        """Whether an alert about it is to be taken back.
+
+        Support is never lost, but a setting may ask for more of it than when the alert was raised.
+        """
+        share = trend.negative_share
+        return share is None or trend.labelled < self.support or share < self.clear_share
 
 
 def rule(settings: AnalyticsSettings) -> Rule:

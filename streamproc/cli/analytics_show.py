@@ -13,11 +13,13 @@ def show(report: Report, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({**asdict(report), "differing": report.differing}))
         return
+    if report.changed:
+        typer.echo(f"the group ran last with other settings: {'; '.join(report.changed)}")
     left = ", ".join(f"{count} {why}" for why, count in sorted(report.left_out.items())) or "none"
     typer.echo(f"{report.rows} rows read in {report.seconds:.1f} s; left out: {left}")
     gone = f"; {report.shortened} windows not compared, since rows of theirs are gone" if report.shortened else ""
-    typer.echo(f"{report.windows} windows, {report.raised} alerts{gone}")
-    what = "written" if report.written else "not written"
-    typer.echo(f"{report.trends} trends and {report.alerts} alerts differ from what readers have ({what})")
+    typer.echo(f"{report.windows} windows, {report.raised} alerts raised{gone}")
+    what = " (written)" if report.written else " (not written)" if report.differing else ""
+    typer.echo(f"{report.trends} trends and {report.alerts} alerts differ from what readers have{what}")
     for example in report.examples:
         typer.echo(f"  {example}")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from streamproc.cli.speak import say
+from streamproc.errors import UsageError
 from streamproc.records.recording import Channels, RecordingEvent
 from streamproc.settings import load_settings
 
@@ -40,6 +41,7 @@ def publish(  # noqa: PLR0913  # one parameter for each option
     The name of the file goes along as the attribute file_name, by which `results` shows it.
 
     With --recorded-at the same files, published the same way again, have the same event ids, which readers count once.
+    Without --call-id an event's key is its id: repeats of it meet in one partition, and there is no other order.
 
     Example: `streamproc publish --call-id c-17 --language en customer.wav agent.wav`
 
@@ -58,15 +60,15 @@ def publish(  # noqa: PLR0913  # one parameter for each option
     times = moments(recorded_at, files, latest_ms) if recorded_at is not None else None
     about: About = {"channels": channels, "outputs": frozenset({"scores", "segments"})}
     if call_id is not None:
-        about["call_id"] = call_id
+        about["call_id"] = _named("--call-id", call_id)
     if tenant is not None:
-        about["tenant"] = tenant
+        about["tenant"] = _named("--tenant", tenant)
     if agent is not None:
-        about["agent"] = agent
+        about["agent"] = _named("--agent", agent)
     if queue is not None:
-        about["queue"] = queue
+        about["queue"] = _named("--queue", queue)
     if language is not None:
-        about["language"] = language
+        about["language"] = _named("--language", language)
     events: list[tuple[Path, RecordingEvent]] = []
     with RecordingClient(settings) as client:
         try:
@@ -85,6 +87,13 @@ def publish(  # noqa: PLR0913  # one parameter for each option
             _tell(events, as_json=as_json)
     if not as_json:
         say("Announced. `streamproc results --since 1m --follow` shows what a worker makes of it.", err=True)
+
+
+def _named(option: str, text: str) -> str:
+    """Raise UsageError for a name of blanks: nobody could find what has it, in a list or by asking."""
+    if not text.strip():
+        raise UsageError(f"{option} is blank: leave it out, or give it a name")
+    return text
 
 
 def _tell(events: Sequence[tuple[Path, RecordingEvent]], *, as_json: bool) -> None:

@@ -92,11 +92,13 @@ class RecordingClient:
         """Queue the announcement of an object that is stored already.
 
         ``key`` decides the partition, and with it what is kept in order: the event's ``call_id`` unless given.
+        An event of no call has its own id for a key, so that its repeats meet, and its segments its result.
         ``timestamp_ms`` is the record's time, now unless given. Raises UsageError for an event that no worker would
         accept, DependencyDownError without a registry, DeliveryError when Kafka does not take it.
         """
         value = frame(self._schema(), self._payload(event))
-        partition_key = key if key is not None else event.call_id
+        told = (key, event.call_id, event.event_id or None)
+        partition_key = next((name for name in told if name is not None), None)
         record = OutputRecord(
             topic=self._settings.topics.recordings,
             key=None if partition_key is None else partition_key.encode(),

@@ -47,6 +47,12 @@ def stamped(message: "Message[bytes, bytes]") -> tuple[TopicPartition, int, int]
     return origin_of(message), message.offset() or 0, message.timestamp()[1]
 
 
+def dated(message: "Message[bytes, bytes]") -> tuple[str, int, int, int, bytes | None]:
+    """Topic, partition, offset, time in ms since the epoch, and value."""
+    topic, partition, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
+    return topic, partition, offset, message.timestamp()[1], message.value()
+
+
 def bare(message: "Message[bytes, bytes]") -> tuple[int, int, bytes | None]:
     """Partition, offset and value: a fifth of the time of a whole record, whose headers are taken apart."""
     return message.partition() or 0, message.offset() or 0, message.value()

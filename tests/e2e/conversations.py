@@ -94,6 +94,16 @@ class Conversations:
             self._producer.commit_transaction(WAIT_S)
             self.written += len(calls)
 
+    def add(self, agent: str, label: str, count: int) -> None:
+        """Write so many results of one label more, all in the window in which these conversations began."""
+        said = {"label": label, "confidence": 1.0, "agent": agent, "recorded_at": self.at_ms, "produced_at": self.at_ms}
+        calls: list[tuple[bytes, EmotionResult, list[EmotionSegment]]] = []
+        for _ in range(count):
+            ident = str(uuid.UUID(int=self._random.getrandbits(128)))
+            calls.append((ident.encode(), blank(EmotionResult, result_id=ident, event_id=ident, **said), []))
+        self._send(calls)
+        self._producer.commit_transaction(WAIT_S)
+
     def _call(self, step_ms: int) -> tuple[bytes, EmotionResult, list[EmotionSegment]]:
         chance = self._random
         if self._old and chance.random() < 0.1:

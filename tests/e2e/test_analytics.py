@@ -76,6 +76,41 @@ def test_windows_are_exact_through_kills_and_rebalances(
     assert second.stop() == 0
 
 
+def test_a_writer_that_was_paused_takes_back_what_another_one_raised(analysed: Settings, apps: tuple[App, App]) -> None:
+    """Between the two shares an alert is what readers have: who comes back has not written it."""
+    first, second = apps
+    calls = Conversations(analysed, seed=9, total=1)
+
+    def zed(topic: str, kind: type[Any]) -> Mapping[str, Any]:
+        found = last_of(analysed, topic, kind).values()
+        return next((row for row in found if (row["value"], row["window_kind"]) == ("zed", "tumbling")), {})
+
+    def alert(state: str) -> bool:
+        return bool(zed(analysed.topics.alerts, EmotionAlert).get("state") == state)
+
+    def told() -> str:
+        return first.tail() + second.tail()
+
+    first.start()
+    until(lambda: first.owns() == 4, PATIENCE_S, told)
+    second.start()
+    until(lambda: first.owns() == second.owns() == 2, PATIENCE_S, told)
+    before = {app: len(app.lines("trends written")) for app in apps}
+    calls.add("zed", "happy", 10)
+    until(lambda: any(len(app.lines("trends written")) > before[app] for app in apps), PATIENCE_S, told)
+    writer = max(apps, key=lambda app: len(app.lines("trends written")) - before[app])
+    other = second if writer is first else first
+    with writer.paused():
+        until(lambda: other.owns() == 4, PATIENCE_S, told)
+        calls.add("zed", "angry", 20)
+        until(lambda: alert("raised"), PATIENCE_S, told)
+        calls.add("zed", "happy", 16)
+        until(lambda: zed(analysed.topics.trends, EmotionTrend)["results"] == 46, PATIENCE_S, told)
+    until(lambda: first.owns() == second.owns() == 2, PATIENCE_S, told)
+    calls.add("zed", "happy", 14)
+    until(lambda: alert("cleared"), PATIENCE_S, told)
+
+
 @pytest.mark.parametrize("written", ["before it starts", "while it runs"])
 def test_a_process_that_waits_for_the_registry_ends_when_it_is_told_to(
     analysed: Settings, apps: tuple[App, App], written: str
@@ -207,7 +242,7 @@ def test_a_process_leaves_nothing_behind_and_says_what_it_cannot_have(
     process = second.run(subprocess.PIPE, "rebuild")
     process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 2
-    assert "has 1 members: stop the app" in second.tail()
+    assert "has 1 member: stop the app" in second.tail()
     second.environment["STREAMPROC_ANALYTICS__PORT"] = first.lines("analytics starts")[0]["url"].rpartition(":")[2]
     second.start()
     assert second.wait() == 2

@@ -294,6 +294,10 @@ def test_the_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch)
         ),
         ('[storage]\nallowed_buckets = "a"', "storage.allowed_buckets='a' ({}, line 2): has to be a list of names"),
         ("[retry]\ndelays_s = [10, 0]", "retry.delays_s=[10, 0] ({}, line 2): has to be a list of two numbers"),
+        (
+            '[analytics]\nattributes = ["agent", "agent"]',
+            "analytics.attributes=['agent', 'agent'] ({}, line 2): has to be a list of tenant, agent, queue",
+        ),
         ("[kafka]\nmax_poll_interval_s = true", "kafka.max_poll_interval_s=True ({}, line 2): has to be a number"),
         ('[kafka]\ngroup = ""', "kafka.group='' ({}, line 2): has to be text that is not empty"),
         ("[kafka]\ngroup = 5", "kafka.group=5 ({}, line 2): has to be text that is not empty"),

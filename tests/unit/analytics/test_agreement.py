@@ -1,6 +1,7 @@
 import json
 import threading
 from collections.abc import Mapping
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -73,16 +74,22 @@ def test_values_are_shown_but_not_without_end() -> None:
 
 
 def desk(*heard: Agreement) -> Desk:
-    made = Desk(HERE, Publisher(HERE), RowCodec("t", "a", 1, 2), lambda: False)
+    made = Desk(HERE, Publisher(HERE), RowCodec("t", "a", 1, 2), lambda: None)
     for one in heard:
         made._take(Record(HERE.topics.partials, 0, 0, 0, *encode_agreement(one)))
     return made
 
 
-def refused(monkeypatch: pytest.MonkeyPatch, group: Group, *heard: Agreement) -> StreamprocError:
+def refused(
+    monkeypatch: pytest.MonkeyPatch, group: Group, *heard: Agreement, later: Group | None = None
+) -> StreamprocError:
+    """What is said when the group is so, and another one the next time that it is asked for."""
     monkeypatch.setattr("streamproc.analytics.refusal._HEAR_S", 0.1)
+    monkeypatch.setattr("streamproc.analytics.refusal._STAY_S", 0.1)
     monkeypatch.setattr("streamproc.analytics.refusal._AGAIN_S", 0.01)
-    monkeypatch.setattr("streamproc.analytics.refusal.ask_group", lambda *_: group)
+    monkeypatch.setattr("streamproc.analytics.refusal._LOOK_S", 0.01)
+    found = chain([group], repeat(later or group))
+    monkeypatch.setattr("streamproc.analytics.refusal.ask_group", lambda *_: next(found))
     return refusal(HERE, desk(*heard), threading.Event())
 
 
@@ -93,7 +100,7 @@ def test_a_refused_process_says_what_differs_and_what_to_do(monkeypatch: pytest.
     assert "analytics.alert_support is 5 there and 20 here; analytics.negative_labels is " in str(error)
     assert '["happy"] there and ["angry", "disgusted", "fearful", "sad"] here' in str(error)
     assert "stop all processes of the group" in str(error)
-    assert "rebuild" in str(error)
+    assert "start them with the new ones" in str(error)
 
 
 def test_what_was_agreed_on_before_is_not_taken_for_what_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +123,29 @@ def test_members_that_have_gone_meanwhile_are_a_reason_to_start_again(
     monkeypatch: pytest.MonkeyPatch, left: str
 ) -> None:
     assert refused(monkeypatch, Group(0, left)).exit_code is ExitCode.FATAL
+
+
+@pytest.mark.parametrize("heard", [[], [agreement(other(alert_support=5))]])
+def test_members_that_died_are_not_taken_for_members_that_have_other_settings(
+    monkeypatch: pytest.MonkeyPatch, heard: list[Agreement]
+) -> None:
+    """A broker that is back has them for a session more: who is not started again would be away for good."""
+    dead = Group(1, protocol(other(alert_support=5)))
+    assert refused(monkeypatch, dead, *heard, later=Group(0, "")).exit_code is ExitCode.FATAL
+
+
+def test_a_group_that_is_dealing_its_partitions_out_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then it says by no name what its members have."""
+    there = other(alert_support=5)
+    error = refused(monkeypatch, Group(2, ""), agreement(there), later=Group(2, protocol(there)))
+    assert error.exit_code is ExitCode.USAGE
+
+
+def test_who_is_told_to_stop_waits_for_no_member_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopping = threading.Event()
+    stopping.set()
+    monkeypatch.setattr("streamproc.analytics.refusal.ask_group", lambda *_: Group(1, "other"))
+    assert refusal(HERE, desk(), stopping).exit_code is ExitCode.USAGE
 
 
 def test_a_broker_that_does_not_answer_is_what_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

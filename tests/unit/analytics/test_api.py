@@ -31,7 +31,7 @@ HOSTILE = '</script><b>"agent'
 @pytest.fixture
 def api() -> Api:
     """Two hours: a turns from happy to angry, b the other way, a hostile one is new, and of c nothing is labelled."""
-    desk = Desk(SETTINGS, Publisher(SETTINGS), RowCodec("t", "a", 1, 2), lambda: False)
+    desk = Desk(SETTINGS, Publisher(SETTINGS), RowCodec("t", "a", 1, 2), lambda: None)
     fold = Fold(calendar(SETTINGS.analytics), 0, 100)
     for number in range(8):
         hour, agent = number % 2, "ab"[number // 2 % 2]
@@ -160,7 +160,7 @@ def test_the_description_is_what_is_answered(api: Api) -> None:
         if path in {"/", "/metrics", "/openapi.json"}:
             assert ask(api, path)[1]["Content-Type"].startswith(kind)
             continue
-        answer = rows(api, path, "attribute=agent")
+        answer = rows(api, path, "attribute=agent&value=a")
         schema = content["schema"]
         names = schema.get("$ref") or schema["items"]["$ref"]
         for row in answer if isinstance(answer, list) else [answer]:
@@ -173,7 +173,7 @@ def test_the_description_and_a_path_that_is_not_there_name_every_path(api: Api) 
     described = rows(api, "/openapi.json")["paths"]
     assert set(json.loads(body)["error"].removeprefix("there is ").split(", ")) == set(described)
     for path in described:
-        assert ask(api, path, "attribute=agent")[0] == 200, path
+        assert ask(api, path, "attribute=agent&value=a")[0] == 200, path
 
 
 def test_what_can_be_asked_for_is_known_before_there_is_any_of_it(api: Api) -> None:
@@ -196,6 +196,13 @@ def test_what_cannot_be_asked_for_is_told(api: Api, path: str, query: str, told:
     status, _, body = ask(api, f"/api/{path}", query)
     assert status == 400
     assert told in json.loads(body)["error"]
+
+
+def test_a_series_is_of_one_value(api: Api) -> None:
+    status, _, body = ask(api, "/api/series", "attribute=agent")
+    assert (status, json.loads(body)["error"]) == (400, "value is missing: add &value= one value of agent")
+    assert rows(api, "/api/series", "attribute=agent&value=") == []
+    assert rows(api, "/api/series", "attribute=all") == rows(api, "/api/series")
 
 
 def test_one_value_can_be_asked_for(api: Api) -> None:

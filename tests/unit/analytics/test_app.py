@@ -237,6 +237,26 @@ def test_what_is_assigned_is_read_before_any_row_is_taken() -> None:
     on_loop(test)
 
 
+def test_each_assignment_of_the_first_partition_is_a_mandate_of_its_own() -> None:
+    """Who was thrown out and comes back has it again, and another process may have written meanwhile."""
+
+    async def test() -> None:
+        past = Past()
+        fed = feed(past)
+        said: list[int | None] = [fed.mandate]
+        for partition in (0, 0, 1, 0):
+            await fed.assigned(places(RESULTS, partition) | places(SEGMENTS, partition))
+            said.append(fed.mandate)
+        assert said == [None, 1, 2, None, 4]
+        reading = asyncio.ensure_future(fed.assigned(places(RESULTS, 0) | places(SEGMENTS, 0)))
+        await asyncio.sleep(0)
+        assert fed.mandate is None  # another process may not know yet that it lost it
+        await reading
+        assert fed.mandate == 5
+
+    on_loop(test)
+
+
 def test_servers_that_are_away_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamproc.analytics.app.AGAIN_S", 0.0)
 

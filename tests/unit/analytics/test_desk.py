@@ -65,8 +65,8 @@ def past(monkeypatch: pytest.MonkeyPatch) -> type[Past]:
     return Past
 
 
-def desk(sent: Any, writes: Callable[[], bool] = lambda: True) -> Desk:
-    return Desk(SETTINGS, sent, RowCodec("t", "a", 1, 2), writes)
+def desk(sent: Any, mandate: Callable[[], int | None] = lambda: 1) -> Desk:
+    return Desk(SETTINGS, sent, RowCodec("t", "a", 1, 2), mandate)
 
 
 def hear(desk: Desk, hour: int, results: int) -> None:
@@ -76,6 +76,7 @@ def hear(desk: Desk, hour: int, results: int) -> None:
 
 
 def turn(desk: Desk) -> None:
+    desk._heed()
     desk._write(desk.refresh())
 
 
@@ -99,20 +100,50 @@ def test_rows_that_may_not_have_arrived_are_written_again_and_no_others(past: ty
 
 
 def test_a_new_writer_reads_what_readers_have_first(past: type[Past]) -> None:
-    owner = False
+    mandate: int | None = None
     sent = Sent()
-    made = desk(sent, lambda: owner)
+    made = desk(sent, lambda: mandate)
     hear(made, 10, 1)
     turn(made)
     assert (sent.keys, past.asked) == ([], 0)
-    owner = True
+    mandate = 1
     turn(made)
     assert (len(sent.keys), past.asked) == (5, 1)
-    owner = False
+    mandate = None
     turn(made)
-    owner = True
+    mandate = 2
     turn(made)
     assert past.asked == 2
+
+
+def test_a_writer_that_was_away_takes_back_what_another_one_raised_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, past: type[Past]
+) -> None:
+    """It comes back by an assignment like the one that it had: nothing but its number says that it was away."""
+    mandate, there = 1, Published()
+    monkeypatch.setattr(past, "published", lambda *_: there)
+    sent = Sent()
+    made = desk(sent, lambda: mandate)
+    tally = Tally(60, Counter(angry=20, happy=40))
+    made.view.take(Partial(Place(terms(SETTINGS), 0, ("all", ""), 10 * HOUR_MS), tally))
+    turn(made)
+    assert not any(alert.state == AlertState.RAISED for alert in there.alerts.values())
+    window = Window("tumbling", ("all", ""), 10 * HOUR_MS, 11 * HOUR_MS, tally)
+    raised = build_alert(build_trend(window, frozenset({"angry"}), 0), AlertState.RAISED, 0.5, 0)
+    there = Published()
+    there.put(raised)
+    mandate = 2
+    turn(made)
+    assert [alert.state for alert in there.alerts.values()] == [AlertState.CLEARED]
+
+
+def test_who_loses_the_first_partition_in_a_turn_writes_nothing_more(past: type[Past]) -> None:
+    mandates = iter([1, None])
+    sent = Sent()
+    made = desk(sent, lambda: next(mandates))
+    hear(made, 10, 1)
+    turn(made)
+    assert (sent.keys, past.asked) == ([], 0)
 
 
 def tell(desk: Desk, progress: Progress) -> None:
@@ -122,7 +153,7 @@ def tell(desk: Desk, progress: Progress) -> None:
 def test_nothing_is_written_before_each_partition_told_how_far_it_is_now(past: type[Past]) -> None:
     """What was there at the start may be of a time before others with other settings wrote."""
     sent: Any = Sent()
-    made = Desk(SETTINGS, sent, RowCodec("t", "a", 1, 2), lambda: True, range(2))
+    made = Desk(SETTINGS, sent, RowCodec("t", "a", 1, 2), lambda: 1, range(2))
     hear(made, 10, 1)
     for partition in range(2):
         tell(made, Progress(terms(SETTINGS), partition, 10 * HOUR_MS))
@@ -201,7 +232,7 @@ def test_it_is_not_current_while_a_server_is_away_and_reads_on_where_it_was(monk
     monkeypatch.setattr("streamproc.analytics.desk.AGAIN_S", 0.001)
     settings = Settings(analytics=AnalyticsSettings(emit_s=0.001))
     sent: Any = Sent()
-    made = Desk(settings, sent, RowCodec("t", "a", 1, 2), lambda: False)
+    made = Desk(settings, sent, RowCodec("t", "a", 1, 2), lambda: None)
     monkeypatch.setattr(Log, "away", True)
     made.start()
     try:
@@ -214,3 +245,28 @@ def test_it_is_not_current_while_a_server_is_away_and_reads_on_where_it_was(monk
     finally:
         made.close()
     assert made.failure is None
+
+
+def test_who_begins_to_write_hears_first_what_is_there_by_then(past: type[Past]) -> None:
+    """Rows of windows that it has not heard of would look like rows that nothing stands behind."""
+    mandate, ends = None, iter([1, 2, 3, 4])
+
+    class Behind(Log):
+        read = 1
+
+        def ends(self) -> Any:
+            return next(ends)
+
+        def reached(self, there: Any) -> bool:
+            return bool(self.read >= there)
+
+    sent: Any = Sent()
+    made = desk(sent, lambda: mandate)
+    tail: Any = Behind()
+    made._serve(tail)
+    tail.read, mandate, made._due = 2, 1, 0.0
+    made._serve(tail)
+    assert past.asked == 0
+    tail.read = 3
+    made._serve(tail)
+    assert past.asked == 1

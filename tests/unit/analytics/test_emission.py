@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -69,6 +70,23 @@ def test_an_alert_is_cleared_under_a_lower_share_than_the_one_that_raises_it() -
         tell(view, {0: fold})
         told += alerts(emit(view, published, rule=rule))
     assert [(state, support, 0.39 < share < 0.4) for _, state, support, share in told] == [("cleared", 76, True)] * 2
+
+
+def test_an_alert_with_less_support_than_it_takes_now_is_taken_back_and_raised_again() -> None:
+    """As after a change of the setting: whoever reads the rows would else have alerts that nobody would raise."""
+    fold, view, published = empty(), View(CALENDAR, TERMS), Published()
+    for number in range(20):
+        fold.result(result(number, 1000))
+    tell(view, {0: fold})
+    everything = view.windows_of(view.everything())
+    told = []
+    for support in (20, 21, 20):
+        rule = replace(RULE, support=support)
+        rows = list(published.missing(everything, rule, 0))
+        told.append(sorted({row.state for row in rows if isinstance(row, EmotionAlert)}))
+        for row in rows:
+            published.put(row)
+    assert told == [["raised"], ["cleared"], ["raised"]]
 
 
 def test_what_nothing_stands_behind_is_emptied_and_its_alert_cleared() -> None:

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from streamproc.analytics.agreement import Agreement
 from streamproc.analytics.history import History, Taken
 from streamproc.analytics.member import Member
+from streamproc.analytics.partial import encode_agreement
 from streamproc.analytics.tally import Tally
 from streamproc.analytics.trend import build_alert, build_trend
 from streamproc.analytics.view import Window
@@ -123,6 +125,23 @@ def test_a_topic_that_is_not_there_or_has_other_partitions_is_told(monkeypatch: 
     there[TopicPartition(TOPICS.segments, 1)] = []
     with history(monkeypatch, Log(there)) as past, pytest.raises(UsageError, match="same number of partitions"):
         past.partitions()
+
+
+class Told(Log):
+    """Partials, of which somebody else's are no partials."""
+
+    def read(self, stretches: Mapping[TopicPartition, range], _take: object) -> Any:
+        for place, stretch in stretches.items():
+            yield [(offset, *self._rows[place][offset]) for offset in stretch]
+
+
+def test_what_the_group_agreed_on_last_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = [encode_agreement(Agreement("another", {"n": 3})), (b"junk", b"junk"), (None, None)]
+    own = [encode_agreement(Agreement(SETTINGS.analytics.group, {"n": number})) for number in (1, 2)]
+    for told, agreed in ((others, None), ([*own, *others], {"n": 2})):
+        rows: Any = {TopicPartition(TOPICS.partials, 0): told}
+        with history(monkeypatch, Told(rows)) as past:
+            assert past.agreed() == agreed
 
 
 def test_topics_that_were_made_anew_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

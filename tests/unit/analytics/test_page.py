@@ -41,7 +41,7 @@ BERLIN = "Europe/Berlin"
 def served(analytics: AnalyticsSettings, *, empty: bool = False) -> Iterator[str]:
     """The API of one app: agents in all hours, at the threshold, with too little support, and 25 alarming ones."""
     settings = Settings(analytics=analytics)
-    desk = Desk(settings, Publisher(settings), RowCodec("t", "a", 1, 2), lambda: False)
+    desk = Desk(settings, Publisher(settings), RowCodec("t", "a", 1, 2), lambda: None)
     fold = Fold(calendar(analytics), 0, 100)
     now_ms = MIDNIGHT_MS + 6 * HOUR_MS
     told = [("steady", "happy", MIDNIGHT_MS + hour * HOUR_MS) for hour in HOURS for _ in range(20)]

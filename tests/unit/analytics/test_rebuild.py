@@ -4,6 +4,7 @@ from typing import Any, Self
 
 import pytest
 
+from streamproc.analytics.agreement import Agreed, agreement
 from streamproc.analytics.emission import Published
 from streamproc.analytics.member import Member
 from streamproc.analytics.partial import decode, terms
@@ -82,6 +83,9 @@ class Past:
         feed(member, self._there)
         return self._there
 
+    def agreed(self) -> Agreed | None:
+        return None
+
     def published(self, _over_ms: int) -> Published:
         self._there = 5
         return self.rows
@@ -104,6 +108,20 @@ def test_what_the_app_wrote_meanwhile_is_no_difference() -> None:
 
 
 @pytest.mark.usefixtures("members")
+def test_settings_that_the_app_did_not_have_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rebuild(SETTINGS, dry_run=True).changed == ()
+    for before, told in (
+        (SETTINGS, ()),
+        (
+            Settings(analytics=AnalyticsSettings(attributes=("agent",), alert_support=3)),
+            ("analytics.alert_support is 3 there and 2 here",),
+        ),
+    ):
+        monkeypatch.setattr(Past, "agreed", lambda _, settings=before: agreement(settings).agreed)
+        assert rebuild(SETTINGS, dry_run=True).changed == told
+
+
+@pytest.mark.usefixtures("members")
 def test_windows_whose_rows_are_gone_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Past, "published", lambda *_: Published())
     assert rebuild(SETTINGS, dry_run=True).trends == 5
@@ -120,6 +138,22 @@ def test_rows_that_nothing_stands_behind_differ(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.usefixtures("members")
+@pytest.mark.parametrize(
+    ("changed", "alerts", "raised"),
+    [
+        ({"alert_support": 6}, 1, 0),
+        ({"alert_share": 0.9, "alert_clear_share": 0.5}, 0, 1),
+        ({"alert_share": 0.9, "alert_clear_share": 0.9}, 1, 0),
+    ],
+)
+def test_alerts_are_counted_as_readers_have_them_afterwards(changed: dict[str, Any], alerts: int, raised: int) -> None:
+    """Three of five are negative, and the alert of that is raised: between the two shares it stays so."""
+    app = SETTINGS.analytics.model_copy(update=changed)
+    found = rebuild(SETTINGS.model_copy(update={"analytics": app}), dry_run=True)
+    assert (found.trends, found.alerts, found.raised) == (0, alerts, raised)
+
+
+@pytest.mark.usefixtures("members")
 def test_the_first_rows_that_differ_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     less = rows_of(owner(4))
     monkeypatch.setattr(Past, "published", lambda *_: less)
@@ -129,8 +163,9 @@ def test_the_first_rows_that_differ_are_shown(monkeypatch: pytest.MonkeyPatch) -
     assert any("T0" in text and "results" in text and "readers have " in text for text in found.examples)
 
 
-def test_nobody_writes_beside_the_app(members: SimpleNamespace) -> None:
-    members.count = 2
-    with pytest.raises(UsageError, match=r"streamproc-analytics has 2 members: stop the app"):
+@pytest.mark.parametrize(("count", "told"), [(1, "1 member"), (2, "2 members")])
+def test_nobody_writes_beside_the_app(members: SimpleNamespace, count: int, told: str) -> None:
+    members.count = count
+    with pytest.raises(UsageError, match=rf"streamproc-analytics has {told}: stop the app"):
         rebuild(SETTINGS, dry_run=False)
     assert rebuild(SETTINGS, dry_run=True).differing == 0

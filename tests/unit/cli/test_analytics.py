@@ -1,5 +1,6 @@
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -23,7 +24,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
     def rebuild(_settings: Settings, *, dry_run: bool) -> Report:
         calls.append(dry_run)
-        return report(0 if len(calls) > 1 else 2, written=not dry_run)
+        differing = 0 if len(calls) > 1 else 2
+        return report(differing, written=bool(differing) and not dry_run)
 
     monkeypatch.setattr("streamproc.analytics.rebuild.rebuild", rebuild)
     return calls
@@ -33,9 +35,23 @@ def test_a_dry_run_that_finds_a_difference_is_exit_code_1(asked: list[bool]) -> 
     done = run.invoke(app, ["analytics", "rebuild", "--dry-run"])
     assert (done.exit_code, asked) == (1, [True])
     assert "1000 rows read in 1.2 s; left out: 2 late, 5 repeated" in done.stdout
-    assert "70 windows, 3 alerts; 4 windows not compared, since rows of theirs are gone" in done.stdout
+    assert "70 windows, 3 alerts raised; 4 windows not compared, since rows of theirs are gone" in done.stdout
     assert "2 trends and 0 alerts differ from what readers have (not written)\n  one of them\n" in done.stdout
     assert run.invoke(app, ["analytics", "rebuild", "--dry-run"]).exit_code == 0
+
+
+def test_where_nothing_differs_nothing_is_said_of_writing(asked: list[bool]) -> None:
+    asked.append(True)
+    done = run.invoke(app, ["analytics", "rebuild"])
+    assert "0 trends and 0 alerts differ from what readers have\n" in done.stdout
+
+
+def test_other_settings_than_those_of_the_app_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = ("analytics.alert_support is 5 there and 20 here",)
+    found = replace(report(2, written=True), changed=changed)
+    monkeypatch.setattr("streamproc.analytics.rebuild.rebuild", lambda *_, **__: found)
+    done = run.invoke(app, ["analytics", "rebuild"])
+    assert done.stdout.startswith(f"the group ran last with other settings: {changed[0]}\n")
 
 
 def test_what_differs_is_written_and_exit_code_0(asked: list[bool]) -> None:

@@ -104,6 +104,17 @@ def test_who_spoke_and_where_the_call_came_in_go_along(client: type[FakeClient],
     assert (about_each(client, "agent"), about_each(client, "queue")) == (["anna"], ["billing"])
 
 
+@pytest.mark.parametrize("option", ["--call-id", "--tenant", "--agent", "--queue", "--language"])
+@pytest.mark.parametrize("text", ["", " \t"])
+def test_a_name_that_nobody_could_read_is_refused(
+    client: type[FakeClient], tmp_path: Path, option: str, text: str
+) -> None:
+    done = run.invoke(app, ["publish", str(file(tmp_path, "a.wav")), option, text])
+    assert done.exit_code == UsageError.exit_code
+    assert f"{option} is blank" in done.stderr
+    assert client.published == []
+
+
 @pytest.mark.parametrize(
     ("text", "at_ms"),
     [

@@ -121,9 +121,10 @@ def test_a_file_gives_its_name(world: World, tmp_path: Path) -> None:
     path = tmp_path / "Anruf 1.FLAC"
     path.write_bytes(BODY)
     with RecordingClient(world.settings) as client:
-        assert client.publish(path).object_key == f"sha256/{SHA}.flac"
+        event = client.publish(path)
+    assert event.object_key == f"sha256/{SHA}.flac"
     (record,) = world.records(1)
-    assert record.key() is None
+    assert record.key() == event.event_id.encode()
 
 
 def test_the_same_publish_again_has_the_same_event_id(world: World) -> None:
@@ -133,6 +134,15 @@ def test_the_same_publish_again_has_the_same_event_id(world: World) -> None:
         later = client.publish(BODY, recorded_at=6, call_id="c")
     assert first.event_id == again.event_id != later.event_id
     world.records(3)
+
+
+def test_repeats_of_a_recording_without_a_call_meet_in_one_partition(world: World) -> None:
+    """Readers count an event once that comes twice where both are read by one of them."""
+    with RecordingClient(world.settings) as client:
+        events = [client.publish(BODY, recorded_at=number % 4) for number in range(8)]
+    records = world.records(8)
+    assert {record.key() for record in records} == {event.event_id.encode() for event in events}
+    assert len({(record.key(), record.partition()) for record in records}) == 4
 
 
 def test_the_schema_id_is_asked_for_once(world: World) -> None:
