@@ -342,6 +342,16 @@ def test_records_that_nobody_takes_are_no_progress(tmp_path: Path) -> None:
     assert "SUCCESS" in judged(case, tests, tmp_path)
 
 
+def test_an_idle_night_does_not_hide_that_less_is_known(tmp_path: Path) -> None:
+    alert = "StreamprocHitRate"
+    known = {
+        named("analyses_total", 'tier="memory"'): "0+200x130 26000x24 26200+200x145 55200+95x40",
+        named("analyses_total", 'tier="computed"'): "0+300x130 39000x24 39300+300x145 82800+405x40",
+    }
+    case = CASES[alert]
+    assert "SUCCESS" in judged(case, [played(case, known, alert, case.at, [fired(alert)])], tmp_path)
+
+
 def test_a_worker_under_another_job_is_missed_too(tmp_path: Path) -> None:
     alert = "StreamprocInstanceDown"
     calls, foreign = 'job="calls",instance="a"', 'job="node",instance="a"'
