@@ -112,7 +112,7 @@ def work(settings: Settings, front: Front) -> None:
         log.info("worker starts", slot=str(slot.number), url=front.url)
         try:
             with interrupted_by_sigterm():  # nothing is in flight yet
-                patience = Patience(settings.worker, clock)
+                patience = Patience(settings.worker, clock, missing=front.miss)
                 tell_broker(settings, patience(lambda: ask_broker(settings)))
                 front.begin(Step.REGISTRY)
                 runtime = build_worker(settings, slot, clock, metrics, stack, patience)

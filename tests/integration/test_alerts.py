@@ -379,6 +379,14 @@ def test_an_idle_night_does_not_hide_that_less_is_known(tmp_path: Path) -> None:
     assert "SUCCESS" in judged(case, [played(case, known, alert, case.at, [fired(alert)])], tmp_path)
 
 
+def test_a_server_is_down_through_the_restarts_of_those_who_wait_for_it(tmp_path: Path) -> None:
+    alert = "StreamprocDependencyDown"
+    case = CASES[alert]
+    series = {named("dependency_down", 'dependency="redis"'): "0 1x1 _ " * 16}
+    tests = [played(case, series, alert, at, [fired(alert)]) for at in ("6m", "6m15s", "6m30s", "6m45s")]
+    assert "SUCCESS" in judged(case, tests, tmp_path)
+
+
 def test_a_worker_under_another_job_is_missed_too(tmp_path: Path) -> None:
     alert = "StreamprocInstanceDown"
     calls, foreign = 'job="calls",instance="a"', 'job="node",instance="a"'

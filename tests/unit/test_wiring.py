@@ -100,13 +100,15 @@ def failing(times: int) -> Callable[[], str]:
 
 
 def test_a_server_that_comes_in_time_was_worth_waiting_for(clock: ManualClock) -> None:
-    patience = Patience(WorkerSettings(start_wait_s=9), clock)
+    missing: list[bool] = []
+    patience = Patience(WorkerSettings(start_wait_s=9), clock, missing=missing.append)
     with capture_logs() as lines:
         assert patience(failing(3)) == "there"
     assert [(line["event"], line["dependency"], line["seconds"]) for line in lines] == [
         ("waiting for a server", "kafka", seconds) for seconds in (9, 7, 5)
     ]
     assert lines[0]["detail"] == "kafka:9092 (kafka.bootstrap_servers): timed out; this process gives up in 9 s"
+    assert missing == [True, True, True, False]
 
 
 def test_all_servers_together_are_waited_for_as_long_as_the_setting_says(clock: ManualClock) -> None:
