@@ -179,7 +179,7 @@ def build_worker(
         metrics,
     )
     metrics.refresh.add(runtime.show)
-    metrics.refresh.add(MemoryReading(metrics, lambda: device.pid))
+    metrics.refresh.add(MemoryReading(metrics, lambda: device.pid, accelerated=settings.model.device != "cpu"))
     return runtime
 
 
