@@ -51,12 +51,11 @@ from streamproc.telemetry.memory import MemoryReading
 from streamproc.telemetry.metrics import Metrics
 from streamproc.telemetry.timesheet import Activity, Hand
 from streamproc.worker.front import Front, Step
-from streamproc.worker.ports import Assignments, Sink, Source
+from streamproc.worker.ports import Assignments, Sink, Source, Spans
 from streamproc.worker.runtime import Parts, Runtime, stop_on_signals
 from streamproc.worker.stuck import Stuck, limits, longest_silence_s
 from streamproc.worker.threads import ThreadHost
 from streamproc.worker.timed_device import TimedDevice
-from streamproc.worker.traced import Spans
 from streamproc.worker.watchdog import Watchdog, end_process
 
 log = get_log(__name__)

@@ -37,9 +37,9 @@ from streamproc.worker.ports import (
     SharedTier,
     Sink,
     Source,
+    Spans,
 )
 from streamproc.worker.stages.tiers import TierCalls
-from streamproc.worker.traced import Spans
 
 log = get_log(__name__)
 
