@@ -26,12 +26,20 @@ class StoppedError(StreamprocError):
 class Patience:
     """Waits for ``worker.start_wait_s``, for all servers together, and says so meanwhile.
 
-    Another thread may set ``stopping``: then nothing is waited for any more.
+    Another thread may set ``stopping``: then nothing is waited for any more. ``missing`` is told True while a server
+    does not answer, and False when it does.
     """
 
-    def __init__(self, settings: WorkerSettings, clock: Clock, stopping: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        clock: Clock,
+        stopping: threading.Event | None = None,
+        missing: Callable[[bool], None] = lambda _: None,
+    ) -> None:
         self._clock = clock
         self._stopping = stopping
+        self._missing = missing
         self._until = clock.monotonic() + settings.start_wait_s
 
     def __call__(self, call: Callable[[], T]) -> T:
@@ -44,7 +52,9 @@ class Patience:
             before_sleep=lambda state: self._tell(state.outcome.exception() if state.outcome else None),
             reraise=True,
         )
-        return retrying(call)
+        answer = retrying(call)
+        self._missing(False)
+        return answer
 
     def _sleep(self, seconds: float) -> None:
         if self._stopping is None:
@@ -58,6 +68,7 @@ class Patience:
 
     def _tell(self, error: BaseException | None) -> None:
         if isinstance(error, DependencyDownError):
+            self._missing(True)
             left_s = round(self._left_s, 1)
             detail = f"{error.detail}; this process gives up in {left_s:g} s"
             _log.warning("waiting for a server", dependency=error.dependency, detail=detail, seconds=left_s)

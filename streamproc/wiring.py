@@ -6,7 +6,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -51,12 +51,12 @@ from streamproc.telemetry.memory import MemoryReading
 from streamproc.telemetry.metrics import Metrics
 from streamproc.telemetry.timesheet import Activity, Hand
 from streamproc.worker.front import Front, Step
-from streamproc.worker.ports import Assignments, Sink, Source
+from streamproc.worker.host import Host, Running
+from streamproc.worker.ports import Assignments, Sink, Source, Spans
 from streamproc.worker.runtime import Parts, Runtime, stop_on_signals
 from streamproc.worker.stuck import Stuck, limits, longest_silence_s
 from streamproc.worker.threads import ThreadHost
 from streamproc.worker.timed_device import TimedDevice
-from streamproc.worker.traced import Spans
 from streamproc.worker.watchdog import Watchdog, end_process
 
 log = get_log(__name__)
@@ -112,7 +112,7 @@ def work(settings: Settings, front: Front) -> None:
         log.info("worker starts", slot=str(slot.number), url=front.url)
         try:
             with interrupted_by_sigterm():  # nothing is in flight yet
-                patience = Patience(settings.worker, clock)
+                patience = Patience(settings.worker, clock, missing=front.miss)
                 tell_broker(settings, patience(lambda: ask_broker(settings)))
                 front.begin(Step.REGISTRY)
                 runtime = build_worker(settings, slot, clock, metrics, stack, patience)
@@ -179,8 +179,25 @@ def build_worker(
         metrics,
     )
     metrics.refresh.add(runtime.show)
-    metrics.refresh.add(MemoryReading(metrics, lambda: device.pid))
+    if shared is not None:
+        metrics.refresh.add(beside(host, "redis", shared.look_again))
+    metrics.refresh.add(MemoryReading(metrics, lambda: device.pid, accelerated=settings.model.device != "cpu"))
     return runtime
+
+
+def beside(host: Host, name: str, call: Callable[[], None]) -> Callable[[], None]:
+    """Have something that blocks called on a thread of its own, by one at a time; what it finds shows at the next look.
+
+    An idle worker calls Redis for nothing else, and one that was away would be so until the next recording.
+    """
+    running: Running | None = None
+
+    def begin() -> None:
+        nonlocal running
+        if running is None or not running.is_alive():
+            running = host.start(name, call)
+
+    return begin
 
 
 def open_traces(settings: TraceSettings, slot: str, stack: ExitStack) -> Spans | None:

@@ -15,7 +15,7 @@ from streamproc.telemetry.log import configure_log
 from streamproc.worker import runtime
 from streamproc.worker.core.batch import MicroBatch
 from streamproc.worker.pipeline import Pipeline
-from streamproc.worker.traced import Spans
+from streamproc.worker.ports import Spans
 
 VARIABLE = "STREAMPROC_BENCH_TRACE"
 """Names the file that is written, one line for each step of a record: what, micro-batch, place in it, when (s)."""

@@ -23,7 +23,7 @@ def top(
     """Watch workers work: records and audio a second, lag, stages, tiers, device, lanes, dead letters.
 
     Asks their metrics, of all workers at the same time, and changes nothing. Ctrl-C ends it. Exit code 3 with `--once`
-    when a worker does not answer.
+    when a worker does not answer both times.
 
     Example: `streamproc top --worker 10.0.0.7:9464 --worker 10.0.0.8:9464`
     """

@@ -23,6 +23,12 @@ class Breaker:
         self._next_try = 0.0
         self._lock = Lock()
 
+    @property
+    def open(self) -> bool:
+        """Whether so many failed in a row, and none has succeeded since."""
+        with self._lock:
+            return self._failed >= self._policy.failures
+
     def allows(self, now: float) -> bool:
         """Whether to call now (monotonic seconds). An allowed call on an open breaker is the only one of its rest."""
         with self._lock:

@@ -26,6 +26,9 @@ PREFIX = "sp:a:"
 FINISHED_PREFIX = "sp:f:"
 ALIAS_PREFIX = "sp:o:"
 CLAIM_PREFIX = "sp:c:"
+AGAIN_KEY = "sp:p:again"
+"""Written by who finds out whether Redis is back: one that is full or read-only answers, and is of no use."""
+_AGAIN_MS = 1_000
 MOST_VALUE_BYTES = 8 * 1024 * 1024
 """Values over this are not written; reading has no bound. Four hours of eight split channels are 7,680 segments of
 about 130 bytes: 1 MB."""
@@ -280,6 +283,20 @@ class RedisTier:
                 raise InvalidResponse
         return [value if isinstance(value, bytes) else None for value in values]
 
+    def look_again(self) -> None:
+        """Find out whether Redis is back, where it was away and nobody asked of late. Blocks for one round trip."""
+        now = self._clock.monotonic()
+        if not self._breaker.open or not self._breaker.allows(now):
+            return
+        try:
+            written = self._redis.set(AGAIN_KEY, b"", px=_AGAIN_MS)
+        except RedisError:
+            written = None  # that it is away has been said
+        if written is True:
+            self._answered()
+        else:
+            self._breaker.failed(self._clock.monotonic())
+
     def close(self) -> None:
         """Drop the connections."""
         self._redis.close()
@@ -304,6 +321,9 @@ class RedisTier:
                     detail=f"redis.url: {detail}",
                 )
             raise TierError(f"redis: {detail}") from None
+        self._answered()
+
+    def _answered(self) -> None:
         if self._breaker.succeeded():
             self._metrics.dependency_down[Dependency.REDIS].set(0)
             _log.info("redis answers again")

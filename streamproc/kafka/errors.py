@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from confluent_kafka import KafkaError, KafkaException
 
-from streamproc.errors import DependencyDownError, Fatal, FatalError, FencedError
+from streamproc.errors import DependencyDownError, DependencyRefusesError, Fatal, FatalError, FencedError
 
 
 class Decision(Enum):
@@ -29,6 +29,13 @@ class Decision(Enum):
 END_OF_PARTITION = KafkaError._PARTITION_EOF
 OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION})
 TIMED_OUT = KafkaError._TIMED_OUT
+FORBIDDEN = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    }
+)
 OVERTAKEN = KafkaError.ILLEGAL_GENERATION
 CLOSED = KafkaError._DESTROY
 PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})
@@ -177,7 +184,17 @@ def describe(error: KafkaError) -> str:
 
 def away(servers: str, detail: str) -> DependencyDownError:
     """The exception for brokers that do not answer; ``servers`` as in the settings."""
-    return DependencyDownError("kafka", f"{servers} (kafka.bootstrap_servers): {detail}")
+    return DependencyDownError("kafka", _where(servers, detail))
+
+
+def unread(servers: str, error: KafkaError) -> DependencyDownError:
+    """The same for what a reader was not given: DependencyRefusesError where it is for want of a right."""
+    kind = DependencyRefusesError if error.code() in FORBIDDEN else DependencyDownError
+    return kind("kafka", _where(servers, describe(error)))
+
+
+def _where(servers: str, detail: str) -> str:
+    return f"{servers} (kafka.bootstrap_servers): {detail}"
 
 
 def fatal(what: str, error: KafkaError) -> FatalError:

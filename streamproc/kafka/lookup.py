@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from streamproc.errors import DependencyDownError, UsageError
-from streamproc.kafka.errors import Decision, away, decide, describe, passes
+from streamproc.kafka.errors import Decision, decide, passes, unread
 from streamproc.records.record import TopicPartition
 from streamproc.telemetry.log import get_log
 
@@ -86,5 +86,5 @@ class Lookup:
             raise self.down(raised) from raised
 
     def down(self, raised: KafkaException) -> DependencyDownError:
-        """What to raise for a call that the broker did not answer."""
-        return away(self._address, describe(raised.args[0]))
+        """What to raise for a call that the broker did not answer; DependencyRefusesError for one that it forbids."""
+        return unread(self._address, raised.args[0])

@@ -15,22 +15,47 @@ _log = get_log(__name__)
 
 
 class MemoryReading:
-    """Sets the gauges of memory, at a scrape. ``device_pid`` is the device process, which has the accelerator."""
+    """Sets the gauges of memory, at a scrape. ``device_pid`` is the device process, which has the accelerator.
 
-    def __init__(self, metrics: Metrics, device_pid: Callable[[], int | None], cgroup: Path = _CGROUP) -> None:
+    Not ``accelerated`` is who computes on the CPU, whatever else there is.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        device_pid: Callable[[], int | None],
+        cgroup: Path = _CGROUP,
+        *,
+        accelerated: bool = True,
+    ) -> None:
         self._metrics = metrics
         self._device_pid = device_pid
         self._cgroup = cgroup
         self._me = psutil.Process()
-        self._nvml = open_nvml()
+        self._nvml = open_nvml() if accelerated else None
+        self._refused = False
+        """Whether the driver did not tell at the last scrape."""
 
     def __call__(self) -> None:
         """Read it all."""
         self._processes()
         self._host()
-        if self._nvml is not None and (found := device_memory(self._nvml, self._device_pid())) is not None:
-            for part, size in zip(Memory, found, strict=True):
-                self._metrics.device_memory_bytes[part].set(size)
+        if self._nvml is not None:
+            self._device(self._nvml)
+
+    def _device(self, nvml: ModuleType) -> None:
+        """Of the accelerator; 0 again when it is not told any more: who shares a GPU may lose the right, or the GPU."""
+        try:
+            found = device_memory(nvml, self._device_pid())
+        except nvml.NVMLError as error:
+            found = None
+            if not self._refused:
+                _log.warning("the accelerator's memory is not told", detail=str(error))
+            self._refused = True
+        else:
+            self._refused = False
+        for part, size in zip(Memory, found or (0, 0), strict=True):
+            self._metrics.device_memory_bytes[part].set(size)
 
     def _processes(self) -> None:
         resident = dict.fromkeys(Process, 0)
@@ -78,7 +103,7 @@ def open_nvml() -> ModuleType | None:
 
 
 def device_memory(nvml: ModuleType, pid: int | None) -> tuple[int, int] | None:
-    """Bytes used and in all, of the accelerator that process ``pid`` computes on, or of the only one.
+    """Bytes used and in all, of the accelerator that process ``pid`` computes on, or of the only one. Raises NVMLError.
 
     In a container that shares a computer with others the driver tells other numbers of processes: then, of several,
     nobody knows which is meant.

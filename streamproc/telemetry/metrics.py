@@ -234,7 +234,11 @@ class Metrics:
             "host_memory_bytes", "bytes", "part", Memory, "Of this computer or container."
         )
         self.device_memory_bytes = make.gauges(
-            "device_memory_bytes", "bytes", "part", Memory, "Of the accelerator, whoever uses it; 0 without one."
+            "device_memory_bytes",
+            "bytes",
+            "part",
+            Memory,
+            "Of the accelerator, whoever uses it; 0 without one, or when it is not told.",
         )
         self.decoder_restarts = make.counter("decoder_restarts_total", "", "Decoder children that died or were killed.")
         self.device_restarts = make.counter(

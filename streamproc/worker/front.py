@@ -7,7 +7,7 @@ from typing import Protocol
 
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.http import Check
-from streamproc.telemetry.metrics import Metrics
+from streamproc.telemetry.metrics import Dependency, Metrics
 
 
 class Step(StrEnum):
@@ -33,6 +33,12 @@ _NOTHING_YET: Mapping[str, object] = MappingProxyType(
     }
 )
 """What a runtime says of itself, before there is one: whoever asks need not know."""
+
+
+_ASKED: Mapping[Step, Dependency] = MappingProxyType(
+    {Step.BROKER: Dependency.KAFKA, Step.REGISTRY: Dependency.REGISTRY}
+)
+"""Whom a step before there is a runtime waits for."""
 
 
 class Runs(Protocol):
@@ -103,6 +109,10 @@ class Front:
     def begin(self, step: Step) -> None:
         """Wait for something else than before."""
         self._step, self._since = step, self.clock.monotonic()
+
+    def miss(self, away: bool) -> None:  # noqa: FBT001  # the one thing that is told
+        """Show that the server that is waited for is away, or that it answered."""
+        self.metrics.dependency_down[_ASKED[self._step]].set(away)
 
     def take(self, runtime: Runs, watchdog: Watches) -> None:
         """Ask these from now on."""

@@ -38,6 +38,7 @@ from streamproc.worker.ports import (
     RowCodec,
     SharedTier,
     Sink,
+    Spans,
 )
 from streamproc.worker.progress import Progress
 from streamproc.worker.stages.admit import Admit
@@ -56,7 +57,7 @@ from streamproc.worker.stages.recall import Recall
 from streamproc.worker.stages.resume import Resume
 from streamproc.worker.stages.tiers import TierCalls, Tiers
 from streamproc.worker.stages.weigh import share, window
-from streamproc.worker.traced import Spans, Traced
+from streamproc.worker.traced import Traced
 
 log = get_log(__name__)
 

@@ -5,8 +5,8 @@ with ``submit`` and ``take`` (decoders, device). The runtime implements them wit
 simulator with a seed.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from streamproc.arena import Lease
 from streamproc.records.analysis import Analysis
@@ -22,6 +22,8 @@ from streamproc.records.stored import StoredObject, Tags
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+SpanValues = Mapping[str, str | int]
 
 
 class Calls(Protocol, Generic[K, V]):
@@ -345,4 +347,27 @@ class DeviceChild(Device, Protocol):
 
     def close(self) -> None:
         """End the child."""
+        ...
+
+
+# --- traces ----------------------------------------------------------------------------------------------------------
+
+
+class Spans(Protocol):
+    """Makes spans whose beginning is known when they are made (ns since the epoch). Never blocks."""
+
+    def record(self, name: str, carrier: Record, values: SpanValues, began_ns: int, /) -> Any:
+        """A span below the one that the headers name."""
+        ...
+
+    def headers(self, span: Any, /) -> Sequence[tuple[str, bytes]]:
+        """What names it to whoever reads an output."""
+        ...
+
+    def end(self, span: Any, values: SpanValues, ended_ns: int, problem: str, /) -> None:
+        """End it; with a problem it has failed."""
+        ...
+
+    def batch(self, name: str, linked: Iterable[Any], values: SpanValues, began_ns: int, ended_ns: int, /) -> None:
+        """A span in a trace of its own that links to others."""
         ...

@@ -37,9 +37,9 @@ from streamproc.worker.ports import (
     SharedTier,
     Sink,
     Source,
+    Spans,
 )
 from streamproc.worker.stages.tiers import TierCalls
-from streamproc.worker.traced import Spans
 
 log = get_log(__name__)
 
@@ -92,6 +92,8 @@ class Runtime:
         self._decoder_restarts = 0
         self._sandbox: str | None = None
         self._stopping = False
+        self._unreached = False
+        """Whether the broker did not answer when the sink was to be opened."""
         self._release = False
         """Whether somebody asked to release the brake."""
         self._leave_until = math.inf
@@ -160,7 +162,9 @@ class Runtime:
     def _broker_away(self) -> bool:
         """Whether the client misses its brokers, or they take questions and answer none."""
         pipeline = self._pipeline
-        return self._poller.trouble is not None or (pipeline is not None and pipeline.progress.silent)
+        return (
+            self._unreached or self._poller.trouble is not None or (pipeline is not None and pipeline.progress.silent)
+        )
 
     @property
     def brake(self) -> Mapping[str, object]:
@@ -284,6 +288,7 @@ class Runtime:
                     self._identity = event.identity
                     log.info("network is warm", detail=event.identity.name, seconds=self.uptime_s)
             for _, answer in opening.take():
+                self._unreached = isinstance(answer, DependencyDownError)
                 if isinstance(answer, DependencyDownError):
                     log.warning("waiting for the broker", dependency="kafka", detail=answer.detail)
                     opening.submit("sink", self._parts.sink.open)

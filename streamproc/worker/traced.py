@@ -5,38 +5,16 @@ own, with links to its records. Lanes and dead letters keep the producer's heade
 again goes on in the same trace.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from streamproc.records.dead_letter import fits
 from streamproc.records.outcome import Outcome, OutcomeKind
-from streamproc.records.record import Record, TopicPartition
+from streamproc.records.record import TopicPartition
 from streamproc.records.topics import MAX_INPUT_BYTES
 from streamproc.worker.core.batch import Dropped, End, MicroBatch, Taken
 from streamproc.worker.core.instant import Instant
-
-Values = Mapping[str, str | int]
-
-
-class Spans(Protocol):
-    """Makes spans whose beginning is known when they are made (ns since the epoch). Never blocks."""
-
-    def record(self, name: str, carrier: Record, values: Values, began_ns: int, /) -> Any:
-        """A span below the one that the headers name."""
-        ...
-
-    def headers(self, span: Any, /) -> Sequence[tuple[str, bytes]]:
-        """What names it to whoever reads an output."""
-        ...
-
-    def end(self, span: Any, values: Values, ended_ns: int, problem: str, /) -> None:
-        """End it; with a problem it has failed."""
-        ...
-
-    def batch(self, name: str, linked: Iterable[Any], values: Values, began_ns: int, ended_ns: int, /) -> None:
-        """A span in a trace of its own that links to others."""
-        ...
+from streamproc.worker.ports import Spans, SpanValues
 
 
 class Traced:
@@ -51,7 +29,7 @@ class Traced:
         if isinstance(end, Dropped) or taken.probe:
             return end
         record = taken.record
-        where: Values = {
+        where: SpanValues = {
             "messaging.system": "kafka",
             "messaging.destination.name": record.topic,
             "messaging.destination.partition.id": str(record.partition),

@@ -92,6 +92,18 @@ def device_memory(share: float) -> Series:
     }
 
 
+def restarts(count: int) -> Series:
+    """A worker that was started again so often, one that never was, and another program that often is."""
+    began = "0x24 " + " ".join(f"_x2 {number}x8" for number in range(1, count + 1))
+    foreign = 'job="node",instance="a"'
+    return {
+        named("ready"): "0x80",
+        f"process_start_time_seconds{{{HERE}}}": f"{began} {count}x40",
+        f"process_start_time_seconds{{{THERE}}}": "1x80",
+        f"process_start_time_seconds{{{foreign}}}": "0+1x80",
+    }
+
+
 def commits(under_5_s: float) -> Series:
     buckets = {"2.0": 0, "5.0": under_5_s, "10.0": 10, "+Inf": 10}
     return {named("commit_seconds_bucket", f'le="{le}"'): f"0+{count}x60" for le, count in buckets.items()}
@@ -146,6 +158,19 @@ CASES = {
         {named("ready"): "1x8 stale", named("ready", instance=THERE): "0x40"},
         "8m",
         "streamproc: 2 workers were there within the hour, and none is now",
+    ),
+    "StreamprocNotReady": Case(
+        {named("ready"): "0x4 _x4 " * 8, named("ready", instance=THERE): "0x80"},
+        {named("ready"): "0x4 _x4 " * 8, named("ready", instance=THERE): "0x19 1 0x60"},
+        "10m",
+        "streamproc: no worker has been ready for 5 minutes",
+    ),
+    "StreamprocRestarts": Case(
+        restarts(4),
+        restarts(3),
+        "20m",
+        "a was started again 4 times in 15 minutes",
+        'instance="a"',
     ),
     "StreamprocNoProgress": Case(
         lag("61x80"), lag("59x80"), "10m", "streamproc: records wait for 1m 1s, and none was ended in 5 minutes"
@@ -228,6 +253,7 @@ HOLDS = {
     "StreamprocLag": "5m",
     "StreamprocInstanceDown": "1m",
     "StreamprocNoWorkers": "2m",
+    "StreamprocNotReady": "5m",
     "StreamprocNoProgress": "2m",
     "StreamprocDeviceMemory": "5m",
     "StreamprocDependencyDown": "1m",
@@ -325,6 +351,7 @@ def test_an_alert_fires_above_its_bound_and_is_silent_below(alert: str, tmp_path
         ("StreamprocLag", lag("61+0.125x80", in_flight=0)),  # marks of transactions at the end of an idle topic
         ("StreamprocNoProgress", lag("61x80", "0+1x80")),  # it waits, and work goes on
         ("StreamprocNoProgress", lag("61x80", in_flight=0, records=20)),  # marks, as above
+        ("StreamprocNotReady", {named("ready"): "0x80", named("brake_on"): "1x80"}),  # which has an alert of its own
         ("StreamprocPutAside", {named("connectors_put_aside_records"): "28x20 3x60"}),  # made anew
         ("StreamprocPutAside", {named("connectors_put_aside_records"): "28x5 29x120"}),  # over an hour ago
     ],
@@ -339,6 +366,24 @@ def test_records_that_nobody_takes_are_no_progress(tmp_path: Path) -> None:
     alert = "StreamprocNoProgress"
     case = replace(CASES[alert], above=lag("61x80", in_flight=0, records=21))
     tests = [played(case, case.above, alert, case.at, [fired(alert)])]
+    assert "SUCCESS" in judged(case, tests, tmp_path)
+
+
+def test_an_idle_night_does_not_hide_that_less_is_known(tmp_path: Path) -> None:
+    alert = "StreamprocHitRate"
+    known = {
+        named("analyses_total", 'tier="memory"'): "0+200x130 26000x24 26200+200x145 55200+95x40",
+        named("analyses_total", 'tier="computed"'): "0+300x130 39000x24 39300+300x145 82800+405x40",
+    }
+    case = CASES[alert]
+    assert "SUCCESS" in judged(case, [played(case, known, alert, case.at, [fired(alert)])], tmp_path)
+
+
+def test_a_server_is_down_through_the_restarts_of_those_who_wait_for_it(tmp_path: Path) -> None:
+    alert = "StreamprocDependencyDown"
+    case = CASES[alert]
+    series = {named("dependency_down", 'dependency="redis"'): "0 1x1 _ " * 16}
+    tests = [played(case, series, alert, at, [fired(alert)]) for at in ("6m", "6m15s", "6m30s", "6m45s")]
     assert "SUCCESS" in judged(case, tests, tmp_path)
 
 

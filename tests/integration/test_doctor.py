@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from confluent_kafka import Producer
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports these without saying so to mypy
     AclOperation,
     AdminClient,
@@ -176,9 +177,16 @@ def test_a_user_with_no_more_rights_than_a_worker_needs_is_not_wrong(guard: Sett
     forbid(settings, ResourceType.BROKER, "kafka-cluster", AclOperation.DESCRIBE_CONFIGS)
     for spec in topic_specs(settings.topics):
         forbid(settings, ResourceType.TOPIC, spec.name, AclOperation.DESCRIBE_CONFIGS)
-    asked = [one for one in checks(settings, SystemClock(), os.environ, 90) if one.name in ON_BROKERS]
-    found = {one.check: one.verdict for one in examine(asked)}
-    assert found == {**dict.fromkeys(ON_BROKERS, Verdict.WELL), "topics": Verdict.DOUBTFUL}
+    forbid(settings, ResourceType.TOPIC, settings.topics.results, AclOperation.READ)
+    producer = Producer({"bootstrap.servers": settings.kafka.bootstrap_servers})
+    producer.produce(settings.topics.results, b"a result")
+    assert producer.flush(ANSWER_S) == 0
+    names = (*ON_BROKERS, "group")
+    asked = [one for one in checks(settings, SystemClock(), os.environ, 90) if one.name in names]
+    found = {one.check: one for one in examine(asked)}
+    others = {"topics": Verdict.DOUBTFUL, "group": Verdict.UNKNOWN}
+    assert {name: one.verdict for name, one in found.items()} == {**dict.fromkeys(names, Verdict.WELL), **others}
+    assert f"Grant READ on {settings.topics.results} to" in found["group"].advice
 
 
 def test_a_server_that_is_away_is_told_once_and_the_others_are_not_held_up(own: Settings) -> None:

@@ -59,6 +59,17 @@ def test_what_ended_before_is_the_period_before(world: World) -> None:
     assert (found.now.ended, found.before.results, found.before.dead_letters) == (0, 3, 1)
 
 
+def test_results_of_an_input_that_is_gone_have_no_response_time(world: World) -> None:
+    world.announce(1)
+    gone = [(offset, world.result(0, offset)) for offset in range(1, 3)]  # as if retention had passed them
+    world.commit(Place(world.input, 0), [(0, world.dead(0, 0, reason=Reason.DECODE_FAILED)), *gone])
+    end = now_ms() + 1
+    found = report(world.settings, end - HOUR_MS, end, unheard)
+    assert (found.now.ended, found.now.unknown, found.now.response) == (3, 2, None)
+    (note,) = found.notes
+    assert note.startswith("response times of this period are not known: the input of 2 of its 3 ends")
+
+
 def test_a_foreign_record_is_left_out_and_told(world: World) -> None:
     worked(world)
     world.producer.begin_transaction()

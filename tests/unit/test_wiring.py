@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +17,9 @@ from streamproc.errors import DependencyDownError, UsageError
 from streamproc.kafka.admin import Answer, ask_broker
 from streamproc.patience import Patience
 from streamproc.settings import KafkaSettings, ModelSettings, Settings, TraceSettings, WorkerSettings
+from streamproc.telemetry.metrics import Metrics
 from streamproc.testing.clock import ManualClock
+from streamproc.worker.threads import ThreadHost
 from tests.unit.kafka.mock_cluster import mock_cluster
 
 ROOT = Path(__file__).parents[2]
@@ -100,13 +103,15 @@ def failing(times: int) -> Callable[[], str]:
 
 
 def test_a_server_that_comes_in_time_was_worth_waiting_for(clock: ManualClock) -> None:
-    patience = Patience(WorkerSettings(start_wait_s=9), clock)
+    missing: list[bool] = []
+    patience = Patience(WorkerSettings(start_wait_s=9), clock, missing=missing.append)
     with capture_logs() as lines:
         assert patience(failing(3)) == "there"
     assert [(line["event"], line["dependency"], line["seconds"]) for line in lines] == [
         ("waiting for a server", "kafka", seconds) for seconds in (9, 7, 5)
     ]
     assert lines[0]["detail"] == "kafka:9092 (kafka.bootstrap_servers): timed out; this process gives up in 9 s"
+    assert missing == [True, True, True, False]
 
 
 def test_all_servers_together_are_waited_for_as_long_as_the_setting_says(clock: ManualClock) -> None:
@@ -192,3 +197,29 @@ def test_traces_without_their_library_are_refused_with_what_to_install(monkeypat
     monkeypatch.setitem(sys.modules, "streamproc.telemetry.spans", None)
     with pytest.raises(UsageError, match=r"pip install 'streamproc\[otel\]'"):
         wiring.open_traces(TraceSettings(endpoint="http://127.0.0.1:4318/v1/traces"), "0", ExitStack())
+
+
+def test_what_blocks_is_called_beside_and_once_at_a_time() -> None:
+    called, go = threading.Semaphore(0), threading.Event()
+
+    def block() -> None:
+        called.release()
+        go.wait(10)
+
+    running: list[threading.Thread] = []
+
+    class Host(ThreadHost):
+        def start(self, name: str, run: Callable[[], None]) -> threading.Thread:
+            running.append(super().start(name, run))
+            return running[-1]
+
+    look = wiring.beside(Host(Metrics().sheets), "redis", block)
+    look()
+    assert called.acquire(timeout=10)
+    look()
+    assert len(running) == 1
+    go.set()
+    running[0].join(10)
+    look()
+    assert len(running) == 2
+    running[1].join(10)

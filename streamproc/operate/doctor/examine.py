@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from streamproc.errors import DependencyDownError, StreamprocError
+from streamproc.errors import DependencyDownError, DependencyRefusesError, StreamprocError
 from streamproc.operate.doctor.check import Check
 from streamproc.operate.doctor.finding import Finding, Verdict, unknown, wrong
 
@@ -69,7 +69,11 @@ def _found(check: Check, future: "Future[tuple[Finding, float]]", began: float, 
 
 
 def _missed(check: Check, error: DependencyDownError, away: set[str]) -> Finding:
-    if error.dependency in away:
-        return unknown(f"{error.dependency} does not answer, as said above")
-    away.add(error.dependency)
+    refused = isinstance(
+        error, DependencyRefusesError
+    )  # by a server that is there, and may do for others what they ask
+    said = str(error) if refused else f"{error.dependency} does not answer"
+    if said in away:
+        return unknown(f"{said}, as said above")
+    away.add(said)
     return wrong(str(error), check.advice)

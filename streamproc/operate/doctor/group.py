@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from concurrent.futures import Future
 
-from streamproc.errors import StreamprocError
+from streamproc.errors import DependencyRefusesError, StreamprocError
 from streamproc.kafka.columns import Columns
 from streamproc.kafka.newest import NewestRecords
 from streamproc.kafka.registry import connect
 from streamproc.operate.doctor.check import WITHIN_S, Check
 from streamproc.operate.doctor.finding import Finding, unknown, well, wrong
 from streamproc.records.identity import ModelIdentity, fingerprint
+from streamproc.records.record import Record
 from streamproc.records.recording import CHANNELS
 from streamproc.records.result import EmotionResult
 from streamproc.settings import Settings
@@ -32,7 +33,14 @@ def check(settings: Settings, clock: Clock, identity: "Future[ModelIdentity]") -
 
 
 def _look(settings: Settings, clock: Clock, identity: "Future[ModelIdentity]") -> Finding:
-    newest = _newest(settings, clock.wall_ms() - round(1000 * RECENT_S))
+    topic = settings.topics.results
+    try:
+        records = NewestRecords(settings).read(topic, ())
+    except DependencyRefusesError:  # which is no fault: a worker writes them only
+        return unknown(
+            f"this user may not read {topic}", f"Grant READ on {topic} to who runs doctor; workers need none."
+        )
+    newest = _recent(settings, records, clock.wall_ms() - round(1000 * RECENT_S))
     if not newest:
         return well(f"it has written no results in the last {RECENT_S / 60:g} minutes")
     try:
@@ -51,9 +59,8 @@ def _look(settings: Settings, clock: Clock, identity: "Future[ModelIdentity]") -
     return well(f"the newest results of {len(newest)} partitions are as this computer would compute them")
 
 
-def _newest(settings: Settings, since_ms: int) -> Sequence[tuple[str, str, str]]:
-    """Place, fingerprint and model of the newest result of each partition that has a recent one."""
-    records = NewestRecords(settings).read(settings.topics.results, ())
+def _recent(settings: Settings, records: Sequence[Record], since_ms: int) -> Sequence[tuple[str, str, str]]:
+    """Place, fingerprint and model of those of these results that are recent."""
     with connect(settings.registry) as registry:
         columns = Columns(registry, EmotionResult, _COLUMNS)
         rows = [(record, columns.read(record.value)) for record in records]

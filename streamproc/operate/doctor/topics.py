@@ -55,7 +55,9 @@ def _retentions(topics: TopicSettings, there: Mapping[str, TopicState]) -> Itera
     """What is read together has to be kept together: input and ledger by an audit, letters and notes by a replay."""
     pairs = [(topics.recordings, name) for name in (topics.ledger, *topics.lanes)]
     for read, name in [*pairs, (topics.dead_letters, topics.replays)]:
-        if read in there and name in there and there[name].retention_ms < there[read].retention_ms:
+        if read not in there or name not in there or there[read].config is None:
+            continue  # how long what is read is kept nobody says: then nothing is too short for it
+        if there[name].retention_ms < there[read].retention_ms:
             yield (
                 f"{name} keeps records {_days(there[name].retention_ms)}, {read} "
                 f"{_days(there[read].retention_ms)}: it has to keep them as long"

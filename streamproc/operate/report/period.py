@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 COMPUTED = "computed"
+KNOWN = 0.95
+"""Of what ended, the beginnings that are to be known for response times to stand for all. Those of dead letters always
+are, and of results only while the input is kept: the few that are left would be of other records."""
 PARTS = 48
 """Points of a plot."""
 
@@ -30,7 +33,7 @@ class Part:
     results: int
     dead_letters: int
     response_s: float | None
-    """The mean; None where nothing ended whose beginning is known."""
+    """The mean; None where nothing ended, or too few beginnings are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Period:
     dead_letters: int
     audio_s: float
     response: Spread | None
-    """From an input record's timestamp to that of its result or dead letter; None where none is known."""
+    """From an input record's timestamp to that of its result or dead letter; None where too few are known."""
     unknown: int | None
     """Ends whose input record is not kept any more, or began too long before; None where it is kept beside."""
     processing: Spread | None
@@ -111,18 +114,20 @@ class Gathered:
         """What it comes to."""
         at, dead_at = np.array(self._at, np.int64), np.array(self._dead_at, np.int64)
         responses = np.concatenate([np.array(self._response), np.array(self._dead_response)])
-        known = responses[~np.isnan(responses)]
+        is_known = ~np.isnan(responses)
+        known = responses[is_known]
         edges = np.linspace(self.begin_ms, self.end_ms, PARTS + 1)
         results, dead = np.histogram(at, edges)[0], np.histogram(dead_at, edges)[0]
-        ends = np.concatenate([at, dead_at])[~np.isnan(responses)]
+        ends = np.concatenate([at, dead_at])[is_known]
         sums, counts = np.histogram(ends, edges, weights=known)[0], np.histogram(ends, edges)[0]
+        enough = counts >= np.maximum(1, KNOWN * (results + dead))
         return Period(
             begin_ms=self.begin_ms,
             end_ms=self.end_ms,
             results=len(at),
             dead_letters=len(dead_at),
             audio_s=self._audio_ms / 1000,
-            response=_spread(known),
+            response=_spread(known) if len(known) >= KNOWN * len(responses) else None,
             unknown=len(responses) - len(known),
             processing=_spread(np.array(self._processing)),
             tiers=dict(self._tiers.most_common()),
@@ -130,7 +135,7 @@ class Gathered:
             labels=dict(self._labels.most_common()),
             reasons=dict(self._reasons.most_common()),
             parts=tuple(
-                Part(round(edges[i]), int(results[i]), int(dead[i]), float(sums[i] / counts[i]) if counts[i] else None)
+                Part(round(edges[i]), int(results[i]), int(dead[i]), float(sums[i] / counts[i]) if enough[i] else None)
                 for i in range(PARTS)
             ),
         )

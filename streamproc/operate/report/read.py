@@ -11,7 +11,7 @@ from streamproc.kafka.messages import whole
 from streamproc.kafka.registry import connect
 from streamproc.operate.dead_letter import read_dead_letter
 from streamproc.operate.report.anomaly import anomalies
-from streamproc.operate.report.period import Gathered
+from streamproc.operate.report.period import Gathered, Period
 from streamproc.operate.report.report import Report
 from streamproc.records.record import Record, TopicPartition
 from streamproc.records.result import EmotionResult
@@ -66,7 +66,7 @@ class _Reader:
             if (into := _fitting(record.timestamp_ms, before, now)) is not None:
                 self._dead_letter(record, into)
         periods = now.period(), before.period()
-        return Report(*periods, tuple(anomalies(*periods)), self._unreadable)
+        return Report(*periods, tuple(anomalies(*periods)), self._unreadable, notes=tuple(_notes(*periods)))
 
     def _stretches(self, topic: str, since_ms: int) -> Mapping[TopicPartition, range]:
         kept = self._log.decided(self._log.partitions(topic), OPEN_S)
@@ -107,6 +107,15 @@ class _Reader:
             self._unreadable += 1
         else:
             into.dead_letter(record.timestamp_ms, letter.reason, letter.first_seen_ms)
+
+
+def _notes(now: Period, before: Period) -> Iterator[str]:
+    for name, one in (("this period", now), ("the one before", before)):
+        if one.ended and one.response is None:
+            yield (
+                f"response times of {name} are not known: the input of {one.unknown} of its {one.ended} ends is not "
+                "kept any more, or is over an hour older"
+            )
 
 
 def _fitting(at_ms: int, *periods: Gathered) -> Gathered | None:

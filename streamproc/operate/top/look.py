@@ -31,5 +31,10 @@ def looks(workers: Sequence[str], clock: Callable[[], float], wait: Callable[[],
         while True:
             wait()
             after, missing = ask()
-            yield view([(before[name], found) for name, found in after.items() if name in before], missing)
+            fresh = [
+                f"worker {name} answers since this look: its rates take one more"
+                for name in after
+                if name not in before
+            ]
+            yield view([(before[name], found) for name, found in after.items() if name in before], missing + fresh)
             before = after

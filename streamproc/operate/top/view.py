@@ -35,7 +35,7 @@ class View:
     seconds: float
     workers: tuple[WorkerLine, ...]
     missing: tuple[str, ...]
-    """Why others are not there."""
+    """Why others are not among them."""
     outcomes: Mapping[str, float]
     """Records a second, as the next four are."""
     tiers: Mapping[str, float]

@@ -264,3 +264,26 @@ def test_a_key_is_short_printable_and_its_own() -> None:
     keys = {redis_key(content_key("global", f"{i:064x}", "f" * 32)) for i in range(100)}
     assert len(keys) == 100
     assert all(key.startswith("sp:a:") and len(key) == 55 and key.isascii() for key in keys)
+
+
+@pytest.mark.parametrize("refusal", REFUSALS[:3], ids=lambda a: a.split()[0].decode())
+def test_who_calls_it_for_nothing_else_finds_out_that_it_is_back(world: World, refusal: bytes) -> None:
+    world.server.answer = refusal
+    tier = world.tier(policy=BreakerPolicy(failures=1, rest_s=5))
+    tier.look_again()
+    assert world.server.received == b""  # it is not away as far as anybody knows
+    with pytest.raises(TierError):
+        tier.get_many(["a"])
+    down = 'streamproc_dependency_down{dependency="redis"} '
+    world.clock.advance(6)
+    tier.look_again()
+    assert world.exposes(f"{down}1.0")
+    world.server.answer = b"+OK\r\n"
+    tier.look_again()
+    assert world.exposes(f"{down}1.0")  # too soon
+    world.clock.advance(6)
+    tier.look_again()
+    assert world.exposes(f"{down}0.0")
+    assert world.exposes(
+        'streamproc_tier_errors_total{fault="unavailable"} 1.0'
+    )  # a look saves no work, so it costs none

@@ -7,7 +7,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
+from structlog.testing import capture_logs
 
+from streamproc.telemetry import memory
 from streamproc.telemetry.memory import MemoryReading, device_memory
 from streamproc.telemetry.metrics import Metrics
 
@@ -63,12 +66,22 @@ class Driver(ModuleType):
         super().__init__("pynvml")
         self._pids = pids
 
+    class NVMLError(Exception):  # the driver's own name
+        """What the driver raises."""
+
+    refuses = False
+
+    def memory(self, device: int) -> Used:
+        if self.refuses:
+            raise self.NVMLError("Insufficient Permissions")
+        return Used(used=device + 1, total=10)
+
     def __getattr__(self, name: str) -> Any:
         return {
             "nvmlDeviceGetCount": lambda: len(self._pids),
             "nvmlDeviceGetHandleByIndex": lambda place: place,
             "nvmlDeviceGetComputeRunningProcesses": lambda device: [Used(self._pids[device])],
-            "nvmlDeviceGetMemoryInfo": lambda device: Used(used=device + 1, total=10),
+            "nvmlDeviceGetMemoryInfo": self.memory,
         }[name]
 
 
@@ -79,3 +92,33 @@ def test_of_several_accelerators_the_one_is_meant_that_our_process_uses(
     pids: tuple[int, ...], found: tuple[int, int] | None
 ) -> None:
     assert device_memory(Driver(*pids), 7) == found
+
+
+def told(metrics: Metrics) -> tuple[float, float]:
+    generate_latest(metrics.registry)
+    return shown(metrics, "device_memory_bytes", part="used"), shown(metrics, "device_memory_bytes", part="total")
+
+
+def test_a_driver_that_refuses_is_said_once_and_hides_no_metric(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    driver, metrics = Driver(7), Metrics()
+    monkeypatch.setattr(memory, "open_nvml", lambda: driver)
+    metrics.refresh.add(MemoryReading(metrics, lambda: 7, tmp_path))
+    assert told(metrics) == (1, 10)
+    driver.refuses = True
+    with capture_logs() as lines:
+        assert told(metrics) == told(metrics) == (0, 0)
+    assert [line["detail"] for line in lines] == ["Insufficient Permissions"]
+    assert shown(metrics, "memory_bytes", process="main") > 10_000_000
+    driver.refuses = False
+    assert told(metrics) == (1, 10)
+
+
+def test_who_computes_on_the_cpu_does_not_tell_of_somebody_elses_accelerator(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    metrics = Metrics()
+    monkeypatch.setattr(memory, "open_nvml", lambda: Driver(1))
+    metrics.refresh.add(MemoryReading(metrics, lambda: 7, tmp_path, accelerated=False))
+    assert told(metrics) == (0, 0)

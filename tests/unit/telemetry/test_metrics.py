@@ -2,6 +2,7 @@ import re
 
 import pytest
 from prometheus_client import generate_latest
+from structlog.testing import capture_logs
 
 from streamproc.errors import Reason, Stage
 from streamproc.records.analysis import Tier
@@ -73,3 +74,17 @@ def test_the_brokers_clock_has_no_series_before_it_was_compared() -> None:
     assert not re.search(r"^streamproc_broker_clock_skew_seconds ", exposed(metrics), re.MULTILINE)
     metrics.clock_skew_seconds.set(-0.25)
     assert "\nstreamproc_broker_clock_skew_seconds -0.25\n" in exposed(metrics)
+
+
+def test_a_reading_that_fails_is_said_once_and_hides_no_other() -> None:
+    metrics = Metrics()
+
+    def fail() -> None:
+        raise OSError("gone")
+
+    metrics.refresh.add(fail)
+    metrics.refresh.add(lambda: metrics.partitions.set(3))
+    with capture_logs() as lines:
+        assert "streamproc_partitions 3.0" in exposed(metrics)
+        exposed(metrics)
+    assert [line["log_level"] for line in lines] == ["error"]

@@ -1,7 +1,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from streamproc.telemetry.metrics import Metrics
+from streamproc.telemetry.metrics import Dependency, Metrics
 from streamproc.testing.clock import ManualClock
 from streamproc.worker.front import Front, Step
 
@@ -87,3 +87,23 @@ def test_its_uptime_is_the_process_and_never_goes_back() -> None:
     clock.advance(1)
     fake.uptime_s = 1.0
     assert one.status()["uptime_s"] == 4
+
+
+def test_it_shows_which_server_a_start_waits_for() -> None:
+    one, _, _ = front(ManualClock())
+
+    def down() -> dict[str, float]:
+        asked = {str(name): {"dependency": str(name)} for name in Dependency}
+        values = {
+            name: one.metrics.registry.get_sample_value("streamproc_dependency_down", labels)
+            for name, labels in asked.items()
+        }
+        return {name: value for name, value in values.items() if value}
+
+    one.begin(Step.BROKER)
+    one.miss(away=True)
+    assert down() == {"kafka": 1}
+    one.miss(away=False)
+    one.begin(Step.REGISTRY)
+    one.miss(away=True)
+    assert down() == {"registry": 1}

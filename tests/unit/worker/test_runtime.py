@@ -78,6 +78,7 @@ class Running:
     device: Device
     decoders: Decoders
     sources: list[MemorySource]
+    metrics: Metrics
     ended: list[BaseException | None] = field(default_factory=list)
 
     @property
@@ -90,6 +91,11 @@ class Running:
             self.store.put("recordings", key, recording(1000, name=key), "audio/wav")
             value = encode_event(object_key=key, event_id=key)
             self.source.feed(Record(IN, partition, offset, int(time.time() * 1000), b"k", value))
+
+
+def kafka_down(worker: Running) -> float | None:
+    worker.runtime.show()
+    return worker.metrics.registry.get_sample_value("streamproc_dependency_down", {"dependency": "kafka"})
 
 
 def until(true: Callable[[], bool], seconds: float = 10) -> None:
@@ -132,7 +138,7 @@ def start() -> Iterator[Callable[..., Running]]:
         )
         metrics = Metrics()
         runtime = Runtime(settings, parts, ThreadHost(metrics.sheets), SystemClock(), metrics)
-        one = Running(runtime, kept, store, device, decoders, sources)
+        one = Running(runtime, kept, store, device, decoders, sources, metrics)
 
         def run() -> None:
             try:
@@ -179,11 +185,15 @@ def test_nothing_is_polled_before_the_broker_was_reached(start: Callable[..., Ru
             self.tries += 1
             if self.tries < 3:
                 raise DependencyDownError("kafka", "away")
+            answer.wait(10)
 
+    answer = threading.Event()
     sink = Away()
     worker = start(sink=sink)
+    until(lambda: kafka_down(worker) == 1)
+    answer.set()
     until(lambda: worker.runtime.state == "working")
-    assert sink.tries == 3
+    assert (sink.tries, kafka_down(worker)) == (3, 0)
 
 
 def test_decoders_are_heard_while_the_broker_is_waited_for(start: Callable[..., Running]) -> None:

@@ -26,7 +26,7 @@ class Span:
 
 @dataclass
 class Remembered:
-    """Satisfies ``worker.traced.Spans``."""
+    """Satisfies ``worker.ports.Spans``."""
 
     spans: list[Span] = field(default_factory=list)
     batches: list[tuple[list[Span], int, int]] = field(default_factory=list)

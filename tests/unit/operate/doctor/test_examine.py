@@ -1,7 +1,7 @@
 import threading
 import time
 
-from streamproc.errors import DependencyDownError, UsageError
+from streamproc.errors import DependencyDownError, DependencyRefusesError, UsageError
 from streamproc.operate.doctor.check import Check
 from streamproc.operate.doctor.examine import Examined, examine
 from streamproc.operate.doctor.finding import Finding, Verdict, well
@@ -84,3 +84,17 @@ def test_findings_come_as_soon_as_they_are_known() -> None:
     assert time.monotonic() - began < 20
     goes_on.set()
     assert next(findings).verdict is Verdict.WELL
+
+
+def test_a_server_that_refuses_is_not_away() -> None:
+    def forbidden() -> Finding:
+        raise DependencyRefusesError("kafka", "not this topic")
+
+    first, second = Check("first", "?", forbidden, "grant it"), Check("second", "?", forbidden, "grant it")
+    found = asked(first, second, Check("third", "?", away, "start it"))
+    assert (found["first"].verdict, found["first"].says) == (
+        Verdict.WRONG,
+        "kafka answers, and refuses: not this topic",
+    )
+    assert found["second"].says == "kafka answers, and refuses: not this topic, as said above"
+    assert found["third"].verdict is Verdict.WRONG

@@ -5,6 +5,7 @@ import pytest
 
 from streamproc.kafka.preflight import TopicState
 from streamproc.operate.doctor import topics
+from streamproc.operate.doctor.finding import Verdict
 from streamproc.records.topics import topic_specs
 from streamproc.settings import Settings, TopicSettings
 
@@ -12,7 +13,13 @@ TOPICS = TopicSettings()
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> dict[str, timedelta]:
+def hidden() -> set[str]:
+    """Topics that this user may not read the settings of."""
+    return set()
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch, hidden: set[str]) -> dict[str, timedelta]:
     """How long topics keep their records, where that is not what they are made with."""
     changed: dict[str, timedelta] = {}
 
@@ -25,7 +32,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> dict[str, timedelta]:
             for spec in topic_specs(TOPICS):
                 retention = changed.get(spec.name, spec.retention) // timedelta(milliseconds=1)
                 config = {**spec.config, "retention.ms": str(retention)}
-                states[spec.name] = TopicState(spec.name, spec.partitions, 1, config)
+                states[spec.name] = TopicState(spec.name, spec.partitions, 1, None if spec.name in hidden else config)
             return states
 
     monkeypatch.setattr(topics, "Preflight", Preflight)
@@ -53,3 +60,12 @@ def test_what_is_read_together_has_to_be_kept_together(kept: dict[str, timedelta
     assert f", {read} 90 days: it has to keep them as long" in found()
     kept[name] = timedelta(milliseconds=-1)
     assert "keeps records" not in found()
+
+
+@pytest.mark.usefixtures("kept")
+@pytest.mark.parametrize("name", [TOPICS.recordings, TOPICS.ledger, TOPICS.dead_letters])
+def test_a_retention_that_may_not_be_read_is_compared_with_none(hidden: set[str], name: str) -> None:
+    hidden.add(name)
+    finding = topics.check(Settings()).look()
+    assert finding.verdict is Verdict.DOUBTFUL
+    assert finding.says.endswith(f"may not read how they are set: {name}")

@@ -54,11 +54,30 @@ def test_times_are_spread_over_results_and_dead_letters_alike() -> None:
 
 def test_a_beginning_that_is_not_known_is_counted_and_left_out() -> None:
     rows = gathered()
-    rows.result(3_000, ROW, 1_000)
+    for _ in range(19):
+        rows.result(3_000, ROW, 1_000)
     rows.result(3_000, ROW, None)
     found = rows.period()
     assert found.unknown == 1
     assert found.response == Spread(2.0, 2.0, 2.0, 2.0)
+    assert found.parts[3].response_s == 2.0
+    rows.result(3_000, ROW, None)
+    found = rows.period()
+    assert (found.unknown, found.response, found.parts[3].response_s) == (2, None, None)
+
+
+def test_dead_letters_alone_do_not_tell_how_long_results_took() -> None:
+    """Of these the beginning is always known, of results while the input is kept."""
+    now, before = gathered(), gathered()
+    for _ in range(1_000):
+        now.result(2_000, ROW, 1_000)
+        before.result(2_000, ROW, None)
+    for _ in range(30):
+        now.dead_letter(2_000, "decode_failed", 1_940)
+        before.dead_letter(2_000, "decode_failed", 1_940)
+    found = before.period()
+    assert (found.response, found.unknown) == (None, 1_000)
+    assert list(anomalies(now.period(), found)) == []
 
 
 def test_a_clock_that_went_back_gives_no_negative_time() -> None:
@@ -70,8 +89,8 @@ def test_a_clock_that_went_back_gives_no_negative_time() -> None:
 def test_parts_have_their_own_counts_and_means() -> None:
     rows = gathered()
     rows.result(1_500, ROW, 500)
-    rows.result(1_600, ROW, None)
-    rows.dead_letter(1_700, "object_missing", 1_700 - 3_000)
+    rows.result(1_600, ROW, 600)
+    rows.dead_letter(1_700, "object_missing", 1_700 - 4_000)
     rows.result(SPAN - 1, ROW, SPAN - 1)
     parts = rows.period().parts
     assert (parts[1].begin_ms, parts[1].results, parts[1].dead_letters, parts[1].response_s) == (1_000, 2, 1, 2.0)
