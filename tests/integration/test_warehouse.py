@@ -398,7 +398,8 @@ def test_segments_and_dead_letters_are_rows_too_and_every_question_has_its_answe
     demo.begin(settings)
     topics = settings.topics
     # The transform keeps what it makes of the first record: one with some of our headers would stand for all.
-    produce(settings, topics.dead_letters, (b"foreign", [("sp-reason", b"theirs"), ("sp-stage", b"theirs")]))
+    foreign = [("sp-version", b"1")], [("sp-reason", b"theirs"), ("sp-stage", b"theirs")]
+    produce(settings, topics.dead_letters, *((b"foreign", headers) for headers in foreign))
     producer = Producer({"bootstrap.servers": settings.kafka.bootstrap_servers, "enable.idempotence": True})
     for row in (one, other):
         producer.produce(topics.results, codec.encode(row))
@@ -417,7 +418,7 @@ def test_segments_and_dead_letters_are_rows_too_and_every_question_has_its_answe
     assert [row[:2] for row in rows["slowest"]] == [(other.object_key, 70), (one.object_key, 9)]
     assert [row[:4] for row in rows["dead"]] == [("avro_invalid", "fetch", 2, 1), ("object_missing", "fetch", 1, 1)]
     assert [row[:5] for row in rows["coverage"]] == [("demo", "f", 2, 2, Decimal(1))]
-    assert replace(servers, settings=settings).dead_letters() == 1
+    assert replace(servers, settings=settings).dead_letters() == len(foreign)
     assert [one.name for one in others(servers.settings)] == sorted(one.name for one in look(settings))
     demo.end(settings)
     assert others(servers.settings) == []
