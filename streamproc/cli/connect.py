@@ -108,9 +108,9 @@ def skip(
     """Let a connector that failed go on behind a record that ends it each time it is read.
 
     A second connector reads the partition up to there, record by record: what lies before is written, the record is
-    seen to end it, and what lies behind is seen not to. Else nothing is skipped, and it is said which record ends it.
-    The log of `connect watch` names the places that a connector does not get past. What was skipped is kept with the
-    connector: `connect reread` passes over it again.
+    seen to end it, and what lies behind (with nothing behind: before) is seen not to. Else nothing is skipped, and it
+    is said which record ends it. The log of `connect watch` names the places that a connector does not get past. What
+    was skipped is kept with the connector: `connect reread` passes over it again.
 
     Example: `streamproc connect skip emotion-results emotion.results/3/1742`
     """

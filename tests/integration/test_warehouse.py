@@ -297,6 +297,21 @@ def test_a_database_that_refuses_everything_is_no_reason_to_skip(servers: Server
         table.reach(before + 3, PATIENCE_S)
 
 
+def test_the_last_record_of_its_partition_is_not_skipped_where_nothing_shows_that_it_is_at_fault(
+    servers: Servers,
+) -> None:
+    settings, encode = servers.settings, ours(servers.settings)
+    with open_database(settings.warehouse) as database, open_table(settings) as table:
+        before = bring(Writer(settings), encode, table, range(RESULTS + 6_200, RESULTS + 6_210))
+        database.execute("alter table emotion_results add constraint refusing check (false) not valid")
+        row = make_row(RESULTS + 6_300, 0, NOON, new=False)
+        (last,) = produce(settings, settings.topics.results, (encode(row), ()))
+        until(lambda: failed(settings))
+        refused(settings, last, f"{last} ends it, and is the last of its partition.*nothing was skipped")
+        database.execute("alter table emotion_results drop constraint refusing")
+        table.reach(before + 1, PATIENCE_S)
+
+
 def test_a_writer_of_before_leaves_what_it_does_not_know(servers: Servers) -> None:
     settings, number = servers.settings, RESULTS + 4_001  # of these no value is null
     writer, old, new = Writer(settings), ours(settings), to_come(settings)
