@@ -24,7 +24,8 @@ connect = typer.Typer(
 def apply(*, as_json: Json = False) -> None:
     """Make or change the connectors so that they are as this program and the settings say; start again what failed.
 
-    Doing it again changes nothing. Exit code 0 only if all of them run.
+    Doing it again changes nothing. The login to the warehouse is tried from here, where `warehouse.password` is set.
+    Exit code 0 only if all connectors run and that login, if tried, works.
 
     Example: `streamproc connect apply`
     """
@@ -33,7 +34,7 @@ def apply(*, as_json: Json = False) -> None:
 
     applied = run_apply(load_settings())
     show_applied(applied, as_json=as_json)
-    if not all(one.state.running for one in applied):
+    if not all(one.well for one in applied):
         raise typer.Exit(ExitCode.OTHER)
 
 

@@ -88,3 +88,11 @@ def test_what_was_done_is_shown_by_apply_alone(monkeypatch: pytest.MonkeyPatch) 
     assert "updated" in done.stdout
     assert done.stderr.startswith("results, dead: Dialect\n")
     assert "change" not in shown(monkeypatch, WELL)[1]
+
+
+def test_a_login_that_fails_is_told_by_apply_although_all_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    applied = [Applied(name, Change.UNCHANGED, State("RUNNING", ("RUNNING",), "FATAL: no")) for name in "ab"]
+    monkeypatch.setattr("streamproc.operate.warehouse.apply.apply", lambda *_: applied)
+    done = CliRunner().invoke(app, ["connect", "apply"])
+    assert done.exit_code == 1
+    assert done.stderr == "a, b: FATAL: no\n"
