@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from streamproc.cli.speak import say
-from streamproc.operate.warehouse.apply import Applied
+from streamproc.operate.warehouse.apply import EACH_TIME, Applied
 from streamproc.operate.warehouse.aside import Aside, PutAside
 from streamproc.operate.warehouse.lag import Lag
 from streamproc.operate.warehouse.status import Status
 
-FAILED = "`streamproc connect apply` starts again what failed."
+FAILED = f"`streamproc connect apply` starts again what failed. {EACH_TIME}."
 NEXT_DEAD = "`streamproc connect dead` lists what was put aside, and says why."
 
 

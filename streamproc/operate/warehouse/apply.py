@@ -15,6 +15,12 @@ from streamproc.operate.warehouse.skipped import SKIPPED
 from streamproc.settings import Settings
 
 MISSING = State("MISSING", (), None)
+EACH_TIME = (
+    "What fails again each time: the log of `streamproc connect watch` (that of `up`: .streamproc/local/watch/log) "
+    "names the places that a connector does not get past, and `streamproc connect skip` passes over the record there "
+    "that ends it"
+)
+"""What helps where starting again does not."""
 OLD_TASKS_S = 3.0
 """Until Connect ends the tasks of a connector that was changed. One worker: 0.03 s; several have to agree first."""
 

@@ -57,6 +57,12 @@ def test_a_warehouse_that_lets_nobody_in_is_told_although_all_run(monkeypatch: p
     assert err.splitlines() == ["FATAL: no", "how far connectors are behind is not told: kafka does not answer"]
 
 
+def test_what_fails_each_time_is_not_only_to_be_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = [Seen("results", FAILS, "refused", None)]
+    _, _, err = shown(monkeypatch, Status(failing, Login(), None, ""))
+    assert all(one in err for one in ("streamproc connect apply", "streamproc connect skip", "watch/log"))
+
+
 def test_what_several_fail_of_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     failing = [Seen(name, FAILS, "cannot log in: FATAL: no", None) for name in "ab"]
     code, out, err = shown(monkeypatch, Status(failing, Login("FATAL: no"), None, ""))
