@@ -129,12 +129,14 @@ def remove(
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Default: none; those of other settings are listed.")
     ] = None,
     *,
+    yes: Annotated[bool, typer.Option("--yes", help="Take connectors of these settings away too.")] = False,
     as_json: Json = False,
 ) -> None:
     """Take connectors away, as those of a warehouse.namespace that is no longer used; without a name, list these.
 
     Tables stay as they are. The offsets that a connector has read to stay too, so that one that is made anew goes on
-    there, but not what `connect skip` told it. Connectors of other programs are neither listed nor taken.
+    there, but not what `connect skip` told it: that is named. Those of the present settings are taken with --yes alone.
+    Connectors of other programs are neither listed nor taken.
 
     Example: `streamproc connect remove old-emotion-results`
     """
@@ -142,8 +144,10 @@ def remove(
 
     settings = load_settings()
     if names:
-        remove_named(settings, names)
+        gone = remove_named(settings, names, current=yes)
         say(f"Taken away: {', '.join(names)}. Tables stay.")
+        if gone:
+            say(f"With them went what was skipped: {', '.join(map(str, gone))}.")
     else:
         _show_others(others(settings), as_json=as_json)
 
