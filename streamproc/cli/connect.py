@@ -39,7 +39,9 @@ def apply(*, as_json: Json = False) -> None:
 
 
 @connect.command()
-def status(*, as_json: Json = False) -> None:
+def status(
+    *, as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False
+) -> None:
     """Say what each connector does, how far it is behind, and what keeps rows from coming; nothing is changed.
 
     Behind is what is committed on its topic and not yet done, as Kafka Connect last told the brokers (each

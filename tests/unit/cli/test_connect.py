@@ -45,7 +45,7 @@ def test_how_far_each_is_behind_is_shown(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_json_has_the_lag_by_partition(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = json.loads(shown(monkeypatch, WELL, "--json")[1])
+    first, second = json.loads(shown(monkeypatch, WELL, "--json")[1])["connectors"]
     assert first["lag"] == {"records": 1200, "seconds": 61.4, "behind": {"emotion.results/3": 1200}}
     assert first["state"] == {"connector": "RUNNING", "tasks": ["RUNNING"], "problem": None}
     assert second["lag"] is None
@@ -55,6 +55,17 @@ def test_a_warehouse_that_lets_nobody_in_is_told_although_all_run(monkeypatch: p
     code, _, err = shown(monkeypatch, Status(WELL.connectors, Login("FATAL: no"), None, "kafka does not answer"))
     assert code == 1
     assert err.splitlines() == ["FATAL: no", "how far connectors are behind is not told: kafka does not answer"]
+
+
+def test_json_has_what_keeps_rows_from_coming_although_all_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    status = Status(WELL.connectors, Login("FATAL: no"), Aside(3, 9, (DEAD,)), "segments: kafka does not answer")
+    code, out, _ = shown(monkeypatch, status, "--json")
+    said = json.loads(out)
+    assert code == 1
+    assert (said["well"], said["unseen"]) == (False, status.unseen)
+    assert said["login"] == {"problem": "FATAL: no", "untried": ""}
+    assert (said["aside"]["kept"], said["aside"]["ever"]) == (3, 9)
+    assert [(one["place"], one["why"]) for one in said["aside"]["newest"]] == [("dead/0/7", DEAD.why)]
 
 
 def test_what_fails_each_time_is_not_only_to_be_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
