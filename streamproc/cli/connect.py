@@ -24,7 +24,8 @@ connect = typer.Typer(
 def apply(*, as_json: Json = False) -> None:
     """Make or change the connectors so that they are as this program and the settings say; start again what failed.
 
-    Doing it again changes nothing. Exit code 0 only if all of them run.
+    Doing it again changes nothing. The login to the warehouse is tried from here, where `warehouse.password` is set.
+    Exit code 0 only if all connectors run and that login, if tried, works.
 
     Example: `streamproc connect apply`
     """
@@ -33,12 +34,14 @@ def apply(*, as_json: Json = False) -> None:
 
     applied = run_apply(load_settings())
     show_applied(applied, as_json=as_json)
-    if not all(one.state.running for one in applied):
+    if not all(one.well for one in applied):
         raise typer.Exit(ExitCode.OTHER)
 
 
 @connect.command()
-def status(*, as_json: Json = False) -> None:
+def status(
+    *, as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False
+) -> None:
     """Say what each connector does, how far it is behind, and what keeps rows from coming; nothing is changed.
 
     Behind is what is committed on its topic and not yet done, as Kafka Connect last told the brokers (each
@@ -108,9 +111,9 @@ def skip(
     """Let a connector that failed go on behind a record that ends it each time it is read.
 
     A second connector reads the partition up to there, record by record: what lies before is written, the record is
-    seen to end it, and what lies behind is seen not to. Else nothing is skipped, and it is said which record ends it.
-    The log of `connect watch` names the places that a connector does not get past. What was skipped is kept with the
-    connector: `connect reread` passes over it again.
+    seen to end it, and what lies behind (with nothing behind: before) is seen not to. Else nothing is skipped, and it
+    is said which record ends it. The log of `connect watch` names the places that a connector does not get past. What
+    was skipped is kept with the connector: `connect reread` passes over it again.
 
     Example: `streamproc connect skip emotion-results emotion.results/3/1742`
     """
@@ -128,12 +131,14 @@ def remove(
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Default: none; those of other settings are listed.")
     ] = None,
     *,
+    yes: Annotated[bool, typer.Option("--yes", help="Take connectors of these settings away too.")] = False,
     as_json: Json = False,
 ) -> None:
     """Take connectors away, as those of a warehouse.namespace that is no longer used; without a name, list these.
 
     Tables stay as they are. The offsets that a connector has read to stay too, so that one that is made anew goes on
-    there, but not what `connect skip` told it. Connectors of other programs are neither listed nor taken.
+    there, but not what `connect skip` told it: that is named. Those of the present settings are taken with --yes alone.
+    Connectors of other programs are neither listed nor taken.
 
     Example: `streamproc connect remove old-emotion-results`
     """
@@ -141,8 +146,10 @@ def remove(
 
     settings = load_settings()
     if names:
-        remove_named(settings, names)
+        gone = remove_named(settings, names, current=yes)
         say(f"Taken away: {', '.join(names)}. Tables stay.")
+        if gone:
+            say(f"With them went what was skipped: {', '.join(map(str, gone))}.")
     else:
         _show_others(others(settings), as_json=as_json)
 

@@ -5,18 +5,19 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from streamproc.cli.speak import say
-from streamproc.operate.warehouse.apply import Applied
+from streamproc.operate.warehouse.apply import EACH_TIME, Applied
 from streamproc.operate.warehouse.aside import Aside, PutAside
 from streamproc.operate.warehouse.lag import Lag
 from streamproc.operate.warehouse.status import Status
 
-FAILED = "`streamproc connect apply` starts again what failed."
+FAILED = f"`streamproc connect apply` starts again what failed. {EACH_TIME}."
 NEXT_DEAD = "`streamproc connect dead` lists what was put aside, and says why."
 
 
@@ -37,7 +38,7 @@ def show_applied(applied: Sequence[Applied], *, as_json: bool) -> None:
 def show_status(status: Status, *, as_json: bool) -> None:
     """What each connector does, how far it is behind, and what keeps rows from coming."""
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in status.connectors]))
+        typer.echo(json.dumps(_plain(status)))
         return
     table = _table("connector", "state", "tasks", "records behind", "for")
     for one in status.connectors:
@@ -59,7 +60,7 @@ def show_dead(aside: Aside, *, as_json: bool) -> None:
     """What was put aside, oldest first."""
     for one in aside.newest:
         if as_json:
-            typer.echo(json.dumps(asdict(one) | {"place": str(one.place)}, ensure_ascii=False))
+            typer.echo(json.dumps(_plain_record(one), ensure_ascii=False))
         else:
             typer.echo(
                 f"{one.place}  {_moment(one.at_ms)}  {_clean(one.connector)}  {_clean(one.origin)}: {_clean(one.why)}"
@@ -67,6 +68,18 @@ def show_dead(aside: Aside, *, as_json: bool) -> None:
             say(f"    {_clean(one.advice)} [{_clean(one.said)}]")
     if not as_json:
         typer.echo(_aside(aside) if aside.kept else "Nothing was put aside.")
+
+
+def _plain(status: Status) -> dict[str, Any]:
+    """For JSON: the fields of a status, whether all is well, and places as they are written everywhere."""
+    plain = asdict(status) | {"well": status.well}
+    if status.aside is not None:
+        plain["aside"]["newest"] = [_plain_record(one) for one in status.aside.newest]
+    return plain
+
+
+def _plain_record(one: PutAside) -> dict[str, Any]:
+    return asdict(one) | {"place": str(one.place)}
 
 
 def _table(*columns: str) -> Table:

@@ -25,6 +25,7 @@ from streamproc.emotion.directory import find_directory
 from streamproc.emotion.manifest import FileRecord, Manifest, sha256, write_manifest
 from streamproc.emotion.pins import NEEDED
 from streamproc.kafka.admin import create_topics
+from streamproc.kafka.config import client_config
 from streamproc.kafka.own_schemas import register_schemas
 from streamproc.kafka.registry import connect
 from streamproc.operate.doctor import group, store
@@ -210,6 +211,22 @@ def test_keys_that_may_read_and_not_write_are_found(own: Settings, tmp_path: Pat
     (found,) = examine([store.check(unsigned, SystemClock())])
     assert found.verdict is Verdict.WRONG
     assert f"nothing may be stored in {bucket}" in found.says
+
+
+def test_a_record_of_another_program_behind_our_results_is_not_taken_for_the_group_s(own: Settings) -> None:
+    identity: Future[ModelIdentity] = Future()
+    identity.set_result(MINE)
+    with plant(own) as world:
+        world.announce(1)
+        one = world.result(0, 0, fingerprint=fingerprint(MINE, "split"), model="mine")
+        world.commit(Place(world.input, 0), [(0, one)])
+        producer = Producer(client_config(own))
+        for partition in range(own.topics.partitions):
+            producer.produce(own.topics.results, b"", partition=partition)
+        assert producer.flush(30) == 0
+        (found,) = examine([group.check(own, SystemClock(), identity)])
+    assert found.verdict is Verdict.WELL
+    assert f"; {own.topics.partitions} partitions end with a record of another program" in found.says
 
 
 def let_all_read(settings: Settings, bucket: str) -> None:

@@ -297,6 +297,21 @@ def test_a_database_that_refuses_everything_is_no_reason_to_skip(servers: Server
         table.reach(before + 3, PATIENCE_S)
 
 
+def test_the_last_record_of_its_partition_is_not_skipped_where_nothing_shows_that_it_is_at_fault(
+    servers: Servers,
+) -> None:
+    settings, encode = servers.settings, ours(servers.settings)
+    with open_database(settings.warehouse) as database, open_table(settings) as table:
+        before = bring(Writer(settings), encode, table, range(RESULTS + 6_200, RESULTS + 6_210))
+        database.execute("alter table emotion_results add constraint refusing check (false) not valid")
+        row = make_row(RESULTS + 6_300, 0, NOON, new=False)
+        (last,) = produce(settings, settings.topics.results, (encode(row), ()))
+        until(lambda: failed(settings))
+        refused(settings, last, f"{last} ends it, and is the last of its partition.*nothing was skipped")
+        database.execute("alter table emotion_results drop constraint refusing")
+        table.reach(before + 1, PATIENCE_S)
+
+
 def test_a_writer_of_before_leaves_what_it_does_not_know(servers: Servers) -> None:
     settings, number = servers.settings, RESULTS + 4_001  # of these no value is null
     writer, old, new = Writer(settings), ours(settings), to_come(settings)
@@ -398,7 +413,8 @@ def test_segments_and_dead_letters_are_rows_too_and_every_question_has_its_answe
     demo.begin(settings)
     topics = settings.topics
     # The transform keeps what it makes of the first record: one with some of our headers would stand for all.
-    produce(settings, topics.dead_letters, (b"foreign", [("sp-reason", b"theirs"), ("sp-stage", b"theirs")]))
+    foreign = [("sp-version", b"1")], [("sp-reason", b"theirs"), ("sp-stage", b"theirs")]
+    produce(settings, topics.dead_letters, *((b"foreign", headers) for headers in foreign))
     producer = Producer({"bootstrap.servers": settings.kafka.bootstrap_servers, "enable.idempotence": True})
     for row in (one, other):
         producer.produce(topics.results, codec.encode(row))
@@ -417,7 +433,7 @@ def test_segments_and_dead_letters_are_rows_too_and_every_question_has_its_answe
     assert [row[:2] for row in rows["slowest"]] == [(other.object_key, 70), (one.object_key, 9)]
     assert [row[:4] for row in rows["dead"]] == [("avro_invalid", "fetch", 2, 1), ("object_missing", "fetch", 1, 1)]
     assert [row[:5] for row in rows["coverage"]] == [("demo", "f", 2, 2, Decimal(1))]
-    assert replace(servers, settings=settings).dead_letters() == 1
+    assert replace(servers, settings=settings).dead_letters() == len(foreign)
     assert [one.name for one in others(servers.settings)] == sorted(one.name for one in look(settings))
     demo.end(settings)
     assert others(servers.settings) == []

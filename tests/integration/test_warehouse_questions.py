@@ -297,7 +297,21 @@ def test_a_table_with_other_columns_is_told_with_what_is_wrong(warehouse: Wareho
     with opened(warehouse) as database:
         database.execute(sql.SQL("alter table emotion_results drop column {}").format(sql.Identifier(column)))
     with pytest.raises(UsageError, match=rf"{column}.* does not exist.*docs/downstream\.md"):
-        ask(warehouse)
+        ask(warehouse, ["angry", "turned", "slowest"] if column == "produced_at" else ["turned"])
+
+
+def test_a_table_without_a_column_keeps_no_other_question_from_its_answer(warehouse: WarehouseSettings) -> None:
+    insert(warehouse, "emotion_results", a_result(1))
+    with opened(warehouse) as database:
+        database.execute("alter table dead_letters drop column stage")
+    missing = told(warehouse)
+    said = str(missing.pop("dead"))
+    assert 'column "stage" does not exist. The tables are not as the connectors' in said
+    assert set(missing.values()) == {None}
+    assert len(answer(warehouse, "slowest")) == 1
+    with opened(warehouse) as database:
+        database.execute("alter table dead_letters add column stage text")  # as the sink does with the first whole one
+    assert told(warehouse)["dead"] is None
 
 
 OLD_LETTERS = """

@@ -2,7 +2,7 @@
 
 from streamproc.operate.doctor.check import WITHIN_S, Check
 from streamproc.operate.doctor.finding import Finding, doubtful, well, wrong
-from streamproc.operate.warehouse.apply import MISSING, look_by
+from streamproc.operate.warehouse.apply import EACH_TIME, MISSING, look_by
 from streamproc.operate.warehouse.connectors import connectors, sources
 from streamproc.operate.warehouse.lag import lag
 from streamproc.operate.warehouse.login import explained, try_login
@@ -45,7 +45,8 @@ def _look(settings: Settings, clock: Clock) -> Finding:
         says = f"not there: {', '.join(missing)}" if missing else f"not running: {', '.join(halted)}"
         problems = {state.problem for state in states.values() if state.problem}
         login = try_login(settings.warehouse)
-        return wrong(says, f"{_APPLY}.", *(explained(problem, login) for problem in sorted(problems)))
+        again = f" {EACH_TIME}." if any(state.failed for state in states.values()) else ""
+        return wrong(says, f"{_APPLY}.{again}", *(explained(problem, login) for problem in sorted(problems)))
     if other:
         return doubtful(f"other settings than these: {', '.join(other)}", "Run `streamproc connect apply`.")
     lags = {name: lag(settings, name, topic, clock.wall_ms()) for name, topic in sources(settings).items()}

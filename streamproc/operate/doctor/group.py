@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import Future
 
-from streamproc.errors import DependencyRefusesError, StreamprocError
+from streamproc.errors import DependencyRefusesError, PoisonError, StreamprocError
 from streamproc.kafka.columns import Columns
 from streamproc.kafka.newest import NewestRecords
 from streamproc.kafka.registry import connect
@@ -40,9 +40,10 @@ def _look(settings: Settings, clock: Clock, identity: "Future[ModelIdentity]") -
         return unknown(
             f"this user may not read {topic}", f"Grant READ on {topic} to who runs doctor; workers need none."
         )
-    newest = _recent(settings, records, clock.wall_ms() - round(1000 * RECENT_S))
+    newest, foreign = _recent(settings, records, clock.wall_ms() - round(1000 * RECENT_S))
+    beside = f"; {foreign} partitions end with a record of another program" if foreign else ""
     if not newest:
-        return well(f"it has written no results in the last {RECENT_S / 60:g} minutes")
+        return well(f"it has written no results in the last {RECENT_S / 60:g} minutes{beside}")
     try:
         ours = identity.result()
     except StreamprocError:
@@ -56,16 +57,18 @@ def _look(settings: Settings, clock: Clock, identity: "Future[ModelIdentity]") -
             f"here: {ours.name}, {ours.precision}: {' or '.join(sorted(known))}",
             *(f"{place}: {model}: {found}" for place, found, model in others),
         )
-    return well(f"the newest results of {len(newest)} partitions are as this computer would compute them")
+    return well(f"the newest results of {len(newest)} partitions are as this computer would compute them{beside}")
 
 
-def _recent(settings: Settings, records: Sequence[Record], since_ms: int) -> Sequence[tuple[str, str, str]]:
-    """Place, fingerprint and model of those of these results that are recent."""
+def _recent(settings: Settings, records: Sequence[Record], since_ms: int) -> tuple[Sequence[tuple[str, str, str]], int]:
+    """Place, fingerprint and model of those of these results that are recent; how many are no results."""
+    rows, foreign = [], 0
     with connect(settings.registry) as registry:
         columns = Columns(registry, EmotionResult, _COLUMNS)
-        rows = [(record, columns.read(record.value)) for record in records]
-    return [
-        (f"{record.source}/{record.offset}", row["fingerprint"], row["model"])
-        for record, row in rows
-        if row["produced_at"] >= since_ms
-    ]
+        for record in records:
+            try:
+                rows.append((f"{record.source}/{record.offset}", columns.read(record.value)))
+            except PoisonError:  # another program's: it says nothing of this group
+                foreign += 1
+    newest = [(place, row["fingerprint"], row["model"]) for place, row in rows if row["produced_at"] >= since_ms]
+    return newest, foreign

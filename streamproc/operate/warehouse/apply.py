@@ -15,6 +15,12 @@ from streamproc.operate.warehouse.skipped import SKIPPED
 from streamproc.settings import Settings
 
 MISSING = State("MISSING", (), None)
+EACH_TIME = (
+    "What fails again each time: the log of `streamproc connect watch` (that of `up`: .streamproc/local/watch/log) "
+    "names the places that a connector does not get past, and `streamproc connect skip` passes over the record there "
+    "that ends it"
+)
+"""What helps where starting again does not."""
 OLD_TASKS_S = 3.0
 """Until Connect ends the tasks of a connector that was changed. One worker: 0.03 s; several have to agree first."""
 
@@ -40,6 +46,11 @@ class Applied:
     change: Change
     state: State
 
+    @property
+    def well(self) -> bool:
+        """Whether it runs, and nothing that was tried keeps rows from coming."""
+        return self.state.running and not self.state.problem
+
 
 class NotRunningError(StreamprocError):
     """Raised when a connector does not run."""
@@ -53,9 +64,10 @@ class NotRunningError(StreamprocError):
 def apply(settings: Settings) -> Sequence[Applied]:
     """Make or change each connector that is not as it has to be; start again what failed or stopped; wait for them all.
 
-    Doing it again changes nothing. What does not run within ``connect.timeout_s`` is told as it is then. Raises
-    UsageError for what Connect refuses and for a schema of PostgreSQL that is not there, DependencyDownError, also
-    where tasks would start while the registry is away.
+    Doing it again changes nothing. What does not run within ``connect.timeout_s`` is told as it is then; a login to
+    the warehouse that fails from here is told as a problem of what runs too. Raises UsageError for what Connect refuses
+    and for a schema of PostgreSQL that is not there, DependencyDownError, also where tasks would start while the
+    registry is away.
     """
     with open_connect(settings.connect) as connect:
         # Who has not started Connect yet hears of that first, and not of settings for what it would be told.
@@ -66,16 +78,15 @@ def apply(settings: Settings) -> Sequence[Applied]:
         # Until Connect ends them, what is told of a changed connector is told of its tasks before.
         settle(lambda: [connect.state(name) or NONE_YET for name in updated], OLD_TASKS_S, lambda one: not one.running)
         states = settle(lambda: [connect.state(name) or NONE_YET for name in changes], settings.connect.timeout_s)
-    if not all(state.running for state in states):
-        login = try_login(settings.warehouse)
-        states = [replace(state, problem=_why(state, login)) for state in states]
+    login = try_login(settings.warehouse)
+    states = [replace(state, problem=_why(state, login)) for state in states]
     return [Applied(name, change, state) for (name, change), state in zip(changes.items(), states, strict=True)]
 
 
 def _why(state: State, login: Login) -> str | None:
-    """A sink tries a login for longer than anybody waits here: then it is said before it fails of it."""
+    """A sink tries a login for longer than anybody waits here, and one that runs finds out by its next record."""
     if state.problem is None:
-        return None if state.running else login.problem or None
+        return login.problem or None
     return explained(state.problem, login)
 
 

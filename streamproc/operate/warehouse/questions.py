@@ -25,6 +25,11 @@ ADVICE: Mapping[type[psycopg.Error], str] = {
     psycopg.errors.DependentObjectsStillExist: "A view has other columns now; take away what you built on it",
 }
 OTHERWISE = "The tables are not as the connectors of this version make them (docs/downstream.md)"
+ABSENT: Mapping[type[psycopg.Error], str] = {
+    psycopg.errors.InsufficientPrivilege: MAKER,
+    psycopg.errors.UndefinedColumn: OTHERWISE,
+}
+"""Why one question has no answer, while others may have theirs."""
 
 
 def questions(names: Sequence[str] = NAMES) -> Sequence[Question]:
@@ -40,10 +45,10 @@ def questions(names: Sequence[str] = NAMES) -> Sequence[Question]:
 
 
 def ask(settings: WarehouseSettings, names: Sequence[str] = NAMES) -> Sequence[Answer]:
-    """Ask, over views that are made where they are missing. What needs a table or a view that is not there says so.
+    """Ask, over views that are made where they are missing. What needs one that is not there says so.
 
-    Raises UsageError for a user who may not ask, or may ask nothing of it before somebody else has, for tables of
-    another kind and for a schema that is not there; DependencyDownError.
+    Raises UsageError for a user who may not ask, or may ask nothing of it before somebody else has, where all of it
+    needs tables of another kind, and for a schema that is not there; DependencyDownError.
     """
     wanted = questions(names)
     try:
@@ -57,7 +62,7 @@ def ask(settings: WarehouseSettings, names: Sequence[str] = NAMES) -> Sequence[A
     except psycopg.Error as error:
         advice = next((said for kind, said in ADVICE.items() if isinstance(error, kind)), OTHERWISE)
         raise UsageError(f"the warehouse refuses: {_first(error)}. {advice}") from error
-    if answers and all(one.missing and one.missing.endswith(MAKER) for one in answers):
+    if answers and all(one.missing and one.missing.endswith((MAKER, OTHERWISE)) for one in answers):
         raise UsageError(f"the warehouse has no answer: {answers[0].missing}")
     return answers
 
@@ -71,9 +76,9 @@ def _answer(
 ) -> Answer:
     try:
         cursor = database.execute(question.statement.encode())
-    except psycopg.errors.UndefinedTable as error:
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         cause = next((left[name] for name in left if name in question.statement), error)
-        why = MAKER if isinstance(cause, psycopg.errors.InsufficientPrivilege) else FIRST_ROW
+        why = next((said for kind, said in ABSENT.items() if isinstance(cause, kind)), FIRST_ROW)
         return Answer(question, (), (), f"{_first(cause)}. {why}")
     columns = tuple(column.name for column in cursor.description or ())
     return Answer(question, columns, tuple(cursor.fetchall()))

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from streamproc.errors import DependencyDownError, UsageError
+from streamproc.operate.place import Place
 from streamproc.operate.warehouse.apply import MISSING
 from streamproc.operate.warehouse.connectors import FILES, names
 from streamproc.operate.warehouse.halt import settle
 from streamproc.operate.warehouse.rest import NAME, Connect, open_connect
+from streamproc.operate.warehouse.skipped import skipped
 from streamproc.operate.warehouse.trial import TRIAL
 from streamproc.settings import Settings
 
@@ -49,10 +51,11 @@ def remove(settings: Settings) -> None:
         _remove(connect, settings, names(settings))
 
 
-def remove_named(settings: Settings, wanted: Sequence[str]) -> None:
+def remove_named(settings: Settings, wanted: Sequence[str], *, current: bool = False) -> Sequence[Place]:
     """Take these connectors away; none, if one of them is not there or not this program's.
 
-    Raises UsageError, DependencyDownError.
+    Nor, unless ``current``, if one is of these settings. The places that went with them: `connect skip` has passed over
+    these, and a connector that is made anew does not know. Raises UsageError, DependencyDownError.
     """
     with open_connect(settings.connect) as connect:
         configs = {name: connect.config(name) for name in wanted}
@@ -60,7 +63,15 @@ def remove_named(settings: Settings, wanted: Sequence[str]) -> None:
             raise UsageError(f"Kafka Connect has no connector {', '.join(absent)}; it has {', '.join(connect.names())}")
         if foreign := [name for name, config in configs.items() if config is not None and not is_own(name, config)]:
             raise UsageError(f"{', '.join(foreign)} is no connector of this program: whoever made it takes it away")
+        gone = [place for config in configs.values() for place in skipped(config or {})]
+        if not current and (ours := [name for name in wanted if name in names(settings)]):
+            told = f" of {len(gone)} records that were skipped" if gone else " of records that would be skipped"
+            raise UsageError(
+                f"{', '.join(ours)} is of these settings: without it no rows come, and one that `streamproc connect "
+                f"apply` makes anew knows nothing{told}. With --yes it is taken away"
+            )
         _remove(connect, settings, wanted)
+        return gone
 
 
 def _remove(connect: Connect, settings: Settings, wanted: Sequence[str]) -> None:

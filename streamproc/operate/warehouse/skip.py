@@ -33,8 +33,9 @@ def pass_over(settings: Settings, name: str, named: Sequence[Place]) -> Passed:
     """Let a connector go on behind these records, each of which ends it; what lies before and between them is read.
 
     That they do is tried, record by record. They are kept, for when the topic is read again. Raises UsageError for a
-    connector that runs, a record that is not there, was read already or is not what ends the connector, and where it
-    ends at the next record too; DependencyDownError, GoneError, LeftStoppedError.
+    connector that runs, a record that is not there, was read already or is not what ends the connector, where it ends
+    at the next record too, and where no other record shows that the warehouse takes any; DependencyDownError,
+    GoneError, LeftStoppedError.
     """
     need_known(settings, name)
     with open_connect(settings.connect) as connect:
@@ -91,6 +92,7 @@ def _walk(trial: Trial, log: Log, begin: Place, mine: Sequence[Place], expected:
     following = first_at(log, Place(last.partition, last.offset + 1))
     target = last.offset + 1 if following is None else following.offset + 1
     passed: list[Place] = []
+    start, why = begin.offset, ""
     while found := trial.stops(begin, target):
         stop, why = found
         if stop > last or stop not in expected:
@@ -99,6 +101,8 @@ def _walk(trial: Trial, log: Log, begin: Place, mine: Sequence[Place], expected:
         begin = Place(stop.partition, stop.offset + 1)
     if innocent := [str(place) for place in mine if place not in passed]:
         raise UsageError(f"{', '.join(innocent)} is read without an error: there is nothing to skip")
+    if following is None and count(log, last.partition, range(start, last.offset + 1)) == len(passed):
+        raise UsageError(_unknowable(last, why))
     return passed
 
 
@@ -108,6 +112,15 @@ def _wrong(stop: Place, mine: Sequence[Place], passed: Collection[Place]) -> str
     if stop > mine[-1]:
         return f"it ends at {stop} too, behind {mine[-1]}: is any record at fault? Where both are, name both"
     return f"what ends it is {stop}, which was not named"
+
+
+def _unknowable(last: Place, why: str) -> str:
+    """Whatever keeps the warehouse from taking any row looks the same from here."""
+    return (
+        f"{last} ends it, and is the last of its partition: no record beside it is read without an error, so nothing "
+        f"shows whether the record is at fault or the warehouse; nothing was skipped. Heal what it says there, or skip "
+        f"the record once there is one behind it. It says: {why}"
+    )
 
 
 def _behind(passed: Sequence[Place]) -> Mapping[TopicPartition, Place]:

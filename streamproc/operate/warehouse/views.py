@@ -40,7 +40,7 @@ def views() -> Sequence[View]:
 
 
 def make_views(database: "psycopg.Connection[tuple[Any, ...]]") -> Mapping[str, psycopg.Error]:
-    """Make the views that are missing or of another version, but for those whose tables wait for their first row.
+    """Make the views that are missing or of another version, but for those whose tables or columns are not there.
 
     Who may only read asks what is there. What could not be made, by its name, with what the database said of it. Raises
     psycopg.Error.
@@ -56,7 +56,8 @@ def make_views(database: "psycopg.Connection[tuple[Any, ...]]") -> Mapping[str, 
                             _make(database, view)
                     except psycopg.errors.InsufficientPrivilege as error:
                         left[view.name] = error
-                    except psycopg.errors.UndefinedTable as error:  # a table, or a view that could not be made either
+                    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+                        # A table, a column of it, or a view that could not be made either.
                         left[view.name] = next((left[name] for name in left if name in view.statement), error)
     if 0 < _columns(database, WIDENED) < _columns(database, TABLE):
         with suppress(psycopg.errors.InsufficientPrivilege):

@@ -45,7 +45,7 @@ def test_how_far_each_is_behind_is_shown(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_json_has_the_lag_by_partition(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = json.loads(shown(monkeypatch, WELL, "--json")[1])
+    first, second = json.loads(shown(monkeypatch, WELL, "--json")[1])["connectors"]
     assert first["lag"] == {"records": 1200, "seconds": 61.4, "behind": {"emotion.results/3": 1200}}
     assert first["state"] == {"connector": "RUNNING", "tasks": ["RUNNING"], "problem": None}
     assert second["lag"] is None
@@ -55,6 +55,23 @@ def test_a_warehouse_that_lets_nobody_in_is_told_although_all_run(monkeypatch: p
     code, _, err = shown(monkeypatch, Status(WELL.connectors, Login("FATAL: no"), None, "kafka does not answer"))
     assert code == 1
     assert err.splitlines() == ["FATAL: no", "how far connectors are behind is not told: kafka does not answer"]
+
+
+def test_json_has_what_keeps_rows_from_coming_although_all_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    status = Status(WELL.connectors, Login("FATAL: no"), Aside(3, 9, (DEAD,)), "segments: kafka does not answer")
+    code, out, _ = shown(monkeypatch, status, "--json")
+    said = json.loads(out)
+    assert code == 1
+    assert (said["well"], said["unseen"]) == (False, status.unseen)
+    assert said["login"] == {"problem": "FATAL: no", "untried": ""}
+    assert (said["aside"]["kept"], said["aside"]["ever"]) == (3, 9)
+    assert [(one["place"], one["why"]) for one in said["aside"]["newest"]] == [("dead/0/7", DEAD.why)]
+
+
+def test_what_fails_each_time_is_not_only_to_be_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = [Seen("results", FAILS, "refused", None)]
+    _, _, err = shown(monkeypatch, Status(failing, Login(), None, ""))
+    assert all(one in err for one in ("streamproc connect apply", "streamproc connect skip", "watch/log"))
 
 
 def test_what_several_fail_of_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,3 +105,11 @@ def test_what_was_done_is_shown_by_apply_alone(monkeypatch: pytest.MonkeyPatch) 
     assert "updated" in done.stdout
     assert done.stderr.startswith("results, dead: Dialect\n")
     assert "change" not in shown(monkeypatch, WELL)[1]
+
+
+def test_a_login_that_fails_is_told_by_apply_although_all_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    applied = [Applied(name, Change.UNCHANGED, State("RUNNING", ("RUNNING",), "FATAL: no")) for name in "ab"]
+    monkeypatch.setattr("streamproc.operate.warehouse.apply.apply", lambda *_: applied)
+    done = CliRunner().invoke(app, ["connect", "apply"])
+    assert done.exit_code == 1
+    assert done.stderr == "a, b: FATAL: no\n"

@@ -222,4 +222,13 @@ def test_what_does_not_run_is_told_by_a_login_of_our_own(
     monkeypatch.setattr(module, "try_login", lambda _settings: Login("FATAL: no"))
     first, *rest = applied(Scripted(changed=True, state=state, after=state))
     assert says in (first.state.problem or "")
-    assert {one.state.problem for one in rest} == {None}
+    assert {one.state.problem for one in rest} == {"FATAL: no"}
+
+
+def test_what_runs_is_not_well_with_a_warehouse_that_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "try_login", lambda _settings: Login("FATAL: no"))
+    first, *_ = applied(Scripted())
+    assert (first.change, first.state.running, first.well) == (Change.UNCHANGED, True, False)
+    assert first.state.problem == "FATAL: no"
+    monkeypatch.setattr(module, "try_login", lambda _settings: Login(untried="warehouse.password is not set here"))
+    assert all(one.well for one in applied(Scripted()))

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from streamproc.errors import UsageError
+from streamproc.errors import PoisonError, Reason, Stage, UsageError
 from streamproc.operate.warehouse.connectors import CONVERTER_URL, Connector, connectors, files
+from streamproc.records.lane import Attempt, failure_headers
 from streamproc.settings import Settings
 
 DEAD = {"connect_dead_letters": "calls.connect.dead"}
@@ -91,3 +92,16 @@ def test_a_dead_letter_is_another_one_where_its_topic_was_made_anew() -> None:
 
 def test_only_what_reads_avro_asks_the_registry() -> None:
     assert [one.name for one in made() if one.asks_registry] == ["emotion-results", "emotion-segments"]
+
+
+def test_a_dead_letter_without_any_one_of_our_headers_is_refused_before_they_become_columns() -> None:
+    (config,) = (one.config for one in made() if one.name == "dead-letters")
+    before = config["transforms"].split(",why,")[0].split(",")
+    refused = {
+        config[f"predicates.{config[f'transforms.{one}.predicate']}.name"]
+        for one in before
+        if config.get(f"transforms.{one}.negate") == "true"
+    }
+    written = failure_headers(Attempt("calls", 0, 0, 1, 0), PoisonError(Reason.KEY_INVALID, Stage.FETCH, "because"))
+    assert refused == set(config["transforms.why.headers"].split(",")) == {name for name, _ in written}
+    assert set(config["predicates"].split(",")) == set(before) - {"value"}

@@ -5,6 +5,7 @@ import pytest
 from streamproc.errors import UsageError
 from streamproc.operate.warehouse.connectors import connectors, names
 from streamproc.operate.warehouse.remove import Other, others, remove_named
+from streamproc.operate.warehouse.skipped import SKIPPED
 from streamproc.settings import ConnectSettings, Settings, WarehouseSettings
 from tests.unit.operate.warehouse.scripted import RUNNING, Reply, serving
 
@@ -49,8 +50,21 @@ def test_what_other_settings_have_made_is_told_and_nothing_of_other_programs() -
 def test_what_is_named_is_taken_away() -> None:
     cluster = Cluster()
     with serving(cluster) as connect:
-        remove_named(Settings(connect=connect), ["odd-emotion-results", "dead-letters"])
-    assert CLUSTER.keys() - cluster.there.keys() == {"odd-emotion-results", "dead-letters"}
+        remove_named(Settings(connect=connect), ["odd-emotion-results", "emotion-results-trial"])
+    assert CLUSTER.keys() - cluster.there.keys() == {"odd-emotion-results", "emotion-results-trial"}
+
+
+def test_a_connector_of_these_settings_is_not_taken_away_unasked_and_its_skips_are_told() -> None:
+    cluster, places = Cluster(), "emotion.results/0/3 emotion.results/2/0"
+    cluster.there["emotion-results"] = {**CONFIGS["emotion-results"], SKIPPED: places}
+    with serving(cluster) as connect:
+        settings = Settings(connect=connect)
+        with pytest.raises(UsageError, match=r"emotion-results is of these settings.* of 2 records that were.*--yes"):
+            remove_named(settings, ["odd-emotion-results", "emotion-results"])
+        assert cluster.there.keys() == CLUSTER.keys()
+        gone = remove_named(settings, ["odd-emotion-results", "emotion-results"], current=True)
+    assert " ".join(map(str, gone)) == places
+    assert CLUSTER.keys() - cluster.there.keys() == {"odd-emotion-results", "emotion-results"}
 
 
 @pytest.mark.parametrize(
