@@ -30,13 +30,15 @@ class Said:
 
 @pytest.fixture
 def said() -> Iterator[Said]:
-    root = logging.getLogger()
-    before = list(root.handlers), root.level
+    loggers = [logging.getLogger(), logging.getLogger("streamproc")]
+    before = [(one, one.handlers, one.level) for one in loggers]
+    configured = structlog.get_config()
     yield Said()
-    root.handlers, level = before
-    root.setLevel(level)
+    for one, handlers, level in before:
+        one.handlers = handlers
+        one.setLevel(level)
     logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
+    structlog.configure(**configured)
 
 
 def test_a_library_that_repeats_itself_is_heard_now_and_then(said: Said) -> None:
