@@ -229,7 +229,6 @@ import sys
 from confluent_kafka import Producer
 
 
-
 def told(error, sent):
     print(error or f"{sent.topic()}/{sent.partition()}/{sent.offset()}")
 
