@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 
 from tools.bench.measured import Measured, cells
+from tools.page import write_page
 
 HEADINGS = ("benchmark", "figure", "value", "bound", "goal", "")
 
@@ -22,10 +23,7 @@ def table(found: Sequence[Measured]) -> Table:
 
 def write_report(path: Path, found: Sequence[Measured], machines: Sequence[Mapping[str, object]], at: datetime) -> None:
     """Write the page, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".tmp")
-    draft.write_text("\n".join(_lines(found, machines, at)) + "\n")
-    draft.replace(path)
+    write_page(path, _lines(found, machines, at))
 
 
 def _lines(found: Sequence[Measured], machines: Sequence[Mapping[str, object]], at: datetime) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from streamproc.testing.simulation.report import commit, machine
 from tools.mutants.verdict import Fate, Judged, Verdict
+from tools.page import write_page
 
 _LONGEST_HOW = 160
 
@@ -17,10 +18,7 @@ def summary(judged: Sequence[Judged]) -> str:
 
 def write_report(path: Path, judged: Sequence[Judged], seconds: float) -> None:
     """Write the page, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".tmp")
-    draft.write_text("\n".join(_lines(judged, seconds)) + "\n")
-    draft.replace(path)
+    write_page(path, _lines(judged, seconds))
 
 
 def as_json(judged: Sequence[Judged]) -> Sequence[Mapping[str, Any]]:

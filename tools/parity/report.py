@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamproc.bench.machine import Machine
+from tools.page import write_page
 from tools.parity.bounds import BOUNDS, SATURATED, Against, Output
 from tools.parity.tally import Row, Tally
 
@@ -25,10 +26,7 @@ class Run:
 
 def write_report(path: Path, run: Run) -> None:
     """Write the page, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".tmp")
-    draft.write_text("\n".join(_lines(run)) + "\n")
-    draft.replace(path)
+    write_page(path, _lines(run))
 
 
 def verdict(run: Run) -> str:
