@@ -74,11 +74,13 @@ def _check_of_nothing(process: WorkerProcess, records: int, now: float) -> None:
     said: Any = process.runtime.status()["in_flight"]
     credit = bool(said) and not said["records"] and bool(said["bytes"] or said["audio_ms"])
     really = not records and (process.store.loans.size > 0 or (process.arena.audio_ms > 0 and not process.device.holds))
-    # A member that was taken out waits in its revoke for what is on the device: `_check_revoke` bounds that.
-    revoking = process.heard is not None and process.heard.revoking
+    # A member that was taken out waits in its revoke for what is on the device: `_check_revoke` bounds that. And who
+    # leaves has given its records back before it has left: what it computes for them nobody takes any more.
+    heard = process.heard
+    on_its_way = heard is not None and (heard.revoking or heard.leaving)
     # What a probe holds was handed over by nobody.
     really = really and not process.runtime.brake.get("on")
-    if not (credit or really) or process.store.under_way or process.frozen or revoking:
+    if not (credit or really) or process.store.under_way or process.frozen or on_its_way:
         process.holds_nothing_since = None
     elif process.holds_nothing_since is None:
         process.holds_nothing_since = now

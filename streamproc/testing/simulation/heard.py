@@ -34,6 +34,8 @@ class Heard:
         self.polled_at = now()
         """When its last poll began (virtual s). It can last, as when it waits for offsets of an open transaction."""
         self._revoking_since: float | None = None
+        self.leaving = False
+        """Whether it leaves its group, for whatever reason: what it holds ends with it."""
         self.polled: dict[TopicPartition, set[int]] = {}
         """Offsets of the records that were handed over, by the partitions that are the worker's."""
 
@@ -113,6 +115,7 @@ class Heard:
 
     def close(self) -> None:
         """Leave the group."""
+        self.leaving = True
         self._source.close()
 
     def _forget(self, partitions: Sequence[TopicPartition]) -> None:

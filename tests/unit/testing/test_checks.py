@@ -16,8 +16,10 @@ from streamproc.testing.broker.sink import BrokerSink
 from streamproc.testing.broker.values import Commit, CommittedOffset
 from streamproc.testing.clock import ManualClock
 from streamproc.testing.simulation import takeover
+from streamproc.testing.simulation.bounds import check_bounds
 from streamproc.testing.simulation.exits import EXPLAINED
 from streamproc.testing.simulation.fault import Fault, FaultKind, Point
+from streamproc.testing.simulation.heard import Heard
 from streamproc.testing.simulation.held import CountedArena, Loan, Loans, lend
 from streamproc.testing.simulation.limits import limits
 from streamproc.testing.simulation.past import Past
@@ -93,6 +95,49 @@ def test_a_worker_that_keeps_bodies_is_found(found: Callable[[str], bool], monke
 
     monkeypatch.setattr(Fetch, "_arrived", keeping)
     assert found("of no record")
+
+
+def test_what_is_held_of_no_record_is_found_unless_its_holder_leaves() -> None:
+    world, process = holding_of_nothing()
+    check_bounds(world)
+    world.fibers.now += 2
+    with pytest.raises(Violation, match=r"50 ms of audio and credit for .* of no record"):
+        check_bounds(world)
+    process.heard.close()
+    check_bounds(world)
+    world.fibers.now += 2
+    check_bounds(world)
+
+
+def holding_of_nothing() -> tuple[Any, Any]:
+    """A world, and a worker in it that was given no record and holds 50 ms of audio."""
+    source: Any = SimpleNamespace(close=lambda: None)
+    nobody: Any = SimpleNamespace()
+    heard = Heard(nobody, lambda: 0.0, lambda: 0.0, tell=ignore, begun=ignore, given_back=ignore)
+    heard.listen(source)
+    process = SimpleNamespace(
+        name="worker 0.1",
+        heard=heard,
+        arena=SimpleNamespace(audio_ms=50),
+        store=SimpleNamespace(loans=Loans(), under_way=0),
+        device=SimpleNamespace(holds=0, passes_over=0),
+        runtime=SimpleNamespace(brake={}, status=lambda: {"in_flight": {}}),
+        frozen=False,
+        holds_nothing_since=None,
+    )
+    settings = settings_for("consumer", "exactly_once", 3, 1, tight=False)
+    world = SimpleNamespace(
+        settings=settings,
+        limits=limits(settings, [announce(1, Kind.PLAIN, 0, b"k", None)]),
+        fibers=SimpleNamespace(now=0.0),
+        processes=lambda: [process],
+        longest_revoke_s=0.0,
+    )
+    return world, process
+
+
+def ignore(_: object) -> None:
+    """Take what nobody asks for here."""
 
 
 def test_a_worker_that_fetches_without_credit_is_found(
