@@ -241,6 +241,11 @@ class Pipeline:
         return self._fetch.store_down
 
     @property
+    def loaded(self) -> bool:
+        """Whether the network is loaded, and not being loaded again. Safe from any thread."""
+        return self._infer.loaded
+
+    @property
     def held(self) -> bool:
         """Whether the brake is on."""
         return self._probe.held()

@@ -127,9 +127,7 @@ class Runtime:
             return "waiting for the broker"
         if not self.holds:
             return "joining"
-        if self._pipeline.held:
-            return "holding"
-        return "waiting for the store" if self._pipeline.store_down else "working"
+        return _state_of(self._pipeline)
 
     @property
     def warm(self) -> bool:
@@ -155,7 +153,7 @@ class Runtime:
     def ready(self) -> bool:
         """Whether the network is warm, partitions are held, the broker answers and the brake is off."""
         pipeline = self._pipeline
-        works = pipeline is not None and self.holds and not pipeline.held
+        works = pipeline is not None and self.holds and pipeline.loaded and not pipeline.held
         return works and not self._stopping and not self._broker_away
 
     @property
@@ -407,3 +405,11 @@ def stop_on_signals(runtime: Runtime) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _state_of(pipeline: Pipeline) -> str:
+    if pipeline.held:
+        return "holding"
+    if not pipeline.loaded:
+        return "loading the network again"
+    return "waiting for the store" if pipeline.store_down else "working"

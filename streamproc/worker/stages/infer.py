@@ -91,6 +91,8 @@ class Infer:
         self._last_batch = 0
         self._worked = False
         """Whether the device has computed anything: one that warms up, and dies of all that it is given, has not."""
+        self.loaded = True
+        """Whether the network is: not from a death of the device on until another is warm. Safe from any thread."""
         self.computed: Callable[[Fetched, Analysis, Instant], None]
         self.failed: Callable[[Fetched, RecordError], None]
         self.dropped: Callable[[Fetched], None]
@@ -218,7 +220,9 @@ class Infer:
                 if identity != self._identity:
                     message = f"the device came back with another model: {identity}, not {self._identity}"
                     raise FatalError(message, Fatal.MODEL_CHANGED)
+                self.loaded = True
             case DeviceDied(ids, detail, blameless):
+                self.loaded = False
                 self._metrics.device_restarts.inc()
                 log.warning("device process died, its batches run again", detail=detail, count=len(ids))
                 lost = [pending for ident in ids for pending in self._running.pop(ident)]

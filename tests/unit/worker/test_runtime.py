@@ -10,6 +10,7 @@ from streamproc.arena import Arena
 from streamproc.dedupe.aliases import MemoryAliases
 from streamproc.dedupe.memory import MemoryTier
 from streamproc.errors import AbortedError, DependencyDownError, Fatal, FatalError
+from streamproc.records.compute import DeviceEvent, DeviceReady
 from streamproc.records.decoding import DecoderEvent
 from streamproc.records.mark import Mark, read_mark
 from streamproc.records.record import CommitOffset, OutputRecord, Record, TopicPartition
@@ -59,6 +60,14 @@ class Device(FakeDevice):
     def __init__(self, arena: Arena) -> None:
         super().__init__(arena)
         self._wake = EventWake()
+        self.loads_slowly = False
+        """While true it does not say that it is ready."""
+        self._late: list[DeviceEvent] = []
+
+    def take(self, now: float) -> Sequence[DeviceEvent]:
+        events = [*self._late, *super().take(now)]
+        self._late = [event for event in events if self.loads_slowly and isinstance(event, DeviceReady)]
+        return [event for event in events if event not in self._late]
 
     def start(self) -> None:
         pass
@@ -194,6 +203,20 @@ def test_nothing_is_polled_before_the_broker_was_reached(start: Callable[..., Ru
     answer.set()
     until(lambda: worker.runtime.state == "working")
     assert (sink.tries, kafka_down(worker)) == (3, 0)
+
+
+def test_a_worker_whose_device_died_is_ready_again_once_another_is_warm(start: Callable[..., Running]) -> None:
+    worker = start()
+    until(lambda: worker.runtime.ready)
+    worker.device.loads_slowly = True
+    worker.device.die()
+    worker.feed("a")
+    until(lambda: worker.runtime.state == "loading the network again")
+    assert not worker.runtime.ready
+    worker.device.loads_slowly = False
+    until(lambda: worker.runtime.ready)
+    until(lambda: worker.sink.position(IN, 0) == 1)
+    assert worker.runtime.state == "working"
 
 
 def test_decoders_are_heard_while_the_broker_is_waited_for(start: Callable[..., Running]) -> None:
