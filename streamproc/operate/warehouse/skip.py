@@ -80,7 +80,7 @@ def _pass(connect: Connect, settings: Settings, name: str, log: Log, named: froz
             mine = sorted(place for place in named if place.partition == partition)
             found = _walk(trial, log, begin, mine, named.union(known))
             passed += found
-            read += count(log, partition, range(begin.offset, mine[-1].offset + 1)) - len(found)
+            read += count(log, partition, range(begin.offset, found[-1].offset + 1)) - len(found)
     connect.move(name, *_behind(passed).values())
     connect.put(name, with_skipped(config, [*known, *passed]))
     return Passed(passed, read)
@@ -89,21 +89,35 @@ def _pass(connect: Connect, settings: Settings, name: str, log: Log, named: froz
 def _walk(trial: Trial, log: Log, begin: Place, mine: Sequence[Place], expected: Collection[Place]) -> list[Place]:
     """The records that end it, from where it stands to behind the last that is named. Raises UsageError."""
     last = mine[-1]
-    following = first_at(log, Place(last.partition, last.offset + 1))
-    target = last.offset + 1 if following is None else following.offset + 1
+    target, more = _control(log, last, expected)
     passed: list[Place] = []
     start, why = begin.offset, ""
     while found := trial.stops(begin, target):
         stop, why = found
-        if stop > last or stop not in expected:
+        if stop not in expected:
             raise UsageError(f"{_wrong(stop, mine, passed)}; nothing was skipped. What it says there: {why}")
         passed.append(stop)
         begin = Place(stop.partition, stop.offset + 1)
     if innocent := [str(place) for place in mine if place not in passed]:
         raise UsageError(f"{', '.join(innocent)} is read without an error: there is nothing to skip")
-    if following is None and count(log, last.partition, range(start, last.offset + 1)) == len(passed):
+    if not more and count(log, last.partition, range(start, target)) == len(passed):
         raise UsageError(_unknowable(last, why))
     return passed
+
+
+def _control(log: Log, last: Place, expected: Collection[Place]) -> tuple[int, bool]:
+    """Behind the record that has to be read without an error behind the last that is named, and whether there is one.
+
+    Those that were skipped before are none: they end it too.
+    """
+    following: Place | None = last
+    target = last.offset
+    while following is not None:
+        target = following.offset + 1
+        if following not in expected:
+            return target, True
+        following = first_at(log, Place(last.partition, target))
+    return target, False
 
 
 def _wrong(stop: Place, mine: Sequence[Place], passed: Collection[Place]) -> str:

@@ -33,20 +33,22 @@ class Trial:
     def stops(self, begin: Place, target: int) -> tuple[Place, str] | None:
         """The first record from ``begin`` on that ends it, and what it says; None if it reads up to ``target``.
 
-        With ``target`` at ``begin`` nothing is read, but whatever a task needs to begin. Raises DependencyDownError.
+        A task commits behind the last row that it wrote, so a record that was put aside behind that would be taken for
+        what ended it; one that has written nothing yet commits what it ended at. So it is the record at which a new
+        task ends and gets no further. Raises DependencyDownError.
         """
         others = [end for end in ends(self._log, begin.partition.topic) if end.partition != begin.partition]
         self._connect.move(self._name, begin, *others)
         reached = begin.offset
         while True:
             state, at = self._read(begin.partition, target)
-            if state.failed and (at < target or at == begin.offset):
-                stopped = Place(begin.partition, at)  # perhaps at a mark of a transaction
-                return first_at(self._log, stopped) or stopped, state.problem or "it says nothing"
             if at >= target:
                 return None
             if at == reached:
-                raise DependencyDownError(NAME, f"{self._name} gets no further than {begin.partition}/{at}")
+                if not state.failed:
+                    raise DependencyDownError(NAME, f"{self._name} gets no further than {begin.partition}/{at}")
+                stopped = Place(begin.partition, at)  # perhaps at a mark of a transaction
+                return first_at(self._log, stopped) or stopped, state.problem or "it says nothing"
             reached = at
 
     def _read(self, partition: TopicPartition, target: int) -> tuple[State, int]:
