@@ -92,10 +92,12 @@ def reread(
 
     Example: `streamproc connect reread emotion-results`
     """
+    from streamproc.local.signals import interrupted_by_sigterm
     from streamproc.operate.warehouse.reread import read_again
 
     try:
-        read_again(load_settings(), name, lambda place: say(f"passed over again: {place}"))
+        with interrupted_by_sigterm():
+            read_again(load_settings(), name, lambda place: say(f"passed over again: {place}"))
     except KeyboardInterrupt:
         going = f"{name} goes on by itself; where records of it were skipped, up to the next of them"
         say(f"{going}: `streamproc connect reread {name}` begins again.", err=True)
@@ -117,10 +119,12 @@ def skip(
 
     Example: `streamproc connect skip emotion-results emotion.results/3/1742`
     """
+    from streamproc.local.signals import interrupted_by_sigterm
     from streamproc.operate.place import parse_place
     from streamproc.operate.warehouse.skip import pass_over
 
-    passed = pass_over(load_settings(), name, [parse_place(place) for place in places])
+    with interrupted_by_sigterm():
+        passed = pass_over(load_settings(), name, [parse_place(place) for place in places])
     told = ", ".join(map(str, passed.skipped))
     say(f"{name} goes on. Passed over: {len(passed.skipped)} ({told}). Read one by one before: {passed.read}.")
 

@@ -1,4 +1,5 @@
 import json
+import signal
 
 import pytest
 from typer.testing import CliRunner
@@ -113,3 +114,29 @@ def test_a_login_that_fails_is_told_by_apply_although_all_run(monkeypatch: pytes
     done = CliRunner().invoke(app, ["connect", "apply"])
     assert done.exit_code == 1
     assert done.stderr == "a, b: FATAL: no\n"
+
+
+@pytest.mark.parametrize(
+    ("does", "words"),
+    [
+        ("skip.pass_over", ("skip", "emotion-results", "emotion.results/0/1")),
+        ("reread.read_again", ("reread", "emotion-results")),
+    ],
+)
+def test_sigterm_ends_it_in_order_as_ctrl_c_does(
+    monkeypatch: pytest.MonkeyPatch, does: str, words: tuple[str, ...]
+) -> None:
+    ended: list[type[BaseException]] = []
+
+    def asked_to_end(*_: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except BaseException as how:
+            ended.append(type(how))
+            raise
+
+    monkeypatch.setattr(f"streamproc.operate.warehouse.{does}", asked_to_end)
+    before = signal.getsignal(signal.SIGTERM)
+    assert CliRunner().invoke(app, ["connect", *words]).exit_code != 0
+    assert ended == [KeyboardInterrupt]
+    assert signal.getsignal(signal.SIGTERM) is before
