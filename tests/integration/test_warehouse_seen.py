@@ -160,6 +160,8 @@ def test_what_was_put_aside_is_told_in_words_that_say_what_it_is(settings: Setti
     listed = seen(settings).aside
     assert listed is not None
     assert listed.kept == before + 7
+    # Offsets of the sink stay in front of them where they follow a row, which is not told as being behind.
+    until(lambda: all(one.lag is not None and one.lag.records == 0 for one in seen(settings).connectors))
 
 
 def test_records_that_went_aside_without_the_registry_are_told_as_such(servers: Servers, settings: Settings) -> None:
