@@ -98,6 +98,7 @@ class Watch:
         known = connectors(settings)
         self._ask_registry = frozenset(one.name for one in known if one.asks_registry)
         self._states: Mapping[str, State] = {}
+        self._settling: Sequence[str] = ()
         self._problems: dict[str, str] = {}
         self._away = ""
         self._warehouse = ""
@@ -149,25 +150,33 @@ class Watch:
             self._warehouse = self._measure(self.metrics)
 
     def ready(self) -> Check:
-        """Whether all connectors run and the warehouse lets them in, as far as is known."""
-        running = bool(self._states) and all(state.running for state in self._states.values())
+        """Whether all connectors run, and did for a while, and the warehouse lets them in, as far as is known."""
+        running = bool(self._states) and all(state.running for state in self._states.values()) and not self._settling
         return Check(running and not self._away and not self._warehouse, self.status())
 
     def status(self) -> Mapping[str, object]:
         """What each connector does, and why it does not."""
         states = {name: "/".join((one.connector, *one.tasks)) for name, one in self._states.items()}
         problems = {name: self._problems.get(name, one.problem) for name, one in self._states.items() if one.problem}
-        return {"connectors": states, "problems": problems, "away": self._away, "warehouse": self._warehouse}
+        settling = list(self._settling)
+        told = {"connectors": states, "problems": problems, "settling": settling}
+        return {**told, "away": self._away, "warehouse": self._warehouse}
 
     def _look(self, connect: Connect) -> Sequence[Applied]:
-        """What each does now. Where nobody answers none runs, as far as is known."""
+        """What each does now. Where nobody answers none runs, as far as is known.
+
+        Nor does one that was started again a moment ago: one that fails each time runs for seconds after each start.
+        """
         found: Sequence[Applied] = ()
         try:
             found = look_by(connect, self._settings)
         finally:
+            now = self._monotonic()
             self._states = {one.name: one.state for one in found}
+            running = [name for name, state in self._states.items() if state.running]
+            self._settling = [name for name in running if not self._backoff.ran(name, now)]
             for name in self.metrics.names:
-                self.metrics.running[name].set(name in self._states and self._states[name].running)
+                self.metrics.running[name].set(name in running and name not in self._settling)
         return found
 
     def _start(self, connect: Connect, one: Applied, login: Login, now: float) -> None:

@@ -269,6 +269,24 @@ def test_no_connector_is_shown_running_while_connect_is_away() -> None:
         assert "RUNNING" not in str(watch.status())
 
 
+def test_a_connector_that_was_started_again_counts_as_running_once_it_ran_for_a_while() -> None:
+    servers = Servers()
+    servers.registry = (200, [])
+    with watching(servers) as (watch, step):
+        step()
+        servers.state = (200, RUNNING)
+        for servers.now in (1.0, FIRST_WAIT_S + LONGEST_WAIT_S - 1):
+            step()
+            assert b'connector_running{connector="dead-letters"} 0.0' in generate_latest(watch.metrics.registry)
+            assert not watch.ready().ok
+            assert watch.status()["settling"] == ["emotion-results", "emotion-segments", "dead-letters"]
+        servers.now = FIRST_WAIT_S + LONGEST_WAIT_S
+        step()
+        assert b'connector_running{connector="dead-letters"} 1.0' in generate_latest(watch.metrics.registry)
+        assert watch.ready().ok
+        assert watch.status()["settling"] == []
+
+
 def test_what_keeps_a_connector_from_logging_in_is_tried_and_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     servers = Servers()
     servers.registry, servers.state = (200, []), (200, SHUT)
