@@ -7,16 +7,22 @@ from dataclasses import dataclass
 from streamproc.errors import UsageError
 from streamproc.kafka.log import Log
 from streamproc.operate.place import Place
-from streamproc.operate.warehouse.halt import NONE_YET, config_of, find, halted, need_known, need_registry, until
+from streamproc.operate.warehouse.halt import (
+    FAILS_S,
+    NONE_YET,
+    config_of,
+    find,
+    halted,
+    need_known,
+    need_registry,
+    until,
+)
 from streamproc.operate.warehouse.rest import Connect, open_connect
 from streamproc.operate.warehouse.skipped import skipped, with_skipped
 from streamproc.operate.warehouse.stretch import count, first_at, is_there
 from streamproc.operate.warehouse.trial import Trial, open_trial
 from streamproc.records.record import TopicPartition
 from streamproc.settings import Settings
-
-FAILS_S = 10.0
-"""One that runs was perhaps started again just now, by the watch; one that cannot go on fails within seconds."""
 
 
 @dataclass(frozen=True, slots=True)

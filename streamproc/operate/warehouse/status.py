@@ -1,17 +1,21 @@
 """What the connectors do, how far behind they are, and whether the warehouse lets them in."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from streamproc.errors import DependencyDownError, UsageError
 from streamproc.kafka.log import GoneError
-from streamproc.operate.warehouse.apply import look
+from streamproc.operate.warehouse.apply import Applied, look
 from streamproc.operate.warehouse.aside import Aside, aside
 from streamproc.operate.warehouse.connectors import sources
+from streamproc.operate.warehouse.halt import FAILS_S, until
 from streamproc.operate.warehouse.lag import Lag, lag
 from streamproc.operate.warehouse.login import Login, explained, try_login
 from streamproc.operate.warehouse.rest import State
 from streamproc.settings import Settings
+
+LATE_S = 30.0
+"""A connector that is behind for longer, and runs, is looked at for as long as one takes to fail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,9 @@ def status(settings: Settings, now_ms: int) -> Status:
     states = look(settings)
     login = try_login(settings.warehouse)
     lags, put_aside, unseen = _brokers_say(settings, now_ms)
+    late = {one.name for one, behind in zip(states, lags, strict=False) if behind.seconds > LATE_S}
+    if any(one.name in late and one.state.running for one in states):
+        states = until(lambda: look(settings), FAILS_S, lambda found: not _run(found, late))
     seen = [
         Seen(
             one.name,
@@ -58,6 +65,10 @@ def status(settings: Settings, now_ms: int) -> Status:
         for number, one in enumerate(states)
     ]
     return Status(seen, login, put_aside, unseen)
+
+
+def _run(found: Sequence[Applied], names: Collection[str]) -> bool:
+    return all(one.state.running for one in found if one.name in names)
 
 
 def _brokers_say(settings: Settings, now_ms: int) -> tuple[Sequence[Lag], Aside | None, str]:
