@@ -46,7 +46,8 @@ def status(
 
     Behind is what is committed on its topic and not yet done, as Kafka Connect last told the brokers (each
     `offset.flush.interval.ms`), and for how long the oldest of it has waited. The login to the warehouse is tried from
-    here, where `warehouse.password` is set. Exit code 0 only if all connectors run and that login, if tried, works.
+    here, where `warehouse.password` is set. Exit code 0 only if all connectors run, the brokers tell how far they are,
+    and that login, if tried, works.
 
     Example: `streamproc connect status --json`
     """

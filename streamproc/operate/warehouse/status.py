@@ -43,8 +43,8 @@ class Status:
 
     @property
     def well(self) -> bool:
-        """Whether all connectors run, and nothing that was tried keeps rows from coming."""
-        return all(one.state.running for one in self.connectors) and not self.login.problem
+        """Whether all connectors run, and nothing that was tried keeps rows from coming, or from being seen to."""
+        return all(one.state.running for one in self.connectors) and not self.login.problem and not self.unseen
 
 
 def status(settings: Settings, now_ms: int) -> Status:

@@ -69,6 +69,12 @@ def test_json_has_what_keeps_rows_from_coming_although_all_run(monkeypatch: pyte
     assert [(one["place"], one["why"]) for one in said["aside"]["newest"]] == [("dead/0/7", DEAD.why)]
 
 
+def test_what_cannot_be_seen_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, _, err = shown(monkeypatch, Status(WELL.connectors, Login(), None, "kafka does not answer"))
+    assert code == 1
+    assert err == "how far connectors are behind is not told: kafka does not answer\n"
+
+
 def test_what_fails_each_time_is_not_only_to_be_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     failing = [Seen("results", FAILS, "refused", None)]
     _, _, err = shown(monkeypatch, Status(failing, Login(), None, ""))
