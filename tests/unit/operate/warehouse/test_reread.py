@@ -51,3 +51,10 @@ def test_another_record_that_ends_it_is_named(use: Use) -> None:
     with pytest.raises(StandsError, match=r"ends at emotion.results/0/1, which nobody has skipped yet: refused"):
         again()
     assert skipped(cluster.now().config) == [at(3)]
+
+
+def test_a_record_of_a_topic_that_is_gone_is_forgotten(use: Use) -> None:
+    gone = Place(at(0).partition._replace(topic="gone"), 4)
+    cluster = use(Cluster("gbg", **{SKIPPED: f"{at(1)} {gone}"}))
+    assert again() == [at(1)]
+    assert skipped(cluster.now().config) == [at(1)]
