@@ -94,36 +94,39 @@ def _pass(connect: Connect, settings: Settings, name: str, log: Log, named: froz
 
 def _walk(trial: Trial, log: Log, begin: Place, mine: Sequence[Place], expected: Collection[Place]) -> list[Place]:
     """The records that end it, from where it stands to behind the last that is named. Raises UsageError."""
-    last = mine[-1]
-    target, more = _control(log, last, expected)
+    start, last = begin.offset, mine[-1]
     passed: list[Place] = []
-    start, why = begin.offset, ""
-    while found := trial.stops(begin, target):
-        stop, why = found
-        if stop not in expected:
-            raise UsageError(f"{_wrong(stop, mine, passed)}; nothing was skipped. What it says there: {why}")
-        passed.append(stop)
-        begin = Place(stop.partition, stop.offset + 1)
-    if innocent := [str(place) for place in mine if place not in passed]:
-        raise UsageError(f"{', '.join(innocent)} is read without an error: there is nothing to skip")
-    if not more and count(log, last.partition, range(start, target)) == len(passed):
+    why = ""
+    control: Place | None = last
+    while control is not None:
+        target, control = _control(log, control, expected)
+        while begin.offset < target and (found := trial.stops(begin, target)):
+            stop, why = found
+            if stop not in expected:
+                raise UsageError(f"{_wrong(stop, mine, passed)}; nothing was skipped. What it says there: {why}")
+            passed.append(stop)
+            begin = Place(stop.partition, stop.offset + 1)
+        begin = Place(last.partition, target)
+        if innocent := [str(place) for place in mine if place not in passed]:
+            raise UsageError(f"{', '.join(innocent)} is read without an error: there is nothing to skip")
+        if control is not None and trial.wrote(last.partition, range(control.offset, target)):
+            return passed
+    if not trial.wrote(last.partition, range(start, last.offset), passed):
         raise UsageError(_unknowable(last, why))
     return passed
 
 
-def _control(log: Log, last: Place, expected: Collection[Place]) -> tuple[int, bool]:
-    """Behind the record that has to be read without an error behind the last that is named, and whether there is one.
+def _control(log: Log, before: Place, expected: Collection[Place]) -> tuple[int, Place | None]:
+    """Up to where to read behind a place, and the record there, which must not end it; None where there is none.
 
     Those that were skipped before are none: they end it too.
     """
-    following: Place | None = last
-    target = last.offset
-    while following is not None:
+    target = before.offset + 1
+    while following := first_at(log, Place(before.partition, target)):
         target = following.offset + 1
         if following not in expected:
-            return target, True
-        following = first_at(log, Place(last.partition, target))
-    return target, False
+            break
+    return target, following
 
 
 def _wrong(stop: Place, mine: Sequence[Place], passed: Collection[Place]) -> str:
@@ -137,9 +140,9 @@ def _wrong(stop: Place, mine: Sequence[Place], passed: Collection[Place]) -> str
 def _unknowable(last: Place, why: str) -> str:
     """Whatever keeps the warehouse from taking any row looks the same from here."""
     return (
-        f"{last} ends it, and is the last of its partition: no record beside it is read without an error, so nothing "
-        f"shows whether the record is at fault or the warehouse; nothing was skipped. Heal what it says there, or skip "
-        f"the record once there is one behind it. It says: {why}"
+        f"{last} ends it, and is the last of its partition, but for what is put aside: no record beside it is read "
+        "without an error, so nothing shows whether the record is at fault or the warehouse; nothing was skipped. Heal "
+        f"what it says there, or skip the record once there is one behind it. It says: {why}"
     )
 
 

@@ -3,16 +3,17 @@
 A task takes up to 500 records at a time, so where a connector stands does not tell which of them ends it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from streamproc.errors import DependencyDownError
 from streamproc.kafka.log import Log
 from streamproc.operate.place import Place
 from streamproc.operate.warehouse.halt import NONE_YET, config_of, end_tasks, until
+from streamproc.operate.warehouse.origins import origins
 from streamproc.operate.warehouse.rest import NAME, Connect, State
 from streamproc.operate.warehouse.skipped import with_skipped
-from streamproc.operate.warehouse.stretch import ends, first_at
+from streamproc.operate.warehouse.stretch import ends, first_at, places
 from streamproc.records.record import TopicPartition
 from streamproc.settings import Settings
 
@@ -50,6 +51,11 @@ class Trial:
                 stopped = Place(begin.partition, at)  # perhaps at a mark of a transaction
                 return first_at(self._log, stopped) or stopped, state.problem or "it says nothing"
             reached = at
+
+    def wrote(self, partition: TopicPartition, stretch: range, but: Collection[Place] = ()) -> bool:
+        """Whether a record of a stretch that it has read became a row: none ``but``, and none that was put aside."""
+        others = {*but, *origins(self._log, self._settings.topics.connect_dead_letters, self._name, 0)}
+        return any(place not in others for place in places(self._log, partition, stretch))
 
     def _read(self, partition: TopicPartition, target: int) -> tuple[State, int]:
         """Let it read until it fails, is there, or nothing shows for a while; then end its tasks, which tells where."""

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from streamproc.operate.warehouse import halt, reread, skip
+from streamproc.operate.warehouse import halt, reread, skip, trial
 from tests.unit.operate.warehouse.modelled import Cluster
 
 
@@ -25,6 +25,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Cluster], Cluster]:
             monkeypatch.setattr(module, "Log", lambda *_, **__: cluster)
         for module in (halt, skip):
             monkeypatch.setattr(module, "need_registry", lambda *_: None)
+        monkeypatch.setattr(trial, "origins", lambda _log, _topic, name, _since: cluster.put_aside(name))
         return cluster
 
     return used

@@ -58,8 +58,10 @@ class Cluster:
         self.partitions_of = list(partitions)
         self.made = {NAME: Made({"topics": TOPIC, **config})}
         self.rows: set[Place] = set()
+        self.aside: set[tuple[str, Place]] = set()
+        """What was put aside, with whose it is."""
         self.calls: list[str] = []
-        self._read(self.made[NAME])
+        self._read(NAME)
 
     def now(self) -> Made:
         return self.made[NAME]
@@ -99,7 +101,7 @@ class Cluster:
 
     def resume(self, name: str) -> None:
         self.made[name].connector = "RUNNING"
-        self._read(self.made[name])
+        self._read(name)
 
     def remove(self, name: str) -> None:
         self.made.pop(name, None)
@@ -125,14 +127,18 @@ class Cluster:
     def close(self) -> None:
         """Nothing is open."""
 
+    def put_aside(self, name: str) -> set[Place]:
+        return {place for whose, place in self.aside if whose == name}
+
     # How a sink reads.
 
     def _records(self, partition: int, start: int) -> list[tuple[int, str]]:
         return [pair for pair in enumerate(self.partitions_of[partition]) if pair[0] >= start and pair[1] != MARK]
 
-    def _read(self, made: Made) -> None:
+    def _read(self, name: str) -> None:
         """A new task: of each partition it commits behind what it wrote last, and knows no more of what it put aside;
         where it wrote nothing yet, the record that it ended at, or all that it has read."""
+        made = self.made[name]
         position = {number: made.offsets.get(number, 0) for number in range(len(self.partitions_of))}
         own: dict[int, int] = {}
         made.tasks = ("RUNNING",)
@@ -141,6 +147,7 @@ class Cluster:
         while left and made.tasks == ("RUNNING",):
             taken, left = left[:batch], left[batch:]
             given = [(number, offset) for number, offset, letter in taken if letter != TEXT]
+            self.aside |= {(name, at(offset, number)) for number, offset, letter in taken if letter == TEXT}
             for number, offset in given:
                 own.setdefault(number, offset)
             if any(letter == BAD for _, _, letter in taken):

@@ -89,3 +89,19 @@ def test_a_connector_that_runs_skips_nothing(use: Use, monkeypatch: pytest.Monke
 def test_a_record_of_another_topic_is_not_taken(use: Use) -> None:
     other = Place(at(0).partition._replace(topic="other"), 0)
     refused(use(Cluster("gb")), "does not read other/0/0", other)
+
+
+@pytest.mark.parametrize("partition", ["tb", "bt", "btt"])
+def test_what_was_put_aside_shows_nothing_of_a_warehouse_that_refuses_each_row(use: Use, partition: str) -> None:
+    cluster = use(Cluster(partition))
+    refused(cluster, "no record beside it is read without an error", at(partition.index("b")))
+
+
+def test_a_row_behind_what_was_put_aside_shows_that_the_record_is_at_fault(use: Use) -> None:
+    cluster = use(Cluster("bttg"))
+    assert passed(at(0)) == [at(0)]
+    assert cluster.rows == {at(3)}
+
+
+def test_a_warehouse_that_refuses_each_row_is_seen_behind_what_was_put_aside(use: Use) -> None:
+    refused(use(Cluster("bttb")), "it ends at emotion.results/0/3 too", at(0))
