@@ -87,8 +87,9 @@ def _pass(connect: Connect, settings: Settings, name: str, log: Log, named: froz
             found = _walk(trial, log, begin, mine, named.union(known))
             passed += found
             read += count(log, partition, range(begin.offset, found[-1].offset + 1)) - len(found)
-    connect.move(name, *_behind(passed).values())
+    # First what is kept: a place that is kept and not passed over yet is passed over by the next that asks.
     connect.put(name, with_skipped(config, [*known, *passed]))
+    connect.move(name, *_behind(passed).values())
     return Passed(passed, read)
 
 

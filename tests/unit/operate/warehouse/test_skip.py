@@ -91,6 +91,12 @@ def test_a_record_of_another_topic_is_not_taken(use: Use) -> None:
     refused(use(Cluster("gb")), "does not read other/0/0", other)
 
 
+def test_what_is_passed_over_is_kept_before_the_connector_is_brought_behind_it(use: Use) -> None:
+    cluster = use(Cluster("gbg"))
+    passed(at(1))
+    assert cluster.calls[-2:] == ["put", "move"]  # one that is kept, and was not passed over, is passed over next
+
+
 @pytest.mark.parametrize("partition", ["tb", "bt", "btt"])
 def test_what_was_put_aside_shows_nothing_of_a_warehouse_that_refuses_each_row(use: Use, partition: str) -> None:
     cluster = use(Cluster(partition))
