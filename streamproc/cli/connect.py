@@ -151,8 +151,9 @@ def remove(
 
     settings = load_settings()
     if names:
-        gone = remove_named(settings, names, current=yes)
-        say(f"Taken away: {', '.join(names)}. Tables stay.")
+        wanted = list(dict.fromkeys(names))
+        gone = remove_named(settings, wanted, current=yes)
+        say(f"Taken away: {', '.join(wanted)}. Tables stay.")
         if gone:
             say(f"With them went what was skipped: {', '.join(map(str, gone))}.")
     else:

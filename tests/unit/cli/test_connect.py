@@ -146,3 +146,11 @@ def test_sigterm_ends_it_in_order_as_ctrl_c_does(
     assert CliRunner().invoke(app, ["connect", *words]).exit_code != 0
     assert ended == [KeyboardInterrupt]
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_connector_that_is_named_twice_is_taken_away_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr("streamproc.operate.warehouse.remove.remove_named", lambda _, names, **__: asked.append(names))
+    done = CliRunner().invoke(app, ["connect", "remove", "odd", "other", "odd"])
+    assert asked == [["odd", "other"]]
+    assert "Taken away: odd, other. Tables" in done.output
