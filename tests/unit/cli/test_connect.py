@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from streamproc.cli.app import app
 from streamproc.operate.place import Place
-from streamproc.operate.warehouse.apply import Applied, Change
+from streamproc.operate.warehouse.apply import MISSING, Applied, Change
 from streamproc.operate.warehouse.aside import Aside, PutAside
 from streamproc.operate.warehouse.lag import Lag
 from streamproc.operate.warehouse.login import Login
@@ -79,6 +79,24 @@ def test_what_fails_each_time_is_not_only_to_be_started_again(monkeypatch: pytes
     failing = [Seen("results", FAILS, "refused", None)]
     _, _, err = shown(monkeypatch, Status(failing, Login(), None, ""))
     assert all(one in err for one in ("streamproc connect apply", "streamproc connect skip", "watch/log"))
+
+
+def test_what_is_not_there_is_not_behind_nor_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = [Seen(f"demo-{topic}", MISSING, None, None, topic) for topic in ("results", "dead")]
+    code, out, err = shown(monkeypatch, Status(missing, Login(), None, "", "demo"))
+    assert code == 1
+    assert out.splitlines()[1].split() == ["demo-results", "MISSING", "-", "-", "-"]
+    assert err == (
+        "Not there: demo-results, demo-dead. `streamproc connect apply` makes them: from results, dead to the schema "
+        "demo.\n"
+    )
+
+
+def test_connectors_of_other_settings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    status = Status(WELL.connectors, Login(), None, "", "public", ["results", "dead"])
+    _, _, err = shown(monkeypatch, status)
+    assert err == ("results, dead: made with other settings than these. `streamproc connect apply` changes them.\n")
+    assert json.loads(shown(monkeypatch, status, "--json")[1])["differing"] == ["results", "dead"]
 
 
 def test_what_several_fail_of_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
