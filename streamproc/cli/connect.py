@@ -46,7 +46,8 @@ def status(
 
     Behind is what is committed on its topic and not yet done, as Kafka Connect last told the brokers (each
     `offset.flush.interval.ms`), and for how long the oldest of it has waited. The login to the warehouse is tried from
-    here, where `warehouse.password` is set. Exit code 0 only if all connectors run and that login, if tried, works.
+    here, where `warehouse.password` is set. Exit code 0 only if all connectors run, the brokers tell how far they are,
+    and that login, if tried, works.
 
     Example: `streamproc connect status --json`
     """
@@ -92,10 +93,12 @@ def reread(
 
     Example: `streamproc connect reread emotion-results`
     """
+    from streamproc.local.signals import interrupted_by_sigterm
     from streamproc.operate.warehouse.reread import read_again
 
     try:
-        read_again(load_settings(), name, lambda place: say(f"passed over again: {place}"))
+        with interrupted_by_sigterm():
+            read_again(load_settings(), name, lambda place: say(f"passed over again: {place}"))
     except KeyboardInterrupt:
         going = f"{name} goes on by itself; where records of it were skipped, up to the next of them"
         say(f"{going}: `streamproc connect reread {name}` begins again.", err=True)
@@ -117,10 +120,12 @@ def skip(
 
     Example: `streamproc connect skip emotion-results emotion.results/3/1742`
     """
+    from streamproc.local.signals import interrupted_by_sigterm
     from streamproc.operate.place import parse_place
     from streamproc.operate.warehouse.skip import pass_over
 
-    passed = pass_over(load_settings(), name, [parse_place(place) for place in places])
+    with interrupted_by_sigterm():
+        passed = pass_over(load_settings(), name, [parse_place(place) for place in places])
     told = ", ".join(map(str, passed.skipped))
     say(f"{name} goes on. Passed over: {len(passed.skipped)} ({told}). Read one by one before: {passed.read}.")
 
@@ -146,8 +151,9 @@ def remove(
 
     settings = load_settings()
     if names:
-        gone = remove_named(settings, names, current=yes)
-        say(f"Taken away: {', '.join(names)}. Tables stay.")
+        wanted = list(dict.fromkeys(names))
+        gone = remove_named(settings, wanted, current=yes)
+        say(f"Taken away: {', '.join(wanted)}. Tables stay.")
         if gone:
             say(f"With them went what was skipped: {', '.join(map(str, gone))}.")
     else:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streamproc.cli.speak import say
-from streamproc.operate.warehouse.apply import EACH_TIME, Applied
+from streamproc.operate.warehouse.apply import EACH_TIME, MISSING, Applied
 from streamproc.operate.warehouse.aside import Aside, PutAside
 from streamproc.operate.warehouse.lag import Lag
 from streamproc.operate.warehouse.status import Status
@@ -42,7 +42,8 @@ def show_status(status: Status, *, as_json: bool) -> None:
         return
     table = _table("connector", "state", "tasks", "records behind", "for")
     for one in status.connectors:
-        table.add_row(one.name, one.state.connector, _tasks(one.state.tasks), *_behind(one.lag))
+        behind = ("-", "-") if one.state == MISSING else _behind(one.lag)
+        table.add_row(one.name, one.state.connector, _tasks(one.state.tasks), *behind)
     Console().print(table)
     if status.aside is not None and status.aside.kept:
         typer.echo(_aside(status.aside))
@@ -52,7 +53,13 @@ def show_status(status: Status, *, as_json: bool) -> None:
         say(status.login.problem, err=True)
     if status.unseen:
         say(f"how far connectors are behind is not told: {status.unseen}", err=True)
-    if not all(one.state.running for one in status.connectors):
+    if status.differing:
+        made = f"{', '.join(status.differing)}: made with other settings than these"
+        say(f"{made}. `streamproc connect apply` changes them.", err=True)
+    if missing := [one for one in status.connectors if one.state == MISSING]:
+        told = f"Not there: {', '.join(one.name for one in missing)}. `streamproc connect apply` makes them"
+        say(f"{told}: from {', '.join(one.topic for one in missing)} to the schema {status.namespace}.", err=True)
+    if not all(one.state.running or one in missing for one in status.connectors):
         say(FAILED, err=True)
 
 

@@ -54,6 +54,6 @@ def demo(
     else:
         console = Console()
         show(run, console)
-        console.print(go_on(program()))
+        console.print(go_on(program(), warehouse=warehouse))
     if run.tally.problems():
         raise typer.Exit(ExitCode.OTHER)

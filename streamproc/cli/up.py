@@ -42,5 +42,6 @@ def up(*, more: With = None) -> None:
         ready = stack.up(settings, progress.server, prepare_all, recipes)
     started = ", ".join(sorted(ready.started)) or "nothing, all ran already"
     typer.echo(f"Ready. Started: {started}. Addresses: {settings.local.state_dir / LOCAL_ENV}")
-    say("Next: `streamproc worker` in another terminal, then `streamproc publish my.wav`, `streamproc results`.")
+    then = "`streamproc publish my.wav`, `streamproc results`" + (", `streamproc warehouse ask`" if more else "")
+    say(f"Next: `streamproc worker` in another terminal, then {then}.")
     say("`streamproc down` stops the servers.")

@@ -32,6 +32,10 @@ GO_ON = (
     ("results", "what came of it"),
     ("down", "the end"),
 )
+UP_WITH = ("up --with warehouse", "the servers, to keep")
+ASK = ("warehouse ask", "an analyst's questions")
+GO_ON_WITH = (UP_WITH, *GO_ON[1:-1], ASK, GO_ON[-1])
+"""Behind a demo with a warehouse."""
 
 
 def show(run: Run, console: Console) -> None:
@@ -59,10 +63,10 @@ def show(run: Run, console: Console) -> None:
         console.print(f"WRONG: {problem}", style="bold red", markup=False)
 
 
-def go_on(program: str) -> Table:
+def go_on(program: str, *, warehouse: bool = False) -> Table:
     """The commands that come next, of a program that is started so."""
     table = Table("Go on with", "", box=box.SIMPLE)
-    for command, what in GO_ON:
+    for command, what in GO_ON_WITH if warehouse else GO_ON:
         table.add_row(f"{program} {command}", what)
     return table
 

@@ -1,5 +1,6 @@
 """``streamproc connect watch`` beside the local Kafka Connect: it starts again what failed there."""
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from streamproc.settings import HttpSettings, LogSettings, Settings
 
 NEEDED = ("kafka", "registry", "topics", "connect", "warehouse")
 """Sections of the settings; of keys for other servers it learns nothing."""
+FOUND_BY = ("PYTHONPATH",)
+"""By which Python found this program, where it is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class WatchRecipe:
             # These say all of it: what another `up` writes beside is not for this process.
             local=settings.local.model_copy(update={"state_dir": place.folder}),
         )
-        return Server(__version__, (sys.executable, "-m", "streamproc", "connect", "watch"), environment(own))
+        variables = environment(own) | {name: os.environ[name] for name in FOUND_BY if name in os.environ}
+        return Server(__version__, (sys.executable, "-m", "streamproc", "connect", "watch"), variables)
 
     def answers(self, place: Place) -> bool:
         """Its own check."""

@@ -19,7 +19,11 @@ class ConnectorMetrics:
         self.names = tuple(names)
         self._maker = make = Maker(self.registry)
         self.running = make.gauges(
-            "connector_running", "", "connector", names, "1 while it does all it is to do; 0 too while Connect is away."
+            "connector_running",
+            "",
+            "connector",
+            names,
+            "1 while it does all it is to do; 0 too while Connect is away, and a while after each start by the watch.",
         )
         self.restarts = make.counters(
             "connector_restarts_total", "", "connector", names, "How often the watch started it again."

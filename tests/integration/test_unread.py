@@ -3,12 +3,14 @@
 import uuid
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer
+from confluent_kafka import TopicPartition as KafkaPlace
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # re-exported unsaid
 
 from streamproc.errors import DependencyDownError
 from streamproc.operate.place import Place
-from streamproc.operate.warehouse.aside import Aside, aside
+from streamproc.operate.warehouse.aside import HEADER, Aside, aside
+from streamproc.operate.warehouse.lag import GROUP, lag
 from streamproc.operate.warehouse.unread import unread
 from streamproc.records.record import TopicPartition
 from streamproc.settings import Settings, TopicSettings
@@ -57,6 +59,44 @@ def test_a_record_behind_many_that_were_aborted_is_found(patient: Settings) -> N
     places = [Place(TopicPartition(topic, number), 0) for number in range(2)]
     assert unread(patient, places) == places[:1]
     assert aside(patient.model_copy(update={"topics": topics_with(patient, f"none.{topic}")}), 5) == Aside(0, 0, ())
+
+
+def test_what_a_connector_put_aside_is_not_behind(patient: Settings) -> None:
+    topic, dead = f"lag.{uuid.uuid4().hex}", f"dead.{uuid.uuid4().hex}"
+    settings = patient.model_copy(update={"topics": topics_with(patient, dead)})
+    servers = patient.kafka.bootstrap_servers
+    admin = AdminClient({"bootstrap.servers": servers})
+    for future in admin.create_topics([NewTopic(topic, 2), NewTopic(dead, 1)]).values():
+        future.result(ANSWER_S)
+    producer = Producer({"bootstrap.servers": servers})
+
+    def write(to: str, *more: tuple[str, bytes], partition: int = 0) -> None:
+        producer.produce(to, b"x", partition=partition, timestamp=1_000, headers=list(more))
+        assert producer.flush(ANSWER_S) == 0
+
+    def put_aside(offset: int, connector: str) -> None:
+        told = {"topic": topic, "partition": "0", "offset": str(offset), "connector.name": connector}
+        write(dead, *((f"{HEADER}{name}", value.encode()) for name, value in told.items()))
+
+    def behind() -> tuple[int, float]:
+        found = lag(settings, topic, topic, 3_000)
+        return found.records, found.seconds
+
+    for _ in range(3):
+        write(topic)
+    done = ConsumerGroupTopicPartitions(f"{GROUP}{topic}", [KafkaPlace(topic, 0, 1), KafkaPlace(topic, 1, 0)])
+    (committed,) = admin.alter_consumer_group_offsets([done]).values()
+    committed.result(ANSWER_S)
+    assert behind() == (2, 2.0)
+    write(dead)  # another program's
+    put_aside(1, "other")
+    put_aside(2, topic)
+    assert behind() == (2, 2.0)
+    put_aside(1, topic)
+    assert behind() == (0, 0.0)
+    write(topic)
+    write(topic, partition=1)
+    assert behind() == (2, 2.0)
 
 
 def topics_with(settings: Settings, dead_letters: str) -> TopicSettings:

@@ -255,7 +255,10 @@ def test_exactly_what_ends_a_connector_is_skipped_and_again_when_the_topic_is_re
         add = "alter table emotion_results add constraint refusing check (result_id not in ({})) not valid"
         names = sql.SQL(", ").join(map(sql.Literal, (ids[2], ids[4])))
         database.execute(sql.SQL(add).format(names))
-        at = produce(settings, settings.topics.results, *((encode(row), ()) for row in rows))
+        values = [encode(row) for row in rows]
+        values.insert(4, b"put aside")  # behind what was written, and in front of what ends it
+        at = produce(settings, settings.topics.results, *((value, ()) for value in values))
+        at.pop(4)
         until(lambda: failed(settings))
         refused(settings, at[1], f"{at[1]} is read without an error, and what ends it is {at[2]}; nothing was skipped")
         refused(settings, Place(at[0].partition, at[0].offset + 1_000), "there is no record at")

@@ -160,6 +160,8 @@ def test_what_was_put_aside_is_told_in_words_that_say_what_it_is(settings: Setti
     listed = seen(settings).aside
     assert listed is not None
     assert listed.kept == before + 7
+    # Offsets of the sink stay in front of them where they follow a row, which is not told as being behind.
+    until(lambda: all(one.lag is not None and one.lag.records == 0 for one in seen(settings).connectors))
 
 
 def test_records_that_went_aside_without_the_registry_are_told_as_such(servers: Servers, settings: Settings) -> None:
@@ -191,7 +193,7 @@ def test_the_watch_shows_connectors_behind_and_a_warehouse_and_a_connect_that_ar
 ) -> None:
     until(lambda: figures(servers)["warehouse_down"] == 0 and figures(servers)[f"connector_lag_records/{RESULTS}"] == 0)
     assert figures(servers)[f"connector_running/{RESULTS}"] == 1
-    assert figures(servers)["connectors_put_aside_records"] == aside(settings, 0).ever
+    until(lambda: figures(servers)["connectors_put_aside_records"] == aside(settings, 0).ever)
     servers.kill("postgres")
     assert "does not answer" in seen(settings).login.problem
     write(settings, range(2 * ROWS, 3 * ROWS))

@@ -2,8 +2,8 @@
 
 from streamproc.operate.doctor.check import WITHIN_S, Check
 from streamproc.operate.doctor.finding import Finding, doubtful, well, wrong
-from streamproc.operate.warehouse.apply import EACH_TIME, MISSING, look_by
-from streamproc.operate.warehouse.connectors import connectors, sources
+from streamproc.operate.warehouse.apply import EACH_TIME, MISSING, differing, look_by
+from streamproc.operate.warehouse.connectors import sources
 from streamproc.operate.warehouse.lag import lag
 from streamproc.operate.warehouse.login import explained, try_login
 from streamproc.operate.warehouse.rest import open_connect
@@ -34,11 +34,9 @@ def used(settings: Settings) -> bool:
 def _look(settings: Settings, clock: Clock) -> Finding:
     if not used(settings):
         return well("not used: neither connect.url nor warehouse.address is set")
-    known = connectors(settings)
     with open_connect(settings.connect) as connect:
         states = {one.name: one.state for one in look_by(connect, settings)}
-        # What somebody added stays out of it: `connect apply` decides about that.
-        other = [one.name for one in known if not one.config.items() <= (connect.config(one.name) or {}).items()]
+        other = differing(connect, settings)
     halted = [name for name, state in states.items() if not state.running]
     if halted:
         missing = [name for name in halted if states[name] == MISSING]

@@ -112,6 +112,15 @@ def look_by(connect: Connect, settings: Settings) -> Sequence[Applied]:
     return found
 
 
+def differing(connect: Connect, settings: Settings) -> Sequence[str]:
+    """Connectors that were made with other settings than these; what somebody added stays out of it.
+
+    Raises UsageError where the settings do not say enough to make them, DependencyDownError.
+    """
+    found = ((one, connect.config(one.name)) for one in connectors(settings))
+    return [one.name for one, there in found if there is not None and not one.config.items() <= there.items()]
+
+
 def _need_namespace(settings: Settings) -> None:
     """Raise UsageError where the schema is not there, as far as can be told from here: tasks find out by a record."""
     if find_spec("psycopg") is None:

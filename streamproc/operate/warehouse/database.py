@@ -12,10 +12,13 @@ from streamproc.settings import WarehouseSettings
 
 NAME = "warehouse"
 CONNECT_S = 10
-_BUSY = re.compile(r"too many|connection slots|starting up|shutting down|recovery mode|not accepting", re.IGNORECASE)
+_BUSY = re.compile(
+    r"too many|connection slots|starting up|shutting down|recovery mode|not accepting|terminating", re.IGNORECASE
+)
 """PostgreSQL lets nobody in just now. A login that is refused has no code yet, so its words have to tell."""
-_WRONG = re.compile(r"FATAL|SSL|certificate|password|authentication|GSS")
-"""Somebody answered: PostgreSQL, or our client about what it said."""
+_WRONG = re.compile(r"FATAL|SSL(?! SYSCALL| connection has been closed)|certificate|password|authentication|GSS")
+"""Somebody answered: PostgreSQL, or our client about what it said. A connection that was cut says SSL too."""
+_HINT = re.compile(r"\s*Is the server running [^?]*\?")
 
 
 @contextmanager
@@ -40,16 +43,18 @@ def open_database(settings: WarehouseSettings) -> "Iterator[psycopg.Connection[t
             autocommit=True,
         )
     except psycopg.OperationalError as error:
-        raise _meaning(settings, " ".join(str(error).removeprefix("connection failed: ").split())) from error
+        said = _HINT.sub("", str(error)).removeprefix("connection failed: ")
+        raise _meaning(settings, host, " ".join(said.split())) from error
     with connection:
         yield connection
 
 
-def _meaning(settings: WarehouseSettings, said: str) -> StreamprocError:
+def _meaning(settings: WarehouseSettings, host: str, said: str) -> StreamprocError:
     where = f"{settings.address} (warehouse.address)"
-    if _BUSY.search(said):
+    words = re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w.-])", "", said)
+    if _BUSY.search(words):
         return DependencyRefusesError(NAME, f"{where}: {said}")
-    if _WRONG.search(said):
+    if _WRONG.search(words):
         return UsageError(
             f"the warehouse at {where} lets nobody in with these settings: {said}. Look at warehouse.user, .password, "
             ".database and .sslmode"

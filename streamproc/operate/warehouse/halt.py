@@ -14,6 +14,8 @@ from streamproc.operate.warehouse.rest import NAME, WAIT_S, Connect, State, open
 from streamproc.settings import Settings
 
 T = TypeVar("T")
+FAILS_S = 10.0
+"""One that runs was perhaps started again just now, by the watch; one that cannot go on fails within seconds."""
 NONE_YET = State("UNASSIGNED", (), None)
 
 

@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from streamproc.kafka.log import Log
+from streamproc.operate.warehouse.origins import origins
 from streamproc.operate.warehouse.unread import first_records
 from streamproc.settings import Settings
 
@@ -20,7 +21,7 @@ class Lag:
     """
 
     records: int
-    """Marks between them count; where nothing but marks is left it is 0."""
+    """Marks, and what was put aside, count between them; where nothing else is left it is 0."""
     seconds: float
     """Since the oldest of them was written, by the topic's timestamps; 0 where none waits."""
     behind: Mapping[str, int]
@@ -40,6 +41,11 @@ def lag(settings: Settings, name: str, topic: str, now_ms: int) -> Lag:
             for partition in partitions
         }
         oldest = first_records(log, left)
+        if oldest:
+            # The sink's offsets stay in front of what was put aside behind a row, until the next row of that partition.
+            since_ms = min(at_ms for _, at_ms in oldest.values())
+            if done_with := origins(log, settings.topics.connect_dead_letters, name, since_ms):
+                oldest = first_records(log, {partition: left[partition] for partition in oldest}, done_with)
     behind = {str(place): left[place].stop - offset for place, (offset, _) in sorted(oldest.items())}
     since_ms = min((at_ms for _, at_ms in oldest.values()), default=now_ms)
     return Lag(sum(behind.values()), max(0.0, (now_ms - since_ms) / 1000), behind)

@@ -1,6 +1,7 @@
 """How far connectors are behind and whether the warehouse lets them in, measured again and again."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from streamproc.errors import DependencyDownError, UsageError
 from streamproc.kafka.log import GoneError
@@ -15,6 +16,16 @@ from streamproc.telemetry.log import get_log
 log = get_log(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What keeps rows from coming, or from being seen to; each empty where nothing does, or it was not tried."""
+
+    warehouse: str = ""
+    """Why PostgreSQL lets connectors not in."""
+    brokers: str = ""
+    """Why it cannot be told how far connectors are."""
+
+
 class Measure:
     """Asks brokers and database, and sets the metrics. Used by one thread; what does not answer ends nothing."""
 
@@ -24,8 +35,8 @@ class Measure:
         self._sources = sources(settings)
         self._missed = ""
 
-    def __call__(self, metrics: ConnectorMetrics) -> str:
-        """Measure once; why PostgreSQL lets connectors not in, empty where it does or was not tried."""
+    def __call__(self, metrics: ConnectorMetrics) -> Measured:
+        """Measure once."""
         missed = ""
         try:
             for name, topic in self._sources.items():
@@ -42,4 +53,4 @@ class Measure:
         login = try_login(self._settings.warehouse)
         if not login.untried:
             metrics.warehouse_down.set(bool(login.problem))
-        return login.problem
+        return Measured(login.problem, missed)

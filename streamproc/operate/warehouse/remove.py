@@ -24,6 +24,7 @@ class Other:
     topic: str
     table: str
     state: str
+    """FAILED too where a task of it is."""
 
 
 def others(settings: Settings) -> Sequence[Other]:
@@ -33,8 +34,9 @@ def others(settings: Settings) -> Sequence[Other]:
         for name in connect.names():
             config = connect.config(name)
             if name not in names(settings) and config is not None and is_own(name, config):
-                state = (connect.state(name) or MISSING).connector
-                found.append(Other(name, config["topics"], config["collection.name.format"], state))
+                state = connect.state(name) or MISSING
+                does = "FAILED" if state.failed else state.connector
+                found.append(Other(name, config["topics"], config["collection.name.format"], does))
     return found
 
 

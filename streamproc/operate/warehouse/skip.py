@@ -7,16 +7,22 @@ from dataclasses import dataclass
 from streamproc.errors import UsageError
 from streamproc.kafka.log import Log
 from streamproc.operate.place import Place
-from streamproc.operate.warehouse.halt import NONE_YET, config_of, find, halted, need_known, need_registry, until
+from streamproc.operate.warehouse.halt import (
+    FAILS_S,
+    NONE_YET,
+    config_of,
+    find,
+    halted,
+    need_known,
+    need_registry,
+    until,
+)
 from streamproc.operate.warehouse.rest import Connect, open_connect
 from streamproc.operate.warehouse.skipped import skipped, with_skipped
 from streamproc.operate.warehouse.stretch import count, first_at, is_there
 from streamproc.operate.warehouse.trial import Trial, open_trial
 from streamproc.records.record import TopicPartition
 from streamproc.settings import Settings
-
-FAILS_S = 10.0
-"""One that runs was perhaps started again just now, by the watch; one that cannot go on fails within seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +86,48 @@ def _pass(connect: Connect, settings: Settings, name: str, log: Log, named: froz
             mine = sorted(place for place in named if place.partition == partition)
             found = _walk(trial, log, begin, mine, named.union(known))
             passed += found
-            read += count(log, partition, range(begin.offset, mine[-1].offset + 1)) - len(found)
-    connect.move(name, *_behind(passed).values())
+            read += count(log, partition, range(begin.offset, found[-1].offset + 1)) - len(found)
+    # First what is kept: a place that is kept and not passed over yet is passed over by the next that asks.
     connect.put(name, with_skipped(config, [*known, *passed]))
+    connect.move(name, *_behind(passed).values())
     return Passed(passed, read)
 
 
 def _walk(trial: Trial, log: Log, begin: Place, mine: Sequence[Place], expected: Collection[Place]) -> list[Place]:
     """The records that end it, from where it stands to behind the last that is named. Raises UsageError."""
-    last = mine[-1]
-    following = first_at(log, Place(last.partition, last.offset + 1))
-    target = last.offset + 1 if following is None else following.offset + 1
+    start, last = begin.offset, mine[-1]
     passed: list[Place] = []
-    start, why = begin.offset, ""
-    while found := trial.stops(begin, target):
-        stop, why = found
-        if stop > last or stop not in expected:
-            raise UsageError(f"{_wrong(stop, mine, passed)}; nothing was skipped. What it says there: {why}")
-        passed.append(stop)
-        begin = Place(stop.partition, stop.offset + 1)
-    if innocent := [str(place) for place in mine if place not in passed]:
-        raise UsageError(f"{', '.join(innocent)} is read without an error: there is nothing to skip")
-    if following is None and count(log, last.partition, range(start, last.offset + 1)) == len(passed):
+    why = ""
+    control: Place | None = last
+    while control is not None:
+        target, control = _control(log, control, expected)
+        while begin.offset < target and (found := trial.stops(begin, target)):
+            stop, why = found
+            if stop not in expected:
+                raise UsageError(f"{_wrong(stop, mine, passed)}; nothing was skipped. What it says there: {why}")
+            passed.append(stop)
+            begin = Place(stop.partition, stop.offset + 1)
+        begin = Place(last.partition, target)
+        if innocent := [str(place) for place in mine if place not in passed]:
+            raise UsageError(f"{', '.join(innocent)} is read without an error: there is nothing to skip")
+        if control is not None and trial.wrote(last.partition, range(control.offset, target)):
+            return passed
+    if not trial.wrote(last.partition, range(start, last.offset), passed):
         raise UsageError(_unknowable(last, why))
     return passed
+
+
+def _control(log: Log, before: Place, expected: Collection[Place]) -> tuple[int, Place | None]:
+    """Up to where to read behind a place, and the record there, which must not end it; None where there is none.
+
+    Those that were skipped before are none: they end it too.
+    """
+    target = before.offset + 1
+    while following := first_at(log, Place(before.partition, target)):
+        target = following.offset + 1
+        if following not in expected:
+            break
+    return target, following
 
 
 def _wrong(stop: Place, mine: Sequence[Place], passed: Collection[Place]) -> str:
@@ -117,9 +141,9 @@ def _wrong(stop: Place, mine: Sequence[Place], passed: Collection[Place]) -> str
 def _unknowable(last: Place, why: str) -> str:
     """Whatever keeps the warehouse from taking any row looks the same from here."""
     return (
-        f"{last} ends it, and is the last of its partition: no record beside it is read without an error, so nothing "
-        f"shows whether the record is at fault or the warehouse; nothing was skipped. Heal what it says there, or skip "
-        f"the record once there is one behind it. It says: {why}"
+        f"{last} ends it, and is the last of its partition, but for what is put aside: no record beside it is read "
+        "without an error, so nothing shows whether the record is at fault or the warehouse; nothing was skipped. Heal "
+        f"what it says there, or skip the record once there is one behind it. It says: {why}"
     )
 
 

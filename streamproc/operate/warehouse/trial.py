@@ -3,16 +3,17 @@
 A task takes up to 500 records at a time, so where a connector stands does not tell which of them ends it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from streamproc.errors import DependencyDownError
 from streamproc.kafka.log import Log
 from streamproc.operate.place import Place
 from streamproc.operate.warehouse.halt import NONE_YET, config_of, end_tasks, until
+from streamproc.operate.warehouse.origins import origins
 from streamproc.operate.warehouse.rest import NAME, Connect, State
 from streamproc.operate.warehouse.skipped import with_skipped
-from streamproc.operate.warehouse.stretch import ends, first_at
+from streamproc.operate.warehouse.stretch import ends, first_at, places
 from streamproc.records.record import TopicPartition
 from streamproc.settings import Settings
 
@@ -33,21 +34,28 @@ class Trial:
     def stops(self, begin: Place, target: int) -> tuple[Place, str] | None:
         """The first record from ``begin`` on that ends it, and what it says; None if it reads up to ``target``.
 
-        With ``target`` at ``begin`` nothing is read, but whatever a task needs to begin. Raises DependencyDownError.
+        A task commits behind the last row that it wrote, so a record that was put aside behind that would be taken for
+        what ended it; one that has written nothing yet commits what it ended at. So it is the record at which a new
+        task ends and gets no further. Raises DependencyDownError.
         """
         others = [end for end in ends(self._log, begin.partition.topic) if end.partition != begin.partition]
         self._connect.move(self._name, begin, *others)
         reached = begin.offset
         while True:
             state, at = self._read(begin.partition, target)
-            if state.failed and (at < target or at == begin.offset):
-                stopped = Place(begin.partition, at)  # perhaps at a mark of a transaction
-                return first_at(self._log, stopped) or stopped, state.problem or "it says nothing"
             if at >= target:
                 return None
             if at == reached:
-                raise DependencyDownError(NAME, f"{self._name} gets no further than {begin.partition}/{at}")
+                if not state.failed:
+                    raise DependencyDownError(NAME, f"{self._name} gets no further than {begin.partition}/{at}")
+                stopped = Place(begin.partition, at)  # perhaps at a mark of a transaction
+                return first_at(self._log, stopped) or stopped, state.problem or "it says nothing"
             reached = at
+
+    def wrote(self, partition: TopicPartition, stretch: range, but: Collection[Place] = ()) -> bool:
+        """Whether a record of a stretch that it has read became a row: none ``but``, and none that was put aside."""
+        others = {*but, *origins(self._log, self._settings.topics.connect_dead_letters, self._name, 0)}
+        return any(place not in others for place in places(self._log, partition, stretch))
 
     def _read(self, partition: TopicPartition, target: int) -> tuple[State, int]:
         """Let it read until it fails, is there, or nothing shows for a while; then end its tasks, which tells where."""

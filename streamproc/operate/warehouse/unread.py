@@ -31,17 +31,20 @@ def unread(settings: Settings, places: Collection[Place]) -> Collection[Place]:
     return [place for place in places if place.partition in found]
 
 
-def first_records(log: Log, stretches: Mapping[TopicPartition, range]) -> Mapping[TopicPartition, tuple[int, int]]:
+def first_records(
+    log: Log, stretches: Mapping[TopicPartition, range], but: Collection[Place] = ()
+) -> Mapping[TopicPartition, tuple[int, int]]:
     """Offset and time (ms since the epoch) of the first committed record of each stretch that has one.
 
-    Raises DependencyDownError, GoneError.
+    Records at the places ``but`` count as none. Raises DependencyDownError, GoneError.
     """
     found: dict[TopicPartition, tuple[int, int]] = {}
     for most in (*_STEPS, None):
         left = {place: stretch[:most] for place, stretch in stretches.items() if stretch and place not in found}
         for some in log.read(left, stamped):
             for place, offset, at_ms in some:
-                found.setdefault(place, (offset, at_ms))
+                if Place(place, offset) not in but:
+                    found.setdefault(place, (offset, at_ms))
             if found.keys() >= left.keys():
                 break
     return found

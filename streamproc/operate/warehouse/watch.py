@@ -7,6 +7,7 @@ task for good (3.6.0, measured). Rows are upserted and offsets are committed aft
 import math
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
 
 from streamproc.errors import DependencyDownError
 from streamproc.kafka.log import GoneError
@@ -16,6 +17,7 @@ from streamproc.operate.place import Place
 from streamproc.operate.warehouse.apply import MISSING, Applied, look_by
 from streamproc.operate.warehouse.connectors import connectors
 from streamproc.operate.warehouse.login import DIALECT, Login, explained, try_login
+from streamproc.operate.warehouse.measure import Measured
 from streamproc.operate.warehouse.rest import Connect, State, open_connect
 from streamproc.settings import Settings
 from streamproc.telemetry.connectors import ConnectorMetrics
@@ -80,7 +82,7 @@ class Watch:
     """Looks at connectors and starts again what failed. ``run`` is called by one thread; the rest by any.
 
     ``unread`` is asked which of some places have records at or behind them; ``measure`` sets what brokers and database
-    tell, and says why the database lets nobody in.
+    tell, and says why they do not.
     """
 
     def __init__(
@@ -88,7 +90,7 @@ class Watch:
         settings: Settings,
         monotonic: Callable[[], float],
         unread: Callable[[Collection[Place]], Collection[Place]],
-        measure: Callable[[ConnectorMetrics], str],
+        measure: Callable[[ConnectorMetrics], Measured],
     ) -> None:
         self._settings = settings
         self._monotonic = monotonic
@@ -98,9 +100,10 @@ class Watch:
         known = connectors(settings)
         self._ask_registry = frozenset(one.name for one in known if one.asks_registry)
         self._states: Mapping[str, State] = {}
+        self._settling: Sequence[str] = ()
         self._problems: dict[str, str] = {}
         self._away = ""
-        self._warehouse = ""
+        self._measured = Measured()
         self._measure = measure
         self._next_measure = -math.inf
         self.metrics = ConnectorMetrics([one.name for one in known])
@@ -146,28 +149,36 @@ class Watch:
         now = self._monotonic()
         if now >= self._next_measure:
             self._next_measure = now + MEASURE_S
-            self._warehouse = self._measure(self.metrics)
+            self._measured = self._measure(self.metrics)
 
     def ready(self) -> Check:
-        """Whether all connectors run and the warehouse lets them in, as far as is known."""
-        running = bool(self._states) and all(state.running for state in self._states.values())
-        return Check(running and not self._away and not self._warehouse, self.status())
+        """Whether all connectors run, and did for a while, and brokers and warehouse let them, as far as is known."""
+        running = bool(self._states) and all(state.running for state in self._states.values()) and not self._settling
+        return Check(running and not self._away and self._measured == Measured(), self.status())
 
     def status(self) -> Mapping[str, object]:
         """What each connector does, and why it does not."""
         states = {name: "/".join((one.connector, *one.tasks)) for name, one in self._states.items()}
         problems = {name: self._problems.get(name, one.problem) for name, one in self._states.items() if one.problem}
-        return {"connectors": states, "problems": problems, "away": self._away, "warehouse": self._warehouse}
+        settling = list(self._settling)
+        told = {"connectors": states, "problems": problems, "settling": settling}
+        return {**told, "away": self._away, **asdict(self._measured)}
 
     def _look(self, connect: Connect) -> Sequence[Applied]:
-        """What each does now. Where nobody answers none runs, as far as is known."""
+        """What each does now. Where nobody answers none runs, as far as is known.
+
+        Nor does one that was started again a moment ago: one that fails each time runs for seconds after each start.
+        """
         found: Sequence[Applied] = ()
         try:
             found = look_by(connect, self._settings)
         finally:
+            now = self._monotonic()
             self._states = {one.name: one.state for one in found}
+            running = [name for name, state in self._states.items() if state.running]
+            self._settling = [name for name in running if not self._backoff.ran(name, now)]
             for name in self.metrics.names:
-                self.metrics.running[name].set(name in self._states and self._states[name].running)
+                self.metrics.running[name].set(name in running and name not in self._settling)
         return found
 
     def _start(self, connect: Connect, one: Applied, login: Login, now: float) -> None:

@@ -1,11 +1,12 @@
 import json
+import signal
 
 import pytest
 from typer.testing import CliRunner
 
 from streamproc.cli.app import app
 from streamproc.operate.place import Place
-from streamproc.operate.warehouse.apply import Applied, Change
+from streamproc.operate.warehouse.apply import MISSING, Applied, Change
 from streamproc.operate.warehouse.aside import Aside, PutAside
 from streamproc.operate.warehouse.lag import Lag
 from streamproc.operate.warehouse.login import Login
@@ -68,10 +69,34 @@ def test_json_has_what_keeps_rows_from_coming_although_all_run(monkeypatch: pyte
     assert [(one["place"], one["why"]) for one in said["aside"]["newest"]] == [("dead/0/7", DEAD.why)]
 
 
+def test_what_cannot_be_seen_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, _, err = shown(monkeypatch, Status(WELL.connectors, Login(), None, "kafka does not answer"))
+    assert code == 1
+    assert err == "how far connectors are behind is not told: kafka does not answer\n"
+
+
 def test_what_fails_each_time_is_not_only_to_be_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     failing = [Seen("results", FAILS, "refused", None)]
     _, _, err = shown(monkeypatch, Status(failing, Login(), None, ""))
     assert all(one in err for one in ("streamproc connect apply", "streamproc connect skip", "watch/log"))
+
+
+def test_what_is_not_there_is_not_behind_nor_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = [Seen(f"demo-{topic}", MISSING, None, None, topic) for topic in ("results", "dead")]
+    code, out, err = shown(monkeypatch, Status(missing, Login(), None, "", "demo"))
+    assert code == 1
+    assert out.splitlines()[1].split() == ["demo-results", "MISSING", "-", "-", "-"]
+    assert err == (
+        "Not there: demo-results, demo-dead. `streamproc connect apply` makes them: from results, dead to the schema "
+        "demo.\n"
+    )
+
+
+def test_connectors_of_other_settings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    status = Status(WELL.connectors, Login(), None, "", "public", ["results", "dead"])
+    _, _, err = shown(monkeypatch, status)
+    assert err == ("results, dead: made with other settings than these. `streamproc connect apply` changes them.\n")
+    assert json.loads(shown(monkeypatch, status, "--json")[1])["differing"] == ["results", "dead"]
 
 
 def test_what_several_fail_of_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,3 +138,37 @@ def test_a_login_that_fails_is_told_by_apply_although_all_run(monkeypatch: pytes
     done = CliRunner().invoke(app, ["connect", "apply"])
     assert done.exit_code == 1
     assert done.stderr == "a, b: FATAL: no\n"
+
+
+@pytest.mark.parametrize(
+    ("does", "words"),
+    [
+        ("skip.pass_over", ("skip", "emotion-results", "emotion.results/0/1")),
+        ("reread.read_again", ("reread", "emotion-results")),
+    ],
+)
+def test_sigterm_ends_it_in_order_as_ctrl_c_does(
+    monkeypatch: pytest.MonkeyPatch, does: str, words: tuple[str, ...]
+) -> None:
+    ended: list[type[BaseException]] = []
+
+    def asked_to_end(*_: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except BaseException as how:
+            ended.append(type(how))
+            raise
+
+    monkeypatch.setattr(f"streamproc.operate.warehouse.{does}", asked_to_end)
+    before = signal.getsignal(signal.SIGTERM)
+    assert CliRunner().invoke(app, ["connect", *words]).exit_code != 0
+    assert ended == [KeyboardInterrupt]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_connector_that_is_named_twice_is_taken_away_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr("streamproc.operate.warehouse.remove.remove_named", lambda _, names, **__: asked.append(names))
+    done = CliRunner().invoke(app, ["connect", "remove", "odd", "other", "odd"])
+    assert asked == [["odd", "other"]]
+    assert "Taken away: odd, other. Tables" in done.output

@@ -7,7 +7,9 @@ from typer.testing import CliRunner
 
 from streamproc.cli.app import app
 from streamproc.cli.servers import server_table, span
+from streamproc.local.stack import Stack
 from streamproc.local.status import ServerStatus
+from streamproc.settings import Settings
 
 RUNNING = ServerStatus("kafka", "running", "127.0.0.1:29092", 4711, 250 * 1024**2, "4.3.1", 3_725.4, "/tmp/log")  # noqa: S108  # a name, no file
 STOPPED = ServerStatus("redis", "stopped")
@@ -46,3 +48,14 @@ def test_status_says_how_to_start_what_is_stopped(monkeypatch: pytest.MonkeyPatc
 def test_what_up_alone_does_not_start_is_hinted_at_with_what_does(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr("streamproc.local.stack.status", lambda _settings: [STOPPED, ServerStatus(name, "stopped")])
     assert "`streamproc up --with warehouse` starts" in CliRunner().invoke(app, ["status"]).output
+
+
+@pytest.mark.parametrize("words", [(), ("--with", "warehouse")])
+def test_up_says_how_to_ask_a_warehouse_that_it_started(
+    monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    stack = Stack(Settings(), (), frozenset())
+    monkeypatch.setattr("streamproc.local.stack.up", lambda *_: stack)
+    done = CliRunner().invoke(app, ["up", *words])
+    assert ("`streamproc warehouse ask`" in done.output) == bool(words)
+    assert "`streamproc publish my.wav`" in done.output

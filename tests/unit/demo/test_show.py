@@ -55,6 +55,14 @@ def test_the_commands_that_come_next_can_be_typed() -> None:
     out = io.StringIO()
     Console(file=out, width=80).print(go_on(".venv/bin/streamproc"))
     assert ".venv/bin/streamproc publish my.wav" in out.getvalue()
+    assert "warehouse" not in out.getvalue()
+
+
+def test_behind_a_demo_with_a_warehouse_it_is_said_how_to_have_one_of_ones_own() -> None:
+    out = io.StringIO()
+    Console(file=out, width=80).print(go_on(".venv/bin/streamproc", warehouse=True))
+    for command in ("up --with warehouse", "publish my.wav", "warehouse ask", "down"):
+        assert f".venv/bin/streamproc {command}" in out.getvalue()
 
 
 def test_a_problem_is_shown_as_one() -> None:

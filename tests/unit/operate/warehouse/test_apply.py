@@ -8,12 +8,12 @@ from streamproc.errors import DependencyDownError, UsageError
 from streamproc.operate.place import Place, parse_place
 from streamproc.operate.warehouse import apply as module
 from streamproc.operate.warehouse import halt, skip
-from streamproc.operate.warehouse.apply import Applied, Change, apply
+from streamproc.operate.warehouse.apply import Applied, Change, apply, differing
 from streamproc.operate.warehouse.connectors import connectors
 from streamproc.operate.warehouse.halt import LeftStoppedError
 from streamproc.operate.warehouse.login import Login
 from streamproc.operate.warehouse.reread import read_again
-from streamproc.operate.warehouse.rest import Connect
+from streamproc.operate.warehouse.rest import Connect, open_connect
 from streamproc.operate.warehouse.skip import pass_over
 from streamproc.operate.warehouse.skipped import SKIPPED
 from streamproc.settings import ConnectSettings, RegistrySettings, Settings
@@ -190,6 +190,15 @@ def test_what_was_skipped_is_no_change_to_a_connector() -> None:
         config[SKIPPED] = "emotion.results/3/17"
     with serving(scripted) as connect:
         assert {one.change for one in apply(settings(connect))} == {Change.UNCHANGED}
+
+
+def test_only_connectors_that_are_there_are_of_other_settings() -> None:
+    scripted = Scripted(changed=True)
+    for config in scripted.configs.values():
+        config[SKIPPED] = "emotion.results/3/7"  # somebody's own: it is left there
+    del scripted.configs["dead-letters"]
+    with serving(scripted) as connect, open_connect(connect) as client:
+        assert differing(client, settings(connect)) == ["emotion-results"]
 
 
 def test_a_connector_goes_on_although_it_is_interrupted_while_its_tasks_end(monkeypatch: pytest.MonkeyPatch) -> None:

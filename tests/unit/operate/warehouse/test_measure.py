@@ -11,7 +11,7 @@ from streamproc.operate.warehouse import measure as module
 from streamproc.operate.warehouse.aside import Aside
 from streamproc.operate.warehouse.lag import Lag
 from streamproc.operate.warehouse.login import Login
-from streamproc.operate.warehouse.measure import Measure
+from streamproc.operate.warehouse.measure import Measure, Measured
 from streamproc.settings import ConnectSettings, Settings
 from streamproc.telemetry.connectors import ConnectorMetrics
 
@@ -41,7 +41,7 @@ def shown(metrics: ConnectorMetrics) -> dict[str, float]:
 
 def test_what_brokers_and_database_say_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     world, metrics = World(monkeypatch), ConnectorMetrics()
-    assert Measure(SETTINGS, lambda: 0)(metrics) == ""
+    assert Measure(SETTINGS, lambda: 0)(metrics) == Measured()
     told = shown(metrics)
     assert told['connector_lag_records{connector="dead-letters"}'] == 7
     assert told['connector_lag_seconds{connector="dead-letters"}'] == 1.5
@@ -49,7 +49,7 @@ def test_what_brokers_and_database_say_is_shown(monkeypatch: pytest.MonkeyPatch)
     assert told["connectors_put_aside_records"] == 28
     assert told["warehouse_down"] == 0
     world.login = Login("FATAL: no")
-    assert Measure(SETTINGS, lambda: 0)(metrics) == "FATAL: no"
+    assert Measure(SETTINGS, lambda: 0)(metrics) == Measured(warehouse="FATAL: no")
     assert shown(metrics)["warehouse_down"] == 1
 
 
@@ -60,7 +60,7 @@ def test_no_old_lag_is_shown_while_brokers_are_away_which_is_said_once(monkeypat
     world.away = True
     with capture_logs() as logs:
         for _ in range(3):
-            measure(metrics)
+            assert measure(metrics) == Measured(brokers="kafka does not answer: nobody")
     assert math.isnan(shown(metrics)['connector_lag_records{connector="dead-letters"}'])
     assert [one["detail"] for one in logs] == ["kafka does not answer: nobody"]
     world.away = False
@@ -71,7 +71,7 @@ def test_no_old_lag_is_shown_while_brokers_are_away_which_is_said_once(monkeypat
 def test_a_login_that_cannot_be_tried_is_not_shown_as_one_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
     world, metrics = World(monkeypatch), ConnectorMetrics()
     world.login = Login(untried="no password")
-    assert Measure(SETTINGS, lambda: 0)(metrics) == ""
+    assert Measure(SETTINGS, lambda: 0)(metrics) == Measured()
     assert math.isnan(shown(metrics)["warehouse_down"])
 
 

@@ -7,7 +7,7 @@ from streamproc.operate.warehouse.connectors import connectors, names
 from streamproc.operate.warehouse.remove import Other, others, remove_named
 from streamproc.operate.warehouse.skipped import SKIPPED
 from streamproc.settings import ConnectSettings, Settings, WarehouseSettings
-from tests.unit.operate.warehouse.scripted import RUNNING, Reply, serving
+from tests.unit.operate.warehouse.scripted import FAILED, RUNNING, Reply, serving
 
 CONFIGS = {
     one.name: one.config for one in connectors(Settings(connect=ConnectSettings(registry_url="http://registry")))
@@ -24,6 +24,7 @@ CLUSTER = {
 class Cluster:
     def __init__(self) -> None:
         self.there = dict(CLUSTER)
+        self.state: Reply = (200, RUNNING)
 
     def __call__(self, method: str, path: str) -> Reply:
         _, _, *rest = path.split("/")
@@ -35,7 +36,7 @@ class Cluster:
         if method == "DELETE":
             del self.there[name]
             return 204, b""
-        return 200, self.there[name] if rest[1] == "config" else RUNNING
+        return (200, self.there[name]) if rest[1] == "config" else self.state
 
 
 def test_what_other_settings_have_made_is_told_and_nothing_of_other_programs() -> None:
@@ -45,6 +46,13 @@ def test_what_other_settings_have_made_is_told_and_nothing_of_other_programs() -
         Other("emotion-results-trial", "emotion.results", "public.emotion_results", "RUNNING"),
         Other("odd-emotion-results", "emotion.results", "odd.emotion_results", "RUNNING"),
     ]
+
+
+def test_one_whose_task_failed_is_not_said_to_run() -> None:
+    cluster = Cluster()
+    cluster.state = (200, FAILED)
+    with serving(cluster) as connect:
+        assert {one.state for one in others(Settings(connect=connect))} == {"FAILED"}
 
 
 def test_what_is_named_is_taken_away() -> None:

@@ -14,6 +14,7 @@ from streamproc.kafka.registry import connect as connect_registry
 from streamproc.operate.place import Place
 from streamproc.operate.warehouse import watch as module
 from streamproc.operate.warehouse.login import Login
+from streamproc.operate.warehouse.measure import Measured
 from streamproc.operate.warehouse.rest import Connect, State, open_connect
 from streamproc.operate.warehouse.watch import (
     FIRST_WAIT_S,
@@ -109,12 +110,11 @@ class Servers:
         self.started: list[str] = []
         self.unread: Callable[[Collection[Place]], Collection[Place]] = lambda places: places
         self.measured = 0
-        self.warehouse = ""
-        """Why the database lets nobody in."""
+        self.now_measured = Measured()
 
-    def measure(self, _metrics: ConnectorMetrics) -> str:
+    def measure(self, _metrics: ConnectorMetrics) -> Measured:
         self.measured += 1
-        return self.warehouse
+        return self.now_measured
 
     def __call__(self, method: str, path: str) -> Reply:
         if path.startswith("/subjects"):
@@ -238,7 +238,7 @@ def test_an_answer_that_is_not_connects_does_not_end_the_watch(monkeypatch: pyte
 
     with serving(reply) as connect:
         more = connect.model_copy(update={"registry_url": "http://registry/apis/registry/v2"})
-        watch = Watch(Settings(connect=more), lambda: 0.0, lambda places: places, lambda _metrics: "")
+        watch = Watch(Settings(connect=more), lambda: 0.0, lambda places: places, lambda _metrics: Measured())
         watch.run(stop)
     assert looks >= 5
     assert len(opened) == 1  # each client reads all certificates anew
@@ -269,6 +269,24 @@ def test_no_connector_is_shown_running_while_connect_is_away() -> None:
         assert "RUNNING" not in str(watch.status())
 
 
+def test_a_connector_that_was_started_again_counts_as_running_once_it_ran_for_a_while() -> None:
+    servers = Servers()
+    servers.registry = (200, [])
+    with watching(servers) as (watch, step):
+        step()
+        servers.state = (200, RUNNING)
+        for servers.now in (1.0, FIRST_WAIT_S + LONGEST_WAIT_S - 1):
+            step()
+            assert b'connector_running{connector="dead-letters"} 0.0' in generate_latest(watch.metrics.registry)
+            assert not watch.ready().ok
+            assert watch.status()["settling"] == ["emotion-results", "emotion-segments", "dead-letters"]
+        servers.now = FIRST_WAIT_S + LONGEST_WAIT_S
+        step()
+        assert b'connector_running{connector="dead-letters"} 1.0' in generate_latest(watch.metrics.registry)
+        assert watch.ready().ok
+        assert watch.status()["settling"] == []
+
+
 def test_what_keeps_a_connector_from_logging_in_is_tried_and_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     servers = Servers()
     servers.registry, servers.state = (200, []), (200, SHUT)
@@ -284,14 +302,16 @@ def test_what_keeps_a_connector_from_logging_in_is_tried_and_told_once(monkeypat
     assert "FATAL: role" in str(watch.status())
 
 
-def test_a_warehouse_that_lets_nobody_in_is_not_ready() -> None:
+@pytest.mark.parametrize("wrong", [Measured(warehouse="FATAL: no"), Measured(brokers="kafka does not answer")])
+def test_a_warehouse_that_lets_nobody_in_and_brokers_that_are_away_are_not_ready(wrong: Measured) -> None:
     servers = Servers()
-    servers.state, servers.warehouse = (200, RUNNING), "FATAL: no"
+    servers.state, servers.now_measured = (200, RUNNING), wrong
     with watching(servers) as (watch, step):
         step()
         watch.measure()
         assert not watch.ready().ok
-        servers.warehouse = ""
+        assert (watch.status()["warehouse"], watch.status()["brokers"]) == (wrong.warehouse, wrong.brokers)
+        servers.now_measured = Measured()
         for servers.now in (1.0, MEASURE_S - 1, MEASURE_S, MEASURE_S + 1):
             watch.measure()
         assert servers.measured == 2
