@@ -59,8 +59,8 @@ TRANSACTIONS = (
         "after an abort only the offsets come again",
         _COMMIT,
         "            self._again_at = now.mono + min(FIRST_WAIT_S * 2 ** (self._tries - 1), LONGEST_WAIT_S)\n",
-        "            self._shares = tuple(Share(s.source, s.epoch, s.outcomes[-1:], s.next_offset) for s in "
-        "self._shares or ())\n"
+        "            self._shares = tuple(Share(s.source, s.epoch, s.outcomes[-1:], s.next_offset, s.mark) "
+        "for s in self._shares or ())\n"
         "            self._again_at = now.mono + min(FIRST_WAIT_S * 2 ** (self._tries - 1), LONGEST_WAIT_S)\n",
         _SEEDS,
     ),

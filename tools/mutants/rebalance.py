@@ -71,9 +71,9 @@ REBALANCE = (
     Mutant(
         "given back unsettled",
         "a partition is given back before the commit over it is settled",
-        _PIPELINE,
-        "any(not batch.dropped(taken.index) for",
-        "any(not (batch.finished or batch.dropped(taken.index)) for",
+        _RUNTIME,
+        "            if pipeline.settled(revoking.partitions):\n",
+        "            if pipeline.settled(()):\n",
         _RUNTIME_TESTS,
     ),
     Mutant(
