@@ -62,7 +62,8 @@ def rebuild(settings: Settings, *, dry_run: bool) -> Report:
     with History(settings) as history:
         member, view = history.member(history.partitions()), View(calendar(settings.analytics), terms(settings))
         check_retention(settings)
-        before = history.agreed()
+        told = history.told()
+        history.refuse_anew(told.read)
         rows = history.catch_up(member)
         _hear(view, member)
         published = history.published(view.watermark - view.calendar.retention_ms)
@@ -93,7 +94,7 @@ def rebuild(settings: Settings, *, dry_run: bool) -> Report:
         shortened=len(every) - len(windows),
         seconds=time.monotonic() - began,
         examples=tuple(_words(row, there) for row in differing[:_EXAMPLES]),
-        changed=() if before is None else tuple(differences(before, agreement(settings).agreed)),
+        changed=() if told.agreed is None else tuple(differences(told.agreed, agreement(settings).agreed)),
     )
 
 

@@ -136,7 +136,7 @@ def _reason(app: faust.App, starting: asyncio.Future[None] | None, desk: Desk, f
         return failure
     if app.should_stop:
         return app.crash_reason or FatalError("Faust stopped by itself")
-    return desk.failure or feed.refused
+    return desk.failure or feed.failure or feed.refused
 
 
 def _ended(reason: BaseException) -> StreamprocError:

@@ -6,9 +6,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from streamproc.analytics.agreement import Agreement
-from streamproc.analytics.history import History, Taken
+from streamproc.analytics.history import History, Taken, Told
 from streamproc.analytics.member import Member
-from streamproc.analytics.partial import encode_agreement
+from streamproc.analytics.partial import Progress, encode_agreement, encode_progress, terms
 from streamproc.analytics.tally import Tally
 from streamproc.analytics.trend import build_alert, build_trend
 from streamproc.analytics.view import Window
@@ -127,7 +127,7 @@ def test_a_topic_that_is_not_there_or_has_other_partitions_is_told(monkeypatch: 
         past.partitions()
 
 
-class Told(Log):
+class Partials(Log):
     """Partials, of which somebody else's are no partials."""
 
     def read(self, stretches: Mapping[TopicPartition, range], _take: object) -> Any:
@@ -140,16 +140,34 @@ def test_what_the_group_agreed_on_last_is_known(monkeypatch: pytest.MonkeyPatch)
     own = [encode_agreement(Agreement(SETTINGS.analytics.group, {"n": number})) for number in (1, 2)]
     for told, agreed in ((others, None), ([*own, *others], {"n": 2})):
         rows: Any = {TopicPartition(TOPICS.partials, 0): told}
-        with history(monkeypatch, Told(rows)) as past:
-            assert past.agreed() == agreed
+        with history(monkeypatch, Partials(rows)) as past:
+            assert past.told() == Told(agreed, {})
+
+
+ANEW = r"ends at 3, but was read up to 9.*analytics\.group, topics\.partials, topics\.trends and topics\.alerts"
 
 
 def test_topics_that_were_made_anew_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with (
-        history(monkeypatch, Log(rows(3))) as past,
-        pytest.raises(UsageError, match=r"ends at 3, but was read up to 9.*analytics\.group.*topics\.partials"),
-    ):
+    with history(monkeypatch, Log(rows(3))) as past, pytest.raises(UsageError, match=ANEW):
         past.catch_up(owner(**{TOPICS.results: 9}))
+
+
+def test_who_reads_from_the_beginning_knows_topics_that_were_made_anew_by_what_was_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def told(terms: str, read: int, partition: int = 0) -> Any:
+        return encode_progress(Progress(terms, partition, 0, {}, {TOPICS.results: read, TOPICS.segments: 0}))
+
+    own, place = terms(SETTINGS), TopicPartition(TOPICS.results, 0)
+    there: Any = {TopicPartition(TOPICS.partials, 0): [told(own, 2), told("other settings", 99), told(own, 3)]}
+    with history(monkeypatch, Partials(there | rows(3))) as past:
+        found = past.told()
+        assert found.read == {place: 3, TopicPartition(TOPICS.segments, 0): 0}
+        past.refuse_anew(found.read)
+        with pytest.raises(UsageError, match=ANEW):
+            past.refuse_anew({place: 9})
+        with pytest.raises(UsageError, match=r"results/1 ends at 0, but was read up to 1"):
+            past.refuse_anew({TopicPartition(TOPICS.results, 1): 1})
 
 
 def test_who_is_told_to_stop_reads_no_further(monkeypatch: pytest.MonkeyPatch) -> None:

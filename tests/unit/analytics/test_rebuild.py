@@ -1,11 +1,12 @@
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
 
-from streamproc.analytics.agreement import Agreed, agreement
+from streamproc.analytics.agreement import agreement
 from streamproc.analytics.emission import Published
+from streamproc.analytics.history import Told
 from streamproc.analytics.member import Member
 from streamproc.analytics.partial import decode, terms
 from streamproc.analytics.rebuild import rebuild
@@ -13,6 +14,7 @@ from streamproc.analytics.trend import rule
 from streamproc.analytics.view import View
 from streamproc.analytics.windows import calendar
 from streamproc.errors import UsageError
+from streamproc.records.record import TopicPartition
 from streamproc.settings import AnalyticsSettings, Settings
 
 SETTINGS = Settings(analytics=AnalyticsSettings(attributes=("agent",), alert_support=2))
@@ -83,8 +85,12 @@ class Past:
         feed(member, self._there)
         return self._there
 
-    def agreed(self) -> Agreed | None:
-        return None
+    def told(self) -> Told:
+        return Told(None, {})
+
+    def refuse_anew(self, read: Mapping[TopicPartition, int]) -> None:
+        if read:
+            raise UsageError("they are others")
 
     def published(self, _over_ms: int) -> Published:
         self._there = 5
@@ -117,8 +123,21 @@ def test_settings_that_the_app_did_not_have_are_told(monkeypatch: pytest.MonkeyP
             ("analytics.alert_support is 3 there and 2 here",),
         ),
     ):
-        monkeypatch.setattr(Past, "agreed", lambda _, settings=before: agreement(settings).agreed)
+        monkeypatch.setattr(Past, "told", lambda _, settings=before: Told(agreement(settings).agreed, {}))
         assert rebuild(SETTINGS, dry_run=True).changed == told
+
+
+@pytest.mark.usefixtures("members")
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_rows_of_topics_that_were_made_anew_are_compared_with_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+    dry_run: bool,  # noqa: FBT001  # pytest's way
+) -> None:
+    """Of a day of trends it would say that nothing stands behind them, and empty them."""
+    place = TopicPartition(SETTINGS.topics.results, 0)
+    monkeypatch.setattr(Past, "told", lambda _: Told(None, {place: 9}))
+    with pytest.raises(UsageError, match="they are others"):
+        rebuild(SETTINGS, dry_run=dry_run)
 
 
 @pytest.mark.usefixtures("members")
