@@ -1,7 +1,7 @@
 """What the topics keep: a member that takes over reads it, and so does a rebuild."""
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Self
@@ -51,6 +51,12 @@ class Passed:
     detail: str
     count: int = 0
 
+    def __str__(self) -> str:
+        return (
+            f"not rows of ours: {self.count} of {self.topic}, the first at offset {self.offset} of partition "
+            f"{self.partition}: {self.detail}. Does another program write there, or delete?"
+        )
+
     def tell(self) -> None:
         """Say so once, however many another program wrote."""
         _log.warning(
@@ -86,6 +92,8 @@ class History:
         self._stopping = stopping or threading.Event()
         self.whole_from_ms = 0
         """Of windows that begin before this, retention took rows before they were read here."""
+        self.passed: Sequence[Passed] = ()
+        """What was passed over when ``published`` was asked for last."""
         with ExitStack() as stack:
             self._log = Log(settings, settings.analytics.group)
             stack.callback(self._log.close)
@@ -161,7 +169,8 @@ class History:
             else:
                 if fields["window_end"] > over_ms:
                     published.put(kind(**fields))
-        for one in passed.values():
+        self.passed = tuple(passed.values())
+        for one in self.passed:
             one.tell()
         return published
 

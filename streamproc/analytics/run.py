@@ -16,6 +16,7 @@ from streamproc.analytics.app import Feed, build_app
 from streamproc.analytics.desk import Desk
 from streamproc.analytics.figures import Figures, registry_of
 from streamproc.analytics.history import History
+from streamproc.analytics.observation import unknown_labels
 from streamproc.analytics.refusal import refusal
 from streamproc.analytics.retention import check_retention
 from streamproc.analytics.rows import look_up_codec
@@ -111,9 +112,8 @@ async def _stop(app: faust.App, starting: asyncio.Future[None] | None) -> None:
 
 
 def _tell_unknown(settings: Settings) -> None:
-    """Say which labels the published model does not have: a misspelt one counts nothing, and nobody would know."""
-    unknown = [label for label in settings.analytics.negative_labels if label not in SCORE_COLUMNS]
-    if unknown:
+    """Say which labels the published model does not have."""
+    if unknown := unknown_labels(settings.analytics.negative_labels):
         detail = f"{', '.join(unknown)} (analytics.negative_labels); it has {', '.join(SCORE_COLUMNS)}"
         _log.warning("labels that the published model does not have", detail=detail)
 

@@ -216,3 +216,4 @@ def test_what_is_no_row_ends_no_start_of_a_writer(monkeypatch: pytest.MonkeyPatc
         ("not rows of ours", "warning", TOPICS.alerts, 2),
     ]
     assert (said[1]["partition"], said[1]["offset"]) == (0, 0)
+    assert [one.count for one in past.passed] == [1, 2]

@@ -6,7 +6,7 @@ import pytest
 
 from streamproc.analytics.agreement import agreement
 from streamproc.analytics.emission import Published
-from streamproc.analytics.history import Told
+from streamproc.analytics.history import Passed, Told
 from streamproc.analytics.member import Member
 from streamproc.analytics.partial import decode, terms
 from streamproc.analytics.rebuild import rebuild
@@ -63,6 +63,7 @@ class Past:
     """Three rows are there when it is read first, five when readers' rows are asked for, and as many later."""
 
     whole_from_ms = 0
+    passed: tuple[object, ...] = ()
 
     def __init__(self, *_: object) -> None:
         self._there = 3
@@ -125,6 +126,16 @@ def test_settings_that_the_app_did_not_have_are_told(monkeypatch: pytest.MonkeyP
     ):
         monkeypatch.setattr(Past, "told", lambda _, settings=before: Told(agreement(settings).agreed, {}))
         assert rebuild(SETTINGS, dry_run=True).changed == told
+
+
+@pytest.mark.usefixtures("members")
+def test_what_makes_its_answer_doubtful_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = SETTINGS.analytics.model_copy(update={"negative_labels": ("angry", "angri")})
+    monkeypatch.setattr(Past, "passed", (Passed("trends", 2, 7, "no row", 3),))
+    found = rebuild(SETTINGS.model_copy(update={"analytics": app}), dry_run=True)
+    assert found.unknown_labels == ("angri",)
+    (passed,) = found.passed
+    assert passed.startswith("not rows of ours: 3 of trends, the first at offset 7 of partition 2: no row. Does ")
 
 
 @pytest.mark.usefixtures("members")
