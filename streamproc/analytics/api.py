@@ -20,6 +20,7 @@ from streamproc.analytics.trend import rule
 from streamproc.analytics.windows import KINDS
 from streamproc.errors import UsageError
 from streamproc.settings import Settings
+from streamproc.telemetry.clock import Clock
 
 _JSON = "application/json; charset=utf-8"
 _STATE = "/api/state"
@@ -100,11 +101,13 @@ class Asked:
 class Api:
     """Answers from what the desk has. ``ready`` says whether that is everything; ``figures`` are for `/metrics`."""
 
-    def __init__(self, settings: Settings, desk: Desk, ready: Callable[[], bool], figures: CollectorRegistry) -> None:
+    def __init__(
+        self, settings: Settings, desk: Desk, ready: Callable[[], bool], figures: CollectorRegistry, clock: Clock
+    ) -> None:
         self._desk = desk
         self._figures = figures
         self._ready = ready
-        self._query = Query(desk.view, desk.alarms, rule(settings.analytics), settings.analytics.attributes)
+        self._query = Query(desk.view, desk.alarms, rule(settings.analytics), settings.analytics.attributes, clock)
         self._kept: dict[tuple[str, str], bytes] = {}
         self._turn = 0
         query = self._query

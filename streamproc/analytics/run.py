@@ -67,7 +67,7 @@ async def _run(settings: Settings, clock: Clock) -> None:
         def ready() -> bool:
             return feed.current and desk.current
 
-        api = Api(settings, desk, ready, registry_of(Figures(feed, desk, ready)))
+        api = Api(settings, desk, ready, registry_of(Figures(feed, desk, ready)), clock)
         listening = HttpSettings(host=settings.analytics.host, port=settings.analytics.port)
         http = stack.enter_context(listen(listening, api, "ANALYTICS"))
         folder = stack.enter_context(TemporaryDirectory(prefix="streamproc-analytics-"))

@@ -21,6 +21,7 @@ from streamproc.kafka.publisher import Publisher
 from streamproc.records.alert import alert_id
 from streamproc.records.trend import trend_id
 from streamproc.settings import AnalyticsSettings, Settings
+from streamproc.telemetry.clock import SystemClock
 from tests.unit.analytics.rows import result
 
 HOUR_MS = 3_600_000
@@ -47,7 +48,7 @@ def api() -> Api:
     desk.view.take(Progress(agreed, 0, fold.watermark, dict(fold.left_out)))
     desk.refresh()
     feed: Any = SimpleNamespace(rows=17, partitions=4, told_at=time.monotonic() - 60)
-    return Api(SETTINGS, desk, lambda: True, registry_of(Figures(feed, desk, lambda: True)))
+    return Api(SETTINGS, desk, lambda: True, registry_of(Figures(feed, desk, lambda: True)), SystemClock())
 
 
 def ask(api: Api, path: str, query: str = "", method: str = "GET") -> tuple[int, dict[str, str], bytes]:
@@ -100,6 +101,18 @@ def test_the_state_says_which_windows_are_current(api: Api) -> None:
         ("tumbling", HOUR_MS),
         ("hopping", HOUR_MS // 4),
     ]
+
+
+@pytest.mark.parametrize(("minutes", "hour"), [(30, 0), (59, 0), (60, 1), (300, 1)])
+def test_no_window_is_current_that_begins_later_than_now(
+    api: Api, monkeypatch: pytest.MonkeyPatch, minutes: int, hour: int
+) -> None:
+    """The second hour is of a host whose clock is fast, until its time has come."""
+    monkeypatch.setattr(api._query._clock, "wall_ms", lambda: minutes * 60_000)
+    (tumbling, _) = rows(api, "/api/state")["windows"]
+    assert tumbling["window_start"] == hour * HOUR_MS
+    assert {row["window_start"] for row in rows(api, "/api/windows", "attribute=agent")} == {hour * HOUR_MS}
+    assert [row["share_change"] for row in rows(api, "/api/movers", "attribute=agent")] == [1.0, -1.0] * hour
 
 
 def test_movers_need_support_in_both_windows(api: Api) -> None:

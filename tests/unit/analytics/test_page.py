@@ -18,6 +18,7 @@ from streamproc.analytics.rows import RowCodec
 from streamproc.analytics.windows import calendar
 from streamproc.kafka.publisher import Publisher
 from streamproc.settings import AnalyticsSettings, HttpSettings, Settings
+from streamproc.telemetry.clock import SystemClock
 from streamproc.telemetry.http import listen
 from tests.browser import CHROMIUM, Page, browser
 from tests.unit.analytics.rows import result
@@ -57,7 +58,7 @@ def served(analytics: AnalyticsSettings, *, empty: bool = False) -> Iterator[str
         desk.view.take(Progress(agreed, 0, fold.watermark))
     desk.refresh()
     feed: Any = SimpleNamespace(rows=0, partitions=1, told_at=time.monotonic())
-    api = Api(settings, desk, lambda: True, registry_of(Figures(feed, desk, lambda: True)))
+    api = Api(settings, desk, lambda: True, registry_of(Figures(feed, desk, lambda: True)), SystemClock())
     with listen(HttpSettings(host="127.0.0.1", port=0), api, "ANALYTICS") as http:
         yield f"http://127.0.0.1:{http.port}/"
 
