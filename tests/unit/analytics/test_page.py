@@ -130,6 +130,33 @@ def test_what_is_clicked_is_drawn_and_can_be_sent_on(page: Page, url: str) -> No
     assert page.value("document.querySelector('#windows button').getAttribute('aria-current')") == "true"
 
 
+def test_the_chart_is_of_the_windows_that_raise_alerts_and_marks_the_one_that_is_clicked(page: Page, url: str) -> None:
+    look(page, url)
+    assert page.value("document.getElementById('kind').value") == "tumbling"
+    assert boxes(page, "rect.mark") == []
+    page.value("document.querySelector('#alerts [data-value=bad-07]').click()")
+    page.wait("document.querySelector('rect.mark') !== null")
+    assert boxes(page, "rect.mark")[0][:2] == pytest.approx(boxes(page, ".bar")[-1][:2], abs=2)
+    note = text(page, "#series .mark.note")
+    assert note.startswith("Marked: 2026-01-31 06:00 - 07:00 UTC")
+    assert "100.0 % negative of 20 labelled" in note
+    assert page.value("document.querySelector('#alerts [aria-current]').dataset.value") == "bad-07"
+    page.value("document.querySelector('#windows [data-value=bad-03]').click()")
+    page.wait("document.getElementById('course').textContent.endsWith('bad-03')")
+    assert boxes(page, "rect.mark") == []
+
+
+def test_an_alert_is_shown_as_the_window_that_raised_it(page: Page, url: str) -> None:
+    look(page, url + "#kind=hopping")
+    assert "overlap, and raise no alerts" in text(page, "#series")
+    page.value("document.querySelector('#alerts [data-value=bad-07]').click()")
+    page.wait("document.querySelector('rect.mark') !== null")
+    assert page.value("document.getElementById('kind').value") == "tumbling"
+    assert "from which a window raises an alert" in text(page, "#series")
+    page.value("location.hash = location.hash.replace('tumbling', 'hopping')")
+    page.wait("document.getElementById('kind').value === 'hopping'")
+
+
 @pytest.mark.parametrize(
     ("agent", "kind"), [("bad-00", "alarm"), ("edge", "alarm"), ("steady", "calm"), ("few", "weak")]
 )
