@@ -77,6 +77,8 @@ class Desk:
         self.agreements: dict[str, Agreed] = {}
         """What was last agreed on in each group that told; read it under ``lock``."""
         self.turns = 0
+        self.heard_at = time.monotonic()
+        """When it had last heard all, by ``time.monotonic``; at first, when it began."""
         self.failure: BaseException | None = None
         """What ended the thread."""
 
@@ -163,6 +165,7 @@ class Desk:
             self._write(changed)
             self._due = time.monotonic() + self._settings.analytics.emit_s
             self._ends = tail.ends()  # a writer that was stopped for long first hears what happened meanwhile
+            self.heard_at = time.monotonic()
             self._away = False
 
     def _heed(self) -> None:

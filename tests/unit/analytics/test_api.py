@@ -257,6 +257,17 @@ def test_what_it_is_operated_by(api: Api) -> None:
     }
 
 
+@pytest.mark.parametrize(("told_ago", "heard_ago"), [(60, 1), (1, 60)])
+def test_who_hears_nothing_is_as_old_as_who_is_not_heard(told_ago: int, heard_ago: int) -> None:
+    """An idle process has nothing to tell: that Kafka is away it knows by what it does not hear."""
+    now = time.monotonic()
+    desk = Desk(SETTINGS, Publisher(SETTINGS), RowCodec("t", "a", 1, 2), lambda: None)
+    desk.heard_at = now - heard_ago
+    feed: Any = SimpleNamespace(rows=0, partitions=0, told_at=now - told_ago)
+    said = {one.name: one for one in Figures(feed, desk, lambda: True).collect()}
+    assert 60 <= said["streamproc_analytics_told_age_seconds"].samples[0].value < 120
+
+
 def test_its_metrics_are_the_closed_list(api: Api) -> None:
     _, _, body = ask(api, "/metrics")
     families = list(text_string_to_metric_families(body.decode()))

@@ -241,6 +241,12 @@ def test_it_is_not_current_while_a_server_is_away_and_reads_on_where_it_was(monk
         for away in (False, True, False):
             monkeypatch.setattr(Log, "away", away)
             until(lambda: made.current is not Log.away)
+            heard = made.heard_at
+            if not away:
+                until(lambda before=heard: made.heard_at > before)  # type: ignore[misc]  # of this turn
+            else:
+                time.sleep(0.01)
+                assert made.heard_at == heard
         assert Log.opened == 1
     finally:
         made.close()
