@@ -96,6 +96,11 @@ class Feed:
         return self._read_once and not self._waiting
 
     @property
+    def taken(self) -> bool:
+        """Whether the group took this process."""
+        return self._assignments > 0
+
+    @property
     def partitions(self) -> int:
         """How many are owned."""
         return len(self._member.partitions)

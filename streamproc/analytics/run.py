@@ -83,12 +83,13 @@ async def _run(settings: Settings, clock: Clock) -> None:
         try:
             _tell_unknown(settings)
             desk.start()
+            changed = ""
             while (reason := _reason(app, starting, desk, feed)) is None and not stop.is_set():
-                if (
-                    starting is None and desk.read
-                ):  # others tell everything again to who has joined: that it has to hear
-                    _tell_changed(settings, desk)
-                    starting = asyncio.ensure_future(app.start())  # ends when the group takes this process
+                # Others tell everything again to who has joined: that it has to hear.
+                if starting is None and desk.read:
+                    changed = _changed(settings, desk)
+                    starting = asyncio.ensure_future(app.start())
+                changed = _tell_changed(changed, feed)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _LOOK_S)
             if isinstance(reason, InconsistentGroupProtocolError):
@@ -118,14 +119,20 @@ def _tell_unknown(settings: Settings) -> None:
         _log.warning("labels that the published model does not have", detail=detail)
 
 
-def _tell_changed(settings: Settings, desk: Desk) -> None:
-    """Say with which other settings the group ran last."""
+def _changed(settings: Settings, desk: Desk) -> str:
+    """With which other settings the group ran last, in words."""
     own = agreement(settings)
     with desk.lock:
         before = desk.agreements.get(own.group, own.agreed)
-    if before != own.agreed:
-        detail = "; ".join(differences(before, own.agreed))
-        _log.warning("the group ran last with other settings", detail=detail)
+    return "; ".join(differences(before, own.agreed))
+
+
+def _tell_changed(changed: str, feed: Feed) -> str:
+    """Say it once the group took this process: whoever is refused hears it then. What is still to be said."""
+    if not changed or not feed.taken:
+        return changed
+    _log.warning("the group ran last with other settings", detail=changed)
+    return ""
 
 
 def _reason(app: faust.App, starting: asyncio.Future[None] | None, desk: Desk, feed: Feed) -> BaseException | None:

@@ -149,6 +149,7 @@ def test_a_process_with_other_settings_is_refused(analysed: Settings, apps: tupl
     assert second.wait() == 2
     (line,) = second.lines("analytics ended")
     assert line["error"] == "UsageError"
+    assert second.lines("the group ran last with other settings") == []  # which would be the same said twice
     assert "analytics.negative_labels is [" in line["detail"]
     assert '["happy"]' in line["detail"]
     assert "stop all processes of the group" in line["detail"]
