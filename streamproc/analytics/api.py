@@ -58,19 +58,16 @@ class Asked:
             given[name] = value
         return cls(given, attributes)
 
-    def attribute(self) -> str:
-        """An attribute that windows are kept for. Raises UsageError."""
-        name = self.any_attribute()
-        if name is None:
-            raise UsageError(f"attribute is missing: add ?attribute= one of {', '.join(self.attributes)}")
-        return name
-
     def any_attribute(self) -> str | None:
-        """The same; None where none is given. Raises UsageError."""
+        """An attribute that windows are kept for; None where none is given. Raises UsageError."""
         name = self.given.get("attribute")
         if name is not None and name not in self.attributes:
             raise UsageError(f"attribute is one of {', '.join(self.attributes)} (analytics.attributes)")
         return name
+
+    def attribute(self) -> str:
+        """The same; that of all results together where none is given. Raises UsageError."""
+        return self.any_attribute() or EVERYTHING[0]
 
     def value(self) -> str | None:
         """One value of the attribute; None for each."""
@@ -78,7 +75,7 @@ class Asked:
 
     def key(self) -> Key:
         """An attribute with one value of it; all results together where neither is given. Raises UsageError."""
-        name, value = self.any_attribute() or EVERYTHING[0], self.value()
+        name, value = self.attribute(), self.value()
         if value is None and name != EVERYTHING[0]:
             raise UsageError(f"value is missing: add &value= one value of {name}")
         return name, value or EVERYTHING[1]
@@ -116,9 +113,7 @@ class Api:
             "/openapi.json": description,
         }
         self._answers: Mapping[str, Callable[[Asked], object]] = {
-            "/api/windows": lambda asked: query.windows(
-                asked.kind(), asked.any_attribute() or EVERYTHING[0], asked.most(), asked.value()
-            ),
+            "/api/windows": lambda asked: query.windows(asked.kind(), asked.attribute(), asked.most(), asked.value()),
             "/api/series": lambda asked: query.series(asked.kind(), asked.key(), asked.most()),
             "/api/movers": lambda asked: query.movers(asked.kind(), asked.attribute(), asked.most(), asked.value()),
             "/api/alerts": lambda asked: query.alerts(asked.most(), asked.any_attribute(), asked.value()),

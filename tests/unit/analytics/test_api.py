@@ -155,7 +155,6 @@ def test_alerts_are_the_windows_that_are_alarming(api: Api) -> None:
         "attribute=agent&most=x",
         "attribute=agent&most=0000010000000",
         f"attribute=agent&most=1{'0' * 5000}",
-        "",
     ],
 )
 def test_a_parameter_that_cannot_be_is_told(api: Api, query: str) -> None:
@@ -209,6 +208,13 @@ def test_what_cannot_be_asked_for_is_told(api: Api, path: str, query: str, told:
     status, _, body = ask(api, f"/api/{path}", query)
     assert status == 400
     assert told in json.loads(body)["error"]
+
+
+def test_without_an_attribute_each_list_is_of_all_results_but_alerts_are_of_every_attribute(api: Api) -> None:
+    for path in ("windows", "series", "movers"):
+        assert rows(api, f"/api/{path}") == rows(api, f"/api/{path}", "attribute=all"), path
+    assert [row["value"] for row in rows(api, "/api/movers")] == [""]
+    assert {row["attribute"] for row in rows(api, "/api/alerts")} == {"all", "agent"}
 
 
 def test_a_series_is_of_one_value(api: Api) -> None:
