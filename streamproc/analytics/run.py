@@ -54,10 +54,10 @@ async def _run(settings: Settings, clock: Clock) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, end)
     patience = Patience(settings.worker, clock, ending)
-    codec = await asyncio.to_thread(patience, lambda: look_up_codec(settings))
     with ExitStack() as stack:
         history = stack.enter_context(History(settings, ending))
         partitions = await asyncio.to_thread(patience, history.partitions)
+        codec = await asyncio.to_thread(patience, lambda: look_up_codec(settings))
         await asyncio.to_thread(patience, lambda: check_retention(settings))
         member = history.member(())
         partials, rows = (stack.enter_context(closing(Publisher(settings))) for _ in range(2))
