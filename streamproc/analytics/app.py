@@ -22,7 +22,7 @@ from streamproc.analytics.member import Member, Starts
 from streamproc.analytics.partial import encode_agreement
 from streamproc.analytics.transport import CommittedTransport, assignor
 from streamproc.errors import DependencyDownError, FatalError
-from streamproc.patience import AGAIN_S, StoppedError, tell_waiting
+from streamproc.patience import AGAIN_S, StoppedError, tell_back, tell_waiting
 from streamproc.records.record import OutputRecord
 from streamproc.settings import Settings
 from streamproc.telemetry.log import get_log
@@ -165,13 +165,19 @@ class Feed:
     async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
         """Make a call until the servers that it needs are there. Raises StoppedError."""
         mark = object()
+        away: DependencyDownError | None = None
         try:
             while True:
                 try:
-                    return await call()
+                    answer = await call()
                 except DependencyDownError as error:
+                    away = error
                     self._waiting.add(mark)
                     tell_waiting(error)
+                else:
+                    if away is not None:
+                        tell_back(away)
+                    return answer
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._ending.wait(), AGAIN_S)
                     raise StoppedError("stopped while it waited for a server")

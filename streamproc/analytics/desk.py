@@ -18,7 +18,7 @@ from streamproc.analytics.windows import calendar
 from streamproc.errors import DependencyDownError
 from streamproc.kafka.publisher import Publisher
 from streamproc.kafka.tail import Tail
-from streamproc.patience import AGAIN_S, StoppedError, tell_waiting
+from streamproc.patience import AGAIN_S, StoppedError, tell_back, tell_waiting
 from streamproc.records.alert import EmotionAlert
 from streamproc.records.record import Record, TopicPartition
 from streamproc.records.trend import EmotionTrend
@@ -66,7 +66,8 @@ class Desk:
         self._due = 0.0
         self._stopping = threading.Event()
         self._read = threading.Event()
-        self._away = False
+        self._away: DependencyDownError | None = None
+        """Why it waits."""
         self._held = False
         """Whether it has to write, and waits for partitions to tell how far they are."""
         self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
@@ -85,7 +86,7 @@ class Desk:
     @property
     def current(self) -> bool:
         """Whether all partials that were there at the start are read, and nothing is waited for."""
-        return self._read.is_set() and not self._away and not self._held and self.well
+        return self._read.is_set() and self._away is None and not self._held and self.well
 
     @property
     def read(self) -> bool:
@@ -140,7 +141,7 @@ class Desk:
                             stack.callback(tail.close)
                         self._serve(tail)
                     except DependencyDownError as error:
-                        self._away = True
+                        self._away = error
                         tell_waiting(error)
                         self._stopping.wait(AGAIN_S)
         except StoppedError:
@@ -166,7 +167,9 @@ class Desk:
             self._due = time.monotonic() + self._settings.analytics.emit_s
             self._ends = tail.ends()  # a writer that was stopped for long first hears what happened meanwhile
             self.heard_at = time.monotonic()
-            self._away = False
+            if self._away is not None:
+                tell_back(self._away)
+            self._away = None
 
     def _heed(self) -> None:
         """Look at the mandate: with another than before, what is known of readers' rows, and heard, may be old."""

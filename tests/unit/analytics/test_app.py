@@ -10,6 +10,7 @@ from typing import Any
 
 import faust
 import pytest
+import structlog
 from aiokafka.errors import InconsistentGroupProtocolError
 from faust.transport.drivers.aiokafka import Transport
 from faust.transport.producer import ProducerBuffer
@@ -270,7 +271,10 @@ def test_servers_that_are_away_are_waited_for(monkeypatch: pytest.MonkeyPatch) -
         assert len(sent.records) == 2  # told again, since it may not have arrived, and then no more
         assert sent.records[0] == sent.records[1]
 
-    on_loop(test)
+    with structlog.testing.capture_logs() as log:
+        on_loop(test)
+    said = [line["event"] for line in log if line.get("dependency") == "kafka"]
+    assert said == 2 * ["waiting for a server"] + ["a server is back", "waiting for a server"]
 
 
 def test_what_cannot_be_read_is_the_reason_to_end_and_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
