@@ -25,6 +25,7 @@ from streamproc.records.trend import EmotionTrend
 from streamproc.settings import Settings
 
 _EXAMPLES = 5
+_MINUTE_MS = 60_000
 Rows = list[EmotionTrend | EmotionAlert]
 
 
@@ -106,7 +107,8 @@ def rebuild(settings: Settings, *, dry_run: bool) -> Report:
 
 
 def _words(row: EmotionTrend | EmotionAlert, there: Mapping[str, EmotionTrend]) -> str:
-    begin = datetime.fromtimestamp(row.window_start / 1000, UTC).isoformat(timespec="minutes")
+    exact = "seconds" if row.window_start % _MINUTE_MS else "minutes"
+    begin = datetime.fromtimestamp(row.window_start / 1000, UTC).isoformat(timespec=exact)
     length_s = (row.window_end - row.window_start) // 1000
     where = f"{row.attribute} {row.value!r}, {row.window_kind} {length_s} s from {begin}"
     if isinstance(row, EmotionAlert):

@@ -9,9 +9,10 @@ from streamproc.analytics.emission import Published
 from streamproc.analytics.history import Passed, Told
 from streamproc.analytics.member import Member
 from streamproc.analytics.partial import decode, terms
-from streamproc.analytics.rebuild import rebuild
-from streamproc.analytics.trend import rule
-from streamproc.analytics.view import View
+from streamproc.analytics.rebuild import _words, rebuild
+from streamproc.analytics.tally import Tally
+from streamproc.analytics.trend import build_trend, rule
+from streamproc.analytics.view import View, Window
 from streamproc.analytics.windows import calendar
 from streamproc.errors import UsageError
 from streamproc.records.record import TopicPartition
@@ -191,6 +192,12 @@ def test_the_first_rows_that_differ_are_shown(monkeypatch: pytest.MonkeyPatch) -
     assert len(found.examples) == min(5, found.differing)
     assert found.differing
     assert any("T0" in text and "results" in text and "readers have " in text for text in found.examples)
+
+
+@pytest.mark.parametrize(("start", "told"), [(HOUR_MS, "T01:00+"), (HOUR_MS - 3000, "T00:59:57+")])
+def test_a_window_that_begins_within_a_minute_is_named_to_the_second(start: int, told: str) -> None:
+    trend = build_trend(Window("hopping", ("all", ""), start, start + 7000, Tally(1)), frozenset(), 0)
+    assert f"hopping 7 s from 1970-01-01{told}00:00" in _words(trend, {})
 
 
 @pytest.mark.parametrize(("count", "told"), [(1, "1 member"), (2, "2 members")])
