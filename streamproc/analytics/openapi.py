@@ -43,6 +43,10 @@ _STATE: Mapping[str, Schema] = {
     "windows": {"type": "array", "items": {"$ref": "#/components/schemas/Windows"}},
     "alert_share": {"type": "number"},
     "alert_support": {"type": "integer"},
+    "alert_clear_share": {
+        "type": "number",
+        "description": "below this an alert is cleared; from there to alert_share it may be raised on topics.alerts",
+    },
     "ready": {"type": "boolean", "description": "whether all that is kept was read"},
     "partitions": {"type": "array", "items": {"type": "object"}},
 }

@@ -80,14 +80,21 @@ export function moversTable(rows, state, chosen, attribute, link) {
   return found;
 }
 
+/* Where the list and the topic of alerts may say different things. */
+function band({ alert_share: share, alert_clear_share: clear }) {
+  return clear < share ? `On the topic an alert stays raised until the share of its window falls below ${percent(clear)}.` : "";
+}
+
 export function alertsTable(rows, state, chosen, link) {
   if (!rows.length) {
     const needs = `at least ${state.alert_support} labelled results of which ${percent(state.alert_share)} or more are negative`;
-    return nothing(`None: no tumbling window that is kept has ${needs} (analytics.alert_support, analytics.alert_share).`);
+    return nothing(`None: no tumbling window that is kept has ${needs} (analytics.alert_support, analytics.alert_share). ${band(state)}`);
   }
   const window = (row) => ({ "data-kind": row.window_kind, "data-start": String(row.window_start) });
   const lines = rows.map((row) => [
     key(row, chosen, named(row.attribute, row.value), window(row)), times(row), bar(row, state), String(row.labelled),
   ]);
-  return table(["", "window", "negative", "labelled"], lines, link);
+  const found = table(["", "window", "negative", "labelled"], lines, link);
+  found.append(nothing(band(state)));
+  return found;
 }

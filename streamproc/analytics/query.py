@@ -37,6 +37,7 @@ class Query:
             "windows": [self._current(windows) for windows in self._view.calendar.windows],
             "alert_share": self._rule.share,
             "alert_support": self._rule.support,
+            "alert_clear_share": self._rule.clear_share,
             "partitions": [
                 {"partition": told.partition, "watermark": told.watermark, "left_out": self._view.left_out(told)}
                 for told in self._view.progress

@@ -196,6 +196,19 @@ def test_what_is_not_shown_is_counted_and_linked(page: Page, url: str, place: st
     )
 
 
+def test_where_the_list_of_alerts_and_the_topic_differ_is_said(page: Page, url: str) -> None:
+    look(page, url)
+    differ = "On the topic an alert stays raised until the share of its window falls below 40.0 %."
+    assert text(page, "#alerts").endswith(differ)
+    with served(DEFAULTS.model_copy(update={"alert_support": 1000})) as quiet:
+        look(page, quiet)
+        assert text(page, "#alerts").startswith("None: no tumbling window")
+        assert text(page, "#alerts").endswith(differ)
+    with served(DEFAULTS.model_copy(update={"alert_clear_share": DEFAULTS.alert_share})) as one:
+        look(page, one)
+        assert "stays raised" not in text(page, "#alerts")
+
+
 def test_support_is_shown(page: Page, url: str) -> None:
     look(page, url + "#kind=tumbling")
     for place in ("#windows", "#alerts"):
