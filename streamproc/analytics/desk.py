@@ -99,10 +99,10 @@ class Desk:
         return self.failure is None and not self._stopping.is_set()
 
     def starts(self) -> Starts:
-        """Where each partition was last said to begin; waits until all that was said is read."""
+        """What was last said of each partition; waits until all that was said is read."""
         self._read.wait()
         with self.lock:
-            return {told.partition: told.live_from for told in self.view.progress}
+            return {told.partition: told for told in self.view.progress}
 
     def start(self) -> None:
         """Begin to read."""

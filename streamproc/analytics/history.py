@@ -38,7 +38,7 @@ class Told:
     agreed: Agreed | None
     """Which settings they have; None where none of them said it yet."""
     read: Mapping[TopicPartition, int]
-    """With settings like ours: as far as this, at least, rows were read."""
+    """With settings like ours: so far rows were read."""
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ class History:
         topics = self._settings.topics
         asked = [TopicPartition(t, p) for t in (topics.results, topics.segments) for p in sorted(member.partitions)]
         bounds = self._log.bounds(asked)
-        _refuse_anew({place: member.next(*place) or 0 for place in asked}, bounds)
+        _refuse_anew({place: member.read(*place) for place in asked}, bounds)
         stretches = {
             place: range(max(bound.start, member.next(*place) or 0), bound.stop) for place, bound in bounds.items()
         }
@@ -187,7 +187,7 @@ class History:
                     if isinstance(told, Agreement) and told.group == self._settings.analytics.group:
                         agreed = told.agreed
                     if isinstance(told, Progress) and told.terms == self._terms:
-                        read |= {TopicPartition(topic, told.partition): at for topic, at in told.live_from.items()}
+                        read |= {TopicPartition(topic, told.partition): at for topic, at in told.read.items()}
         return Told(agreed, read)
 
     def refuse_anew(self, read: Mapping[TopicPartition, int]) -> None:

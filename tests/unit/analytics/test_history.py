@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -98,9 +99,10 @@ def rows(count: int) -> dict[TopicPartition, list[tuple[int, Any]]]:
     return found | {TopicPartition(TOPICS.segments, 0): []}
 
 
-def owner(**read: int) -> Member:
+def owner(live_from: Mapping[str, int] = MappingProxyType({}), read: int = 0) -> Member:
+    """Takes over from one that had read so far of the results."""
     member = Member(SETTINGS, Reader(), Reader())
-    member.own([0], {0: read})
+    member.own([0], {0: Progress(terms(SETTINGS), 0, 0, {}, live_from, {TOPICS.results: read})} if live_from else {})
     return member
 
 
@@ -109,7 +111,7 @@ def test_windows_that_lost_rows_to_retention_are_known(monkeypatch: pytest.Monke
         assert past.catch_up(owner()) == 9
         assert past.whole_from_ms == 0
     with history(monkeypatch, Log(rows(9), begins=4)) as past:
-        assert past.catch_up(owner(**{TOPICS.results: 6, TOPICS.segments: 0})) == 3
+        assert past.catch_up(owner({TOPICS.results: 6, TOPICS.segments: 0})) == 3
         assert past.whole_from_ms == 0  # what it was told to begin with is all that windows need
         assert past.catch_up(owner()) == 5
         assert past.whole_from_ms == 4000 + SETTINGS.analytics.ahead_s * 1000
@@ -149,14 +151,14 @@ ANEW = r"ends at 3, but was read up to 9.*analytics\.group, topics\.partials, to
 
 def test_topics_that_were_made_anew_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with history(monkeypatch, Log(rows(3))) as past, pytest.raises(UsageError, match=ANEW):
-        past.catch_up(owner(**{TOPICS.results: 9}))
+        past.catch_up(owner({TOPICS.results: 0}, read=9))
 
 
 def test_who_reads_from_the_beginning_knows_topics_that_were_made_anew_by_what_was_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def told(terms: str, read: int, partition: int = 0) -> Any:
-        return encode_progress(Progress(terms, partition, 0, {}, {TOPICS.results: read, TOPICS.segments: 0}))
+        return encode_progress(Progress(terms, partition, 0, {}, {}, {TOPICS.results: read, TOPICS.segments: 0}))
 
     own, place = terms(SETTINGS), TopicPartition(TOPICS.results, 0)
     there: Any = {TopicPartition(TOPICS.partials, 0): [told(own, 2), told("other settings", 99), told(own, 3)]}
