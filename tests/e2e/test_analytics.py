@@ -293,6 +293,7 @@ def test_a_process_ends_soon_without_kafka_and_is_not_well_then(
     with without(stack, "kafka"):
         until(lambda: bool(app.lines("waiting for a server")), PATIENCE_S, app.tail)
         assert app.ask("/healthz")["ok"]
+        until(lambda: app.figure("streamproc_analytics_told_age_seconds") > 10, PATIENCE_S, app.tail)  # though idle
         assert app.stop(25) == 0
     app.start()
     until(partial(exact, app), PATIENCE_S, app.tail)
