@@ -77,3 +77,8 @@ class Patience:
 def tell_waiting(error: DependencyDownError) -> None:
     """Say what is waited for, by who waits without end and tries again after ``AGAIN_S``."""
     _log.warning("waiting for a server", dependency=error.dependency, detail=error.detail)
+
+
+def tell_back(error: DependencyDownError) -> None:
+    """Say that what was waited for is there again."""
+    _log.info("a server is back", dependency=error.dependency)

@@ -20,6 +20,7 @@ from streamproc.analytics.trend import rule
 from streamproc.analytics.windows import KINDS
 from streamproc.errors import UsageError
 from streamproc.settings import Settings
+from streamproc.telemetry.clock import Clock
 
 _JSON = "application/json; charset=utf-8"
 _STATE = "/api/state"
@@ -57,19 +58,16 @@ class Asked:
             given[name] = value
         return cls(given, attributes)
 
-    def attribute(self) -> str:
-        """An attribute that windows are kept for. Raises UsageError."""
-        name = self.any_attribute()
-        if name is None:
-            raise UsageError(f"attribute is missing: add ?attribute= one of {', '.join(self.attributes)}")
-        return name
-
     def any_attribute(self) -> str | None:
-        """The same; None where none is given. Raises UsageError."""
+        """An attribute that windows are kept for; None where none is given. Raises UsageError."""
         name = self.given.get("attribute")
         if name is not None and name not in self.attributes:
             raise UsageError(f"attribute is one of {', '.join(self.attributes)} (analytics.attributes)")
         return name
+
+    def attribute(self) -> str:
+        """The same; that of all results together where none is given. Raises UsageError."""
+        return self.any_attribute() or EVERYTHING[0]
 
     def value(self) -> str | None:
         """One value of the attribute; None for each."""
@@ -77,7 +75,7 @@ class Asked:
 
     def key(self) -> Key:
         """An attribute with one value of it; all results together where neither is given. Raises UsageError."""
-        name, value = self.any_attribute() or EVERYTHING[0], self.value()
+        name, value = self.attribute(), self.value()
         if value is None and name != EVERYTHING[0]:
             raise UsageError(f"value is missing: add &value= one value of {name}")
         return name, value or EVERYTHING[1]
@@ -100,11 +98,13 @@ class Asked:
 class Api:
     """Answers from what the desk has. ``ready`` says whether that is everything; ``figures`` are for `/metrics`."""
 
-    def __init__(self, settings: Settings, desk: Desk, ready: Callable[[], bool], figures: CollectorRegistry) -> None:
+    def __init__(
+        self, settings: Settings, desk: Desk, ready: Callable[[], bool], figures: CollectorRegistry, clock: Clock
+    ) -> None:
         self._desk = desk
         self._figures = figures
         self._ready = ready
-        self._query = Query(desk.view, desk.alarms, rule(settings.analytics), settings.analytics.attributes)
+        self._query = Query(desk.view, desk.alarms, rule(settings.analytics), settings.analytics.attributes, clock)
         self._kept: dict[tuple[str, str], bytes] = {}
         self._turn = 0
         query = self._query
@@ -113,9 +113,7 @@ class Api:
             "/openapi.json": description,
         }
         self._answers: Mapping[str, Callable[[Asked], object]] = {
-            "/api/windows": lambda asked: query.windows(
-                asked.kind(), asked.any_attribute() or EVERYTHING[0], asked.most(), asked.value()
-            ),
+            "/api/windows": lambda asked: query.windows(asked.kind(), asked.attribute(), asked.most(), asked.value()),
             "/api/series": lambda asked: query.series(asked.kind(), asked.key(), asked.most()),
             "/api/movers": lambda asked: query.movers(asked.kind(), asked.attribute(), asked.most(), asked.value()),
             "/api/alerts": lambda asked: query.alerts(asked.most(), asked.any_attribute(), asked.value()),

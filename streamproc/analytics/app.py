@@ -22,7 +22,7 @@ from streamproc.analytics.member import Member, Starts
 from streamproc.analytics.partial import encode_agreement
 from streamproc.analytics.transport import CommittedTransport, assignor
 from streamproc.errors import DependencyDownError, FatalError
-from streamproc.patience import AGAIN_S, StoppedError, tell_waiting
+from streamproc.patience import AGAIN_S, StoppedError, tell_back, tell_waiting
 from streamproc.records.record import OutputRecord
 from streamproc.settings import Settings
 from streamproc.telemetry.log import get_log
@@ -80,6 +80,8 @@ class Feed:
         """Whether what was assigned first is read."""
         self._waiting: set[object] = set()
         """What cannot go on without a server that is away."""
+        self.failure: BaseException | None = None
+        """Why what is assigned cannot be read. Faust would tell it with tracebacks, as it tells what crashes."""
         self.refused: KafkaError | None = None
         """Why the group does not take this process."""
         self.gate = asyncio.Event()
@@ -94,15 +96,28 @@ class Feed:
         return self._read_once and not self._waiting
 
     @property
+    def taken(self) -> bool:
+        """Whether the group took this process."""
+        return self._assignments > 0
+
+    @property
     def partitions(self) -> int:
         """How many are owned."""
         return len(self._member.partitions)
 
     def begin(self, reading: Coroutine[Any, Any, None]) -> None:
-        """Let it be read beside the loop: a group does not wait for a member that is in a rebalance."""
+        """Let it be read beside the loop: a group does not wait for a member that is in a rebalance.
+
+        What it raises is ``failure``.
+        """
         task = asyncio.ensure_future(reading)
         self._reading.add(task)
-        task.add_done_callback(self._reading.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._reading.discard(task)
+        if not task.cancelled() and not isinstance(task.exception(), StoppedError):
+            self.failure = self.failure or task.exception()
 
     def refuse(self, error: KafkaError) -> None:
         """Note that the group does not take this process. May be called on any thread."""
@@ -150,13 +165,19 @@ class Feed:
     async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
         """Make a call until the servers that it needs are there. Raises StoppedError."""
         mark = object()
+        away: DependencyDownError | None = None
         try:
             while True:
                 try:
-                    return await call()
+                    answer = await call()
                 except DependencyDownError as error:
+                    away = error
                     self._waiting.add(mark)
                     tell_waiting(error)
+                else:
+                    if away is not None:
+                        tell_back(away)
+                    return answer
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._ending.wait(), AGAIN_S)
                     raise StoppedError("stopped while it waited for a server")
@@ -236,24 +257,19 @@ def build_app(settings: Settings, feed: Feed, folder: Path) -> faust.App:
 
     @app.agent(rows, name="rows", concurrency=1)
     async def fold(stream: StreamT[bytes]) -> None:
-        await _or_crash(app, feed.follow(stream))  # Faust itself would take a row that raises for done, and go on
+        try:
+            with suppress(StoppedError):
+                await feed.follow(stream)
+        except Exception as error:  # Faust itself would take a row that raises for done, and go on
+            await app.crash(error)
+            raise
 
     app.timer(settings.analytics.emit_s, name="tell")(feed.tell)
 
     def assigned(_app: faust.App, assigned: set[TP], **_: object) -> None:
-        feed.begin(_or_crash(app, feed.announce()))
-        feed.begin(_or_crash(app, feed.assigned(frozenset(assigned))))
+        feed.begin(feed.announce())
+        feed.begin(feed.assigned(frozenset(assigned)))
 
     handler: Any = assigned  # Faust types its handlers so that none with an argument of its own fits
     app.on_partitions_assigned.connect(handler)
     return app
-
-
-async def _or_crash(app: faust.App, done: Awaitable[None]) -> None:
-    """Wait for it; what it raises ends the app, which would not notice by itself."""
-    try:
-        with suppress(StoppedError):
-            await done
-    except Exception as error:
-        await app.crash(error)
-        raise

@@ -18,7 +18,7 @@ from streamproc.analytics.windows import calendar
 from streamproc.errors import DependencyDownError
 from streamproc.kafka.publisher import Publisher
 from streamproc.kafka.tail import Tail
-from streamproc.patience import AGAIN_S, StoppedError, tell_waiting
+from streamproc.patience import AGAIN_S, StoppedError, tell_back, tell_waiting
 from streamproc.records.alert import EmotionAlert
 from streamproc.records.record import Record, TopicPartition
 from streamproc.records.trend import EmotionTrend
@@ -66,7 +66,8 @@ class Desk:
         self._due = 0.0
         self._stopping = threading.Event()
         self._read = threading.Event()
-        self._away = False
+        self._away: DependencyDownError | None = None
+        """Why it waits."""
         self._held = False
         """Whether it has to write, and waits for partitions to tell how far they are."""
         self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
@@ -77,13 +78,15 @@ class Desk:
         self.agreements: dict[str, Agreed] = {}
         """What was last agreed on in each group that told; read it under ``lock``."""
         self.turns = 0
+        self.heard_at = time.monotonic()
+        """When it had last heard all, by ``time.monotonic``; at first, when it began."""
         self.failure: BaseException | None = None
         """What ended the thread."""
 
     @property
     def current(self) -> bool:
         """Whether all partials that were there at the start are read, and nothing is waited for."""
-        return self._read.is_set() and not self._away and not self._held and self.well
+        return self._read.is_set() and self._away is None and not self._held and self.well
 
     @property
     def read(self) -> bool:
@@ -96,10 +99,10 @@ class Desk:
         return self.failure is None and not self._stopping.is_set()
 
     def starts(self) -> Starts:
-        """Where each partition was last said to begin; waits until all that was said is read."""
+        """What was last said of each partition; waits until all that was said is read."""
         self._read.wait()
         with self.lock:
-            return {told.partition: told.live_from for told in self.view.progress}
+            return {told.partition: told for told in self.view.progress}
 
     def start(self) -> None:
         """Begin to read."""
@@ -138,7 +141,7 @@ class Desk:
                             stack.callback(tail.close)
                         self._serve(tail)
                     except DependencyDownError as error:
-                        self._away = True
+                        self._away = error
                         tell_waiting(error)
                         self._stopping.wait(AGAIN_S)
         except StoppedError:
@@ -163,7 +166,10 @@ class Desk:
             self._write(changed)
             self._due = time.monotonic() + self._settings.analytics.emit_s
             self._ends = tail.ends()  # a writer that was stopped for long first hears what happened meanwhile
-            self._away = False
+            self.heard_at = time.monotonic()
+            if self._away is not None:
+                tell_back(self._away)
+            self._away = None
 
     def _heed(self) -> None:
         """Look at the mandate: with another than before, what is known of readers' rows, and heard, may be old."""

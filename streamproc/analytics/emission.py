@@ -13,7 +13,7 @@ ALERTING = "tumbling"
 
 
 class Published:
-    """The rows that readers have, by their ids; ``trend_id`` and ``alert_id`` are what they upsert by."""
+    """The rows that readers have, both by the ``trend_id`` of their window."""
 
     def __init__(self) -> None:
         self.trends: dict[str, EmotionTrend] = {}

@@ -34,7 +34,7 @@ class Figures(Collector):
         yield _gauge(PARTITIONS, self.feed.partitions)
         yield _gauge(READY, float(self.ready()))
         yield _gauge(WATERMARK_AGE, time.time() - watermark / 1000 if watermark else 0.0)
-        yield _gauge(TOLD_AGE, time.monotonic() - self.feed.told_at)
+        yield _gauge(TOLD_AGE, time.monotonic() - min(self.feed.told_at, self.desk.heard_at))
         why = GaugeMetricFamily(LEFT_OUT_ROWS.name, LEFT_OUT_ROWS.why, labels=tuple(LEFT_OUT_ROWS.labels))
         for name in LEFT_OUT:
             why.add_metric([name], left_out[name])

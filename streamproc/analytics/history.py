@@ -1,16 +1,16 @@
 """What the topics keep: a member that takes over reads it, and so does a rebuild."""
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
-from streamproc.analytics.agreement import Agreed
+from streamproc.analytics.agreement import Agreed, Agreement
 from streamproc.analytics.emission import Published
 from streamproc.analytics.member import Member
 from streamproc.analytics.observation import RESULT_COLUMNS, SEGMENT_COLUMNS
-from streamproc.analytics.partial import UnreadablePartialError, decode_agreement
+from streamproc.analytics.partial import Progress, UnreadablePartialError, decode, decode_agreement, terms
 from streamproc.analytics.windows import calendar
 from streamproc.errors import PoisonError, UsageError
 from streamproc.kafka.columns import Columns
@@ -31,6 +31,16 @@ Taken = tuple[str, int, int, int, bytes | None]
 """Topic, partition, offset, time (ms since the epoch), value."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the processes of the app said last, on the topic of partials."""
+
+    agreed: Agreed | None
+    """Which settings they have; None where none of them said it yet."""
+    read: Mapping[TopicPartition, int]
+    """With settings like ours: so far rows were read."""
+
+
 @dataclass(slots=True)
 class Passed:
     """Records of a topic that are no rows of ours; the first of them, and how many."""
@@ -40,6 +50,12 @@ class Passed:
     offset: int
     detail: str
     count: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"not rows of ours: {self.count} of {self.topic}, the first at offset {self.offset} of partition "
+            f"{self.partition}: {self.detail}. Does another program write there, or delete?"
+        )
 
     def tell(self) -> None:
         """Say so once, however many another program wrote."""
@@ -72,9 +88,12 @@ class History:
     def __init__(self, settings: Settings, stopping: threading.Event | None = None) -> None:
         self._settings = settings
         self._calendar = calendar(settings.analytics)
+        self._terms = terms(settings)
         self._stopping = stopping or threading.Event()
         self.whole_from_ms = 0
         """Of windows that begin before this, retention took rows before they were read here."""
+        self.passed: Sequence[Passed] = ()
+        """What was passed over when ``published`` was asked for last."""
         with ExitStack() as stack:
             self._log = Log(settings, settings.analytics.group)
             stack.callback(self._log.close)
@@ -107,13 +126,7 @@ class History:
         topics = self._settings.topics
         asked = [TopicPartition(t, p) for t in (topics.results, topics.segments) for p in sorted(member.partitions)]
         bounds = self._log.bounds(asked)
-        for place in asked:
-            if (member.next(*place) or 0) > bounds[place].stop:
-                raise UsageError(
-                    f"{place} ends at {bounds[place].stop}, but was read up to {member.next(*place)}: was the topic "
-                    "made anew? Then give the app another analytics.group and topics.partials; with topics.trends and "
-                    "topics.alerts as they are, it empties the rows that nothing stands behind now"
-                )
+        _refuse_anew({place: member.read(*place) for place in asked}, bounds)
         stretches = {
             place: range(max(bound.start, member.next(*place) or 0), bound.stop) for place, bound in bounds.items()
         }
@@ -156,22 +169,31 @@ class History:
             else:
                 if fields["window_end"] > over_ms:
                     published.put(kind(**fields))
-        for one in passed.values():
+        self.passed = tuple(passed.values())
+        for one in self.passed:
             one.tell()
         return published
 
-    def agreed(self) -> Agreed | None:
-        """What the processes of the app's group agreed on last; None where none of them said it yet."""
+    def told(self) -> Told:
+        """What stands on the topic of partials."""
         agreed: Agreed | None = None
+        read: dict[TopicPartition, int] = {}
         bounds = self._log.bounds(self._log.partitions(self._settings.topics.partials))
         for batch in self._log.read(bounds, keyed):
             self._go_on()
             for _, key, value in batch:
                 with suppress(UnreadablePartialError):  # the app tells of it
-                    told = decode_agreement(key, value)
-                    if told is not None and told.group == self._settings.analytics.group:
+                    told = decode_agreement(key, value) or decode(key, value)
+                    if isinstance(told, Agreement) and told.group == self._settings.analytics.group:
                         agreed = told.agreed
-        return agreed
+                    if isinstance(told, Progress) and told.terms == self._terms:
+                        read |= {TopicPartition(topic, told.partition): at for topic, at in told.read.items()}
+        return Told(agreed, read)
+
+    def refuse_anew(self, read: Mapping[TopicPartition, int]) -> None:
+        """Raise UsageError when topics end before what was read of them: they are others of the same names."""
+        there = {place for topic in {place.topic for place in read} for place in self._log.partitions(topic)}
+        _refuse_anew(read, self._log.bounds(there))
 
     def member(self, partitions: Iterable[int]) -> Member:
         """A member that owns these, and has read nothing."""
@@ -187,3 +209,14 @@ class History:
     def _go_on(self) -> None:
         if self._stopping.is_set():
             raise StoppedError("stopped while it read topics")
+
+
+def _refuse_anew(read: Mapping[TopicPartition, int], bounds: Mapping[TopicPartition, range]) -> None:
+    for place, offset in read.items():
+        end = bounds[place].stop if place in bounds else 0
+        if offset > end:
+            raise UsageError(
+                f"{place} ends at {end}, but was read up to {offset}: was the topic made anew? Then give the app names "
+                "of its own: another analytics.group, topics.partials, topics.trends and topics.alerts. With the last "
+                "two as they are it empties the rows that readers have of before"
+            )

@@ -26,8 +26,8 @@ class Reader(Protocol):
         ...
 
 
-Starts = Mapping[int, Mapping[str, int]]
-"""For each partition and topic, the first offset of a row that is still needed."""
+Starts = Mapping[int, Progress]
+"""What the owner before said of each partition."""
 
 
 @dataclass(slots=True)
@@ -37,6 +37,8 @@ class Owned:
     fold: Fold
     next: dict[str, int] = field(default_factory=dict)
     """What comes next."""
+    before: Mapping[str, int] = field(default_factory=dict)
+    """What came next for the owner before."""
     firsts: dict[int, dict[str, int]] = field(default_factory=dict)
     """The first row of each bucket."""
 
@@ -73,17 +75,23 @@ class Member:
     def own(self, partitions: Collection[int], starts: Starts = MappingProxyType({})) -> None:
         """Own these and no others; those that stay are kept, others begin where the owner before said."""
         self._owned = {
-            partition: self._owned.get(partition) or self._begin(starts.get(partition, {})) for partition in partitions
+            partition: self._owned.get(partition) or self._begin(starts.get(partition)) for partition in partitions
         }
         self._told = {partition: told for partition, told in self._told.items() if partition in self._owned}
 
-    def _begin(self, starts: Mapping[str, int]) -> Owned:
+    def _begin(self, before: Progress | None) -> Owned:
         app = self._settings.analytics
-        return Owned(Fold(self._calendar, app.ahead_s * 1000, app.most_values), dict(starts))
+        fold = Fold(self._calendar, app.ahead_s * 1000, app.most_values)
+        return Owned(fold) if before is None else Owned(fold, dict(before.live_from), before=before.read)
 
     def next(self, topic: str, partition: int) -> int | None:
         """The offset that comes next of a partition that is owned; None where nothing was read."""
         return self._owned[partition].next.get(topic)
+
+    def read(self, topic: str, partition: int) -> int:
+        """How far a partition that is owned was read, by this member or the owner before: its topic had so much."""
+        owned = self._owned[partition]
+        return max(owned.next.get(topic, 0), owned.before.get(topic, 0))
 
     def lacks(self, topic: str, partition: int, offset: int) -> bool:
         """Whether a row is of a partition that is owned, and was not read yet."""
@@ -127,7 +135,8 @@ class Member:
                 partial = Partial(Place(self._terms, partition, key, start), tally)
                 records.append(OutputRecord(topic, *encode_partial(partial)))
             left_out = Counter(owned.fold.left_out)
-            progress = Progress(self._terms, partition, owned.fold.watermark, left_out, owned.live_from())
+            live_from, read = owned.live_from(), dict(owned.next)
+            progress = Progress(self._terms, partition, owned.fold.watermark, left_out, live_from, read)
             if self._told.get(partition) != progress:
                 self._told[partition] = progress
                 records.append(OutputRecord(topic, *encode_progress(progress)))

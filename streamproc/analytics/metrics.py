@@ -12,7 +12,11 @@ WATERMARK_AGE = Definition(
     f"{_PREFIX}watermark_age_seconds", "gauge", "seconds", {}, "Since the latest recording began; 0 before one."
 )
 TOLD_AGE = Definition(
-    f"{_PREFIX}told_age_seconds", "gauge", "seconds", {}, "Since the others last heard all that this process knows."
+    f"{_PREFIX}told_age_seconds",
+    "gauge",
+    "seconds",
+    {},
+    "Since the others last heard all that this process knows, or it all that they told, whichever is longer ago.",
 )
 LEFT_OUT_ROWS = Definition(
     f"{_PREFIX}left_out", "gauge", "", {"why": LEFT_OUT}, "Rows that are in no window, of all partitions."

@@ -1,7 +1,7 @@
 """What a row says that windows are made of. Numbers are whole, in millionths: sums are then the same in any order."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,11 @@ class Step:
     recorded_at: int
     produced_at: int
     mark: Mark
+
+
+def unknown_labels(labels: Iterable[str]) -> list[str]:
+    """Those that the published model does not have: a misspelt one counts nothing, and nobody would know."""
+    return [label for label in labels if label not in SCORE_COLUMNS]
 
 
 def observe_result(row: Mapping[str, Any], written_at: int, attributes: Collection[str]) -> Observation | None:

@@ -43,6 +43,10 @@ _STATE: Mapping[str, Schema] = {
     "windows": {"type": "array", "items": {"$ref": "#/components/schemas/Windows"}},
     "alert_share": {"type": "number"},
     "alert_support": {"type": "integer"},
+    "alert_clear_share": {
+        "type": "number",
+        "description": "below this an alert is cleared; from there to alert_share it may be raised on topics.alerts",
+    },
     "ready": {"type": "boolean", "description": "whether all that is kept was read"},
     "partitions": {"type": "array", "items": {"type": "object"}},
 }
@@ -61,8 +65,8 @@ def _parameter(name: str, why: str, **more: object) -> Schema:
     return {"name": name, "in": "query", "description": why, "schema": {"type": "string"}, **more}
 
 
-_OF = _parameter("attribute", "one of those that /api/state lists; all: every result together")
-_NEEDED = {**_OF, "required": True}
+_OF = _parameter("attribute", "one of those that /api/state lists; all, and none: every result together")
+_ANY = _parameter("attribute", "one of those that /api/state lists; none: every one of them")
 _VALUE = _parameter("value", "one value of the attribute, such as the name of an agent")
 _LISTS: Mapping[str, tuple[str, str, list[Schema]]] = {
     "/api/windows": (
@@ -78,12 +82,12 @@ _LISTS: Mapping[str, tuple[str, str, list[Schema]]] = {
     "/api/movers": (
         "Whose negative share changed most since the window before, with support in both.",
         "Mover",
-        [_KIND, _NEEDED, _VALUE, _MOST],
+        [_KIND, _OF, _VALUE, _MOST],
     ),
     "/api/alerts": (
         "Windows that are alarming now, latest first: at alert_share or above, with support.",
         "Alert",
-        [_OF, _VALUE, _MOST],
+        [_ANY, _VALUE, _MOST],
     ),
 }
 PARAMETERS: Mapping[str, list[str]] = {

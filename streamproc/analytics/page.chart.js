@@ -56,7 +56,8 @@ function axis(svg, x, [first, last], [wide, base]) {
   return line - 12;
 }
 
-function told(row, state) {
+/* A window in words. */
+export function told(row, state) {
   const few = row.labelled < state.alert_support ? `, fewer than the ${state.alert_support} that an alert needs` : "";
   const share = row.negative_share === null ? "none labelled" : `${percent(row.negative_share)} negative of ${row.labelled} labelled${few}`;
   return `${span(row.window_start, row.window_end)}: ${share}; results: ${row.results}`;
@@ -67,8 +68,8 @@ function kindOf(row, state) {
   return row.negative_share >= state.alert_share ? "point alarm" : "point";
 }
 
-/* The drawing, `width` pixels wide; `windows` is what the state says of windows of this kind. */
-export function plot(rows, state, windows, width) {
+/* The drawing, `width` pixels wide; `windows` is what the state says of windows of this kind; `marked` one of the rows, or none. */
+export function plot(rows, state, windows, width, marked) {
   /* Up to now, whenever the last result was, and some windows at least, or the only one would be all there is. */
   const last = Math.max(rows.at(-1).window_end, windows.window_end);
   const first = Math.min(rows[0].window_start, last - LEAST * windows.hop_ms);
@@ -87,6 +88,10 @@ export function plot(rows, state, windows, width) {
     svg.append(draw("text", { x: 2, y: y(share) + 4 }, `${100 * share} %`));
   }
   for (const count of [0, most]) svg.append(draw("text", { x: LEFT + wide + 6, y: y(count / most) + 4 }, String(count)));
+  if (marked) {
+    const long = x(marked.window_end) - x(marked.window_start);
+    svg.append(draw("rect", { class: "mark", x: x(marked.window_start), width: long, y: TOP, height: base - TOP }));
+  }
   for (const row of rows) {
     const top = y(row.results / most);
     svg.append(draw("rect", { class: "bar", x: middle(row) - bar / 2, width: bar, y: top, height: base - top }));
@@ -112,12 +117,16 @@ export function plot(rows, state, windows, width) {
 }
 
 /* What the drawing means. */
-export function legend(state) {
+export function legend(state, windows) {
+  const share = percent(state.alert_share);
+  const follow = windows.size_ms === windows.hop_ms;
+  const raises = windows.kind === "tumbling"
+    ? `Dashed: ${share}, from which a window raises an alert when ${state.alert_support} of its results or more are labelled; `
+    : `Dashed: ${share}. These windows${follow ? "" : " overlap, and"} raise no alerts: tumbling ones do, from there on, with ${state.alert_support} labelled results or more; `;
   return make(
     "p",
     { class: "note" },
     `Line: share of the labelled results whose label is negative. Broken where windows have none. Bars: results in a window (right). ` +
-      `Dashed: ${percent(state.alert_share)}, from which a window raises an alert when ${state.alert_support} of its results or more are labelled; ` +
-      `points of windows with fewer are hollow, those that are alarming red.`,
+      `${raises}points of windows with fewer are hollow, the others red at the dashed line or above it.`,
   );
 }

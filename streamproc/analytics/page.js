@@ -1,6 +1,6 @@
 /* Asks the API every few seconds and shows what it says. What is chosen is in the address, so that it can be sent on. */
 
-import { legend, plot } from "./page.chart.js";
+import { legend, plot, told } from "./page.chart.js";
 import { duration, make, moment, named, span } from "./page.parts.js";
 import { ASKED, alertsTable, moversTable, windowsTable } from "./page.tables.js";
 
@@ -17,15 +17,17 @@ async function ask(url) {
   return answer.json();
 }
 
-/* list: the attribute whose keys are listed; kind: of windows; attribute, value: whose course is drawn. */
+/* list: the attribute whose keys are listed; kind: of windows; attribute, value: whose course is drawn; start: of the
+   window that is marked in it. */
 function read() {
   const said = new URLSearchParams(location.hash.slice(1));
   const of = (name, otherwise) => said.get(name) ?? otherwise;
-  return { list: of("list", ""), kind: of("kind", "hopping"), attribute: of("attribute", "all"), value: of("value", "") };
+  const course = { attribute: of("attribute", "all"), value: of("value", ""), start: of("start", "") };
+  return { list: of("list", ""), kind: of("kind", "tumbling"), ...course };
 }
 
 function choose(change) {
-  location.hash = new URLSearchParams({ ...read(), ...change });
+  location.hash = new URLSearchParams({ ...read(), start: "", ...change });
 }
 
 function offer(select, names, chosen, text = (name) => name) {
@@ -41,10 +43,11 @@ function describe({ kind, size_ms: size, hop_ms: hop }) {
 
 /* Put new content in a place, and leave the keyboard where it was. */
 function put(id, ...content) {
-  const { attribute, value } = document.activeElement?.dataset ?? {};
+  const { attribute, value, start } = document.activeElement?.dataset ?? {};
   const inside = attribute !== undefined && $(id).contains(document.activeElement);
   $(id).replaceChildren(...content);
-  if (inside) [...$(id).querySelectorAll("button")].find((one) => one.dataset.attribute === attribute && one.dataset.value === value)?.focus();
+  const same = ({ dataset: one }) => one.attribute === attribute && one.value === value && one.start === start;
+  if (inside) [...$(id).querySelectorAll("button")].find(same)?.focus();
 }
 
 function tellState(state) {
@@ -61,7 +64,9 @@ function course(rows, state, windows, chosen) {
   if (!rows.length) return [make("p", { class: "note" }, `No ${windows.kind} window that is kept has results of ${name}.`)];
   const count = rows.length === ASKED ? `The latest ${ASKED}` : rows.length;
   const from = `${count} ${windows.kind} window${rows.length === 1 ? "" : "s"} with results: ${span(rows[0].window_start, rows.at(-1).window_end)}.`;
-  return [plot(rows, state, windows, $("series").clientWidth), make("p", { class: "note" }, from), legend(state)];
+  const marked = rows.find((row) => String(row.window_start) === chosen.start);
+  const mark = marked ? [make("p", { class: "note mark" }, `Marked: ${told(marked, state)}.`)] : [];
+  return [plot(rows, state, windows, $("series").clientWidth, marked), ...mark, make("p", { class: "note" }, from), legend(state, windows)];
 }
 
 /* Of when the lists are, before there is a row in them. */
@@ -83,6 +88,7 @@ async function show(mine) {
   const { kind } = windows;
   const known = chosen.attribute === "all" || names.includes(chosen.attribute);
   const of = known ? { attribute: chosen.attribute, value: chosen.value } : { attribute: "all", value: "" };
+  const drawn = { ...of, kind, start: chosen.start };
   const urls = {
     windows: link("windows", { attribute, kind, most: ASKED }),
     movers: link("movers", { attribute, kind, most: ASKED }),
@@ -95,8 +101,8 @@ async function show(mine) {
   offer($("attribute"), names, attribute);
   const kinds = state.windows.map((one) => one.kind);
   offer($("kind"), kinds, kind, (name) => describe(state.windows[kinds.indexOf(name)]));
-  put("series", ...course(series, state, windows, of));
-  put("alerts", alertsTable(alerts, state, of, urls.alerts));
+  put("series", ...course(series, state, windows, drawn));
+  put("alerts", alertsTable(alerts, state, drawn, urls.alerts));
   tellWindows(state, windows, attribute || "key");
   if (!attribute) {
     for (const id of ["windows", "movers"]) put(id, make("p", { class: "note" }, "No result names a key yet, as streamproc publish --agent does."));
@@ -126,8 +132,9 @@ $("kind").addEventListener("change", () => choose({ kind: $("kind").value }));
 $("everything").addEventListener("click", () => choose({ attribute: "all", value: "" }));
 $("find").addEventListener("input", again);
 document.querySelector("main").addEventListener("click", (event) => {
-  const { attribute, value } = event.target.dataset;
-  if (attribute !== undefined) choose({ attribute, value });
+  const { attribute, value, kind, start } = event.target.dataset;
+  if (start !== undefined) choose({ attribute, value, kind, start });
+  else if (attribute !== undefined) choose({ attribute, value });
 });
 for (const name of ["hashchange", "resize"]) addEventListener(name, again);
 again();

@@ -44,10 +44,11 @@ function times(row) {
   return make("span", {}, ...[there, here].filter(Boolean).flatMap((text) => [make("span", { class: "whole" }, text), " "]));
 }
 
-/* A key as a button that shows its course. */
-function key(row, chosen, text) {
-  const now = row.attribute === chosen.attribute && row.value === chosen.value;
-  const data = { type: "button", "data-attribute": row.attribute, "data-value": row.value };
+/* A key as a button that shows its course; that of an alert marks its window there. */
+function key(row, chosen, text, window = {}) {
+  const same = row.attribute === chosen.attribute && row.value === chosen.value;
+  const now = same && (window["data-start"] ?? chosen.start) === chosen.start;
+  const data = { type: "button", "data-attribute": row.attribute, "data-value": row.value, ...window };
   return make("button", now ? { ...data, "aria-current": "true" } : data, text);
 }
 
@@ -79,13 +80,21 @@ export function moversTable(rows, state, chosen, attribute, link) {
   return found;
 }
 
+/* Where the list and the topic of alerts may say different things. */
+function band({ alert_share: share, alert_clear_share: clear }) {
+  return clear < share ? `On the topic an alert stays raised until the share of its window falls below ${percent(clear)}.` : "";
+}
+
 export function alertsTable(rows, state, chosen, link) {
   if (!rows.length) {
     const needs = `at least ${state.alert_support} labelled results of which ${percent(state.alert_share)} or more are negative`;
-    return nothing(`None: no tumbling window that is kept has ${needs} (analytics.alert_support, analytics.alert_share).`);
+    return nothing(`None: no tumbling window that is kept has ${needs} (analytics.alert_support, analytics.alert_share). ${band(state)}`);
   }
+  const window = (row) => ({ "data-kind": row.window_kind, "data-start": String(row.window_start) });
   const lines = rows.map((row) => [
-    key(row, chosen, named(row.attribute, row.value)), times(row), bar(row, state), String(row.labelled),
+    key(row, chosen, named(row.attribute, row.value), window(row)), times(row), bar(row, state), String(row.labelled),
   ]);
-  return table(["", "window", "negative", "labelled"], lines, link);
+  const found = table(["", "window", "negative", "labelled"], lines, link);
+  found.append(nothing(band(state)));
+  return found;
 }

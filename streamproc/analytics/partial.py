@@ -48,6 +48,8 @@ class Progress:
     """Rows, by why."""
     live_from: Mapping[str, int] = field(default_factory=dict)
     """For each topic the first offset of a row that is still needed."""
+    read: Mapping[str, int] = field(default_factory=dict)
+    """For each topic the offset that comes next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ def encode_progress(progress: Progress) -> tuple[bytes, bytes]:
         "watermark": progress.watermark,
         "left_out": dict(sorted(progress.left_out.items())),
         "live_from": dict(sorted(progress.live_from.items())),
+        "read": dict(sorted(progress.read.items())),
     }
     return json.dumps([progress.terms, progress.partition]).encode(), json.dumps(value).encode()
 
@@ -104,9 +107,11 @@ def decode(key: bytes | None, value: bytes | None) -> Partial | Progress:
         match json.loads(key or b""), json.loads(value or b"null"):
             case (
                 [str(terms), int(partition)],
-                {"watermark": int(watermark), "left_out": dict(left_out), "live_from": dict(live_from)},
+                {"watermark": int(watermark), "left_out": dict(left_out), "live_from": dict(live_from), **more},
             ):
-                return Progress(terms, partition, watermark, left_out, live_from)
+                read = more.get("read", live_from)  # releases before did not say it
+                if isinstance(read, dict):
+                    return Progress(terms, partition, watermark, left_out, live_from, read)
             case [str(terms), int(partition), str(attribute), str(name), int(start)], None:
                 return Partial(Place(terms, partition, (attribute, name), start), None)
             case (

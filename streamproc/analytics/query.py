@@ -9,19 +9,25 @@ from streamproc.analytics.trend import Rule, build_trend, id_of
 from streamproc.analytics.view import View, Window
 from streamproc.analytics.windows import Windows
 from streamproc.records.alert import alert_id
+from streamproc.telemetry.clock import Clock
 
 Row = Mapping[str, Any]
 
 
 class Query:
-    """Asks one view. Whoever shares the view holds its lock. ``value`` None asks for every value of an attribute."""
+    """Asks one view. Whoever shares the view holds its lock. ``value`` None asks for every value of an attribute.
 
-    def __init__(self, view: View, alarms: Alarms, rule: Rule, attributes: Sequence[str]) -> None:
+    The current window is the one in which the latest recording began, but none that begins later than now: of one host
+    with a fast clock, that would be a window without anybody else.
+    """
+
+    def __init__(self, view: View, alarms: Alarms, rule: Rule, attributes: Sequence[str], clock: Clock) -> None:
         self.attributes = [EVERYTHING[0], *sorted(attributes)]
         """What windows are kept for, whether there are any yet or not."""
         self._view = view
         self._alarms = alarms
         self._rule = rule
+        self._clock = clock
 
     def state(self) -> Row:
         """How far the partitions are, and what can be asked for."""
@@ -31,6 +37,7 @@ class Query:
             "windows": [self._current(windows) for windows in self._view.calendar.windows],
             "alert_share": self._rule.share,
             "alert_support": self._rule.support,
+            "alert_clear_share": self._rule.clear_share,
             "partitions": [
                 {"partition": told.partition, "watermark": told.watermark, "left_out": self._view.left_out(told)}
                 for told in self._view.progress
@@ -40,7 +47,7 @@ class Query:
     def windows(self, kind: str, attribute: str, most: int, value: str | None = None) -> Sequence[Row]:
         """The current window of keys of an attribute: those with support first, of each the most negative first."""
         windows = self._windows(kind)
-        start = windows.current(self._view.watermark)
+        start = self._begin(windows)
         found = (self._view.window(windows, key, start) for key in self._keys(attribute, value))
         rows = [self._row(window) for window in found if window is not None]
         return sorted(rows, key=self._rank)[:most]
@@ -54,7 +61,7 @@ class Query:
     def movers(self, kind: str, attribute: str, most: int, value: str | None = None) -> Sequence[Row]:
         """Whose negative share changed most from the window before to the current one, with support in both."""
         windows = self._windows(kind)
-        start = windows.current(self._view.watermark)
+        start = self._begin(windows)
         moved = []
         for key in self._keys(attribute, value):
             now, before = (self._view.window(windows, key, at) for at in (start, start - windows.size_ms))
@@ -78,8 +85,11 @@ class Query:
     def _keys(self, attribute: str, value: str | None) -> Iterator[Key]:
         return (key for key in self._view.keys(attribute) if value in (None, key[1]))
 
+    def _begin(self, windows: Windows) -> int:
+        return windows.current(min(self._view.watermark, self._clock.wall_ms()))
+
     def _current(self, windows: Windows) -> Row:
-        start = windows.current(self._view.watermark)
+        start = self._begin(windows)
         return {
             "kind": windows.kind,
             "size_ms": windows.size_ms,

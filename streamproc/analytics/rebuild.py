@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from streamproc.analytics.agreement import agreement, differences
 from streamproc.analytics.history import History
 from streamproc.analytics.member import Member
+from streamproc.analytics.observation import unknown_labels
 from streamproc.analytics.partial import Partial, decode, terms
 from streamproc.analytics.retention import check_retention
 from streamproc.analytics.rows import look_up_codec
@@ -24,6 +25,7 @@ from streamproc.records.trend import EmotionTrend
 from streamproc.settings import Settings
 
 _EXAMPLES = 5
+_MINUTE_MS = 60_000
 Rows = list[EmotionTrend | EmotionAlert]
 
 
@@ -46,6 +48,10 @@ class Report:
     """The first rows that differ, in words."""
     changed: tuple[str, ...] = ()
     """Which settings the app's group had others of when it ran last, in words."""
+    unknown_labels: tuple[str, ...] = ()
+    """Of those that count as negative, which the published model does not have."""
+    passed: tuple[str, ...] = ()
+    """What was on the topics of trends and alerts that is no row, in words."""
 
     @property
     def differing(self) -> int:
@@ -62,7 +68,8 @@ def rebuild(settings: Settings, *, dry_run: bool) -> Report:
     with History(settings) as history:
         member, view = history.member(history.partitions()), View(calendar(settings.analytics), terms(settings))
         check_retention(settings)
-        before = history.agreed()
+        told = history.told()
+        history.refuse_anew(told.read)
         rows = history.catch_up(member)
         _hear(view, member)
         published = history.published(view.watermark - view.calendar.retention_ms)
@@ -70,7 +77,7 @@ def rebuild(settings: Settings, *, dry_run: bool) -> Report:
         rows += history.catch_up(member)
         _hear(view, member)
         published.forget(view.watermark - view.calendar.retention_ms)
-        whole_from_ms = history.whole_from_ms
+        whole_from_ms, passed = history.whole_from_ms, tuple(map(str, history.passed))
     every = view.windows_of(view.everything())
     windows = [window for window in every if window.start >= whole_from_ms]
     now_ms = time.time_ns() // 1_000_000
@@ -93,12 +100,15 @@ def rebuild(settings: Settings, *, dry_run: bool) -> Report:
         shortened=len(every) - len(windows),
         seconds=time.monotonic() - began,
         examples=tuple(_words(row, there) for row in differing[:_EXAMPLES]),
-        changed=() if before is None else tuple(differences(before, agreement(settings).agreed)),
+        changed=() if told.agreed is None else tuple(differences(told.agreed, agreement(settings).agreed)),
+        unknown_labels=tuple(unknown_labels(settings.analytics.negative_labels)),
+        passed=passed,
     )
 
 
 def _words(row: EmotionTrend | EmotionAlert, there: Mapping[str, EmotionTrend]) -> str:
-    begin = datetime.fromtimestamp(row.window_start / 1000, UTC).isoformat(timespec="minutes")
+    exact = "seconds" if row.window_start % _MINUTE_MS else "minutes"
+    begin = datetime.fromtimestamp(row.window_start / 1000, UTC).isoformat(timespec=exact)
     length_s = (row.window_end - row.window_start) // 1000
     where = f"{row.attribute} {row.value!r}, {row.window_kind} {length_s} s from {begin}"
     if isinstance(row, EmotionAlert):

@@ -16,6 +16,7 @@ from streamproc.analytics.app import Feed, build_app
 from streamproc.analytics.desk import Desk
 from streamproc.analytics.figures import Figures, registry_of
 from streamproc.analytics.history import History
+from streamproc.analytics.observation import unknown_labels
 from streamproc.analytics.refusal import refusal
 from streamproc.analytics.retention import check_retention
 from streamproc.analytics.rows import look_up_codec
@@ -53,10 +54,10 @@ async def _run(settings: Settings, clock: Clock) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, end)
     patience = Patience(settings.worker, clock, ending)
-    codec = await asyncio.to_thread(patience, lambda: look_up_codec(settings))
     with ExitStack() as stack:
         history = stack.enter_context(History(settings, ending))
         partitions = await asyncio.to_thread(patience, history.partitions)
+        codec = await asyncio.to_thread(patience, lambda: look_up_codec(settings))
         await asyncio.to_thread(patience, lambda: check_retention(settings))
         member = history.member(())
         partials, rows = (stack.enter_context(closing(Publisher(settings))) for _ in range(2))
@@ -66,7 +67,7 @@ async def _run(settings: Settings, clock: Clock) -> None:
         def ready() -> bool:
             return feed.current and desk.current
 
-        api = Api(settings, desk, ready, registry_of(Figures(feed, desk, ready)))
+        api = Api(settings, desk, ready, registry_of(Figures(feed, desk, ready)), clock)
         listening = HttpSettings(host=settings.analytics.host, port=settings.analytics.port)
         http = stack.enter_context(listen(listening, api, "ANALYTICS"))
         folder = stack.enter_context(TemporaryDirectory(prefix="streamproc-analytics-"))
@@ -82,12 +83,13 @@ async def _run(settings: Settings, clock: Clock) -> None:
         try:
             _tell_unknown(settings)
             desk.start()
+            changed = ""
             while (reason := _reason(app, starting, desk, feed)) is None and not stop.is_set():
-                if (
-                    starting is None and desk.read
-                ):  # others tell everything again to who has joined: that it has to hear
-                    _tell_changed(settings, desk)
-                    starting = asyncio.ensure_future(app.start())  # ends when the group takes this process
+                # Others tell everything again to who has joined: that it has to hear.
+                if starting is None and desk.read:
+                    changed = _changed(settings, desk)
+                    starting = asyncio.ensure_future(app.start())
+                changed = _tell_changed(changed, feed)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _LOOK_S)
             if isinstance(reason, InconsistentGroupProtocolError):
@@ -111,21 +113,26 @@ async def _stop(app: faust.App, starting: asyncio.Future[None] | None) -> None:
 
 
 def _tell_unknown(settings: Settings) -> None:
-    """Say which labels the published model does not have: a misspelt one counts nothing, and nobody would know."""
-    unknown = [label for label in settings.analytics.negative_labels if label not in SCORE_COLUMNS]
-    if unknown:
+    """Say which labels the published model does not have."""
+    if unknown := unknown_labels(settings.analytics.negative_labels):
         detail = f"{', '.join(unknown)} (analytics.negative_labels); it has {', '.join(SCORE_COLUMNS)}"
         _log.warning("labels that the published model does not have", detail=detail)
 
 
-def _tell_changed(settings: Settings, desk: Desk) -> None:
-    """Say with which other settings the group ran last."""
+def _changed(settings: Settings, desk: Desk) -> str:
+    """With which other settings the group ran last, in words."""
     own = agreement(settings)
     with desk.lock:
         before = desk.agreements.get(own.group, own.agreed)
-    if before != own.agreed:
-        detail = "; ".join(differences(before, own.agreed))
-        _log.warning("the group ran last with other settings", detail=detail)
+    return "; ".join(differences(before, own.agreed))
+
+
+def _tell_changed(changed: str, feed: Feed) -> str:
+    """Say it once the group took this process: whoever is refused hears it then. What is still to be said."""
+    if not changed or not feed.taken:
+        return changed
+    _log.warning("the group ran last with other settings", detail=changed)
+    return ""
 
 
 def _reason(app: faust.App, starting: asyncio.Future[None] | None, desk: Desk, feed: Feed) -> BaseException | None:
@@ -136,7 +143,7 @@ def _reason(app: faust.App, starting: asyncio.Future[None] | None, desk: Desk, f
         return failure
     if app.should_stop:
         return app.crash_reason or FatalError("Faust stopped by itself")
-    return desk.failure or feed.refused
+    return desk.failure or feed.failure or feed.refused
 
 
 def _ended(reason: BaseException) -> StreamprocError:

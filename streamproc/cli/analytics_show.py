@@ -15,6 +15,11 @@ def show(report: Report, *, as_json: bool) -> None:
         return
     if report.changed:
         typer.echo(f"the group ran last with other settings: {'; '.join(report.changed)}")
+    if report.unknown_labels:
+        unknown = ", ".join(report.unknown_labels)
+        typer.echo(f"labels that the published model does not have: {unknown} (analytics.negative_labels)")
+    for passed in report.passed:
+        typer.echo(passed)
     left = ", ".join(f"{count} {why}" for why, count in sorted(report.left_out.items())) or "none"
     typer.echo(f"{report.rows} rows read in {report.seconds:.1f} s; left out: {left}")
     gone = f"; {report.shortened} windows not compared, since rows of theirs are gone" if report.shortened else ""

@@ -94,6 +94,13 @@ class App:
         with urllib.request.urlopen(f"{line['url']}{path}", timeout=10) as answer:  # noqa: S310  # its own address
             return json.loads(answer.read())
 
+    def figure(self, name: str) -> float:
+        """What a metric without labels says."""
+        (line,) = self.lines("analytics starts")
+        with urllib.request.urlopen(f"{line['url']}/metrics", timeout=10) as answer:  # noqa: S310  # its own address
+            said: str = answer.read().decode()
+        return next(float(one.split()[1]) for one in said.splitlines() if one.startswith(f"{name} "))
+
     def rebuild(self, patience_s: float = PATIENCE_S) -> Mapping[str, Any]:
         """What `streamproc analytics rebuild --dry-run` finds."""
         process = self.run(subprocess.PIPE, "rebuild", "--dry-run", "--json")

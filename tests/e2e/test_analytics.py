@@ -149,6 +149,7 @@ def test_a_process_with_other_settings_is_refused(analysed: Settings, apps: tupl
     assert second.wait() == 2
     (line,) = second.lines("analytics ended")
     assert line["error"] == "UsageError"
+    assert second.lines("the group ran last with other settings") == []  # which would be the same said twice
     assert "analytics.negative_labels is [" in line["detail"]
     assert '["happy"]' in line["detail"]
     assert "stop all processes of the group" in line["detail"]
@@ -221,6 +222,35 @@ def test_a_rebuild_writes_what_is_missing(analysed: Settings, apps: tuple[App, A
     assert apps[0].rebuild()["differing"] == 0
 
 
+def test_results_that_were_made_anew_are_refused_before_rows_of_readers_are_emptied(
+    analysed: Settings, apps: tuple[App, App]
+) -> None:
+    """All windows are live: whoever takes over begins with the first row, and sees it by how far others had read."""
+    app, topics = apps[0], analysed.topics
+    Conversations(analysed, seed=10, total=200).write(200)
+    app.start()
+    until(partial(exact, app), PATIENCE_S, app.tail)
+    assert app.stop() == 0
+    rows = last_of(analysed, topics.trends, EmotionTrend)
+    admin = AdminClient({"bootstrap.servers": analysed.kafka.bootstrap_servers})
+    for future in admin.delete_topics([topics.results, topics.segments]).values():
+        future.result(PATIENCE_S)
+    gone = {topics.results, topics.segments}
+    until(lambda: not gone & set(admin.list_topics(timeout=PATIENCE_S).topics), PATIENCE_S, lambda: "topics are there")
+    prepare(analysed)
+    Conversations(analysed, seed=11, total=20).write(20)
+    process = app.run(subprocess.PIPE, "rebuild")
+    process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 2
+    assert "was the topic made anew?" in app.tail()
+    app.start()
+    assert app.wait() == 2
+    (line,) = app.lines("analytics ended")
+    assert "was the topic made anew?" in line["detail"]
+    assert "Traceback" not in app.tail()
+    assert last_of(analysed, topics.trends, EmotionTrend) == rows
+
+
 def test_aborted_rows_do_not_count(analysed: Settings, apps: tuple[App, App]) -> None:
     """Faust reads them by itself, while its app is not transactional."""
     apps[0].start()
@@ -263,6 +293,7 @@ def test_a_process_ends_soon_without_kafka_and_is_not_well_then(
     with without(stack, "kafka"):
         until(lambda: bool(app.lines("waiting for a server")), PATIENCE_S, app.tail)
         assert app.ask("/healthz")["ok"]
+        until(lambda: app.figure("streamproc_analytics_told_age_seconds") > 10, PATIENCE_S, app.tail)  # though idle
         assert app.stop(25) == 0
     app.start()
     until(partial(exact, app), PATIENCE_S, app.tail)

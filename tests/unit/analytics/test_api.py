@@ -21,6 +21,7 @@ from streamproc.kafka.publisher import Publisher
 from streamproc.records.alert import alert_id
 from streamproc.records.trend import trend_id
 from streamproc.settings import AnalyticsSettings, Settings
+from streamproc.telemetry.clock import SystemClock
 from tests.unit.analytics.rows import result
 
 HOUR_MS = 3_600_000
@@ -47,7 +48,7 @@ def api() -> Api:
     desk.view.take(Progress(agreed, 0, fold.watermark, dict(fold.left_out)))
     desk.refresh()
     feed: Any = SimpleNamespace(rows=17, partitions=4, told_at=time.monotonic() - 60)
-    return Api(SETTINGS, desk, lambda: True, registry_of(Figures(feed, desk, lambda: True)))
+    return Api(SETTINGS, desk, lambda: True, registry_of(Figures(feed, desk, lambda: True)), SystemClock())
 
 
 def ask(api: Api, path: str, query: str = "", method: str = "GET") -> tuple[int, dict[str, str], bytes]:
@@ -102,6 +103,18 @@ def test_the_state_says_which_windows_are_current(api: Api) -> None:
     ]
 
 
+@pytest.mark.parametrize(("minutes", "hour"), [(30, 0), (59, 0), (60, 1), (300, 1)])
+def test_no_window_is_current_that_begins_later_than_now(
+    api: Api, monkeypatch: pytest.MonkeyPatch, minutes: int, hour: int
+) -> None:
+    """The second hour is of a host whose clock is fast, until its time has come."""
+    monkeypatch.setattr(api._query._clock, "wall_ms", lambda: minutes * 60_000)
+    (tumbling, _) = rows(api, "/api/state")["windows"]
+    assert tumbling["window_start"] == hour * HOUR_MS
+    assert {row["window_start"] for row in rows(api, "/api/windows", "attribute=agent")} == {hour * HOUR_MS}
+    assert [row["share_change"] for row in rows(api, "/api/movers", "attribute=agent")] == [1.0, -1.0] * hour
+
+
 def test_movers_need_support_in_both_windows(api: Api) -> None:
     found = rows(api, "/api/movers", "attribute=agent")
     assert [(row["value"], row["share_change"]) for row in found] == [("a", 1.0), ("b", -1.0)]
@@ -142,7 +155,6 @@ def test_alerts_are_the_windows_that_are_alarming(api: Api) -> None:
         "attribute=agent&most=x",
         "attribute=agent&most=0000010000000",
         f"attribute=agent&most=1{'0' * 5000}",
-        "",
     ],
 )
 def test_a_parameter_that_cannot_be_is_told(api: Api, query: str) -> None:
@@ -198,6 +210,13 @@ def test_what_cannot_be_asked_for_is_told(api: Api, path: str, query: str, told:
     assert told in json.loads(body)["error"]
 
 
+def test_without_an_attribute_each_list_is_of_all_results_but_alerts_are_of_every_attribute(api: Api) -> None:
+    for path in ("windows", "series", "movers"):
+        assert rows(api, f"/api/{path}") == rows(api, f"/api/{path}", "attribute=all"), path
+    assert [row["value"] for row in rows(api, "/api/movers")] == [""]
+    assert {row["attribute"] for row in rows(api, "/api/alerts")} == {"all", "agent"}
+
+
 def test_a_series_is_of_one_value(api: Api) -> None:
     status, _, body = ask(api, "/api/series", "attribute=agent")
     assert (status, json.loads(body)["error"]) == (400, "value is missing: add &value= one value of agent")
@@ -242,6 +261,17 @@ def test_what_it_is_operated_by(api: Api) -> None:
         **{f'streamproc_analytics_left_out{{why="{why}"}}': 0 for why in LEFT_OUT if why != "repeated"},
         'streamproc_analytics_left_out{why="repeated"}': 1,
     }
+
+
+@pytest.mark.parametrize(("told_ago", "heard_ago"), [(60, 1), (1, 60)])
+def test_who_hears_nothing_is_as_old_as_who_is_not_heard(told_ago: int, heard_ago: int) -> None:
+    """An idle process has nothing to tell: that Kafka is away it knows by what it does not hear."""
+    now = time.monotonic()
+    desk = Desk(SETTINGS, Publisher(SETTINGS), RowCodec("t", "a", 1, 2), lambda: None)
+    desk.heard_at = now - heard_ago
+    feed: Any = SimpleNamespace(rows=0, partitions=0, told_at=now - told_ago)
+    said = {one.name: one for one in Figures(feed, desk, lambda: True).collect()}
+    assert 60 <= said["streamproc_analytics_told_age_seconds"].samples[0].value < 120
 
 
 def test_its_metrics_are_the_closed_list(api: Api) -> None:

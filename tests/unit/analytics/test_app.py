@@ -10,6 +10,7 @@ from typing import Any
 
 import faust
 import pytest
+import structlog
 from aiokafka.errors import InconsistentGroupProtocolError
 from faust.transport.drivers.aiokafka import Transport
 from faust.transport.producer import ProducerBuffer
@@ -270,26 +271,26 @@ def test_servers_that_are_away_are_waited_for(monkeypatch: pytest.MonkeyPatch) -
         assert len(sent.records) == 2  # told again, since it may not have arrived, and then no more
         assert sent.records[0] == sent.records[1]
 
-    on_loop(test)
+    with structlog.testing.capture_logs() as log:
+        on_loop(test)
+    said = [line["event"] for line in log if line.get("dependency") == "kafka"]
+    assert said == 2 * ["waiting for a server"] + ["a server is back", "waiting for a server"]
 
 
-def test_an_error_ends_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Faust by itself takes a row whose agent raised for done."""
+def test_what_cannot_be_read_is_the_reason_to_end_and_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    """Topics that were made anew, for one: people are to read the line that says so."""
 
     async def test() -> None:
-        app = built()
-        crashed: list[BaseException] = []
-
-        async def crash(error: BaseException) -> None:
-            crashed.append(error)
-
-        monkeypatch.setattr(app, "crash", crash)  # Faust's would stop services that were not started
+        fed = feed()
+        app = built(fed)
         await app.on_partitions_assigned.send(places(RESULTS, 0))
         for _ in range(10):
             await asyncio.sleep(0)
-        assert [type(error) for error in crashed] == [FatalError]
+        assert isinstance(fed.failure, FatalError)
+        assert not app.should_stop
 
     on_loop(test)
+    assert caplog.records == []
 
 
 def test_a_row_that_raises_ends_the_app(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -234,14 +234,25 @@ def test_it_is_not_current_while_a_server_is_away_and_reads_on_where_it_was(monk
     sent: Any = Sent()
     made = Desk(settings, sent, RowCodec("t", "a", 1, 2), lambda: None)
     monkeypatch.setattr(Log, "away", True)
+    said: list[str] = []
+    monkeypatch.setattr("streamproc.analytics.desk.tell_back", lambda error: said.append(error.dependency))
     made.start()
     try:
         time.sleep(0.05)
         assert not made.current
         for away in (False, True, False):
+            if away:
+                said.clear()
             monkeypatch.setattr(Log, "away", away)
             until(lambda: made.current is not Log.away)
+            heard = made.heard_at
+            if not away:
+                until(lambda before=heard: made.heard_at > before)  # type: ignore[misc]  # of this turn
+            else:
+                time.sleep(0.01)
+                assert made.heard_at == heard
         assert Log.opened == 1
+        assert said == ["kafka"]
     finally:
         made.close()
     assert made.failure is None

@@ -1,14 +1,15 @@
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from streamproc.analytics.agreement import Agreement
-from streamproc.analytics.history import History, Taken
+from streamproc.analytics.history import History, Taken, Told
 from streamproc.analytics.member import Member
-from streamproc.analytics.partial import encode_agreement
+from streamproc.analytics.partial import Progress, encode_agreement, encode_progress, terms
 from streamproc.analytics.tally import Tally
 from streamproc.analytics.trend import build_alert, build_trend
 from streamproc.analytics.view import Window
@@ -98,9 +99,10 @@ def rows(count: int) -> dict[TopicPartition, list[tuple[int, Any]]]:
     return found | {TopicPartition(TOPICS.segments, 0): []}
 
 
-def owner(**read: int) -> Member:
+def owner(live_from: Mapping[str, int] = MappingProxyType({}), read: int = 0) -> Member:
+    """Takes over from one that had read so far of the results."""
     member = Member(SETTINGS, Reader(), Reader())
-    member.own([0], {0: read})
+    member.own([0], {0: Progress(terms(SETTINGS), 0, 0, {}, live_from, {TOPICS.results: read})} if live_from else {})
     return member
 
 
@@ -109,7 +111,7 @@ def test_windows_that_lost_rows_to_retention_are_known(monkeypatch: pytest.Monke
         assert past.catch_up(owner()) == 9
         assert past.whole_from_ms == 0
     with history(monkeypatch, Log(rows(9), begins=4)) as past:
-        assert past.catch_up(owner(**{TOPICS.results: 6, TOPICS.segments: 0})) == 3
+        assert past.catch_up(owner({TOPICS.results: 6, TOPICS.segments: 0})) == 3
         assert past.whole_from_ms == 0  # what it was told to begin with is all that windows need
         assert past.catch_up(owner()) == 5
         assert past.whole_from_ms == 4000 + SETTINGS.analytics.ahead_s * 1000
@@ -127,7 +129,7 @@ def test_a_topic_that_is_not_there_or_has_other_partitions_is_told(monkeypatch: 
         past.partitions()
 
 
-class Told(Log):
+class Partials(Log):
     """Partials, of which somebody else's are no partials."""
 
     def read(self, stretches: Mapping[TopicPartition, range], _take: object) -> Any:
@@ -140,16 +142,34 @@ def test_what_the_group_agreed_on_last_is_known(monkeypatch: pytest.MonkeyPatch)
     own = [encode_agreement(Agreement(SETTINGS.analytics.group, {"n": number})) for number in (1, 2)]
     for told, agreed in ((others, None), ([*own, *others], {"n": 2})):
         rows: Any = {TopicPartition(TOPICS.partials, 0): told}
-        with history(monkeypatch, Told(rows)) as past:
-            assert past.agreed() == agreed
+        with history(monkeypatch, Partials(rows)) as past:
+            assert past.told() == Told(agreed, {})
+
+
+ANEW = r"ends at 3, but was read up to 9.*analytics\.group, topics\.partials, topics\.trends and topics\.alerts"
 
 
 def test_topics_that_were_made_anew_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with (
-        history(monkeypatch, Log(rows(3))) as past,
-        pytest.raises(UsageError, match=r"ends at 3, but was read up to 9.*analytics\.group.*topics\.partials"),
-    ):
-        past.catch_up(owner(**{TOPICS.results: 9}))
+    with history(monkeypatch, Log(rows(3))) as past, pytest.raises(UsageError, match=ANEW):
+        past.catch_up(owner({TOPICS.results: 0}, read=9))
+
+
+def test_who_reads_from_the_beginning_knows_topics_that_were_made_anew_by_what_was_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def told(terms: str, read: int, partition: int = 0) -> Any:
+        return encode_progress(Progress(terms, partition, 0, {}, {}, {TOPICS.results: read, TOPICS.segments: 0}))
+
+    own, place = terms(SETTINGS), TopicPartition(TOPICS.results, 0)
+    there: Any = {TopicPartition(TOPICS.partials, 0): [told(own, 2), told("other settings", 99), told(own, 3)]}
+    with history(monkeypatch, Partials(there | rows(3))) as past:
+        found = past.told()
+        assert found.read == {place: 3, TopicPartition(TOPICS.segments, 0): 0}
+        past.refuse_anew(found.read)
+        with pytest.raises(UsageError, match=ANEW):
+            past.refuse_anew({place: 9})
+        with pytest.raises(UsageError, match=r"results/1 ends at 0, but was read up to 1"):
+            past.refuse_anew({TopicPartition(TOPICS.results, 1): 1})
 
 
 def test_who_is_told_to_stop_reads_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,3 +218,4 @@ def test_what_is_no_row_ends_no_start_of_a_writer(monkeypatch: pytest.MonkeyPatc
         ("not rows of ours", "warning", TOPICS.alerts, 2),
     ]
     assert (said[1]["partition"], said[1]["offset"]) == (0, 0)
+    assert [one.count for one in past.passed] == [1, 2]

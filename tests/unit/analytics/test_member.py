@@ -224,7 +224,7 @@ def test_a_successor_that_begins_where_it_was_told_has_the_same_windows(
         if number == told:
             hear(view, first)
     second = log.owner()
-    second.own(partitions, {progress.partition: progress.live_from for progress in view.progress})
+    second.own(partitions, {progress.partition: progress for progress in view.progress})
     for record in log.records:
         second.take(*record)
     second.tell_all()
@@ -237,4 +237,17 @@ def test_a_successor_does_not_begin_with_what_is_over(member: Member, rows: Rows
     for number, day in enumerate([0, 0, 10, 10, 9]):
         put(member, rows, number, recorded_at=day * day_ms, produced_at=day * day_ms)
     progress = [decode(record.key, record.value) for record in member.records()]
-    assert [told.live_from for told in progress if isinstance(told, Progress)] == [{RESULTS: 2}, {}]
+    assert [(told.live_from, told.read) for told in progress if isinstance(told, Progress)] == [
+        ({RESULTS: 2}, {RESULTS: 5}),
+        ({}, {}),
+    ]
+
+
+def test_a_successor_knows_how_far_its_predecessor_had_read(member: Member, rows: Rows) -> None:
+    """Though it begins before: a topic that ends earlier is another one of the same name."""
+    for number in range(3):
+        put(member, rows, number)
+    told = [one for one in map(decode_record, member.records()) if isinstance(one, Progress)]
+    successor = Member(SETTINGS, rows, rows)
+    successor.own([0, 1], {one.partition: one for one in told})
+    assert (successor.next(RESULTS, 0), successor.read(RESULTS, 0), successor.read(RESULTS, 1)) == (0, 3, 0)

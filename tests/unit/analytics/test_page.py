@@ -18,6 +18,7 @@ from streamproc.analytics.rows import RowCodec
 from streamproc.analytics.windows import calendar
 from streamproc.kafka.publisher import Publisher
 from streamproc.settings import AnalyticsSettings, HttpSettings, Settings
+from streamproc.telemetry.clock import SystemClock
 from streamproc.telemetry.http import listen
 from tests.browser import CHROMIUM, Page, browser
 from tests.unit.analytics.rows import result
@@ -57,7 +58,7 @@ def served(analytics: AnalyticsSettings, *, empty: bool = False) -> Iterator[str
         desk.view.take(Progress(agreed, 0, fold.watermark))
     desk.refresh()
     feed: Any = SimpleNamespace(rows=0, partitions=1, told_at=time.monotonic())
-    api = Api(settings, desk, lambda: True, registry_of(Figures(feed, desk, lambda: True)))
+    api = Api(settings, desk, lambda: True, registry_of(Figures(feed, desk, lambda: True)), SystemClock())
     with listen(HttpSettings(host="127.0.0.1", port=0), api, "ANALYTICS") as http:
         yield f"http://127.0.0.1:{http.port}/"
 
@@ -129,6 +130,33 @@ def test_what_is_clicked_is_drawn_and_can_be_sent_on(page: Page, url: str) -> No
     assert page.value("document.querySelector('#windows button').getAttribute('aria-current')") == "true"
 
 
+def test_the_chart_is_of_the_windows_that_raise_alerts_and_marks_the_one_that_is_clicked(page: Page, url: str) -> None:
+    look(page, url)
+    assert page.value("document.getElementById('kind').value") == "tumbling"
+    assert boxes(page, "rect.mark") == []
+    page.value("document.querySelector('#alerts [data-value=bad-07]').click()")
+    page.wait("document.querySelector('rect.mark') !== null")
+    assert boxes(page, "rect.mark")[0][:2] == pytest.approx(boxes(page, ".bar")[-1][:2], abs=2)
+    note = text(page, "#series .mark.note")
+    assert note.startswith("Marked: 2026-01-31 06:00 - 07:00 UTC")
+    assert "100.0 % negative of 20 labelled" in note
+    assert page.value("document.querySelector('#alerts [aria-current]').dataset.value") == "bad-07"
+    page.value("document.querySelector('#windows [data-value=bad-03]').click()")
+    page.wait("document.getElementById('course').textContent.endsWith('bad-03')")
+    assert boxes(page, "rect.mark") == []
+
+
+def test_an_alert_is_shown_as_the_window_that_raised_it(page: Page, url: str) -> None:
+    look(page, url + "#kind=hopping")
+    assert "overlap, and raise no alerts" in text(page, "#series")
+    page.value("document.querySelector('#alerts [data-value=bad-07]').click()")
+    page.wait("document.querySelector('rect.mark') !== null")
+    assert page.value("document.getElementById('kind').value") == "tumbling"
+    assert "from which a window raises an alert" in text(page, "#series")
+    page.value("location.hash = location.hash.replace('tumbling', 'hopping')")
+    page.wait("document.getElementById('kind').value === 'hopping'")
+
+
 @pytest.mark.parametrize(
     ("agent", "kind"), [("bad-00", "alarm"), ("edge", "alarm"), ("steady", "calm"), ("few", "weak")]
 )
@@ -166,6 +194,19 @@ def test_what_is_not_shown_is_counted_and_linked(page: Page, url: str, place: st
         page.value(f"fetch(document.querySelector('{place} a').href).then(one => one.json()).then(rows => rows.length)")
         == all_of_them
     )
+
+
+def test_where_the_list_of_alerts_and_the_topic_differ_is_said(page: Page, url: str) -> None:
+    look(page, url)
+    differ = "On the topic an alert stays raised until the share of its window falls below 40.0 %."
+    assert text(page, "#alerts").endswith(differ)
+    with served(DEFAULTS.model_copy(update={"alert_support": 1000})) as quiet:
+        look(page, quiet)
+        assert text(page, "#alerts").startswith("None: no tumbling window")
+        assert text(page, "#alerts").endswith(differ)
+    with served(DEFAULTS.model_copy(update={"alert_clear_share": DEFAULTS.alert_share})) as one:
+        look(page, one)
+        assert "stays raised" not in text(page, "#alerts")
 
 
 def test_support_is_shown(page: Page, url: str) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from streamproc.analytics.partial import UnreadablePartialError, decode, terms
+from streamproc.analytics.partial import Progress, UnreadablePartialError, decode, encode_progress, terms
 from streamproc.settings import AnalyticsSettings, Settings
 
 
@@ -15,6 +15,7 @@ from streamproc.settings import AnalyticsSettings, Settings
         (b"\xff", None),
         (b'["t", 1]', None),
         (b'["t", "1"]', b"{}"),
+        (b'["t", 1]', b'{"watermark": 1, "left_out": {}, "live_from": {}, "read": 3}'),
         (b'["t", 0, "agent", "a", 0]', b"[1]"),
         (b'["t", 0, "agent", "a", 0]', b'[1, {}, 0, 0, 0, "x"]'),
         (b'["t", 0, 5, "a", 0]', None),
@@ -23,6 +24,13 @@ from streamproc.settings import AnalyticsSettings, Settings
 def test_a_record_that_no_member_wrote_is_told(key: bytes | None, value: bytes | None) -> None:
     with pytest.raises(UnreadablePartialError, match="another program"):
         decode(key, value)
+
+
+def test_how_far_a_release_before_had_read_is_at_least_what_it_needed() -> None:
+    value = b'{"watermark": 1, "left_out": {}, "live_from": {"results": 7}}'
+    assert decode(b'["t", 0]', value) == Progress("t", 0, 1, {}, {"results": 7}, {"results": 7})
+    now = Progress("t", 0, 1, {}, {"results": 7}, {"results": 9})
+    assert decode(*encode_progress(now)) == now
 
 
 def on(**changed: Any) -> str:

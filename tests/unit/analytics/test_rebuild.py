@@ -1,18 +1,21 @@
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
 
-from streamproc.analytics.agreement import Agreed, agreement
+from streamproc.analytics.agreement import agreement
 from streamproc.analytics.emission import Published
+from streamproc.analytics.history import Passed, Told
 from streamproc.analytics.member import Member
 from streamproc.analytics.partial import decode, terms
-from streamproc.analytics.rebuild import rebuild
-from streamproc.analytics.trend import rule
-from streamproc.analytics.view import View
+from streamproc.analytics.rebuild import _words, rebuild
+from streamproc.analytics.tally import Tally
+from streamproc.analytics.trend import build_trend, rule
+from streamproc.analytics.view import View, Window
 from streamproc.analytics.windows import calendar
 from streamproc.errors import UsageError
+from streamproc.records.record import TopicPartition
 from streamproc.settings import AnalyticsSettings, Settings
 
 SETTINGS = Settings(analytics=AnalyticsSettings(attributes=("agent",), alert_support=2))
@@ -61,6 +64,7 @@ class Past:
     """Three rows are there when it is read first, five when readers' rows are asked for, and as many later."""
 
     whole_from_ms = 0
+    passed: tuple[object, ...] = ()
 
     def __init__(self, *_: object) -> None:
         self._there = 3
@@ -83,8 +87,12 @@ class Past:
         feed(member, self._there)
         return self._there
 
-    def agreed(self) -> Agreed | None:
-        return None
+    def told(self) -> Told:
+        return Told(None, {})
+
+    def refuse_anew(self, read: Mapping[TopicPartition, int]) -> None:
+        if read:
+            raise UsageError("they are others")
 
     def published(self, _over_ms: int) -> Published:
         self._there = 5
@@ -117,8 +125,31 @@ def test_settings_that_the_app_did_not_have_are_told(monkeypatch: pytest.MonkeyP
             ("analytics.alert_support is 3 there and 2 here",),
         ),
     ):
-        monkeypatch.setattr(Past, "agreed", lambda _, settings=before: agreement(settings).agreed)
+        monkeypatch.setattr(Past, "told", lambda _, settings=before: Told(agreement(settings).agreed, {}))
         assert rebuild(SETTINGS, dry_run=True).changed == told
+
+
+@pytest.mark.usefixtures("members")
+def test_what_makes_its_answer_doubtful_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = SETTINGS.analytics.model_copy(update={"negative_labels": ("angry", "angri")})
+    monkeypatch.setattr(Past, "passed", (Passed("trends", 2, 7, "no row", 3),))
+    found = rebuild(SETTINGS.model_copy(update={"analytics": app}), dry_run=True)
+    assert found.unknown_labels == ("angri",)
+    (passed,) = found.passed
+    assert passed.startswith("not rows of ours: 3 of trends, the first at offset 7 of partition 2: no row. Does ")
+
+
+@pytest.mark.usefixtures("members")
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_rows_of_topics_that_were_made_anew_are_compared_with_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+    dry_run: bool,  # noqa: FBT001  # pytest's way
+) -> None:
+    """Of a day of trends it would say that nothing stands behind them, and empty them."""
+    place = TopicPartition(SETTINGS.topics.results, 0)
+    monkeypatch.setattr(Past, "told", lambda _: Told(None, {place: 9}))
+    with pytest.raises(UsageError, match="they are others"):
+        rebuild(SETTINGS, dry_run=dry_run)
 
 
 @pytest.mark.usefixtures("members")
@@ -161,6 +192,12 @@ def test_the_first_rows_that_differ_are_shown(monkeypatch: pytest.MonkeyPatch) -
     assert len(found.examples) == min(5, found.differing)
     assert found.differing
     assert any("T0" in text and "results" in text and "readers have " in text for text in found.examples)
+
+
+@pytest.mark.parametrize(("start", "told"), [(HOUR_MS, "T01:00+"), (HOUR_MS - 3000, "T00:59:57+")])
+def test_a_window_that_begins_within_a_minute_is_named_to_the_second(start: int, told: str) -> None:
+    trend = build_trend(Window("hopping", ("all", ""), start, start + 7000, Tally(1)), frozenset(), 0)
+    assert f"hopping 7 s from 1970-01-01{told}00:00" in _words(trend, {})
 
 
 @pytest.mark.parametrize(("count", "told"), [(1, "1 member"), (2, "2 members")])

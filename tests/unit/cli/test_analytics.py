@@ -54,6 +54,16 @@ def test_other_settings_than_those_of_the_app_come_first(monkeypatch: pytest.Mon
     assert done.stdout.startswith(f"the group ran last with other settings: {changed[0]}\n")
 
 
+def test_misspelt_labels_and_foreign_records_come_before_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = replace(report(0, written=False), unknown_labels=("angri",), passed=("not rows of ours: 3 of trends",))
+    monkeypatch.setattr("streamproc.analytics.rebuild.rebuild", lambda *_, **__: found)
+    done = run.invoke(app, ["analytics", "rebuild"])
+    assert done.stdout.startswith(
+        "labels that the published model does not have: angri (analytics.negative_labels)\n"
+        "not rows of ours: 3 of trends\n1000 rows"
+    )
+
+
 def test_what_differs_is_written_and_exit_code_0(asked: list[bool]) -> None:
     done = run.invoke(app, ["analytics", "rebuild", "--json"])
     assert (done.exit_code, asked) == (0, [False])
