@@ -112,7 +112,7 @@ RECALL = (
         "                again, problem = _halves(places), _told(error)\n",
         "                again, problem = [], _told(error)\n"
         "                ends.update((place, ItemError(problem)) for place in places)\n",
-        _SEEDS,
+        _PASSES_TESTS,
     ),
     Mutant(
         "neighbours of what is not finite",
