@@ -159,7 +159,8 @@ class HttpServer:
         self._server.server_close()
 
 
-def _remedy(error: OSError, section: str) -> str:
+def remedy(error: OSError, section: str) -> str:
+    """What to do about an address that cannot be listened on."""
     if isinstance(error, gaierror):
         return f"Set STREAMPROC_{section}__HOST to an address of this computer"
     return f"Set STREAMPROC_{section}__PORT to a free port, or to 0 for any"
@@ -172,9 +173,7 @@ def listen(settings: HttpSettings, endpoints: WSGIApplication, section: str) -> 
         server = HttpServer(settings, endpoints)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
-        raise UsageError(
-            f"this process cannot listen on {where}: {error.strerror}. {_remedy(error, section)}"
-        ) from None
+        raise UsageError(f"this process cannot listen on {where}: {error.strerror}. {remedy(error, section)}") from None
     server.start()
     try:
         yield server

@@ -11,7 +11,8 @@ from streamproc.operate.top.view import View, view
 def looks(workers: Sequence[str], clock: Callable[[], float], wait: Callable[[], object]) -> Iterator[View]:
     """A view after each ``wait``, without an end. ``clock`` gives seconds that only grow.
 
-    All workers are asked side by side, so that one that hangs holds no other up.
+    All workers are asked side by side, so that one that hangs holds no other up. Where none answers at first, that is a
+    view, too, and comes before the first ``wait``.
     """
     with ThreadPoolExecutor(len(workers), "top") as pool:
 
@@ -27,7 +28,9 @@ def looks(workers: Sequence[str], clock: Callable[[], float], wait: Callable[[],
                     found[answer.worker] = answer
             return found, missing
 
-        before, _ = ask()
+        before, missing = ask()
+        if not before:
+            yield view([], missing)
         while True:
             wait()
             after, missing = ask()
