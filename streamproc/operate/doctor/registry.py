@@ -25,21 +25,25 @@ def check(settings: Settings) -> Check:
 def _look(settings: Settings) -> Finding:
     with connect(settings.registry) as registry:
         found = registered_schemas(registry, settings.topics)
-        missing = [one for one in found if one.schema_id is None]
-        said = f"not registered: {', '.join(f'{one.row} under {one.subject}' for one in missing)}"
-        if any(one.row not in _OPTIONAL for one in missing):
-            return wrong(said, f"{_PUSH}.")
-        if missing:
-            return doubtful(said, f"{_PUSH}: `streamproc analytics` does not start without them.")
-        held = rules(registry, [one.subject for one in found])
+        held = rules(registry, [one.subject for one in found if one.latest is not None])
+    missing = [one for one in found if one.schema_id is None]
     other = [
         f"{one.subject} has {held[one.subject]}, not {one.compatibility}"
         for one in found
-        if held[one.subject] != one.compatibility
+        if held.get(one.subject, one.compatibility) != one.compatibility
     ]
+    problems = []
+    if missing:
+        problems.append(f"not registered: {', '.join(f'{one.row} under {one.subject}' for one in missing)}")
+    if other:
+        problems.append(f"another rule: {', '.join(other)}")
+    said = "; ".join(problems)
+    if any(one.row not in _OPTIONAL for one in missing):
+        return wrong(said, f"{_PUSH}, which sets the rules, too.")
+    if missing:
+        return doubtful(said, f"{_PUSH}: `streamproc analytics` does not start without them.")
     if other:
         return doubtful(
-            f"another rule: {'; '.join(other)}",
-            "Run `streamproc schemas push`, which sets them: without, somebody's next schema may break readers.",
+            said, "Run `streamproc schemas push`, which sets them: without, somebody's next schema may break readers."
         )
     return well(f"{len(found)} schemas and their rules, at {registry.address}")
