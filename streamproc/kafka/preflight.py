@@ -29,6 +29,7 @@ TRIAL = "doctor"
 _MARGIN_S = 0.5
 """An answer that comes when its request timed out tells more than the end of waiting for it."""
 _WAIT_S = 0.1
+_STAMPS = "message.timestamp.type"
 _LONGEST = "transaction.max.timeout.ms"
 _OVERDUE = "transaction.abort.timed.out.transaction.cleanup.interval.ms"
 _FORBIDDEN = frozenset({KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED})
@@ -71,6 +72,11 @@ class TopicState:
         """How long records are kept; infinite where they are kept for ever, or nobody says."""
         kept = -1 if self.config is None else int(self.config["retention.ms"])
         return float("inf") if kept < 0 else kept
+
+    def unstamped(self, spec: TopicSpec) -> bool:
+        """Whether the broker is to stamp records with its own clock, and does not."""
+        kept = None if self.config is None else self.config[_STAMPS]
+        return kept is not None and spec.stamped and kept != spec.config[_STAMPS]
 
     def problems(self, spec: TopicSpec) -> Sequence[str]:
         """What would break a guarantee, as far as it may be known."""
