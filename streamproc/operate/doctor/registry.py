@@ -2,7 +2,7 @@
 
 from streamproc.kafka.own_schemas import registered_schemas, rules
 from streamproc.kafka.registry import connect
-from streamproc.operate.doctor.check import Check
+from streamproc.operate.doctor.check import Check, unknown_host
 from streamproc.operate.doctor.finding import Finding, doubtful, well, wrong
 from streamproc.settings import Settings
 
@@ -19,6 +19,11 @@ def check(settings: Settings) -> Check:
         lambda: _look(settings),
         "Start the registry, or set registry.url (and registry.username, registry.password) to its own.",
         4 * settings.registry.timeout_s + 20,
+        (
+            *((f"HTTP {code}", "Set registry.username and registry.password to what it takes.") for code in (401, 403)),
+            ("HTTP 404", "Something else answers there: correct the path in registry.url, or its port."),
+            *unknown_host("registry.url"),
+        ),
     )
 
 
