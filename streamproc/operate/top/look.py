@@ -14,7 +14,8 @@ def looks(workers: Sequence[str], clock: Callable[[], float], wait: Callable[[],
     All workers are asked side by side, so that one that hangs holds no other up. Where none answers at first, that is a
     view, too, and comes before the first ``wait``.
     """
-    with ThreadPoolExecutor(len(workers), "top") as pool:
+    pool = ThreadPoolExecutor(len(workers), "top")
+    try:
 
         def ask() -> tuple[dict[str, Scrape], list[str]]:
             asked = [pool.submit(scrape, worker, clock) for worker in workers]
@@ -41,3 +42,5 @@ def looks(workers: Sequence[str], clock: Callable[[], float], wait: Callable[[],
             ]
             yield view([(before[name], found) for name, found in after.items() if name in before], missing + fresh)
             before = after
+    finally:  # whoever ends it waits for no worker that hangs
+        pool.shutdown(wait=False, cancel_futures=True)
