@@ -159,7 +159,7 @@ CASES = {
         {named("ready"): "1x8 stale", named("ready", instance=THERE): "0x16 stale"},
         {named("ready"): "1x8 stale", named("ready", instance=THERE): "0x40"},
         "8m",
-        "streamproc: 2 workers were there within the hour, and none is now",
+        "streamproc: 2 workers were there within the day, and none is now",
     ),
     "StreamprocNotReady": Case(
         {named("ready"): "0x4 _x4 " * 8, named("ready", instance=THERE): "0x80"},
@@ -430,6 +430,14 @@ def test_a_server_is_down_through_the_restarts_of_those_who_wait_for_it(tmp_path
     case = CASES[alert]
     series = {named("dependency_down", 'dependency="redis"'): "0 1x1 _ " * 16}
     tests = [played(case, series, alert, at, [fired(alert)]) for at in ("6m", "6m15s", "6m30s", "6m45s")]
+    assert "SUCCESS" in judged(case, tests, tmp_path)
+
+
+def test_that_there_are_no_workers_does_not_end_by_itself_while_there_are_none(tmp_path: Path) -> None:
+    alert = "StreamprocNoWorkers"
+    case = replace(CASES[alert], step="1m")
+    series = {named("ready"): "1x8 stale", named("ready", instance=THERE): "0x16 stale"}
+    tests = [played(case, series, alert, at, [fired(alert)]) for at in ("30m", "90m", "20h")]
     assert "SUCCESS" in judged(case, tests, tmp_path)
 
 
