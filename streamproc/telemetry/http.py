@@ -91,9 +91,9 @@ class Endpoints:
                 case "/status":
                     return _json(HTTPStatus.OK, self.status())
                 case _:
-                    return _json(
-                        HTTPStatus.NOT_FOUND, {"error": "there is /metrics, /healthz, /readyz, /startupz and /status"}
-                    )
+                    more = f", and POST {RELEASE}" if self.release else ""
+                    there = f"there is /metrics, /healthz, /readyz, /startupz and /status{more}"
+                    return _json(HTTPStatus.NOT_FOUND, {"error": there})
         except Exception as error:  # noqa: BLE001  # the log gets the traceback, whoever probes gets an answer
             _log.exception("an endpoint failed")
             return _json(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": type(error).__name__})
