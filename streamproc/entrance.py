@@ -16,7 +16,7 @@ from streamproc.worker.front import Front
 @contextmanager
 def open_front(settings: Settings) -> Iterator[Front]:
     """Answer for a worker that is about to be there. Raises UsageError for an address that cannot be had."""
-    front = Front(SystemClock(), Metrics())
+    front = Front(SystemClock(), Metrics(), settings.kafka.group)
     endpoints = Endpoints(
         front.metrics.registry,
         health=front.health,

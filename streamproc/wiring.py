@@ -109,24 +109,31 @@ def work(settings: Settings, front: Front) -> None:
     slot = claim_slot(settings, socket.gethostname(), os.environ, slot_folder())
     with ExitStack() as stack:
         stack.callback(slot.release)
-        log.info("worker starts", slot=str(slot.number), url=front.url)
-        try:
-            with interrupted_by_sigterm():  # nothing is in flight yet
-                patience = Patience(settings.worker, clock, missing=front.miss)
-                tell_broker(settings, patience(lambda: ask_broker(settings)))
-                front.begin(Step.REGISTRY)
-                runtime = build_worker(settings, slot, clock, metrics, stack, patience)
-        except KeyboardInterrupt:
-            log.info("stopped")
-            return
-        watchdog = stack.enter_context(watch_over(settings, runtime, metrics, clock))
-        front.take(runtime, watchdog)
-        gc.set_threshold(*CYCLES)
-        with stop_on_signals(runtime):
+        runtime: Runtime | None = None
+
+        def moves() -> int | None:
+            # A start ends, well or not, before nothing has moved for too long.
+            return runtime.moves if runtime else 0
+
+        # Left before what the runtime does not own is closed, which has no time sheet.
+        with watch_over(settings, moves, metrics, clock) as watchdog:
+            log.info("worker starts", slot=str(slot.number), url=front.url)
             try:
-                runtime.run()
-            except FencedError as error:
-                raise judge_fence(settings, slot, error, started_s=runtime.uptime_s) from error
+                with interrupted_by_sigterm():  # nothing is in flight yet
+                    patience = Patience(settings.worker, clock, missing=front.miss)
+                    tell_broker(settings, patience(lambda: ask_broker(settings)))
+                    front.begin(Step.REGISTRY)
+                    runtime = build_worker(settings, slot, clock, metrics, stack, patience)
+            except KeyboardInterrupt:
+                log.info("stopped")
+                return
+            front.take(runtime, watchdog)
+            gc.set_threshold(*CYCLES)
+            with stop_on_signals(runtime):
+                try:
+                    runtime.run()
+                except FencedError as error:
+                    raise judge_fence(settings, slot, error, started_s=runtime.uptime_s) from error
 
 
 def slot_folder() -> Path:
@@ -294,10 +301,12 @@ def run_watch(settings: Settings) -> None:
 
 
 @contextmanager
-def watch_over(settings: Settings, runtime: Runtime, metrics: Metrics, clock: Clock) -> Iterator[Watchdog]:
+def watch_over(
+    settings: Settings, moves: Callable[[], int | None], metrics: Metrics, clock: Clock
+) -> Iterator[Watchdog]:
     """Have the process end when something in it is stuck."""
     stuck = Stuck(limits(settings), longest_silence_s(settings))
-    watchdog = Watchdog(stuck, metrics.sheets, lambda: runtime.moves, clock, end_process)
+    watchdog = Watchdog(stuck, metrics.sheets, moves, clock, end_process)
     watchdog.start()
     try:
         yield watchdog

@@ -220,6 +220,7 @@ def _spawn(arena: Arena, limits: Limits) -> tuple[socket.socket, subprocess.Pope
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             env=environment,
+            process_group=0,  # a Ctrl-C is ours to handle; the child would die of it while it still imports
         )
     return ours, process
 

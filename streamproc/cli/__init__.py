@@ -4,13 +4,22 @@ import sys
 
 INTERRUPTED = 130
 """What shells say of a process that SIGINT ended."""
+SAYS = "stopped by Ctrl-C\n"
 
 
 def main() -> None:
-    """Run the command line. Ctrl-C is no traceback while the commands are still being read, either."""
+    """Run the command line. Ctrl-C is one line and no traceback, while the commands are still being read, too."""
     try:
-        from streamproc.cli.app import app
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped by Ctrl-C\n")
-        sys.exit(INTERRUPTED)
-    app()
+        try:
+            from streamproc.cli.app import app
+
+            app()
+        except KeyboardInterrupt:
+            sys.stderr.write(SAYS)
+            sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        if end.code != INTERRUPTED:
+            raise
+        from streamproc.cli.interrupt import leave
+
+        leave()

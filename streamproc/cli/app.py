@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from streamproc import __version__
-from streamproc.cli import INTERRUPTED
+from streamproc.cli import INTERRUPTED, SAYS
 from streamproc.cli.analytics import analytics
 from streamproc.cli.audit import audit
 from streamproc.cli.bench import bench
@@ -23,6 +23,7 @@ from streamproc.cli.dlq import dlq
 from streamproc.cli.doctor import doctor
 from streamproc.cli.down import down
 from streamproc.cli.forget import forget
+from streamproc.cli.interrupt import soon_over
 from streamproc.cli.model import model
 from streamproc.cli.publish import publish
 from streamproc.cli.report import report
@@ -70,7 +71,7 @@ class Commands(TyperGroup):
             _tell("worker" if ctx.invoked_subcommand == "worker" else ctx.meta.get(LOGS), error)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
-            typer.echo("stopped by Ctrl-C", err=True)
+            typer.echo(SAYS, err=True, nl=False)
             raise typer.Exit(INTERRUPTED) from None
 
 
@@ -139,8 +140,10 @@ def root(
         ctx.call_on_close(lambda: settings.removeHandler(warnings))
 
 
+READING = (status, results, audit, why, doctor, top, report)
+"""They leave nothing half done, wherever they end."""
 for _command in (up, down, status, demo, worker, publish, results, audit, why, forget, doctor, top, report):
-    app.command()(_command)
+    app.command()(soon_over()(_command) if _command in READING else _command)
 for _command in (cached, fresh, device, latency, memory):
     bench.command()(_command)
 app.add_typer(model)

@@ -74,7 +74,7 @@ def release(*, worker: Workers = None, as_json: Json = False) -> None:
 
 
 def _addresses(given: list[str] | None) -> Sequence[str]:
-    from streamproc.operate.brake import local_worker
+    from streamproc.operate.endpoint import local_worker
 
     return given or [local_worker(load_settings().http)]
 

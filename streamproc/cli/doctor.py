@@ -22,9 +22,9 @@ def doctor(
 ) -> None:
     """Look, before a worker starts, at everything that it needs, and say what to do about what is wrong.
 
-    Brokers, topics, rights, registry, store, Redis, clocks, disk, sandbox, model, device, the group's fingerprint, and
-    the chain of timeouts with its numbers. All at the same time, each within a bound; nothing is left behind. Exit code
-    0 when nothing is wrong, 1 when something is, 2 for settings that cannot be.
+    Brokers, topics, rights, registry, store, Redis, clocks, disk, http.port, sandbox, model, device, the group's
+    fingerprint, and the chain of timeouts with its numbers. All at the same time, each within a bound; nothing is left
+    behind. Exit code 0 when nothing is wrong, 1 when something is, 2 for settings that cannot be.
 
     Example: `streamproc doctor --grace 90`
     """

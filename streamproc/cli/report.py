@@ -1,6 +1,7 @@
 """``streamproc report``."""
 
 import json
+import os
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -44,6 +45,8 @@ def report(
     begin_ms = parse_since(last, now_ms)
     if begin_ms == now_ms:
         raise UsageError("--last is a period, as in 1h")
+    if html is not None and (html.is_dir() or not os.access(html if html.exists() else html.parent, os.W_OK)):
+        raise UsageError(f"--html: {html} cannot be written")  # before all is read
     settings = load_settings()
     url = settings.prometheus.url if prometheus is None else prometheus
     if job is not None and not url:

@@ -22,7 +22,8 @@ def top(
 ) -> None:
     """Watch workers work: records and audio a second, lag, stages, tiers, device, lanes, dead letters.
 
-    Asks their metrics, of all workers at the same time, and changes nothing. Ctrl-C ends it. Exit code 3 with `--once`
+    Asks their metrics, of all workers at the same time, and changes nothing. Ctrl-C ends it. A worker that does not
+    answer within 5 s is missing. `--once` looks twice, `--every` apart, since rates are between two looks; exit code 3
     when a worker does not answer both times.
 
     Example: `streamproc top --worker 10.0.0.7:9464 --worker 10.0.0.8:9464`
@@ -32,17 +33,19 @@ def top(
 
     from streamproc.cli.top_show import shown
     from streamproc.errors import ExitCode
-    from streamproc.operate.brake import local_worker
+    from streamproc.operate.endpoint import checked, local_worker
     from streamproc.operate.top.look import looks
 
-    workers = list(dict.fromkeys(worker or [local_worker(load_settings().http)]))
+    settings = load_settings()
+    workers = list(dict.fromkeys(map(checked, worker or [local_worker(settings.http)])))
+    ours = settings.kafka.group
     views = looks(workers, time.monotonic, lambda: time.sleep(every))
     if once:
         view = next(views)
         if as_json:
             typer.echo(json.dumps(asdict(view)))
         else:
-            Console().print(shown(view))
+            Console().print(shown(view, ours))
         if view.missing:
             raise typer.Exit(ExitCode.DEPENDENCY_DOWN)
     elif as_json:
@@ -51,4 +54,4 @@ def top(
     else:
         with Live("looking ...", console=Console(), screen=True, auto_refresh=False) as live:
             for view in views:
-                live.update(shown(view), refresh=True)
+                live.update(shown(view, ours), refresh=True)

@@ -12,8 +12,8 @@ _MIB = 1024**2
 _HEAD = ("worker", "", "parts", "rec/s", "audio/s", "lag s", "flight", "old s", "device", "MiB")
 
 
-def shown(view: View) -> RenderableType:
-    """All of it."""
+def shown(view: View, ours: str) -> RenderableType:
+    """All of it; ``ours`` is the settings' group."""
     table = Table(box=None, padding=(0, 1, 0, 0))
     for name in _HEAD:
         table.add_column(name, justify="left" if name in _HEAD[:2] else "right", no_wrap=True)
@@ -29,6 +29,7 @@ def shown(view: View) -> RenderableType:
         style="bold",
     )
     lines = [
+        _groups(view, ours),
         _line("outcomes /s", view.outcomes, "{:.1f}"),
         _line("stages ms", {name: 1000 * seconds for name, seconds in view.stages.items()}, "{:.1f}"),
         _line("tiers /s", view.tiers, "{:.1f}").append(f"   hits {_share(view.hit_rate)}"),
@@ -38,6 +39,13 @@ def shown(view: View) -> RenderableType:
     ]
     troubles = [Text(f"away             {', '.join(view.away)}", "red")] if view.away else []
     return Group(table, Text(), *lines, *troubles, *(Text(text, "red") for text in view.missing))
+
+
+def _groups(view: View, ours: str) -> Text:
+    """Whose workers these are: at an address of this computer may be somebody else's."""
+    found = sorted({one.group for one in view.workers if one.group})
+    told = Text(f"{'group':<16} {', '.join(found) or '-'}")
+    return told if found in ([], [ours]) else told.append(f"   kafka.group here is {ours}", "red")
 
 
 def _cells(one: WorkerLine) -> tuple[str | Text, ...]:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import select
 import signal
 import socket
 import sys
@@ -26,6 +27,8 @@ def main(argument: str) -> ExitCode:
     """Serve until the parent's end of the socket closes, or this process cannot: no item is to blame for that."""
     start = decode_start(argument)
     _bind_to_parent()
+    if _left(start.socket):  # before that
+        return ExitCode.DONE
     configure_log(LogSettings())  # one JSON line a sentence, as the parent speaks: both write to the same stderr
     with socket.socket(fileno=start.socket) as connection:
         try:
@@ -57,6 +60,13 @@ def _bind_to_parent() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+
+
+def _left(connection: int) -> bool:
+    """Whether the parent's end is closed already."""
+    poller = select.poll()
+    poller.register(connection, select.POLLHUP)
+    return bool(poller.poll(0))
 
 
 def _load(start: Start) -> Analyzer:

@@ -29,6 +29,8 @@ class Decision(Enum):
 END_OF_PARTITION = KafkaError._PARTITION_EOF
 OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION})
 TIMED_OUT = KafkaError._TIMED_OUT
+CAUSES = frozenset({KafkaError._RESOLVE, KafkaError._AUTHENTICATION, KafkaError._SSL})
+"""Why a connection failed, where that is no broker that is away. A call that waits for one only says that it waited."""
 FORBIDDEN = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,

@@ -15,9 +15,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-expor
 )
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
+from streamproc.errors import DependencyDownError
 from streamproc.kafka.admin import find_problems
-from streamproc.kafka.config import build, client_config, transactional_config
-from streamproc.kafka.errors import away, passes, reported
+from streamproc.kafka.config import ClientConfig, build, client_config, transactional_config
+from streamproc.kafka.errors import CAUSES, away, describe, passes, reported
 from streamproc.records.topics import TopicSpec
 from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
@@ -29,6 +30,7 @@ TRIAL = "doctor"
 _MARGIN_S = 0.5
 """An answer that comes when its request timed out tells more than the end of waiting for it."""
 _WAIT_S = 0.1
+_STAMPS = "message.timestamp.type"
 _LONGEST = "transaction.max.timeout.ms"
 _OVERDUE = "transaction.abort.timed.out.transaction.cleanup.interval.ms"
 _FORBIDDEN = frozenset({KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED})
@@ -72,6 +74,11 @@ class TopicState:
         kept = -1 if self.config is None else int(self.config["retention.ms"])
         return float("inf") if kept < 0 else kept
 
+    def unstamped(self, spec: TopicSpec) -> bool:
+        """Whether the broker is to stamp records with its own clock, and does not."""
+        kept = None if self.config is None else self.config[_STAMPS]
+        return kept is not None and spec.stamped and kept != spec.config[_STAMPS]
+
     def problems(self, spec: TopicSpec) -> Sequence[str]:
         """What would break a guarantee, as far as it may be known."""
         config = spec.config if self.config is None else self.config
@@ -87,7 +94,8 @@ class Preflight:
     def __init__(self, settings: Settings, within_s: float) -> None:
         self._settings = settings
         self._within_s = within_s
-        self._admin = build(AdminClient, client_config(settings))
+        self._told: list[KafkaError] = []
+        self._admin = build(AdminClient, ClientConfig({**client_config(settings), "error_cb": self._told.append}))
 
     def cluster(self) -> Cluster:
         """Who is there."""
@@ -203,8 +211,14 @@ class Preflight:
             wait=wait_fixed(_WAIT_S),
             reraise=True,
         )
-        with reported(f"{self._settings.kafka.bootstrap_servers} (kafka.bootstrap_servers)"):
-            return again(lambda: self._wait(ask()))
+        try:
+            with reported(f"{self._settings.kafka.bootstrap_servers} (kafka.bootstrap_servers)"):
+                return again(lambda: self._wait(ask()))
+        except DependencyDownError:
+            self._admin.poll(0)
+            if (cause := next((one for one in self._told if one.code() in CAUSES), None)) is None:
+                raise
+            raise away(self._settings.kafka.bootstrap_servers, describe(cause)) from None
 
     def _wait(self, future: "Future[T]") -> T:
         try:

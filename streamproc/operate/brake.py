@@ -1,20 +1,9 @@
 """The brake of workers that run, asked for and released over their own endpoints."""
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import httpx2
-
-from streamproc.errors import DependencyDownError, UsageError
-from streamproc.settings import HttpSettings
+from streamproc.operate.endpoint import ask, checked
 from streamproc.telemetry.http import RELEASE
-
-ANSWER_S = 5.0
-_ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
-EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # compared with, not bound to
-"""Where a worker that listens on every interface is reached on its own host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +33,9 @@ class WorkerBrake:
         return f"{self.worker}  off: {numbers} are dead letters{times}"
 
 
-def local_worker(http: HttpSettings) -> str:
-    """HOST:PORT of the worker with these settings on this host."""
-    return f"{EVERYWHERE.get(http.host, http.host)}:{http.port}"
-
-
 def look(worker: str) -> WorkerBrake:
-    """Ask one worker. Raises DependencyDownError."""
-    said = _ask("GET", worker, "/status")
+    """Ask one worker. Raises UsageError for what is no HOST:PORT, DependencyDownError."""
+    said = ask("GET", checked(worker), "/status")
     brake = said.get("brake") or {}
     return WorkerBrake(
         worker=worker,
@@ -66,33 +50,5 @@ def look(worker: str) -> WorkerBrake:
 
 
 def release(worker: str) -> bool:
-    """Release one worker's brake; whether it was on. Raises DependencyDownError."""
-    return bool(_ask("POST", worker, RELEASE)["released"])
-
-
-def _address(worker: str) -> str:
-    """Raises UsageError for what is no HOST:PORT."""
-    if not _ADDRESS.fullmatch(worker):
-        raise UsageError(
-            f"--worker {worker[:300]!r}: write HOST:PORT, as in 10.0.0.7:9464 or [::1]:9464, without http://"
-        )
-    return worker
-
-
-def _ask(method: str, worker: str, path: str) -> Mapping[str, Any]:
-    try:
-        # Not through a proxy: a worker is addressed as it is.
-        with httpx2.Client(timeout=ANSWER_S, trust_env=False) as client:
-            answer = client.request(method, f"http://{_address(worker)}{path}").raise_for_status()
-        said: Mapping[str, Any] = answer.json()
-    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
-        raise DependencyDownError(f"worker {worker}", _told(error)) from error
-    return said
-
-
-def _told(error: Exception) -> str:
-    hint = "its first log line names its address; say it with --worker HOST:PORT"
-    said = str(error) or type(error).__name__
-    if isinstance(error, httpx2.HTTPStatusError):
-        said = f"HTTP {error.response.status_code}, so another program may listen there"
-    return f"{said} ({hint})"
+    """Release one worker's brake; whether it was on. Raises as ``look`` does."""
+    return bool(ask("POST", checked(worker), RELEASE)["released"])

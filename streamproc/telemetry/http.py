@@ -91,9 +91,9 @@ class Endpoints:
                 case "/status":
                     return _json(HTTPStatus.OK, self.status())
                 case _:
-                    return _json(
-                        HTTPStatus.NOT_FOUND, {"error": "there is /metrics, /healthz, /readyz, /startupz and /status"}
-                    )
+                    more = f", and POST {RELEASE}" if self.release else ""
+                    there = f"there is /metrics, /healthz, /readyz, /startupz and /status{more}"
+                    return _json(HTTPStatus.NOT_FOUND, {"error": there})
         except Exception as error:  # noqa: BLE001  # the log gets the traceback, whoever probes gets an answer
             _log.exception("an endpoint failed")
             return _json(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": type(error).__name__})
@@ -159,7 +159,8 @@ class HttpServer:
         self._server.server_close()
 
 
-def _remedy(error: OSError, section: str) -> str:
+def remedy(error: OSError, section: str) -> str:
+    """What to do about an address that cannot be listened on."""
     if isinstance(error, gaierror):
         return f"Set STREAMPROC_{section}__HOST to an address of this computer"
     return f"Set STREAMPROC_{section}__PORT to a free port, or to 0 for any"
@@ -172,9 +173,7 @@ def listen(settings: HttpSettings, endpoints: WSGIApplication, section: str) -> 
         server = HttpServer(settings, endpoints)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
-        raise UsageError(
-            f"this process cannot listen on {where}: {error.strerror}. {_remedy(error, section)}"
-        ) from None
+        raise UsageError(f"this process cannot listen on {where}: {error.strerror}. {remedy(error, section)}") from None
     server.start()
     try:
         yield server

@@ -227,7 +227,7 @@ class Metrics:
             "seconds",
             ("thread", "activity"),
             PAIRS,
-            "What threads and the device do with their time; device/compute is how busy it is.",
+            "What threads and the device do with their time; device/compute is how long a batch was on it.",
         )
         self.memory_bytes = make.gauges("memory_bytes", "bytes", "process", Process, "Resident, of this worker.")
         self.host_memory_bytes = make.gauges(

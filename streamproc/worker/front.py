@@ -95,8 +95,10 @@ class Watches(Protocol):
 class Front:
     """Safe from any thread; nothing here blocks."""
 
-    def __init__(self, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, clock: Clock, metrics: Metrics, group: str = "") -> None:
         self.clock = clock
+        self._group = group
+        """Of consumers, for whoever asks whose worker this is."""
         self.metrics = metrics
         self.url = ""
         """Where it answers."""
@@ -140,7 +142,12 @@ class Front:
         runtime = self._runtime
         told = {"state": self._state(), **_NOTHING_YET} if runtime is None else runtime.status()
         # Of the process: a runtime is younger, and time would go back for whoever asks.
-        return {**told, "uptime_s": round(self.clock.monotonic() - self._began, 3), **self._waiting()}
+        return {
+            **told,
+            "group": self._group,
+            "uptime_s": round(self.clock.monotonic() - self._began, 3),
+            **self._waiting(),
+        }
 
     def release(self) -> bool:
         """Release the brake; whether it was on."""

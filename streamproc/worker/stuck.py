@@ -56,8 +56,9 @@ def limits(settings: Settings) -> Limits:
 
 
 def longest_silence_s(settings: Settings) -> float:
-    """How long nothing at all may move while records are in flight: as long as the slowest step, and a margin (s)."""
+    """How long nothing at all may move, at a start or with records in flight: the slowest step, and a margin (s)."""
     return settings.worker.stuck_s + max(
+        settings.worker.start_wait_s,
         longest_commit_s(settings.kafka),
         2 * settings.storage.object_timeout_s,
         settings.model.stuck_s + settings.model.load_s,

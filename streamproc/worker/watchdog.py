@@ -2,10 +2,9 @@
 
 import faulthandler
 import os
-import sys
 import threading
 from collections.abc import Callable
-from typing import TextIO
+from contextlib import suppress
 
 from streamproc.errors import ExitCode, Fatal
 from streamproc.telemetry.clock import Clock
@@ -18,6 +17,9 @@ log = get_log(__name__)
 LOOK_S = 1.0
 LATE_S = 15.0
 """A watchdog that was not seen for so long is stuck itself, or its process stood still."""
+WORDS_S = 5.0
+"""For the line of the log, and for the stacks, until the process ends without having said them."""
+STDERR = 2
 
 
 class Watchdog:
@@ -64,10 +66,39 @@ class Watchdog:
                 return
 
 
-def end_process(verdict: Verdict, stream: TextIO | None = None) -> None:
-    """Say who is stuck, write the stacks of all threads, and end: nothing that is stuck could be unwound."""
+def end_process(verdict: Verdict) -> None:
+    """Say who is stuck, write the stacks of all threads, and end: nothing that is stuck could be unwound.
+
+    It ends whatever becomes of its words: what is stuck may be the log itself, where nobody reads stderr any more.
+    """
+    try:
+        stacks = _stacks()
+        _try_for(WORDS_S, lambda: _tell(verdict))
+        _try_for(WORDS_S, lambda: _write(stacks))
+    finally:
+        os._exit(ExitCode.FATAL)
+
+
+def _tell(verdict: Verdict) -> None:
     log.error("stuck, the process ends", cause=Fatal.STUCK, detail=str(verdict), seconds=round(verdict.seconds, 1))
-    target = stream or sys.stderr
-    target.flush()
-    faulthandler.dump_traceback(file=target, all_threads=True)
-    os._exit(ExitCode.FATAL)
+
+
+def _stacks() -> bytes:
+    # Not to stderr at once: while faulthandler writes, no other thread runs, the one that gives up waiting neither.
+    with os.fdopen(os.memfd_create("stacks"), "w+b") as file:
+        faulthandler.dump_traceback(file=file, all_threads=True)
+        file.seek(0)
+        return file.read()
+
+
+def _write(text: bytes) -> None:
+    with suppress(OSError):  # the reader is gone
+        while text:
+            text = text[os.write(STDERR, text) :]
+
+
+def _try_for(seconds: float, call: Callable[[], None]) -> None:
+    """Call, and wait no longer than this for it to end."""
+    thread = threading.Thread(target=call, name="last-words", daemon=True)
+    thread.start()
+    thread.join(seconds)

@@ -46,10 +46,10 @@ def named(name: str, labels: str = "", instance: str = HERE) -> str:
 
 
 def ends(dead: float, count: int) -> Series:
-    """Records by outcome, 10 a step besides retries, of which these become dead letters."""
+    """Records by outcome, 100 a step besides retries, of which these become dead letters."""
     return {
         named("records_total", 'outcome="dead_letter"'): f"0+{dead}x{count}",
-        named("records_total", 'outcome="result"'): f"0+{10 - dead}x{count}",
+        named("records_total", 'outcome="result"'): f"0+{100 - dead}x{count}",
         named("records_total", 'outcome="retry"'): f"0+50x{count}",
     }
 
@@ -105,8 +105,10 @@ def restarts(count: int) -> Series:
 
 
 def commits(under_5_s: float) -> Series:
-    buckets = {"2.0": 0, "5.0": under_5_s, "10.0": 10, "+Inf": 10}
-    return {named("commit_seconds_bucket", f'le="{le}"'): f"0+{count}x60" for le, count in buckets.items()}
+    """100 a step."""
+    buckets = {"2.0": 0, "5.0": under_5_s, "10.0": 100, "+Inf": 100}
+    series = {named("commit_seconds_bucket", f'le="{le}"'): f"0+{count}x60" for le, count in buckets.items()}
+    return {**series, named("commit_seconds_count"): "0+100x60"}
 
 
 def hits(after: int) -> Series:
@@ -122,10 +124,10 @@ CASES = {
         responses(5.1), responses(4.9), "10m", "streamproc: records take 5.1s on average, over 5 s"
     ),
     "StreamprocErrorRate": Case(
-        ends(0.51, 40), ends(0.49, 40), "10m", "streamproc: 5.1% of the records become dead letters, over 5 %"
+        ends(5.1, 40), ends(4.9, 40), "10m", "streamproc: 5.1% of the records become dead letters, over 5 %"
     ),
     "StreamprocDeadLetters": Case(
-        ends(0.11, 100), ends(0.09, 100), "90m", "streamproc: 1.1% of an hour's records became dead letters", step="1m"
+        ends(1.1, 100), ends(0.9, 100), "90m", "streamproc: 1.1% of an hour's records became dead letters", step="1m"
     ),
     "StreamprocBacklog": Case(
         backlog(303), backlog(297), "5m", "streamproc: 5m 3s of audio wait, more than 5 minutes' work"
@@ -157,7 +159,7 @@ CASES = {
         {named("ready"): "1x8 stale", named("ready", instance=THERE): "0x16 stale"},
         {named("ready"): "1x8 stale", named("ready", instance=THERE): "0x40"},
         "8m",
-        "streamproc: 2 workers were there within the hour, and none is now",
+        "streamproc: 2 workers were there within the day, and none is now",
     ),
     "StreamprocNotReady": Case(
         {named("ready"): "0x4 _x4 " * 8, named("ready", instance=THERE): "0x80"},
@@ -203,7 +205,7 @@ CASES = {
         'dependency="redis"',
     ),
     "StreamprocCommitLatency": Case(
-        commits(9.89), commits(9.91), "12m", "streamproc: one commit in a hundred takes over 5.455s"
+        commits(98.9), commits(99.1), "12m", "streamproc: one commit in a hundred takes over 5.455s"
     ),
     "StreamprocClockSkew": Case(
         {named("broker_clock_skew_seconds"): "-2.1x60"},
@@ -344,6 +346,50 @@ def test_an_alert_fires_above_its_bound_and_is_silent_below(alert: str, tmp_path
     assert "SUCCESS" in judged(case, tests, tmp_path)
 
 
+def few_ended(each: float) -> Series:
+    return {named("response_seconds_sum"): f"0+{60 * each}x40", named("response_seconds_count"): f"0+{each}x40"}
+
+
+def few_dead(each: float, count: int) -> Series:
+    return {named("records_total", 'outcome="dead_letter"'): f"0+{each}x{count}"}
+
+
+def few_late(each: float, count: int) -> Series:
+    late = f"0+{each}x{count}"
+    return {named("response_seconds_bucket", 'le="60.0"'): f"0x{count}", named("response_seconds_count"): late}
+
+
+def few_commits(each: float) -> Series:
+    slow = {named("commit_seconds_bucket", f'le="{le}"'): f"0+{each}x60" for le in ("10.0", "+Inf")}
+    return {**slow, named("commit_seconds_bucket", 'le="5.0"'): "0x60", named("commit_seconds_count"): f"0+{each}x60"}
+
+
+def few_known(each: float) -> Series:
+    return {
+        named("analyses_total", 'tier="memory"'): "0+200x300 60000x40",
+        named("analyses_total", 'tier="computed"'): f"0+300x300 90000+{each}x40",
+    }
+
+
+@pytest.mark.parametrize(
+    ("alert", "enough", "too_few", "told"),
+    [
+        ("StreamprocResponseTime", few_ended(1.26), few_ended(1.24), "records take 1m 0s on average"),
+        ("StreamprocErrorRate", few_dead(0.63, 40), few_dead(0.62, 40), "100% of the records become dead letters"),
+        ("StreamprocDeadLetters", few_dead(0.084, 100), few_dead(0.083, 100), "100% of an hour's records became"),
+        ("StreamprocObjectiveBurnsFast", few_late(0.084, 80), few_late(0.083, 80), "100% of an hour's records took"),
+        ("StreamprocObjectiveBurnsSlowly", few_late(0.0139, 400), few_late(0.0138, 400), "100% of six hours' records"),
+        ("StreamprocCommitLatency", few_commits(0.26), few_commits(0.24), "in a hundred takes over 9.95s"),
+        ("StreamprocHitRate", few_known(8.4), few_known(8.3), "0% were known"),
+    ],
+)
+def test_a_share_of_too_few_is_silent(alert: str, enough: Series, too_few: Series, told: str, tmp_path: Path) -> None:
+    case = CASES[alert]
+    assert "SUCCESS" in judged(case, [played(case, too_few, alert, case.at, [])], tmp_path)
+    with pytest.raises(AssertionError, match=re.escape(told)):
+        judged(case, [played(case, enough, alert, case.at, [])], tmp_path)
+
+
 @pytest.mark.parametrize(
     ("alert", "series"),
     [
@@ -384,6 +430,14 @@ def test_a_server_is_down_through_the_restarts_of_those_who_wait_for_it(tmp_path
     case = CASES[alert]
     series = {named("dependency_down", 'dependency="redis"'): "0 1x1 _ " * 16}
     tests = [played(case, series, alert, at, [fired(alert)]) for at in ("6m", "6m15s", "6m30s", "6m45s")]
+    assert "SUCCESS" in judged(case, tests, tmp_path)
+
+
+def test_that_there_are_no_workers_does_not_end_by_itself_while_there_are_none(tmp_path: Path) -> None:
+    alert = "StreamprocNoWorkers"
+    case = replace(CASES[alert], step="1m")
+    series = {named("ready"): "1x8 stale", named("ready", instance=THERE): "0x16 stale"}
+    tests = [played(case, series, alert, at, [fired(alert)]) for at in ("30m", "90m", "20h")]
     assert "SUCCESS" in judged(case, tests, tmp_path)
 
 

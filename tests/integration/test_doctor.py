@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -53,6 +54,7 @@ PLANTED = {
     "redis": "noeviction",
     "clock": "the broker's is 60",
     "disk": "(local.state_dir) cannot be written: Not a directory",
+    "http": "another program listens on 127.0.0.1:",
     "model": "sha256 is",
     "device": "fp16 runs on cuda only",
     "connect": "http://127.0.0.1:1 (connect.url): ConnectError",
@@ -129,14 +131,15 @@ def damaged_model(folder: Path) -> Path:
 
 
 def test_nothing_is_wrong_where_all_is_well_and_nothing_is_left(own: Settings) -> None:
+    free = changed(own, "http", port=0)  # where tests run, somebody may have the usual one
     with closing(S3Store(own.storage, 1, SystemClock())) as objects:
         before = topics_of(own)
-        found = {one.check: one for one in examine(checks(own, SystemClock(), os.environ, 90))}
+        found = {one.check: one for one in examine(checks(free, SystemClock(), os.environ, 90))}
         assert {name: one.says for name, one in found.items() if one.verdict is Verdict.WRONG} == {}
         assert topics_of(own) == before
         with pytest.raises(Exception, match="NoSuchKey"):
             objects.get(own.storage.bucket, store.TRIAL, None, 100)
-    assert len(found) == 17
+    assert len(found) == 18
     assert own.storage.secret_key.get_secret_value() not in "".join(map(str, found.values()))
     assert "= 45 s" in "".join(found["takeover"].details)
     assert "kafka.transaction_timeout_s 30 + flow.drain_s 60 + 15 s = 105 <= kafka.max_poll_interval_s 300" in (
@@ -160,10 +163,13 @@ def test_each_of_many_faults_at_once_is_found_and_named(guard: Settings, tmp_pat
     broken = changed(
         broken, "model", name_or_dir=str(damaged_model(tmp_path / "model")), precision="fp16", device="cpu"
     )
+    taken = socket.create_server(("127.0.0.1", 0))
+    broken = changed(broken, "http", port=taken.getsockname()[1])
     broken = changed(broken, "connect", url="http://127.0.0.1:1")
     broken = changed(broken, "warehouse", address="127.0.0.1:1")
     asked = checks(broken, Early(), os.environ, 30)
-    found = {one.check: one for one in examine(asked)}
+    with taken:
+        found = {one.check: one for one in examine(asked)}
     said = {check: found[check].says for check in PLANTED}
     assert {check: text for check, text in PLANTED.items() if text not in said[check]} == {}, said
     assert {found[check].verdict for check in PLANTED} == {Verdict.WRONG}

@@ -32,3 +32,18 @@ def test_a_schema_that_is_missing_is_named_whoever_needs_it(
         found = check.look()
     assert (found.verdict, said in found.says) == (verdict, True)
     assert "streamproc schemas push" in found.advice
+
+
+def test_all_that_is_wrong_is_named_at_once(patient: Settings) -> None:
+    settings = own_topics(patient)
+    topics = settings.topics
+    with connect(settings.registry) as client:
+        register_schemas(client, topics)
+        client.set_compatibility(f"{topics.results}-value", "NONE")
+        client.delete_subject(f"{topics.segments}-value")
+        client.delete_subject(f"{topics.ledger}-value")
+        found = registry.check(settings).look()
+    assert found.verdict is Verdict.WRONG
+    missing = f"EmotionSegment under {topics.segments}-value, LedgerEntry under {topics.ledger}-value"
+    assert missing in found.says
+    assert f"another rule: {topics.results}-value has NONE, not FULL_TRANSITIVE" in found.says

@@ -129,7 +129,7 @@ def test_jobs_together_are_named_and_so_is_what_was_not_seen(history: str, end_s
     alone = asked(history, end_s, "b")
     assert alone.now.results == pytest.approx(LATE_S / SCRAPE_S, abs=2)
     assert (alone.before.results, alone.now.response) == (0, None)
-    assert any("Prometheus saw no worker before" in note for note in alone.notes)
+    assert any("Prometheus saw its first worker between" in note for note in alone.notes)
 
 
 def test_parts_are_in_order_and_come_to_the_whole(history: str, end_s: int) -> None:

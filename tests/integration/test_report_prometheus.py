@@ -50,7 +50,7 @@ def test_a_wrong_password_is_called_that_and_not_shown(guarded: str) -> None:
 
 
 def test_one_that_scraped_no_workers_makes_no_report_of_zeros(guarded: str) -> None:
-    with pytest.raises(UsageError, match=r"saw no worker in the last 0\.0833 days: does it scrape them"):
+    with pytest.raises(UsageError, match=r"saw no worker from 2027-01-15 06:00:00 to 2027-01-15 08:00:00 UTC: does it"):
         look(RIGHT, guarded)
     with pytest.raises(UsageError, match="saw no worker of job 'a\"b"):
         look(RIGHT, guarded, job='a"b\\')

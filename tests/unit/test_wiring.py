@@ -223,3 +223,34 @@ def test_what_blocks_is_called_beside_and_once_at_a_time() -> None:
     look()
     assert len(running) == 2
     running[1].join(10)
+
+
+STUCK_START = """
+import os, sys
+from streamproc import cli, wiring
+
+wiring.longest_silence_s = lambda settings: 2.0
+os.set_blocking(2, False)
+try:
+    while True:
+        os.write(2, b"x" * 4096)
+except BlockingIOError:
+    os.set_blocking(2, True)
+sys.argv = ["streamproc", "worker"]
+cli.main()
+"""
+
+
+def test_a_worker_that_cannot_even_log_its_start_ends(tmp_path: Path) -> None:
+    unread, full = os.pipe()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "STREAMPROC_HTTP__PORT": "0"}
+    try:
+        ran = subprocess.Popen([sys.executable, "-c", STUCK_START], stderr=full, cwd=tmp_path, env=environment)
+        try:
+            assert ran.wait(90) == 4
+        finally:
+            ran.kill()
+            ran.wait()
+    finally:
+        os.close(unread)
+        os.close(full)

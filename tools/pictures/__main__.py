@@ -90,7 +90,7 @@ def top(worker: Worker, after_s: float) -> str:
     (found, *_) = [view for view, _ in zip(looks([address(worker)], time.monotonic, pause), range(1), strict=False)]
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         console = Console(record=True, width=WIDE, file=nowhere, force_terminal=True)
-        console.print(shown(found))
+        console.print(shown(found, users_settings().kafka.group))
         return console.export_svg(title="streamproc top")
 
 

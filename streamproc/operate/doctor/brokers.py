@@ -4,7 +4,7 @@ import socket
 from contextlib import suppress
 
 from streamproc.kafka.preflight import Preflight
-from streamproc.operate.doctor.check import ANSWER_S, Check
+from streamproc.operate.doctor.check import ANSWER_S, Check, unknown_host
 from streamproc.operate.doctor.finding import Finding, doubtful, well, wrong
 from streamproc.settings import Settings
 
@@ -16,6 +16,11 @@ def check(settings: Settings) -> Check:
         "Does every address of kafka.bootstrap_servers answer?",
         lambda: _look(settings),
         "Start the brokers, or set kafka.bootstrap_servers (and kafka.security_protocol, kafka.sasl_*) to theirs.",
+        cures=(
+            ("_AUTHENTICATION", "Correct kafka.sasl_mechanism, kafka.sasl_username and kafka.sasl_password."),
+            ("_SSL", "Correct kafka.security_protocol and kafka.ssl_ca_location."),
+            *unknown_host("kafka.bootstrap_servers"),
+        ),
     )
 
 

@@ -1,7 +1,7 @@
 """Redis: there, writable, and ready to be full."""
 
 from streamproc.dedupe.redis_state import look
-from streamproc.operate.doctor.check import ANSWER_S, Check
+from streamproc.operate.doctor.check import ANSWER_S, Check, unknown_host
 from streamproc.operate.doctor.finding import Finding, doubtful, well, wrong
 from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
@@ -17,6 +17,14 @@ def check(settings: Settings, clock: Clock) -> Check:
         "Does it answer, take keys, and let old ones go when it is full?",
         lambda: _look(settings, clock),
         "Start Redis, or set redis.url to its own; empty runs without it, and computes again what others know.",
+        cures=(
+            ("AuthenticationError", "Correct the user and the password in redis.url."),
+            (
+                "NoPermissionError",
+                "Give the user of redis.url the rights that docs/configuration.md names, on keys `sp:*`.",
+            ),
+            *unknown_host("redis.url"),
+        ),
     )
 
 

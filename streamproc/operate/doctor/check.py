@@ -7,6 +7,7 @@ from streamproc.operate.doctor.finding import Finding
 
 ANSWER_S = 5.0
 """For one request to a server that is there."""
+_UNKNOWN_HOST = ("Name or service not known", "name resolution", "NameResolutionError", "No address associated")
 WITHIN_S = 20.0
 """For a check that makes a few of them."""
 
@@ -23,3 +24,15 @@ class Check:
     advice: str
     """What to do when it raises, or does not come to an end."""
     within_s: float = WITHIN_S
+    cures: tuple[tuple[str, str], ...] = ()
+    """What to do instead, by words of what it raised."""
+
+    def cure(self, said: str) -> str:
+        """What to do about that."""
+        return next((cure for words, cure in self.cures if words in said), self.advice)
+
+
+def unknown_host(setting: str) -> tuple[tuple[str, str], ...]:
+    """What to do about a name that this computer has no address for, in the words of the libraries that say so."""
+    cure = f"This computer knows no such host: correct its name in {setting}, or what resolves names here."
+    return tuple((words, cure) for words in _UNKNOWN_HOST)

@@ -59,7 +59,7 @@ def _found(check: Check, future: "Future[tuple[Finding, float]]", began: float, 
         seconds = time.monotonic() - began
         found = _missed(check, error, away)
     except StreamprocError as error:
-        seconds, found = time.monotonic() - began, wrong(str(error), check.advice)
+        seconds, found = time.monotonic() - began, wrong(str(error), check.cure(str(error)))
     except TimeoutError:
         seconds, found = check.within_s, wrong(f"no answer within {check.within_s:g} s", check.advice)
     except Exception as error:  # noqa: BLE001  # a mistake of ours in one check is its finding, and ends no other
@@ -76,4 +76,4 @@ def _missed(check: Check, error: DependencyDownError, away: set[str]) -> Finding
     if said in away:
         return unknown(f"{said}, as said above")
     away.add(said)
-    return wrong(str(error), check.advice)
+    return wrong(str(error), check.cure(str(error)))

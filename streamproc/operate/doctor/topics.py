@@ -40,6 +40,13 @@ def _look(settings: Settings) -> Finding:
             f"they are there, and this user may not read how they are set: {', '.join(hidden)}",
             "Grant DESCRIBE_CONFIGS on them, or let somebody run this who has it.",
         )
+    unstamped = [spec.name for spec in specs if there[spec.name].unstamped(spec)]
+    if unstamped:
+        return doubtful(
+            f"{', '.join(unstamped)} has message.timestamp.type=CreateTime: broker_clock_skew_seconds stays unknown",
+            "Set it to LogAppendTime (kafka-configs.sh), for what is written from then on: without, no alert tells of "
+            "clocks that are apart.",
+        )
     few = [one.name for one in there.values() if one.replicas < settings.topics.replication_factor]
     if few:
         return doubtful(

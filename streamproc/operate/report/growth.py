@@ -29,6 +29,11 @@ class Life:
         known = [at for at in self.began if at is not None]
         return sum(one != other for one, other in pairwise(known))
 
+    def joined(self, first_s: float) -> bool:
+        """Whether the first of them began after ``first_s``: a new worker, or an old one under a new address."""
+        at = next((at for at in self.began if at is not None), None)
+        return at is not None and at >= first_s
+
     def missed(self, first_s: float) -> bool:
         """Whether it was at work before it was first seen, and that was after ``first_s``."""
         seen = next((edge for edge, at in enumerate(self.began) if at is not None), 0)

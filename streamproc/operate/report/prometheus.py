@@ -44,6 +44,8 @@ class Prometheus:
         self._settings = settings
         self._url = url.rstrip("/")
         self.address = without_credentials(self._url)
+        self.warnings: dict[str, None] = {}
+        """What it said beside its answers, each once: that some of them are not whole, as Thanos does."""
 
     def look(self, query: str, edges: Edges) -> list[Series]:
         """What a query gives at each edge. Raises UsageError for what is refused, DependencyDownError."""
@@ -56,8 +58,11 @@ class Prometheus:
         if answer.get("status") == "error" and status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}:
             said = str(answer.get("error", ""))[:_MOST_SHOWN]
             raise UsageError(f"{self.address} (prometheus.url) refuses: {said}. Ask for a shorter period, or one --job")
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
             raise self._away(f"it answers {status}: {body[:_MOST_SHOWN].decode(errors='replace')}")
+        warnings = answer.get("warnings")
+        if isinstance(warnings, list):
+            self.warnings |= {str(one)[:_MOST_SHOWN]: None for one in warnings}
         try:
             return [_series(one, edges) for one in answer["data"]["result"]]
         except (ValueError, TypeError, KeyError, LookupError) as error:

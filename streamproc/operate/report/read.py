@@ -19,7 +19,7 @@ from streamproc.settings import Settings
 from streamproc.telemetry.told import Told
 
 MOST_RECORDS = 20_000_000
-"""Of the topics together: 8 bytes for an input record, up to 24 for what became of it."""
+"""Of the topics together: 9 bytes for an input record, up to 24 for what became of it."""
 EARLIER_MS = 3_600_000
 """How long before the periods an input record may have been announced for its response time to be known."""
 OPEN_S = 10.0
@@ -47,6 +47,10 @@ class _Reader:
         self._told = told
         self._began: dict[int, tuple[int, array[int]]] = {}
         """By input partition: the first offset, and the time of each record from there on, 0 for none."""
+        self._ended: dict[int, bytearray] = {}
+        """The same, whether it has an end."""
+        self._again = 0
+        """Ends of records that had one."""
         self._unreadable = 0
 
     def read(self, begin_ms: int, end_ms: int) -> Report:
@@ -66,7 +70,8 @@ class _Reader:
             if (into := _fitting(record.timestamp_ms, before, now)) is not None:
                 self._dead_letter(record, into)
         periods = now.period(), before.period()
-        return Report(*periods, tuple(anomalies(*periods)), self._unreadable, notes=tuple(_notes(*periods)))
+        notes = (*_notes(*periods), *self._twice())
+        return Report(*periods, tuple(anomalies(*periods)), self._unreadable, notes=notes)
 
     def _stretches(self, topic: str, since_ms: int) -> Mapping[TopicPartition, range]:
         kept = self._log.decided(self._log.partitions(topic), OPEN_S)
@@ -77,6 +82,7 @@ class _Reader:
         self._began = {
             place.partition: (one.start, array("q", bytes(8 * len(one)))) for place, one in stretches.items()
         }
+        self._ended = {place.partition: bytearray(len(one)) for place, one in stretches.items()}
         for record in self._each("input", stretches):
             first, times = self._began[record.source.partition]
             times[record.offset - first] = record.timestamp_ms
@@ -87,6 +93,8 @@ class _Reader:
             yield from some
             done += len(some)
             self._told(name, "read", done, total)
+        if done < total:  # the rest are marks of transactions, which are offsets and no records
+            self._told(name, "read", total, total)
 
     def _result(self, record: Record, into: Gathered) -> None:
         try:
@@ -94,11 +102,7 @@ class _Reader:
         except PoisonError:
             self._unreadable += 1
             return
-        began_ms = None
-        if row["input_topic"] == self._topics.recordings and row["input_partition"] in self._began:
-            first, times = self._began[row["input_partition"]]
-            index = row["input_offset"] - first
-            began_ms = (times[index] or None) if 0 <= index < len(times) else None
+        began_ms = self._end(row["input_topic"], row["input_partition"], row["input_offset"])
         into.result(record.timestamp_ms, row, began_ms)
 
     def _dead_letter(self, record: Record, into: Gathered) -> None:
@@ -106,7 +110,27 @@ class _Reader:
         if letter is None:
             self._unreadable += 1
         else:
+            self._end(letter.topic, letter.partition, letter.offset)
             into.dead_letter(record.timestamp_ms, letter.reason, letter.first_seen_ms)
+
+    def _end(self, topic: str, partition: int, offset: int) -> int | None:
+        """Count an end; when the input record of it was announced (ms), None where that is not known."""
+        if topic != self._topics.recordings or partition not in self._began:
+            return None
+        first, times = self._began[partition]
+        index = offset - first
+        if not 0 <= index < len(times):
+            return None
+        self._again += self._ended[partition][index]
+        self._ended[partition][index] = 1
+        return times[index] or None
+
+    def _twice(self) -> Iterator[str]:
+        if self._again:
+            yield (
+                f"{self._again} ends are of records that had one already, and all of them count: several groups work "
+                "on these topics, which a topic does not tell apart, or kafka.delivery is at_least_once"
+            )
 
 
 def _notes(now: Period, before: Period) -> Iterator[str]:

@@ -97,7 +97,8 @@ def _read(prometheus: Prometheus, edges: Edges, job: str | None, told: Told) -> 
                 cells[key] = list(map(add, cells[key], growth(counter, life, first_s)))
     if not cells:
         raise UsageError(_nothing(prometheus, edges, job))
-    return _Scraped(edges, cells, tuple(_notes(lives, edges)))
+    warned = (f"Prometheus warns, so something may be missing here: {one}" for one in prometheus.warnings)
+    return _Scraped(edges, cells, (*_notes(lives, edges), *warned))
 
 
 def _by_worker(found: Sequence[Series]) -> Mapping[Worker, list[Series]]:
@@ -154,18 +155,27 @@ def _notes(lives: Mapping[Worker, Life], edges: Edges) -> Iterator[str]:
     seen = [any(life.began[edge] is not None for life in lives.values()) for edge in range(edges.count)]
     first = next(compress(range(edges.count), seen), 0)
     if first:
-        moment = datetime.fromtimestamp((edges.first_ms + first * edges.step_ms) / 1000, UTC)
-        yield f"Prometheus saw no worker before {moment:%Y-%m-%d %H:%M:%S} UTC"
+        after, until = (_moment(edges.first_ms + edge * edges.step_ms) for edge in (first - 1, first))
+        yield f"Prometheus saw its first worker between {after} and {until} UTC"
     if missed := sum(life.missed(edges.first_ms / 1000) for life in lives.values()):
         yield f"{missed} workers worked before Prometheus saw them, and what they did until then is not here"
     if restarts := sum(life.restarts for life in lives.values()):
         yield f"{restarts} times a worker was started again: what is around that is extrapolated"
+    if joined := sum(life.joined(edges.first_ms / 1000) for life in lives.values()):
+        yield (
+            f"{joined} workers began in these periods under an address of their own, as pods do: of what those before "
+            "them did after they were scraped last nothing is known"
+        )
+
+
+def _moment(at_ms: float) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _nothing(prometheus: Prometheus, edges: Edges, job: str | None) -> str:
     of = "" if job is None else f" of job {job!r}"
-    days = edges.step_ms * (edges.count - 1) / 86_400_000
+    begin, end = _moment(edges.first_ms), _moment(edges.first_ms + edges.step_ms * (edges.count - 1))
     return (
-        f"{prometheus.address} (prometheus.url) saw no worker{of} in the last {days:.3g} days: does it scrape them "
+        f"{prometheus.address} (prometheus.url) saw no worker{of} from {begin} to {end} UTC: does it scrape them "
         "(infra/prometheus/prometheus.yml)? Without --prometheus the report is read from the topics"
     )

@@ -11,9 +11,11 @@ from streamproc.operate.top.view import View, view
 def looks(workers: Sequence[str], clock: Callable[[], float], wait: Callable[[], object]) -> Iterator[View]:
     """A view after each ``wait``, without an end. ``clock`` gives seconds that only grow.
 
-    All workers are asked side by side, so that one that hangs holds no other up.
+    All workers are asked side by side, so that one that hangs holds no other up. Where none answers at first, that is a
+    view, too, and comes before the first ``wait``.
     """
-    with ThreadPoolExecutor(len(workers), "top") as pool:
+    pool = ThreadPoolExecutor(len(workers), "top")
+    try:
 
         def ask() -> tuple[dict[str, Scrape], list[str]]:
             asked = [pool.submit(scrape, worker, clock) for worker in workers]
@@ -27,7 +29,9 @@ def looks(workers: Sequence[str], clock: Callable[[], float], wait: Callable[[],
                     found[answer.worker] = answer
             return found, missing
 
-        before, _ = ask()
+        before, missing = ask()
+        if not before:
+            yield view([], missing)
         while True:
             wait()
             after, missing = ask()
@@ -38,3 +42,5 @@ def looks(workers: Sequence[str], clock: Callable[[], float], wait: Callable[[],
             ]
             yield view([(before[name], found) for name, found in after.items() if name in before], missing + fresh)
             before = after
+    finally:  # whoever ends it waits for no worker that hangs
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,14 +1,14 @@
 """What one worker exposes at one moment."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamproc.errors import DependencyDownError
+from streamproc.operate.endpoint import ANSWER_S, ask
 
-ANSWER_S = 5.0
 Labels = frozenset[tuple[str, str]]
 
 
@@ -20,6 +20,8 @@ class Scrape:
     """HOST:PORT."""
     at: float
     values: Mapping[tuple[str, Labels], float]
+    group: str = ""
+    """Of consumers; empty where the worker does not say."""
 
     def of(self, name: str, **labels: str) -> Iterator[tuple[Mapping[str, str], float]]:
         """Labels and value of each series with this name, without its prefix, and with these labels."""
@@ -40,7 +42,7 @@ def scrape(worker: str, clock: Callable[[], float]) -> Scrape:
         raise DependencyDownError(f"worker {worker}", str(error) or type(error).__name__) from error
     if not any(found.of("ready")):
         raise DependencyDownError(f"worker {worker}", "it is no worker of ours: there is no streamproc_ready")
-    return found
+    return replace(found, group=str(ask("GET", worker, "/status").get("group") or ""))
 
 
 def read(text: str) -> Mapping[tuple[str, Labels], float]:

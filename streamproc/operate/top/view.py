@@ -13,6 +13,8 @@ class WorkerLine:
     """One worker."""
 
     worker: str
+    group: str
+    """Of consumers; empty where the worker does not say."""
     ready: bool
     brake: bool
     partitions: int
@@ -95,6 +97,7 @@ def _line(before: Scrape, after: Scrape) -> WorkerLine:
     busy = _rates(pair, "time_seconds_total", "activity", thread="device")
     return WorkerLine(
         worker=after.worker,
+        group=after.group,
         ready=total(after, "ready") > 0,
         brake=total(after, "brake_on") > 0,
         partitions=round(total(after, "partitions")),

@@ -1,6 +1,7 @@
 """What the main process makes of a child that a recording has taken over: here it says what the test wants."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -157,3 +158,15 @@ def test_a_child_that_never_stops_talking_does_not_keep_us_from_its_timer(
     monkeypatch.setattr(taken.decoder, "_socket", Talking(taken.decoder._socket))
     assert list(taken.decoder.read(0)) == []
     assert heard == MOST_MESSAGES
+
+
+def test_a_ctrl_c_does_not_reach_a_child() -> None:
+    arena = Arena(1)
+    channel, process = module._spawn(arena, LIMITS)
+    try:
+        assert os.getpgid(process.pid) != os.getpgrp()
+    finally:
+        process.kill()
+        process.wait()
+        channel.close()
+        arena.close()

@@ -1,11 +1,15 @@
+import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from streamproc import __version__
-from streamproc.cli import main
+from streamproc.cli import interrupt, main
 from streamproc.cli.app import app
 from streamproc.errors import (
     DependencyDownError,
@@ -241,7 +245,52 @@ def test_ctrl_c_while_the_commands_are_read_is_no_traceback(
 
     monkeypatch.delitem(sys.modules, "streamproc.cli.app")
     monkeypatch.setattr(sys, "meta_path", [Interrupting])
-    with pytest.raises(SystemExit) as ended:
-        main()
+    monkeypatch.setitem(sys.modules, "streamproc.cli.interrupt", interrupt)
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert ended.value.code == 130
     assert capsys.readouterr().err == "stopped by Ctrl-C\n"
+
+
+NOWHERE = "127.0.0.1:1"
+DEAF = f"""
+from confluent_kafka import Consumer
+from streamproc.cli.interrupt import soon_over
+
+consumer = Consumer({{"bootstrap.servers": "{NOWHERE}", "group.id": "g", "log_level": 0}})
+with soon_over():
+    print("there", flush=True)
+    consumer.list_topics("t", timeout=50)
+"""
+
+
+@pytest.mark.parametrize(
+    "words", [["-c", DEAF], ["-m", "streamproc", "doctor"]], ids=["a library does not listen", "doctor"]
+)
+def test_ctrl_c_again_and_again_is_one_line_and_an_end(words: list[str], tmp_path: Path) -> None:
+    variables = {
+        "PYTHONPATH": str(Path(__file__).parents[3]),
+        "STREAMPROC_KAFKA__BOOTSTRAP_SERVERS": NOWHERE,
+        "STREAMPROC_REGISTRY__URL": f"http://{NOWHERE}",
+        "STREAMPROC_STORAGE__ENDPOINT": f"http://{NOWHERE}",
+    }
+    process = subprocess.Popen(
+        [sys.executable, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | variables,
+    )
+    assert process.stdout
+    process.stdout.readline()
+    for _ in range(3):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+    _, told = process.communicate(timeout=20)
+    assert (process.returncode, told) == (130, "stopped by Ctrl-C\n")

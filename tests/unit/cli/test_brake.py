@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from streamproc.cli.app import app
-from streamproc.operate.brake import local_worker
+from streamproc.operate.endpoint import local_worker
 from streamproc.settings import HttpSettings
 from streamproc.telemetry.http import Check, Endpoints, HttpServer
 from streamproc.telemetry.metrics import Metrics

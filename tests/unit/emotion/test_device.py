@@ -4,6 +4,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 from streamproc.arena import Arena, Lease
 from streamproc.emotion import load_model
 from streamproc.emotion.device import DeviceProcess
-from streamproc.emotion.device_message import MAX_ITEMS
+from streamproc.emotion.device_child import MODULE
+from streamproc.emotion.device_message import MAX_ITEMS, Start, encode_start
 from streamproc.errors import ExitCode, Fatal, FatalError, NoRestartError
 from streamproc.records.compute import BatchDone, DeviceDied, DeviceEvent, DeviceReady, ItemError, Scored, SegmentHandle
 from streamproc.records.identity import ModelIdentity
@@ -420,3 +422,19 @@ def test_a_parent_that_is_killed_leaves_no_child(settings: ModelSettings) -> Non
     while not gone(pid):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_child_whose_parent_ended_while_it_was_read_in_loads_nothing(settings: ModelSettings, arena: Arena) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.close()
+    model = (settings.engine, settings.name_or_dir, settings.device, settings.precision, settings.threads)
+    with theirs:
+        start = Start(theirs.fileno(), arena.descriptor, arena.slots, *model, settings.max_batch_seconds)
+        done = subprocess.run(
+            [sys.executable, "-m", MODULE, encode_start(start)],
+            pass_fds=(theirs.fileno(), arena.descriptor),
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr) == (ExitCode.DONE, b"")

@@ -120,7 +120,9 @@ def test_nothing_but_reading_is_allowed(server: HttpServer, method: str) -> None
 
 
 def test_another_path_is_not_found(server: HttpServer) -> None:
-    assert ask(server, "/etc/passwd")[0].status == 404
+    response, body = ask(server, "/etc/passwd")
+    assert response.status == 404
+    assert b"/status, and POST /brake/release" in body
 
 
 def test_an_endpoint_that_fails_answers_500_without_the_text_and_logs_it(world: World) -> None:

@@ -156,3 +156,37 @@ def test_the_end_writes_the_stacks_of_all_threads_and_exits_with_4(tmp_path: Pat
     assert "io-0 has been at fetch for 99 s" in ran.stderr
     assert "in hang_here" in ran.stderr
     assert ran.stderr.lower().count("thread 0x") == 2
+
+
+FULL = """
+import os, threading, time
+from streamproc.telemetry.log import configure_log, get_log
+from streamproc.settings import LogSettings
+from streamproc.worker.stuck import Verdict
+from streamproc.worker.watchdog import end_process
+
+configure_log(LogSettings())
+os.set_blocking(2, False)
+try:
+    while True:
+        os.write(2, b"x" * 4096)
+except BlockingIOError:
+    os.set_blocking(2, True)
+threading.Thread(target=lambda: get_log("loop").error("x" * 4096), daemon=True).start()
+time.sleep(0.2)
+end_process(Verdict("loop", "commit", 99.0))
+"""
+
+
+def test_the_end_comes_although_nobody_reads_the_log() -> None:
+    unread, full = os.pipe()
+    try:
+        ran = subprocess.Popen([sys.executable, "-c", FULL], stderr=full)
+        try:
+            assert ran.wait(60) == 4
+        finally:
+            ran.kill()
+            ran.wait()
+    finally:
+        os.close(unread)
+        os.close(full)

@@ -19,7 +19,13 @@ def hidden() -> set[str]:
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch, hidden: set[str]) -> dict[str, timedelta]:
+def unstamped() -> set[str]:
+    """Topics whose records the broker does not stamp."""
+    return set()
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch, hidden: set[str], unstamped: set[str]) -> dict[str, timedelta]:
     """How long topics keep their records, where that is not what they are made with."""
     changed: dict[str, timedelta] = {}
 
@@ -31,12 +37,24 @@ def kept(monkeypatch: pytest.MonkeyPatch, hidden: set[str]) -> dict[str, timedel
             states = {}
             for spec in topic_specs(TOPICS):
                 retention = changed.get(spec.name, spec.retention) // timedelta(milliseconds=1)
-                config = {**spec.config, "retention.ms": str(retention)}
+                config = {"message.timestamp.type": "CreateTime", **spec.config, "retention.ms": str(retention)}
+                if spec.name in unstamped:
+                    config["message.timestamp.type"] = "CreateTime"
                 states[spec.name] = TopicState(spec.name, spec.partitions, 1, None if spec.name in hidden else config)
             return states
 
     monkeypatch.setattr(topics, "Preflight", Preflight)
     return changed
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_ledger_that_the_broker_does_not_stamp_is_doubtful(unstamped: set[str]) -> None:
+    assert topics.check(Settings(topics=TopicSettings(replication_factor=1))).look().verdict is Verdict.WELL
+    unstamped.add(TOPICS.ledger)
+    finding = topics.check(Settings(topics=TopicSettings(replication_factor=1))).look()
+    assert finding.verdict is Verdict.DOUBTFUL
+    assert finding.says.startswith(f"{TOPICS.ledger} has message.timestamp.type=CreateTime")
+    assert "LogAppendTime" in finding.advice
 
 
 def found() -> str:

@@ -49,6 +49,12 @@ def test_a_start_is_seen_where_nobody_tells_when_a_process_began() -> None:
     assert grown((10, 12, 3, 4, 4), NOBODY) == [2, 3, 1, 0]
 
 
+def test_a_pod_that_takes_anothers_place_is_told() -> None:
+    assert Life((None, YOUNG, YOUNG, YOUNGER)).joined(FIRST_S)
+    assert not Life((OLD, OLD, YOUNG)).joined(FIRST_S)
+    assert not Life(NOBODY).joined(FIRST_S)
+
+
 def test_starts_are_counted() -> None:
     assert Life((OLD, OLD, None, YOUNG, YOUNGER)).restarts == 2
     assert Life(NOBODY).restarts == 0

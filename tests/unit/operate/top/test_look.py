@@ -10,6 +10,18 @@ from streamproc.operate.top.scrape import Scrape, read
 from streamproc.telemetry.metrics import Metrics
 
 
+def test_where_none_answers_that_is_said_before_anything_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def scrape(worker: str, _clock: Callable[[], float]) -> Scrape:
+        raise DependencyDownError(f"worker {worker}", "refused")
+
+    def wait() -> None:
+        pytest.fail("it waits")
+
+    monkeypatch.setattr(look, "scrape", scrape)
+    first = next(looks(["a:1", "b:1"], lambda: 0.0, wait))
+    assert [text.split()[1] for text in first.missing] == ["a:1", "b:1"]
+
+
 def test_a_worker_that_answers_since_this_look_is_named_and_is_a_line_at_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

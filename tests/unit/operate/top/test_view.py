@@ -1,7 +1,12 @@
+import re
+from collections.abc import Iterator
+
 import pytest
 
+from streamproc.operate.report import scraped as scraped_report
 from streamproc.operate.top.scrape import Scrape, read
 from streamproc.operate.top.view import view
+from streamproc.telemetry.families import PREFIX
 from streamproc.telemetry.metrics import Metrics, Queue
 
 
@@ -74,3 +79,19 @@ def test_nothing_is_no_number() -> None:
     assert found.hit_rate is None
     assert found.drain_s is None
     assert (found.workers, found.lag_s) == ((), 0.0)
+
+
+def test_every_metric_that_is_asked_for_is_on_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, None] = {}
+
+    def of(_: Scrape, name: str, **labels: str) -> Iterator[tuple[dict[str, str], float]]:
+        asked[name] = None
+        return iter([({**labels, "dependency": "kafka"}, 1.0)])
+
+    monkeypatch.setattr(Scrape, "of", of)
+    view([(Scrape("a:1", 0.0, {}), Scrape("a:1", 1.0, {}))])
+    known = {one.name: one for one in Metrics().definitions}
+    assert len(asked) > 10
+    for name in (*asked, *scraped_report.COUNTERS):
+        plain = re.sub(r"_(sum|count|bucket)$", "", f"{PREFIX}{name}")
+        assert f"{PREFIX}{name}" in known or known[plain].kind == "histogram", name
