@@ -16,7 +16,7 @@ from streamproc.operate.audit.finding import AuditReport, Finding, Unseen, Windo
 from streamproc.operate.audit.gather import Gathered
 from streamproc.operate.audit.ledger import Coverage
 from streamproc.operate.audit.outcomes import Outcomes
-from streamproc.operate.audit.window import Selection, select, unseen, visible, waiting, windows
+from streamproc.operate.audit.window import Selection, reached, select, unseen, visible, waiting, windows
 from streamproc.records.outcome import OutcomeKind
 from streamproc.records.record import Record, TopicPartition
 from streamproc.settings import OVERDUE_S, Settings
@@ -67,7 +67,8 @@ class Auditor:
         everywhere = log.partitions(topics.recordings)
         inputs = select(everywhere, selection)
         lanes = self._partitions(topics.lanes)
-        kept, done, lanes_done = log.bounds(inputs), log.committed(inputs), log.committed(lanes)
+        kept, lanes_done = log.bounds(inputs), log.committed(lanes)
+        done = reached(log, kept, log.committed(inputs))
         asked = windows(log, kept, done, selection)
         seen = {p: visible(window, kept[p], done.get(p, 0)) for p, window in asked.items()}
         outputs = [*lanes, *self._partitions((topics.dead_letters, topics.results))]
