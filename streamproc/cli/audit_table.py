@@ -52,7 +52,8 @@ def show_audit(report: AuditReport, console: Console) -> None:
     if report.advisory and report.finding_count:
         console.print("kafka.delivery is at_least_once: after a crash outcomes can be there twice.")
     if report.proved:
-        console.print(f"[green]proved[/]: each of {report.records:,} records has exactly one end")
+        each = f"each of {counted(report.records, 'record')} has exactly one end"
+        console.print(f"[green]proved[/]: {each if report.records else 'no record is in the windows'}")
     elif report.finding_count:
         console.print(f"[red]not proved[/]: {counted(report.finding_count, 'fault')}; docs/runbook.md says what to do")
     else:

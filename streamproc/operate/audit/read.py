@@ -124,7 +124,7 @@ class Auditor:
             for one in some:
                 note(one)
             done += len(some)
-            if done < most:
+            if some and done < most:
                 self._tell(name, "read", done, most)
         self._tell(name, "read", most, most)  # offsets without a record are behind us as well
 

@@ -59,7 +59,11 @@ def windows(
     Where the group has committed nothing that is everything: a group of another name has done nothing. Raises
     UsageError for a window that ends before it begins, or begins where nothing is yet.
     """
-    firsts, ends = _bounds(log, kept, selection.first), _bounds(log, kept, selection.end)
+    since, until = selection.first, selection.end
+    # Their offsets tell that only where records stand between the two.
+    if isinstance(since, Moment) and isinstance(until, Moment) and since.at_ms > until.at_ms:
+        raise UsageError("the window ends before it begins: turn the two times round")
+    firsts, ends = _bounds(log, kept, since), _bounds(log, kept, until)
     found = {}
     for partition, stretch in kept.items():
         done = max(committed.get(partition, stretch.stop), stretch.start)

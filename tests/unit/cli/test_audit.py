@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -45,6 +46,15 @@ def test_what_is_proved_is_exit_code_0(asked: list[object]) -> None:
     assert asked[2] == Selection()
     assert "proved: each of 28 records has exactly one end" in done.stdout
     assert "25 results, 2 dead letters, 1 went over lanes, 4 ledger rows" in done.stdout
+
+
+def test_windows_without_a_record_are_told_as_that(asked: list[object]) -> None:
+    asked[0] = replace(report(), windows=(Window(PLACE, 7, 9, 0, 2),))
+    done = run.invoke(app, ["audit"])
+    assert done.exit_code == 0
+    assert "proved: no record is in the windows" in done.stdout
+    asked[0] = replace(report(), windows=(Window(PLACE, 7, 9, 1, 1),))
+    assert "proved: each of 1 record has exactly one end" in run.invoke(app, ["audit"]).stdout
 
 
 def test_what_waits_outside_of_the_windows_is_said(asked: list[object]) -> None:
