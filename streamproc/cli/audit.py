@@ -34,9 +34,8 @@ def audit(
 
     Example: `streamproc audit --from 2h`, or `streamproc audit --partition 3 --from 1000 --to 2000 --json`
     """
-    from rich.console import Console
-
     from streamproc.cli.audit_table import audit_json, show_audit
+    from streamproc.cli.rows import PipeConsole, until_unread
     from streamproc.operate.audit.read import audit as run_audit
     from streamproc.operate.audit.window import Selection, parse_bound
     from streamproc.operate.progress import LiveProgress
@@ -51,9 +50,10 @@ def audit(
     bounds = [None if text is None else parse_bound(text, now_ms) for text in (first, end)]
     with LiveProgress() as progress:
         report = run_audit(settings, Selection(partition, *bounds), progress.count)
-    if as_json:
-        typer.echo(json.dumps(audit_json(report)))
-    else:
-        show_audit(report, Console())
+    with until_unread():
+        if as_json:
+            typer.echo(json.dumps(audit_json(report)))
+        else:
+            show_audit(report, PipeConsole())
     if not report.proved:
         raise typer.Exit(ExitCode.OTHER)
