@@ -119,6 +119,9 @@ def stats_json(counts: Sequence[Count], foreign: int, *, undecided: bool) -> Map
 
 def show_stats(counts: Sequence[Count], console: Console) -> None:
     """One row for each reason and stage, then what to do about each reason."""
+    if not counts:
+        console.print("0 dead letters")
+        return
     table = Table(box=None, padding=(0, 1, 0, 0))
     for name, justify in _COLUMNS.items():
         table.add_column(name, justify=justify, no_wrap=True)
