@@ -1,7 +1,7 @@
 """Reading what the proof needs: input, ledger, lanes, dead letters and results, each once, committed records only."""
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from typing import TypeVar
 
@@ -77,16 +77,16 @@ class Auditor:
 
         ends = {partition: stretch.stop for partition, stretch in log.bounds(everywhere).items()}
         gathered = Gathered(topics, self._registry, ends)
-        self._read("ledger", {p: written[p] for p in ledger}, bare, gathered.ledger_row)
+        self._read("ledger", {p: written[p] for p in ledger}, bare, _each(gathered.ledger_row))
         coverage = gathered.coverage()
         outcomes = self._outcomes(seen, coverage, {p: range(kept[p].start, ends[p]) for p in inputs})
         gathered.expect(outcomes)
-        self._read("recordings", {p: held.stretch for p, held in outcomes.items()}, offset_of, gathered.input)
+        self._read("recordings", {p: held.stretch for p, held in outcomes.items()}, offset_of, gathered.inputs)
         since = self._since({p: written[p] for p in outputs}, seen, coverage)
         # Retries first: what comes of a record later is told apart from what comes beside a retry.
-        self._read("retries", _of(since, topics.lanes), whole, gathered.lane_record)
-        self._read("dead letters", _of(since, (topics.dead_letters,)), whole, gathered.dead_letter)
-        self._read("results", _of(since, (topics.results,)), bare, gathered.result)
+        self._read("retries", _of(since, topics.lanes), whole, _each(gathered.lane_record))
+        self._read("dead letters", _of(since, (topics.dead_letters,)), whole, _each(gathered.dead_letter))
+        self._read("results", _of(since, (topics.results,)), bare, gathered.results)
         evidence = Evidence(
             windows=seen,
             outcomes=outcomes,
@@ -117,12 +117,11 @@ class Auditor:
         name: str,
         stretches: Mapping[TopicPartition, range],
         take: "Callable[[Message[bytes, bytes]], T]",
-        note: Callable[[T], None],
+        note: Callable[[Sequence[T]], None],
     ) -> None:
         most, done = sum(map(len, stretches.values())), 0
         for some in self._log.read(stretches, take):
-            for one in some:
-                note(one)
+            note(some)
             done += len(some)
             if some and done < most:
                 self._tell(name, "read", done, most)
@@ -205,6 +204,14 @@ class Auditor:
             waiting=behind,
             seconds=seconds,
         )
+
+
+def _each(note: Callable[[T], None]) -> Callable[[Sequence[T]], None]:
+    def all_of(some: Sequence[T]) -> None:
+        for one in some:
+            note(one)
+
+    return all_of
 
 
 def _of(stretches: Mapping[TopicPartition, range], topics: Collection[str]) -> Mapping[TopicPartition, range]:
