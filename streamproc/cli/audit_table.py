@@ -36,8 +36,9 @@ def show_audit(report: AuditReport, console: Console) -> None:
         )
     console.print(windows)
     console.print(
-        f"{report.results:,} results, {report.dead_letters:,} dead letters, {report.retried:,} went over lanes, "
-        f"{report.ledger_rows:,} ledger rows, read in {report.seconds:.1f} s"
+        f"{counted(report.results, 'result')}, {counted(report.dead_letters, 'dead letter')}, "
+        f"{report.retried:,} went over lanes, {counted(report.ledger_rows, 'ledger row')}, "
+        f"read in {report.seconds:.1f} s"
     )
     if report.findings:
         _places(console, "fault", [(f.fault, f.partition, f.first, f.last, f.detail) for f in report.findings])

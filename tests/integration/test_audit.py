@@ -119,7 +119,7 @@ def test_a_wrong_digest_is_named(world: World) -> None:
     world.commit(Place(world.input, 0), right, entry=entry)
     report = prove(world)
     assert faults(report) == [(Fault.WRONG_DIGEST, 0, 3)]
-    assert "3 results, 0 retries, 1 dead letters" in report.findings[0].detail
+    assert "3 results, 0 retries, 1 dead letter there" in report.findings[0].detail
 
 
 def test_another_result_id_is_a_wrong_digest(world: World) -> None:

@@ -53,8 +53,10 @@ def test_windows_without_a_record_are_told_as_that(asked: list[object]) -> None:
     done = run.invoke(app, ["audit"])
     assert done.exit_code == 0
     assert "proved: no record is in the windows" in done.stdout
-    asked[0] = replace(report(), windows=(Window(PLACE, 7, 9, 1, 1),))
-    assert "proved: each of 1 record has exactly one end" in run.invoke(app, ["audit"]).stdout
+    asked[0] = replace(report(), windows=(Window(PLACE, 7, 9, 1, 1),), results=0, dead_letters=1, ledger_rows=1)
+    told = run.invoke(app, ["audit"]).stdout
+    assert "proved: each of 1 record has exactly one end" in told
+    assert "0 results, 1 dead letter, 1 went over lanes, 1 ledger row, read in" in told
 
 
 def test_what_waits_outside_of_the_windows_is_said(asked: list[object]) -> None:
