@@ -42,9 +42,10 @@ def audit(
 
     settings = load_settings()
     if topic is not None:
-        if topic in {*settings.topics.of_records, settings.topics.ledger} - {settings.topics.recordings}:
+        ours = settings.topics
+        if topic in {*ours.of_records, ours.ledger, ours.segments, ours.replays} - {ours.recordings}:
             raise UsageError(f"--topic {topic}: that is no input. Name the topic that recordings are announced on")
-        topics = settings.topics.model_copy(update={"recordings": topic})
+        topics = ours.model_copy(update={"recordings": topic})
         settings = settings.model_copy(update={"topics": topics})
     now_ms = time.time_ns() // 1_000_000
     bounds = [None if text is None else parse_bound(text, now_ms) for text in (first, end)]

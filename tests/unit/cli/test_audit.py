@@ -114,7 +114,10 @@ def test_nothing_is_cut_where_lines_are_short(asked: list[object]) -> None:
     assert detail in run.invoke(app, ["audit"], env={"COLUMNS": "80"}).stdout
 
 
-def test_a_topic_that_is_no_input_is_refused(asked: list[object]) -> None:
-    done = run.invoke(app, ["audit", "--topic", "emotion.results"])
+@pytest.mark.parametrize(
+    "topic", ["emotion.results", "emotion.segments", "audio.recordings.dlq", "audio.recordings.replays"]
+)
+def test_a_topic_that_is_no_input_is_refused(asked: list[object], topic: str) -> None:
+    done = run.invoke(app, ["audit", "--topic", topic])
     assert (done.exit_code, len(asked)) == (2, 1)
     assert "that is no input" in done.stderr
