@@ -34,26 +34,27 @@ def audit(
 
     Example: `streamproc audit --from 2h`, or `streamproc audit --partition 3 --from 1000 --to 2000 --json`
     """
-    from rich.console import Console
-
     from streamproc.cli.audit_table import audit_json, show_audit
+    from streamproc.cli.rows import PipeConsole, until_unread
     from streamproc.operate.audit.read import audit as run_audit
     from streamproc.operate.audit.window import Selection, parse_bound
     from streamproc.operate.progress import LiveProgress
 
     settings = load_settings()
     if topic is not None:
-        if topic in {*settings.topics.of_records, settings.topics.ledger} - {settings.topics.recordings}:
+        ours = settings.topics
+        if topic in {*ours.of_records, ours.ledger, ours.segments, ours.replays} - {ours.recordings}:
             raise UsageError(f"--topic {topic}: that is no input. Name the topic that recordings are announced on")
-        topics = settings.topics.model_copy(update={"recordings": topic})
+        topics = ours.model_copy(update={"recordings": topic})
         settings = settings.model_copy(update={"topics": topics})
     now_ms = time.time_ns() // 1_000_000
     bounds = [None if text is None else parse_bound(text, now_ms) for text in (first, end)]
     with LiveProgress() as progress:
         report = run_audit(settings, Selection(partition, *bounds), progress.count)
-    if as_json:
-        typer.echo(json.dumps(audit_json(report)))
-    else:
-        show_audit(report, Console())
+    with until_unread():
+        if as_json:
+            typer.echo(json.dumps(audit_json(report)))
+        else:
+            show_audit(report, PipeConsole())
     if not report.proved:
         raise typer.Exit(ExitCode.OTHER)

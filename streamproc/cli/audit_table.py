@@ -36,8 +36,9 @@ def show_audit(report: AuditReport, console: Console) -> None:
         )
     console.print(windows)
     console.print(
-        f"{report.results:,} results, {report.dead_letters:,} dead letters, {report.retried:,} went over lanes, "
-        f"{report.ledger_rows:,} ledger rows, read in {report.seconds:.1f} s"
+        f"{counted(report.results, 'result')}, {counted(report.dead_letters, 'dead letter')}, "
+        f"{report.retried:,} went over lanes, {counted(report.ledger_rows, 'ledger row')}, "
+        f"read in {report.seconds:.1f} s"
     )
     if report.findings:
         _places(console, "fault", [(f.fault, f.partition, f.first, f.last, f.detail) for f in report.findings])
@@ -52,7 +53,8 @@ def show_audit(report: AuditReport, console: Console) -> None:
     if report.advisory and report.finding_count:
         console.print("kafka.delivery is at_least_once: after a crash outcomes can be there twice.")
     if report.proved:
-        console.print(f"[green]proved[/]: each of {report.records:,} records has exactly one end")
+        each = f"each of {counted(report.records, 'record')} has exactly one end"
+        console.print(f"[green]proved[/]: {each if report.records else 'no record is in the windows'}")
     elif report.finding_count:
         console.print(f"[red]not proved[/]: {counted(report.finding_count, 'fault')}; docs/runbook.md says what to do")
     else:

@@ -70,18 +70,18 @@ def stats(
 
     Example: `streamproc dlq stats --since 1d`
     """
-    from rich.console import Console
-
     from streamproc.cli.dlq_show import show_stats, stats_json
+    from streamproc.cli.rows import PipeConsole, until_unread
     from streamproc.operate.dlq.letters import open_letters
     from streamproc.operate.dlq.stats import count
 
     with open_letters(load_settings()) as letters:
         counted = count(letters.chosen(_choice(since, reason, stage, None, None)))
-    if as_json:
-        typer.echo(json.dumps(stats_json(counted, letters.foreign.count, undecided=letters.undecided)))
-    else:
-        show_stats(counted, Console())
+    with until_unread():
+        if as_json:
+            typer.echo(json.dumps(stats_json(counted, letters.foreign.count, undecided=letters.undecided)))
+        else:
+            show_stats(counted, PipeConsole())
     _tell(letters.foreign, undecided=letters.undecided)
 
 
@@ -96,16 +96,17 @@ def show(
     Example: `streamproc dlq show audio.recordings/3/1742`
     """
     from streamproc.cli.dlq_show import letter_json, show_letter
-    from streamproc.cli.rows import PipeConsole
+    from streamproc.cli.rows import PipeConsole, until_unread
     from streamproc.operate.dlq.letters import open_letters
     from streamproc.operate.place import parse_place
 
     with open_letters(load_settings()) as letters:
         letter = letters.one(parse_place(place))
-    if as_json:
-        typer.echo(json.dumps(letter_json(letter), ensure_ascii=False))
-    else:
-        show_letter(letter, PipeConsole(soft_wrap=True))
+    with until_unread():
+        if as_json:
+            typer.echo(json.dumps(letter_json(letter), ensure_ascii=False))
+        else:
+            show_letter(letter, PipeConsole(soft_wrap=True))
     _tell(letters.foreign, undecided=letters.undecided)
 
 
@@ -136,7 +137,7 @@ def replay(  # noqa: PLR0913  # one parameter for each way to choose
     Example: `streamproc dlq replay --reason object_missing --since 2h --rate 50 --dry-run`
     """
     from streamproc.cli.dlq_show import replay_json, show_replay
-    from streamproc.cli.rows import PipeConsole
+    from streamproc.cli.rows import PipeConsole, until_unread
     from streamproc.operate.dlq.replay import Order
     from streamproc.operate.dlq.replay import replay as run_replay
     from streamproc.operate.progress import LiveProgress
@@ -145,10 +146,11 @@ def replay(  # noqa: PLR0913  # one parameter for each way to choose
     order = Order(_choice(since, reason, stage, key, origin), most, rate, max_replays, dry_run)
     with LiveProgress() as progress:
         replayed = run_replay(settings, order, progress.count)
-    if as_json:
-        typer.echo(json.dumps(replay_json(replayed, dry_run=dry_run), ensure_ascii=False))
-    else:
-        show_replay(replayed, PipeConsole(soft_wrap=True), dry_run=dry_run)
+    with until_unread():
+        if as_json:
+            typer.echo(json.dumps(replay_json(replayed, dry_run=dry_run), ensure_ascii=False))
+        else:
+            show_replay(replayed, PipeConsole(soft_wrap=True), dry_run=dry_run)
     _tell_undecided(undecided=replayed.undecided)
     if replayed.interrupted:
         raise KeyboardInterrupt

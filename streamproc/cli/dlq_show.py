@@ -1,8 +1,6 @@
 """How dead letters are shown."""
 
 import json
-import os
-import sys
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -14,8 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from streamproc.cli.rows import PipeConsole
-from streamproc.errors import ExitCode
+from streamproc.cli.rows import PipeConsole, until_unread
 from streamproc.operate.dlq.letter import Letter
 from streamproc.operate.dlq.replay import Replayed
 from streamproc.operate.dlq.stats import Count
@@ -48,10 +45,10 @@ _COLUMNS: Mapping[str, Literal["left", "right"]] = {
 
 
 def show_letters(letters: Iterable[Letter], *, as_json: bool) -> int:
-    """Print each as it comes; how many there were. Ends the command well when nobody reads on, as ``head``."""
+    """Print each as it comes, for as long as somebody reads; how many there were."""
     console = PipeConsole(soft_wrap=True)
     shown = 0
-    try:
+    with until_unread():
         for shown, letter in enumerate(letters, 1):  # the last number is the answer
             if as_json:
                 typer.echo(json.dumps(_line_json(letter), ensure_ascii=False))
@@ -59,10 +56,6 @@ def show_letters(letters: Iterable[Letter], *, as_json: bool) -> int:
             if shown == 1:
                 console.print(Text(HEADER, style="bold", no_wrap=True))
             console.print(_line(letter))
-    except BrokenPipeError:
-        # What is left in the buffer has to go somewhere when Python ends, or it would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(ExitCode.DONE) from None
     return shown
 
 
@@ -126,6 +119,9 @@ def stats_json(counts: Sequence[Count], foreign: int, *, undecided: bool) -> Map
 
 def show_stats(counts: Sequence[Count], console: Console) -> None:
     """One row for each reason and stage, then what to do about each reason."""
+    if not counts:
+        console.print("0 dead letters")
+        return
     table = Table(box=None, padding=(0, 1, 0, 0))
     for name, justify in _COLUMNS.items():
         table.add_column(name, justify=justify, no_wrap=True)

@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Never
 
@@ -25,14 +26,21 @@ class PipeConsole(Console):
         raise BrokenPipeError
 
 
-def show_rows(rows: Iterable[Output], *, dead_letters: bool, as_json: bool) -> int:
-    """Print each row as it comes; how many there were. Ends the command well when nobody reads on, as ``head``."""
+@contextmanager
+def until_unread() -> Iterator[None]:
+    """Leave off printing, and go on behind it, when nobody reads on, as ``head``: that is no failure."""
     try:
-        return _print(rows, dead_letters=dead_letters, as_json=as_json)
+        yield
     except BrokenPipeError:
         # What is left in the buffer has to go somewhere when Python ends, or it would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(ExitCode.DONE) from None
+
+
+def show_rows(rows: Iterable[Output], *, dead_letters: bool, as_json: bool) -> int:
+    """Print each row as it comes; how many there were. Ends the command well when nobody reads on."""
+    with until_unread():
+        return _print(rows, dead_letters=dead_letters, as_json=as_json)
+    raise typer.Exit(ExitCode.DONE)
 
 
 def _print(rows: Iterable[Output], *, dead_letters: bool, as_json: bool) -> int:

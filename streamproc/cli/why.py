@@ -28,7 +28,7 @@ def why(
 
     Example: `streamproc why audio.recordings/3/1742`, or `streamproc why 7f0c5a52-9a3e-4c1b-b4b0-6f3e --around 2h`
     """
-    from streamproc.cli.rows import PipeConsole
+    from streamproc.cli.rows import PipeConsole, until_unread
     from streamproc.cli.why_show import life_json, show_life
     from streamproc.errors import UsageError
     from streamproc.operate.place import Place, parse_place
@@ -44,7 +44,7 @@ def why(
     else:
         raise UsageError("an event id alone would mean reading everything: say about when with --around, as in 2h")
     ended = True
-    with open_tracer(settings) as tracer:
+    with open_tracer(settings) as tracer, until_unread():
         for place in places:
             life = tracer.trace(place)
             ended = ended and life.ended

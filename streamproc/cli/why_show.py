@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from streamproc.operate.audit.ledger import Counts
 from streamproc.operate.dead_letter import DeadLetter
 from streamproc.operate.lines import counted
 from streamproc.operate.place import Place
@@ -96,11 +97,11 @@ def _try(number: int, one: Try) -> Iterator[Line]:
 
 def _share(row: LedgerEntry) -> str:
     count = row.results + row.retries + row.dead_letters
+    ends = Counts(row.results, row.retries, row.dead_letters).text
     micro_batch = f" in micro-batch {row.micro_batch} of {row.micro_batch_records}" if row.micro_batch else ""
     return (
         f"by slot {row.slot}{micro_batch} with {counted(count, 'record')} of this partition, "
-        f"offsets {row.first_offset} to {row.last_offset} "
-        f"({row.results} results, {row.retries} retries, {row.dead_letters} dead letters)"
+        f"offsets {row.first_offset} to {row.last_offset} ({ends})"
     )
 
 

@@ -1,14 +1,19 @@
-"""Some columns of the rows of one topic: what is not asked for is skipped, which takes a third of the time."""
+"""Some columns of the rows of one topic: what is not asked for is skipped, which takes a third of the time.
+
+Rows of our own schema can be read together, which takes a tenth of that.
+"""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import fastavro
 
 from streamproc.errors import PoisonError, Reason, Stage
 from streamproc.kafka.registry import Registry, UnknownSchemaError, ask
-from streamproc.records.avro import Row, Schema, WriterSchema, decode, parse_writer, schema_of, unframe
+from streamproc.records.avro import Row, Schema, WriterSchema, decode, frame, parse_writer, schema_of, unframe
+from streamproc.records.columnar import Columnar, Table
 
 
 class Columns:
@@ -16,22 +21,50 @@ class Columns:
 
     def __init__(self, registry: Registry, kind: type[Row], names: Collection[str]) -> None:
         self._registry = registry
-        self._reader = _part(schema_of(kind), names)
+        self._own = schema_of(kind)
+        self._reader = _part(self._own, names)
         self._writers: dict[int, WriterSchema] = {}
+        self._heads: dict[int, bytes] = {}
+        """What stands before rows of the very schema that is ours, by the id that they name."""
+        self._names = names
 
     def read(self, value: bytes | None) -> Mapping[str, Any]:
         """The columns by name. Raises PoisonError for what is no such row, DependencyDownError."""
         schema_id, payload = unframe(value or b"")
+        return decode(payload, self._writer(schema_id), self._reader)
+
+    def together(self, values: Sequence[bytes | None]) -> Table | None:
+        """The columns of many rows, of those of our own schema; ``read`` judges the others.
+
+        None where the first is none of them. Raises DependencyDownError; ValueError where a column is a double.
+        """
+        try:
+            schema_id, _ = unframe(values[0] or b"")
+            self._writer(schema_id)
+        except PoisonError:
+            return None
+        head = self._heads.get(schema_id)
+        return None if head is None else self._columnar.read([value or b"" for value in values], head)
+
+    @cached_property
+    def _columnar(self) -> Columnar:
+        return Columnar(self._own.parsed, self._names)
+
+    def _writer(self, schema_id: int) -> WriterSchema:
         if (writer := self._writers.get(schema_id)) is None:
             writer = self._writers[schema_id] = self._ask(schema_id)
-        return decode(payload, writer, self._reader)
+        return writer
 
     def _ask(self, schema_id: int) -> WriterSchema:
         try:
             schema = ask(self._registry, lambda: self._registry.get_schema(schema_id))
         except UnknownSchemaError as error:
             raise PoisonError(Reason.SCHEMA_UNKNOWN, Stage.ADMIT, str(error)) from None
-        return parse_writer(str(schema.schema_str), self._reader)
+        text = str(schema.schema_str)
+        writer = parse_writer(text, self._reader)
+        if parse_writer(text, self._own).same:
+            self._heads[schema_id] = frame(schema_id, b"")
+        return writer
 
 
 def _part(schema: Schema, names: Collection[str]) -> Schema:

@@ -109,10 +109,10 @@ def producer_config(settings: Settings) -> ClientConfig:
 
 
 def transactional_config(settings: Settings, slot: int | str) -> ClientConfig:
-    """The producer of one worker slot, or of another writer by name; whoever comes after it under it fences it."""
+    """The producer of one worker slot, or of another writer by its whole id; who comes after it under it fences it."""
     config = producer_config(settings)
     config |= {
-        "transactional.id": f"{settings.kafka.transactional_prefix}-{slot}",
+        "transactional.id": slot if isinstance(slot, str) else f"{settings.kafka.transactional_prefix}-{slot}",
         "transaction.timeout.ms": _ms(settings.kafka.transaction_timeout_s),
         "linger.ms": _TRANSACTION_LINGER_MS,
         "metadata.max.age.ms": _METADATA_MAX_AGE_MS,

@@ -51,7 +51,10 @@ class Lookup:
         with told_late(self._address):
             found = self._consumer.list_topics(topic, timeout=_THERE_S).topics[topic]
         if not found.partitions:
-            raise UsageError(f"there is no topic {topic} at {self._address}: `streamproc up` makes it on local servers")
+            raise UsageError(
+                f"there is no topic {topic} at {self._address}: is that its name? `streamproc up` makes those of the "
+                "settings on local servers"
+            )
         return [TopicPartition(topic, number) for number in sorted(found.partitions)]
 
     def offsets(self, partitions: Iterable[TopicPartition], at: int) -> Mapping[TopicPartition, int]:

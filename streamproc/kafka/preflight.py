@@ -136,8 +136,9 @@ class Preflight:
 
     def try_transactions(self) -> None:
         """Become a producer of transactions, under an id that no worker has. None is begun."""
-        producer = build(Producer, transactional_config(self._settings, TRIAL))
-        with reported(f"the transactional id {self._settings.kafka.transactional_prefix}-{TRIAL}"):
+        ident = f"{self._settings.kafka.transactional_prefix}-{TRIAL}"
+        producer = build(Producer, transactional_config(self._settings, ident))
+        with reported(f"the transactional id {ident}"):
             producer.init_transactions(self._within_s)
 
     def ahead_ms(self, clock: Clock) -> int:

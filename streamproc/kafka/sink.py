@@ -49,7 +49,9 @@ class TransactionalSink:
         self._timeout_s = settings.kafka.transaction_timeout_s
         self._clock = clock
         self._voice = _Voice()
-        self._producer = _producer(transactional_config(settings, slot), self._voice)
+        config = transactional_config(settings, slot)
+        self._ident = config["transactional.id"]
+        self._producer = _producer(config, self._voice)
 
     def open(self) -> None:
         """Fence our predecessor, which aborts what it left open.
@@ -62,7 +64,7 @@ class TransactionalSink:
             if error is None:
                 return
             if decide(error) not in _PASSING:
-                raise fatal("the transactional id cannot be taken", error)
+                raise fatal(f"the transactional id {self._ident} cannot be taken", error)
             if not deadline.left():
                 raise away(self._servers, describe(error))
             self._producer.poll(_BACKOFF_S)

@@ -57,9 +57,9 @@ def bar_text(row: EmotionResult, width: int) -> Text:
     return Text.assemble(*((glyph, style(glyph)) for glyph in glyphs))
 
 
-def counted(count: int, what: str) -> str:
-    """A number of things: ``1 record``, ``1,000 records``."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def counted(count: int, what: str, many: str = "") -> str:
+    """A number of things: ``1 record``, ``1,000 records``; of more than one ``many``, where an s is not all."""
+    return f"{count:,} {what if count == 1 else many or f'{what}s'}"
 
 
 def moment(ms: int) -> str:

@@ -58,8 +58,33 @@ def test_each_kind_of_end_is_proved_and_holes_of_control_records_are_fine(world:
     assert report.unseen == ()
     assert report.proved
     assert (report.records, report.results, report.dead_letters, report.retried) == (6, 4, 2, 2)
-    assert report.windows[0].holes == 1
+    assert report.windows[0].holes == 2  # the end mark of the second as well
     assert report.ledger_rows == 3
+
+
+def abort(world: World, partition: int, records: int) -> None:
+    """Input records that nobody is to see, and the mark that says so."""
+    world.producer.begin_transaction()
+    for _ in range(records):
+        world.producer.produce(world.input, b"aborted", partition=partition)
+    world.producer.flush(ANSWER_S)
+    world.producer.abort_transaction(ANSWER_S)
+
+
+def test_what_was_aborted_behind_the_last_record_is_not_waited_for(world: World) -> None:
+    """A group commits no further than its last record, and nothing in a partition without any."""
+    results(world, world.announce(2))
+    abort(world, 0, 150)
+    abort(world, 1, 1)
+    report = prove(world)
+    assert report.proved
+    assert (report.records, report.waiting, [one.holes for one in report.windows]) == (2, 0, [152, 2])
+    assert prove(world, Selection(0, end=100)).proved
+    world.announce(1)
+    report = prove(world)
+    assert (report.proved, report.waiting, report.windows[0].end) == (True, 2, 154)
+    (waits,) = prove(world, Selection(0, end=155)).unseen
+    assert (waits.first, waits.last, waits.why) == (154, 154, "not committed yet")
 
 
 def test_a_missing_result_is_named(world: World) -> None:
@@ -94,7 +119,7 @@ def test_a_wrong_digest_is_named(world: World) -> None:
     world.commit(Place(world.input, 0), right, entry=entry)
     report = prove(world)
     assert faults(report) == [(Fault.WRONG_DIGEST, 0, 3)]
-    assert "3 results, 0 retries, 1 dead letters" in report.findings[0].detail
+    assert "3 results, 0 retries, 1 dead letter there" in report.findings[0].detail
 
 
 def test_another_result_id_is_a_wrong_digest(world: World) -> None:
@@ -110,8 +135,9 @@ def test_an_outcome_without_an_offset_is_named(world: World) -> None:
     stray = [(2, world.result(0, 2)), (999, world.dead(0, 999)), (0, world.result(7, 0))]
     world.commit(Place(world.input, 0), [], written=stray, ledger=False)
     report = prove(world)
-    assert sorted(faults(report)) == [(Fault.NO_RECORD, 0, 0), (Fault.NO_RECORD, 999, 999)]
-    results(world, world.announce(2))  # now offset 2, which only marks an end, is inside the window
+    # Offset 2 only marks an end.
+    assert sorted(faults(report)) == [(Fault.NO_RECORD, 0, 0), (Fault.NO_RECORD, 2, 2), (Fault.NO_RECORD, 999, 999)]
+    results(world, world.announce(2))
     assert (Fault.NO_RECORD, 2, 2) in faults(prove(world))
 
 

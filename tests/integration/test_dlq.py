@@ -305,10 +305,11 @@ def letters_topic(world: World) -> str:
 
 
 @contextmanager
-def slow(world: World, letters: int) -> Iterator["subprocess.Popen[bytes]"]:
+def slow(world: World, letters: int, prefix: str = "streamproc") -> Iterator["subprocess.Popen[bytes]"]:
     """The command, ten letters a second, when it has put back its first ones."""
     settings = world.settings
     names = {
+        "KAFKA__TRANSACTIONAL_PREFIX": prefix,
         "KAFKA__BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
         "KAFKA__GROUP": settings.kafka.group,
         "REGISTRY__URL": settings.registry.url,
@@ -341,10 +342,12 @@ def test_a_replay_that_is_killed_goes_on_where_it_was_committed(world: World) ->
     assert values(back(world, 60)) == sorted(b"%d" % offset for offset in range(60))
 
 
-def test_of_two_replays_the_later_one_goes_on_and_each_letter_goes_back_once(world: World) -> None:
+@pytest.mark.parametrize("prefix", ["streamproc", "another"])
+def test_of_two_replays_the_later_one_goes_on_and_each_letter_goes_back_once(world: World, prefix: str) -> None:
+    """Also where they are of two groups with workers of their own, whose dead letters stand on one topic."""
     world.announce(300)
     die(world, *((offset, MISSING) for offset in range(300)))
-    with slow(world, 300) as earlier:
+    with slow(world, 300, prefix) as earlier:
         later = again(world)
         assert earlier.wait(ANSWER_S) == ExitCode.FATAL
     assert 0 < later.put.total() < 300

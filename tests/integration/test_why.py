@@ -10,6 +10,7 @@ from streamproc.errors import UsageError
 from streamproc.operate.dead_letter import DeadLetter
 from streamproc.operate.dlq.choice import Choice
 from streamproc.operate.dlq.replay import Order, replay
+from streamproc.operate.lines import moment
 from streamproc.operate.place import Place as At
 from streamproc.operate.place import parse_place
 from streamproc.operate.why.event import find_event
@@ -72,7 +73,12 @@ def test_a_way_over_the_lanes_is_told_try_by_try_from_either_end(world: World) -
     assert life(world, 0, five.topic) == found
     waits = life(world, 2)
     assert not waits.ended
-    assert waits.remarks == (f"{one}/1 is not committed yet: the group has come to offset 1 of {one}",)
+    (remark,) = waits.remarks
+    told, due = remark.split("; its lane lets it go at ")
+    assert told == f"{one}/1 is not committed yet: the group has come to offset 1 of {one}"
+    moved = waits.tries[0].outcome
+    assert moved is not None
+    assert due == f"{moment(moved.at_ms + 10_000)} UTC"
 
 
 def test_a_dead_letter_and_a_result_lead_to_the_record_that_they_tell_of(world: World) -> None:
@@ -82,7 +88,7 @@ def test_a_dead_letter_and_a_result_lead_to_the_record_that_they_tell_of(world: 
     for topic, offset in ((topics.dead_letters, 0), (topics.results, 1)):
         ((partition, at),) = placed[topic]
         assert life(world, at, topic, partition) == life(world, offset)
-    assert "nothing was announced there" in life(world, 99, topics.results).remarks[0]
+    assert "nothing was written there" in life(world, 99, topics.results).remarks[0]
     with pytest.raises(UsageError, match="is of no record's life: name a place of"):
         life(world, 0, topics.ledger)
 

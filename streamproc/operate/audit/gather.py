@@ -1,7 +1,9 @@
 """Records of the logs, one by one, as they add up to the evidence of an audit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from streamproc.errors import PoisonError, UsageError
 from streamproc.kafka.columns import Columns
@@ -24,6 +26,8 @@ Bare = tuple[int, int, bytes | None]
 """Partition, offset, value."""
 MOST_RETRIED = 1_000_000
 """Records on lanes: about 0.5 GB of them."""
+_ASCII = 0x80
+"""Bytes below it are."""
 _RESULT = ("result_id", "attempts", "input_topic", "input_partition", "input_offset")
 _LEDGER = tuple(name for name in LedgerEntry.__dataclass_fields__ if name != "slot")
 
@@ -59,9 +63,11 @@ class Gathered:
                 LedgerRow(row["first_offset"], row["last_offset"], row["digest"], row["committed_at"], counts)
             )
 
-    def input(self, place: tuple[int, int]) -> None:
-        """Take a record of the input: partition and offset."""
-        self._outcomes[place[0]].record(place[1])
+    def inputs(self, places: Sequence[tuple[int, int]]) -> None:
+        """Take records of the input: partition and offset of each."""
+        partitions, offsets = np.array(places, np.int64).reshape(-1, 2).T
+        for partition in np.unique(partitions).tolist():
+            self._outcomes[partition].records(offsets[partitions == partition])
 
     def lane_record(self, record: Record) -> None:
         """Take a record of a lane. Raises UsageError for more than memory should hold."""
@@ -85,6 +91,34 @@ class Gathered:
         what = f"a dead letter on {at}"
         if (outcomes := self._of(TopicPartition(attempt.topic, attempt.partition), attempt.offset, what)) is not None:
             outcomes.end(attempt.offset, End(OutcomeKind.DEAD_LETTER, "", attempt.attempts, at))
+
+    def results(self, bares: Sequence[Bare]) -> None:
+        """Take records of the results: those that say one plain thing all at once, and the others one by one."""
+        plain = self._plain(bares) if bares else ()
+        for bare, taken in zip(bares, plain, strict=True):
+            if not taken:
+                self.result(bare)
+
+    def _plain(self, bares: Sequence[Bare]) -> Sequence[bool]:
+        """Which records were taken at once."""
+        noted = np.zeros(len(bares), np.bool_)
+        table = self._results.together([value for _, _, value in bares])
+        if table is not None:
+            partitions, offsets = table.numbers["input_partition"], table.numbers["input_offset"]
+            ours = table.equal("input_topic", self._topics.recordings.encode())
+            rows = np.flatnonzero(ours & (table.texts["result_id"].length == ID_BYTES))
+            rows = rows[(table.cut("result_id", rows, ID_BYTES) < _ASCII).all(axis=1)]
+            places = np.array([(partition, offset) for partition, offset, _ in bares], np.uint64)
+            for partition in np.unique(partitions[rows]).tolist():
+                there = rows[partitions[rows] == partition]
+                end = self._ends.get(TopicPartition(self._topics.recordings, partition), 0)
+                noted[there] = (offsets[there] >= 0) & (offsets[there] < end)  # outside of what is asked for
+                if (outcomes := self._outcomes.get(partition)) is not None:
+                    first, stop = outcomes.stretch.start, outcomes.stretch.stop
+                    mine = there[(offsets[there] >= first) & (offsets[there] < stop)]
+                    ids = table.cut("result_id", mine, ID_BYTES)
+                    noted[mine] = outcomes.results(offsets[mine], ids, places[mine])
+        return noted.tolist()
 
     def result(self, bare: Bare) -> None:
         """Take a record of the results."""

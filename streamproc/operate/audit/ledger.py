@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from streamproc.errors import UsageError
+from streamproc.operate.lines import counted
 from streamproc.records.outcome import OutcomeKind
 
 MOST_ROWS = 2_000_000
@@ -23,7 +24,8 @@ class Counts(NamedTuple):
     @property
     def text(self) -> str:
         """For people."""
-        return f"{self.results} results, {self.retries} retries, {self.dead_letters} dead letters"
+        results, retries = counted(self.results, "result"), counted(self.retries, "retry", "retries")
+        return f"{results}, {retries}, {counted(self.dead_letters, 'dead letter')}"
 
     @property
     def kinds(self) -> Collection[OutcomeKind]:

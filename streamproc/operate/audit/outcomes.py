@@ -3,6 +3,9 @@
 from array import array
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
 from streamproc.operate.audit.chain import Chain, End, Move
 from streamproc.operate.place import Place
 from streamproc.records.outcome import OutcomeKind
@@ -35,9 +38,9 @@ class Outcomes:
         self._ids = bytearray(ID_BYTES * len(stretch))
         self._places = array("Q", bytes(8 * len(stretch)))
 
-    def record(self, offset: int) -> None:
-        """Note that an offset has a record."""
-        self._kinds[offset - self.stretch.start] = _OPEN
+    def records(self, offsets: NDArray[np.int64]) -> None:
+        """Note that these offsets have a record."""
+        np.frombuffer(self._kinds, np.uint8)[offsets - self.stretch.start] = _OPEN
 
     def move(self, offset: int, move: Move) -> None:
         """Note a retry of the record at ``offset``, which is inside the stretch."""
@@ -53,6 +56,27 @@ class Outcomes:
             self._places[place] = end.at.partition.partition << _OFFSET_BITS | end.at.offset
         elif (chain := self._chain(offset, f"a {end.kind.replace('_', ' ')} at {end.at}")) is not None:
             chain.ends.append(end)
+
+    def results(
+        self, offsets: NDArray[np.int64], ids: NDArray[np.uint8], places: NDArray[np.uint64]
+    ) -> NDArray[np.bool_]:
+        """Note results of offsets inside the stretch all at once, as ``end`` does; which were noted.
+
+        ``ids`` has the bytes of a result_id for each, ``places`` partition and offset where it stands. Those are
+        left whose offset has no record, has an outcome already or comes a second time.
+        """
+        if not len(offsets):
+            return np.zeros(0, np.bool_)
+        at, kinds = offsets - self.stretch.start, np.frombuffer(self._kinds, np.uint8)
+        noted = np.zeros(len(at), np.bool_)
+        noted[np.unique(at, return_index=True)[1]] = True
+        noted &= kinds[at] == _OPEN
+        at = at[noted]
+        kinds[at] = _RESULT
+        np.frombuffer(self._ids, np.uint8).reshape(-1, ID_BYTES)[at] = ids[noted]
+        stand = places[noted]
+        np.frombuffer(self._places, np.uint64)[at] = stand[:, 0] << _OFFSET_BITS | stand[:, 1]
+        return noted
 
     def has_record(self, offset: int) -> bool:
         """Whether an offset of the stretch has one."""

@@ -1,7 +1,7 @@
 """Reading what the proof needs: input, ledger, lanes, dead letters and results, each once, committed records only."""
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from streamproc.operate.audit.finding import AuditReport, Finding, Unseen, Windo
 from streamproc.operate.audit.gather import Gathered
 from streamproc.operate.audit.ledger import Coverage
 from streamproc.operate.audit.outcomes import Outcomes
-from streamproc.operate.audit.window import Selection, select, unseen, visible, waiting, windows
+from streamproc.operate.audit.window import Selection, reached, select, unseen, visible, waiting, windows
 from streamproc.records.outcome import OutcomeKind
 from streamproc.records.record import Record, TopicPartition
 from streamproc.settings import OVERDUE_S, Settings
@@ -67,7 +67,8 @@ class Auditor:
         everywhere = log.partitions(topics.recordings)
         inputs = select(everywhere, selection)
         lanes = self._partitions(topics.lanes)
-        kept, done, lanes_done = log.bounds(inputs), log.committed(inputs), log.committed(lanes)
+        kept, lanes_done = log.bounds(inputs), log.committed(lanes)
+        done = reached(log, kept, log.committed(inputs))
         asked = windows(log, kept, done, selection)
         seen = {p: visible(window, kept[p], done.get(p, 0)) for p, window in asked.items()}
         outputs = [*lanes, *self._partitions((topics.dead_letters, topics.results))]
@@ -76,16 +77,16 @@ class Auditor:
 
         ends = {partition: stretch.stop for partition, stretch in log.bounds(everywhere).items()}
         gathered = Gathered(topics, self._registry, ends)
-        self._read("ledger", {p: written[p] for p in ledger}, bare, gathered.ledger_row)
+        self._read("ledger", {p: written[p] for p in ledger}, bare, _each(gathered.ledger_row))
         coverage = gathered.coverage()
         outcomes = self._outcomes(seen, coverage, {p: range(kept[p].start, ends[p]) for p in inputs})
         gathered.expect(outcomes)
-        self._read("recordings", {p: held.stretch for p, held in outcomes.items()}, offset_of, gathered.input)
+        self._read("recordings", {p: held.stretch for p, held in outcomes.items()}, offset_of, gathered.inputs)
         since = self._since({p: written[p] for p in outputs}, seen, coverage)
         # Retries first: what comes of a record later is told apart from what comes beside a retry.
-        self._read("retries", _of(since, topics.lanes), whole, gathered.lane_record)
-        self._read("dead letters", _of(since, (topics.dead_letters,)), whole, gathered.dead_letter)
-        self._read("results", _of(since, (topics.results,)), bare, gathered.result)
+        self._read("retries", _of(since, topics.lanes), whole, _each(gathered.lane_record))
+        self._read("dead letters", _of(since, (topics.dead_letters,)), whole, _each(gathered.dead_letter))
+        self._read("results", _of(since, (topics.results,)), bare, gathered.results)
         evidence = Evidence(
             windows=seen,
             outcomes=outcomes,
@@ -116,14 +117,13 @@ class Auditor:
         name: str,
         stretches: Mapping[TopicPartition, range],
         take: "Callable[[Message[bytes, bytes]], T]",
-        note: Callable[[T], None],
+        note: Callable[[Sequence[T]], None],
     ) -> None:
         most, done = sum(map(len, stretches.values())), 0
         for some in self._log.read(stretches, take):
-            for one in some:
-                note(one)
+            note(some)
             done += len(some)
-            if done < most:
+            if some and done < most:
                 self._tell(name, "read", done, most)
         self._tell(name, "read", most, most)  # offsets without a record are behind us as well
 
@@ -204,6 +204,14 @@ class Auditor:
             waiting=behind,
             seconds=seconds,
         )
+
+
+def _each(note: Callable[[T], None]) -> Callable[[Sequence[T]], None]:
+    def all_of(some: Sequence[T]) -> None:
+        for one in some:
+            note(one)
+
+    return all_of
 
 
 def _of(stretches: Mapping[TopicPartition, range], topics: Collection[str]) -> Mapping[TopicPartition, range]:

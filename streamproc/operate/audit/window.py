@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from streamproc.errors import UsageError
 from streamproc.kafka.log import Log
+from streamproc.kafka.messages import stamped
 from streamproc.operate.audit.finding import Unseen
 from streamproc.operate.since import parse_since
 from streamproc.records.record import TopicPartition
@@ -17,6 +18,8 @@ class Moment:
     at_ms: int
 
 
+_FEW = 100
+"""Offsets that are looked through at first for a record: of the backlog of a group that is one."""
 Bound = int | Moment
 """An offset, or a time."""
 
@@ -56,7 +59,11 @@ def windows(
     Where the group has committed nothing that is everything: a group of another name has done nothing. Raises
     UsageError for a window that ends before it begins, or begins where nothing is yet.
     """
-    firsts, ends = _bounds(log, kept, selection.first), _bounds(log, kept, selection.end)
+    since, until = selection.first, selection.end
+    # Their offsets tell that only where records stand between the two.
+    if isinstance(since, Moment) and isinstance(until, Moment) and since.at_ms > until.at_ms:
+        raise UsageError("the window ends before it begins: turn the two times round")
+    firsts, ends = _bounds(log, kept, since), _bounds(log, kept, until)
     found = {}
     for partition, stretch in kept.items():
         done = max(committed.get(partition, stretch.stop), stretch.start)
@@ -70,6 +77,29 @@ def windows(
         if isinstance(selection.first, Moment) and first == stretch.start:
             first = 0  # what retention has passed may have been of that time as well
         found[partition] = range(first, max(first, end))
+    return found
+
+
+def reached(
+    log: Log, kept: Mapping[TopicPartition, range], committed: Mapping[TopicPartition, int]
+) -> Mapping[TopicPartition, int]:
+    """How far the group has come, of partitions that it need do nothing of any more, or has done any: its next record.
+
+    The end where there is none. Nobody ever commits what stands behind the last record: marks of transactions, and what
+    was aborted. Raises GoneError, DependencyDownError.
+    """
+    found, span = dict(committed), _FEW
+    left = {p: range(max(committed.get(p, 0), stretch.start), stretch.stop) for p, stretch in kept.items()}
+    while left := {p: rest for p, rest in left.items() if rest}:
+        near = {p: rest[:span] for p, rest in left.items()}
+        firsts: dict[TopicPartition, int] = {}
+        for some in log.read(near, stamped):
+            for partition, offset, _ in some:
+                firsts.setdefault(partition, offset)
+        found |= {p: firsts[p] for p in firsts.keys() & committed.keys()}
+        found |= {p: rest.stop for p, rest in left.items() if p not in firsts and near[p] == rest}
+        left = {p: rest[span:] for p, rest in left.items() if p not in firsts}
+        span *= _FEW
     return found
 
 

@@ -24,8 +24,8 @@ class UndecidedError(StreamprocError):
     def __init__(self, topic: str, waited_s: float) -> None:
         super().__init__(
             f"{topic} has a transaction that was neither committed nor aborted within {waited_s:g} s, so the same "
-            "letters could go back twice. Another `dlq replay`, of another kafka.transactional_prefix, writes there or "
-            "was killed: wait for it (`kafka-transactions.sh find-hanging`, or `list`, names it), then do this again"
+            "letters could go back twice. Another program writes there, or a `dlq replay` of an older version: wait "
+            "for it (`kafka-transactions.sh find-hanging`, or `list`, names it), then do this again"
         )
 
 

@@ -114,7 +114,7 @@ class Letters:
 
     def _back(self, stretches: Mapping[TopicPartition, range], since_ms: int) -> Back:
         if self._certain and not self.log.settled(self.log.partitions(self._topics.replays), GLANCE_S):
-            _log.warning("another replay's transaction is open", topic=self._topics.replays, seconds=self._patience_s)
+            _log.warning("a replay's transaction is open", topic=self._topics.replays, seconds=self._patience_s)
         back = read_back(self.log, self._topics, self.foreign, stretches, since_ms, self._patience_s)
         if back.undecided and self._certain:
             raise UndecidedError(self._topics.replays, self._patience_s)

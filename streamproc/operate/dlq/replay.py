@@ -20,8 +20,6 @@ from streamproc.settings import Settings
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import SystemClock
 
-WRITER = "replay"
-"""In the place of a slot: one replay at a time; the next takes the place of one that still runs."""
 MOST_NAMED = 1_000
 """Letters that are named one by one, of those that went back and of those that are left; the rest is counted."""
 
@@ -95,7 +93,8 @@ def replay(
         pace = Pace(order.rate, clock, sleep)
         if order.dry_run:
             return Replay(letters, originals, order, tell, pace).run()
-        with closing(TransactionalSink(settings, WRITER)) as sink:
+        # One id for all who put these letters back, whatever their prefix: of two the later fences the other.
+        with closing(TransactionalSink(settings, topics.replays)) as sink:
             # First: this ends a replay that still runs or was killed, and only then it is certain what went back.
             sink.open()
             check_kept(settings)

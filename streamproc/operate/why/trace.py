@@ -11,6 +11,7 @@ from streamproc.kafka.messages import whole
 from streamproc.kafka.registry import Registry, connect
 from streamproc.operate.dead_letter import DeadLetter
 from streamproc.operate.dlq.letter import replay_of, replays_of
+from streamproc.operate.lines import moment
 from streamproc.operate.originals import Originals
 from streamproc.operate.place import Place
 from streamproc.operate.why.again import AgainSearch
@@ -36,6 +37,7 @@ class Tracer:
 
     def __init__(self, settings: Settings, log: Log, registry: Registry, clock: Callable[[], float]) -> None:
         self._topics = settings.topics
+        self._delays_s = dict(zip(settings.topics.lanes, settings.retry.delays_s, strict=True))
         self._strict = settings.retry.order == "strict"
         self._log = log
         self._originals = Originals(registry, settings.topics.recordings, clock)
@@ -72,7 +74,7 @@ class Tracer:
         while True:
             committed = self._ledger.find(taken_from, at_ms)
             if committed is None:
-                remarks.append(self._uncommitted(taken_from))
+                remarks.append(self._uncommitted(taken_from, at_ms))
                 yield Try(taken_from, None, None)
                 return
             outcome = self._outputs.find(origin, attempts, committed.row.committed_at, key)
@@ -99,7 +101,8 @@ class Tracer:
             return Absent(f"{place.partition.topic} has no partition {place.partition.partition}")
         kept = self._log.bounds([place.partition])[place.partition]
         if place.offset >= kept.stop:
-            return Absent(f"{place.partition} ends at {kept.stop}: nothing was announced there, or not committed yet")
+            done = "announced" if place.partition.topic == self._topics.recordings else "written"
+            return Absent(f"{place.partition} ends at {kept.stop}: nothing was {done} there, or not committed yet")
         if place.offset < kept.start:
             why = f"retention has passed {place}: {place.partition} is kept from {kept.start} on"
             return Absent(why, was_there=True)
@@ -118,13 +121,15 @@ class Tracer:
             event=self._originals.read(record.value),
         )
 
-    def _uncommitted(self, place: Place) -> str:
-        """Why the ledger has no row of an offset."""
+    def _uncommitted(self, place: Place, at_ms: int | None) -> str:
+        """Why the ledger has no row of an offset, whose record is of that time (ms since the epoch) if it is known."""
         done = self._log.committed([place.partition]).get(place.partition)
         if done is None or done <= place.offset:
             at = "nothing" if done is None else f"offset {done}"
             waits = ", and with retry.order = strict one may wait in place, which its worker's log tells"
             told = f"{place} is not committed yet: the group has come to {at} of {place.partition}"
+            if (delay_s := self._delays_s.get(place.partition.topic)) is not None and at_ms is not None:
+                told += f"; its lane lets it go at {moment(at_ms + round(1000 * delay_s))} UTC"
             return told + (waits if self._strict else "")
         cut = [f"{partition} from {kept.start}" for partition, kept in self._ledger.kept().items() if kept.start]
         if cut:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -45,6 +46,17 @@ def test_what_is_proved_is_exit_code_0(asked: list[object]) -> None:
     assert asked[2] == Selection()
     assert "proved: each of 28 records has exactly one end" in done.stdout
     assert "25 results, 2 dead letters, 1 went over lanes, 4 ledger rows" in done.stdout
+
+
+def test_windows_without_a_record_are_told_as_that(asked: list[object]) -> None:
+    asked[0] = replace(report(), windows=(Window(PLACE, 7, 9, 0, 2),))
+    done = run.invoke(app, ["audit"])
+    assert done.exit_code == 0
+    assert "proved: no record is in the windows" in done.stdout
+    asked[0] = replace(report(), windows=(Window(PLACE, 7, 9, 1, 1),), results=0, dead_letters=1, ledger_rows=1)
+    told = run.invoke(app, ["audit"]).stdout
+    assert "proved: each of 1 record has exactly one end" in told
+    assert "0 results, 1 dead letter, 1 went over lanes, 1 ledger row, read in" in told
 
 
 def test_what_waits_outside_of_the_windows_is_said(asked: list[object]) -> None:
@@ -102,7 +114,10 @@ def test_nothing_is_cut_where_lines_are_short(asked: list[object]) -> None:
     assert detail in run.invoke(app, ["audit"], env={"COLUMNS": "80"}).stdout
 
 
-def test_a_topic_that_is_no_input_is_refused(asked: list[object]) -> None:
-    done = run.invoke(app, ["audit", "--topic", "emotion.results"])
+@pytest.mark.parametrize(
+    "topic", ["emotion.results", "emotion.segments", "audio.recordings.dlq", "audio.recordings.replays"]
+)
+def test_a_topic_that_is_no_input_is_refused(asked: list[object], topic: str) -> None:
+    done = run.invoke(app, ["audit", "--topic", topic])
     assert (done.exit_code, len(asked)) == (2, 1)
     assert "that is no input" in done.stderr

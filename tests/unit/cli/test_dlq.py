@@ -112,6 +112,11 @@ def test_none_of_these_is_said() -> None:
 
 
 @pytest.mark.usefixtures("letters")
+def test_of_none_there_is_no_table() -> None:
+    assert run.invoke(app, ["dlq", "stats", "--reason", "decode_failed"]).stdout == "0 dead letters\n"
+
+
+@pytest.mark.usefixtures("letters")
 def test_they_are_counted_by_reason_with_what_to_do() -> None:
     shown = run.invoke(app, ["dlq", "stats"]).stdout
     assert ADVICE[Reason.ACCESS_DENIED] in shown

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,8 +42,7 @@ class Written:
 
     def evidence(self) -> Evidence:
         outcomes = Outcomes(self.stretch, {kind: at.partition.topic for kind, at in AT.items()})
-        for offset in self.records:
-            outcomes.record(offset)
+        outcomes.records(np.array(self.records, np.int64))
         for offset, move in self.moves:
             outcomes.move(offset, move)
         for offset, end in self.ends:

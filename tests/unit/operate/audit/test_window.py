@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamproc.errors import UsageError
 from streamproc.operate.audit.window import Moment, Selection, unseen, visible, waiting, windows
 from streamproc.records.record import TopicPartition
 
@@ -33,6 +35,13 @@ def test_a_group_that_stands_still_before_the_window_has_not_done_it() -> None:
 def test_the_window_of_a_group_that_goes_on_ends_where_it_is() -> None:
     assert window(done=80) == range(50, 80)
     assert not list(unseen(P, window(done=80), KEPT[P], 80))
+
+
+@pytest.mark.parametrize("apart_ms", [1, 3_600_000])
+def test_times_that_are_turned_round_are_refused_where_nothing_stands_between_them(apart_ms: int) -> None:
+    turned = Selection(first=Moment(10_000_000), end=Moment(10_000_000 - apart_ms))
+    with pytest.raises(UsageError, match="the window ends before it begins"):
+        windows(Log(), KEPT, {P: 100}, turned)  # type: ignore[arg-type]  # all that is asked
 
 
 @given(*(st.integers(0, 12) for _ in range(5)))
