@@ -300,6 +300,16 @@ def test_a_table_with_other_columns_is_told_with_what_is_wrong(warehouse: Wareho
         ask(warehouse, ["angry", "turned", "slowest"] if column == "produced_at" else ["turned"])
 
 
+def test_a_time_past_the_last_year_keeps_no_other_question_from_its_answer(warehouse: WarehouseSettings) -> None:
+    last = NOON.replace(9999, 12, 31, 23, 59, 59)
+    insert(warehouse, "emotion_results", a_result(1, recorded_at=last))
+    turned = [a_segment(1, at, label) for at, label in enumerate(("happy", "neutral", "angry"))]
+    insert(warehouse, "emotion_segments", *(one | {"recorded_at": last} for one in turned))
+    missing = told(warehouse)
+    assert "timestamp too large" in str(missing.pop("turned"))
+    assert set(missing.values()) == {None}
+
+
 def test_a_table_without_a_column_keeps_no_other_question_from_its_answer(warehouse: WarehouseSettings) -> None:
     insert(warehouse, "emotion_results", a_result(1))
     with opened(warehouse) as database:

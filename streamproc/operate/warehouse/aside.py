@@ -13,6 +13,7 @@ from streamproc.errors import UsageError
 from streamproc.kafka.log import GoneError, Log
 from streamproc.kafka.messages import whole
 from streamproc.operate.place import Place
+from streamproc.operate.warehouse.connectors import TRIAL
 from streamproc.records.record import Record, TopicPartition
 from streamproc.settings import Settings
 
@@ -87,9 +88,8 @@ def put_aside(record: Record) -> PutAside:
     origin = "/".join(told.get(part, "?") for part in ("topic", "partition", "offset"))
     said = ": ".join(filter(None, (told.get("stage"), error, told.get("exception.message"))))
     connector = told.get("connector.name", "?")
-    return PutAside(
-        Place(record.source, record.offset), connector, origin, record.timestamp_ms, why, advice.format(connector), said
-    )
+    advice = advice.format(connector.removesuffix(TRIAL))  # what a trial meets is its connector's to read again
+    return PutAside(Place(record.source, record.offset), connector, origin, record.timestamp_ms, why, advice, said)
 
 
 def _explained(value: bytes | None, told: Mapping[str, str], error: str) -> tuple[str, str]:

@@ -18,6 +18,8 @@ COMPAT_API, OWN_API = "/apis/ccompat/v7", "/apis/registry/v2"
 PUBLIC = "public"
 """PostgreSQL's own schema; connectors that write to another one carry its name."""
 FILES = ("emotion-results", "emotion-segments", "dead-letters")
+TRIAL = "-trial"
+"""What is added to the name of a connector that is tried."""
 CONVERTER_URL = "value.converter.apicurio.registry.url"
 
 

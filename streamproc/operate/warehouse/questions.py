@@ -30,6 +30,7 @@ ABSENT: Mapping[type[psycopg.Error], str] = {
     psycopg.errors.UndefinedColumn: OTHERWISE,
 }
 """Why one question has no answer, while others may have theirs."""
+UNREADABLE = "A value is beyond what can be shown here; `psql` shows it (docs/downstream.md)"
 
 
 def questions(names: Sequence[str] = NAMES) -> Sequence[Question]:
@@ -81,4 +82,7 @@ def _answer(
         why = next((said for kind, said in ABSENT.items() if isinstance(cause, kind)), FIRST_ROW)
         return Answer(question, (), (), f"{_first(cause)}. {why}")
     columns = tuple(column.name for column in cursor.description or ())
-    return Answer(question, columns, tuple(cursor.fetchall()))
+    try:
+        return Answer(question, columns, tuple(cursor.fetchall()))
+    except psycopg.DataError as error:  # a time that is good in PostgreSQL, and past all years that Python knows
+        return Answer(question, (), (), f"{_first(error)}. {UNREADABLE}")

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from streamproc.errors import DependencyDownError, UsageError
 from streamproc.operate.place import Place
 from streamproc.operate.warehouse.apply import MISSING
-from streamproc.operate.warehouse.connectors import FILES, names
+from streamproc.operate.warehouse.connectors import FILES, TRIAL, names
 from streamproc.operate.warehouse.halt import settle
 from streamproc.operate.warehouse.rest import NAME, Connect, open_connect
 from streamproc.operate.warehouse.skipped import skipped
-from streamproc.operate.warehouse.trial import TRIAL
 from streamproc.settings import Settings
 
 SINK = "io.debezium.connector.jdbc.JdbcSinkConnector"

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from streamproc.errors import DependencyDownError
 from streamproc.kafka.log import Log
 from streamproc.operate.place import Place
+from streamproc.operate.warehouse.connectors import TRIAL
 from streamproc.operate.warehouse.halt import NONE_YET, config_of, end_tasks, until
 from streamproc.operate.warehouse.origins import origins
 from streamproc.operate.warehouse.rest import NAME, Connect, State
@@ -17,8 +18,6 @@ from streamproc.operate.warehouse.stretch import ends, first_at, places
 from streamproc.records.record import TopicPartition
 from streamproc.settings import Settings
 
-TRIAL = "-trial"
-"""What is added to the connector's name."""
 ONE_BY_ONE = {"tasks.max": "1", "consumer.override.max.poll.records": "1"}
 
 

@@ -75,6 +75,11 @@ def test_what_was_put_aside_without_the_registry_is_to_be_read_again() -> None:
     assert told(b"hello", CONVERTER, f"{CLIENT}.RestClientException", None).advice == FOREIGN
 
 
+def test_what_a_trial_put_aside_is_read_again_by_its_connector() -> None:
+    one = told(frame(4, b"\0"), CONVERTER, f"{CLIENT}.RestClientException", None, "emotion-results-trial")
+    assert one.advice.endswith("`streamproc connect reread emotion-results`")
+
+
 @given(
     st.none() | st.binary(max_size=12),
     st.lists(
