@@ -1,5 +1,7 @@
 """Servers that the user brings: their addresses stand in the environment or in the TOML file."""
 
+from collections.abc import Mapping
+
 from streamproc.local.server import Recipe
 from streamproc.settings import Settings, users_settings, without_credentials
 
@@ -9,10 +11,12 @@ def named_by_user() -> Settings:
     return users_settings()
 
 
-def is_own(recipe: Recipe, named: Settings) -> bool:
-    """Whether the user set this server's address."""
+def is_own(recipe: Recipe, named: Settings, ours: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether the user set this server's address, to another than that of ``ours``: who reads ``local.env`` sets those."""
     section, name = recipe.setting
-    return name in getattr(named, section).model_fields_set
+    if name not in getattr(named, section).model_fields_set:
+        return False
+    return address_of(recipe, named) != ours.get(section, {}).get(name)
 
 
 def address_of(recipe: Recipe, settings: Settings) -> str:

@@ -63,8 +63,9 @@ def up(
     Raises LocalError: what failed, what to do, and the end of its log; UsageError for a state folder that is no use.
     """
     state, box = _state(settings), _toolbox(settings, report)
-    named = named_by_user()
-    ours = [recipe for recipe in recipes if not is_own(recipe, named)]
+    others = [one for one in WAREHOUSE if one not in recipes]
+    own = _own([*recipes, *others], state)
+    ours = [recipe for recipe in recipes if recipe.name not in own]
     with state.held(box.stop, lambda: report("up", "waiting: another `up` or `down` is at work")):
         kept = {recipe.name: place for recipe in ours if (place := keep(recipe, box, state))}
         missing = [recipe for recipe in ours if recipe.name not in kept]
@@ -75,7 +76,7 @@ def up(
             ready = _apply(settings, ours, places)
             report("up", "preparing topics, schemas and bucket")
             prepare(ready)
-            beside = [one for one in WAREHOUSE if one not in recipes and not is_own(one, named)]
+            beside = [one for one in others if one.name not in own]
             state.write_environment(_exports([*ours, *beside], places | _running(beside, state)))
         except BaseException:
             _halt_all([recipe.name for recipe in missing], state)
@@ -107,11 +108,12 @@ def down(
 
 def status(settings: Settings, recipes: Sequence[Recipe] | None = None) -> Sequence[ServerStatus]:
     """What is known of each server, in the order of the recipes. By default of a warehouse too, if one was started."""
-    state, named = _state(settings), named_by_user()
+    state = _state(settings)
     if recipes is None:
         recipes = (*RECIPES, *(recipe for recipe in WAREHOUSE if state.ports(recipe.name)))
+    own = _own(recipes, state)
     return [
-        ServerStatus(recipe.name, "own", address_of(recipe, named)) if is_own(recipe, named) else look(recipe, state)
+        ServerStatus(recipe.name, "own", own[recipe.name]) if recipe.name in own else look(recipe, state)
         for recipe in recipes
     ]
 
@@ -120,6 +122,14 @@ def obtain(settings: Settings, report: Report, recipes: Sequence[Recipe] = RECIP
     """Get the programs of all servers into the cache. Raises ProgramMissingError."""
     box = _toolbox(settings, report)
     _all(box, {recipe.name: partial(recipe.obtain, box) for recipe in recipes})
+
+
+def _own(recipes: Sequence[Recipe], state: State) -> Mapping[str, str]:
+    """The servers that the user brings, with their addresses."""
+    named = named_by_user()
+    last = {r.name: Place(state.folder(r.name), ports) for r in recipes if (ports := state.ports(r.name))}
+    ours = _exports(recipes, last)
+    return {recipe.name: address_of(recipe, named) for recipe in recipes if is_own(recipe, named, ours)}
 
 
 def _state(settings: Settings) -> State:

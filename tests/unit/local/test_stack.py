@@ -226,6 +226,16 @@ def test_an_address_in_local_env_is_not_the_users(session: Session, monkeypatch:
     assert [server.state for server in status(session.settings, (Web(),))] == ["running"]
 
 
+def test_whoever_has_read_local_env_brings_no_servers(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = session.up(Web())
+    monkeypatch.setenv("STREAMPROC_REGISTRY__URL", before.settings.registry.url)
+    written = session.environment.read_text()
+    again = session.up(Web())
+    assert (again.started, session.environment.read_text()) == (frozenset(), written)
+    assert session.down(Web()) == ["registry"]
+    assert session.up(Web()).settings.registry.url == before.settings.registry.url
+
+
 def test_no_password_is_shown_in_an_address() -> None:
     settings = Settings(redis={"url": "redis://:secret@elsewhere:6379/0"})  # type: ignore[arg-type]  # pydantic reads it
     assert address_of(RedisRecipe(), settings) == "redis://elsewhere:6379/0"
