@@ -27,6 +27,8 @@ from streamproc.records.record import OutputRecord
 from streamproc.settings import Settings
 from streamproc.telemetry.log import get_log
 
+METADATA_S = 10
+"""How long topics are believed to be as they were: a group that once saw none is blind for so long (else 5 minutes)."""
 T = TypeVar("T")
 
 _log = get_log(__name__)
@@ -236,6 +238,7 @@ def build_app(settings: Settings, feed: Feed, folder: Path) -> faust.App:
         topic_replication_factor=settings.topics.replication_factor,
         broker_session_timeout=SESSION_S,
         broker_max_poll_interval=kafka.max_poll_interval_s,
+        consumer_metadata_max_age_ms=METADATA_S * 1000,
         stream_wait_empty=False,  # a row may wait long for its turn: neither a rebalance nor the end waits for it
         topic_disable_leader=True,  # Faust would make a topic for it
         topic_allow_declare=False,

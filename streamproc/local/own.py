@@ -12,7 +12,7 @@ def named_by_user() -> Settings:
 
 
 def is_own(recipe: Recipe, named: Settings, ours: Mapping[str, Mapping[str, str]]) -> bool:
-    """Whether the user set this server's address, to another than that of ``ours``: who reads ``local.env`` sets those."""
+    """Whether the user set this server's address, to another than ``ours``: who reads ``local.env`` sets those."""
     section, name = recipe.setting
     if name not in getattr(named, section).model_fields_set:
         return False
