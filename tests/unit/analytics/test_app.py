@@ -133,7 +133,7 @@ def test_one_row_at_a_time_without_tables_or_windows() -> None:
         assert not app.tables
         conf: Any = app.conf
         assert conf.processing_guarantee is ProcessingGuarantee.AT_LEAST_ONCE
-        assert conf.consumer_metadata_max_age_ms == 10_000  # else a group that saw no topic for a moment is blind for minutes
+        assert conf.consumer_metadata_max_age_ms == 10_000  # else who saw no topic for a moment is blind for minutes
         assert not app.conf.web_enabled
 
     on_loop(test)
