@@ -90,7 +90,7 @@ def observe_result(row: Mapping[str, Any], written_at: int, attributes: Collecti
         result_id=row["result_id"],
         recorded_at=row["recorded_at"],
         produced_at=row["produced_at"],
-        keys=(EVERYTHING, *((name, _short(row[name])) for name in attributes if row[name])),
+        keys=(EVERYTHING, *((name, value) for name in attributes if (value := _short(row[name] or "")))),
         label=None if row["label"] is None else _short(row["label"]),
         confidence=_millionths(row["confidence"]),
         written_at=written_at,
@@ -110,6 +110,7 @@ def observe_segment(row: Mapping[str, Any], produced_at: int, negative: Collecti
 
 
 def _short(text: str) -> str:
+    text = text.replace("\0", "")  # as our rows are written: else a window has another name than its trends
     return OTHER if len(text) > _LONGEST else text
 
 

@@ -1,6 +1,8 @@
 """Rows as single lines of fixed columns, so that they can be shown one by one for as long as they come."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from rich.text import Text
 
@@ -8,6 +10,8 @@ from streamproc.operate.dead_letter import DeadLetter
 from streamproc.operate.names import file_name_of
 from streamproc.operate.scores import bar, scores_of, style
 from streamproc.records.result import EmotionResult
+
+T = TypeVar("T")
 
 BAR_WIDTH = 16
 ID_WIDTH = 13
@@ -30,13 +34,14 @@ def header(*, dead_letters: bool) -> Text:
 
 
 def result_line(row: EmotionResult) -> Text:
-    """One result."""
+    """One result. Other programs write some of its columns as null: the schema allows it, and ours never does."""
     names = _names(row.event_id, file_name_of(row.attributes_json) or row.object_key)
     return Text.assemble(
-        f"{moment(row.produced_at)}  {names}  {row.label or row.status:<10} ",
+        f"{_blank(row.produced_at, moment):<19}  {names}  {row.label or row.status:<10} ",
         bar_text(row, BAR_WIDTH),
         f" {'' if row.confidence is None else format(row.confidence, '.2f'):>4}  ",
-        f"{row.duration_ms / 1000:>8.2f} {row.segment_count:>8}  {row.tier:<8} {row.processing_ms:>7}",
+        f"{_blank(row.duration_ms, _seconds):>8} {_blank(row.segment_count, str):>8}  {_blank(row.tier, str):<8} ",
+        f"{_blank(row.processing_ms, str):>7}",
         no_wrap=True,
     )
 
@@ -65,6 +70,14 @@ def counted(count: int, what: str, many: str = "") -> str:
 def moment(ms: int) -> str:
     """Ms since the epoch, to the second."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _blank(value: T | None, show: Callable[[T], str]) -> str:
+    return "" if value is None else show(value)
+
+
+def _seconds(ms: int) -> str:
+    return f"{ms / 1000:.2f}"
 
 
 def _names(event_id: str | None, recording: str | None) -> str:

@@ -149,7 +149,8 @@ def decode(payload: bytes, writer: WriterSchema, reader: Schema) -> Mapping[str,
     try:
         fields = fastavro.schemaless_reader(source, writer.parsed, None if writer.same else reader.parsed)
     except _BAD_BYTES as error:
-        raise refused(f"the value is not of its schema: {type(error).__name__}: {error}"[:256]) from None
+        said = f": {error}" if str(error) else ""  # that of a value that is too short says nothing
+        raise refused(f"the value is not of its schema: {type(error).__name__}{said}"[:256]) from None
     if trailing := len(payload) - source.tell():
         raise refused(f"the value has {trailing} bytes after its end")
     if not isinstance(fields, dict):

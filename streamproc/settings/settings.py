@@ -86,6 +86,9 @@ def clashes(tree: Settings | SimpleNamespace, origin: Callable[[str], str], wron
         at = origin("analytics.alert_clear_share")
         share = f"alert_share={tree.analytics.alert_share}"
         yield f"analytics.alert_clear_share={tree.analytics.alert_clear_share}{at} is above {share}"
+    if tree.analytics.group == tree.kafka.group:
+        at = origin("analytics.group")
+        yield f"analytics.group={tree.analytics.group}{at} is the workers' kafka.group: give each its own"
     if (tree.kafka.sasl_username is None) != (tree.kafka.sasl_password is None):
         yield "kafka.sasl_username and kafka.sasl_password go together: set both, or none"
 

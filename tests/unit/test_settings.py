@@ -394,3 +394,9 @@ def test_an_alert_is_cleared_under_a_share_that_raises_none() -> None:
     Settings(analytics=AnalyticsSettings(alert_share=0.4))
     with pytest.raises(ValidationError, match=r"alert_clear_share=0\.4 is above alert_share=0\.3"):
         Settings(analytics=AnalyticsSettings(alert_share=0.3))
+
+
+def test_the_app_and_the_workers_have_groups_of_their_own() -> None:
+    group = Settings().kafka.group
+    with pytest.raises(ValidationError, match=rf"analytics\.group={group} is the workers' kafka\.group"):
+        Settings(analytics=AnalyticsSettings(group=group))

@@ -99,7 +99,8 @@ class Gathered:
         self._response.append(_seconds(at_ms, began_ms))
         self._processing.append(_number(row["processing_ms"]) / 1000)
         self._audio_ms += round(_number(row["duration_ms"]))
-        self._tiers[str(row["tier"])] += 1
+        if row["tier"] is not None:  # as other programs may write it
+            self._tiers[str(row["tier"])] += 1
         self._statuses[str(row["status"])] += 1
         if row["label"] is not None:
             self._labels[str(row["label"])] += 1

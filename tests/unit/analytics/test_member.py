@@ -77,6 +77,11 @@ def test_a_value_that_is_no_name_counts_among_others(member: Member, rows: Rows)
     assert told(member) == {(0, "all", ""): 1, (0, "tenant", "t" * 256): 1, (0, "agent", "(other)"): 1}
 
 
+def test_a_character_that_no_row_of_ours_holds_is_taken_out_of_a_value(member: Member, rows: Rows) -> None:
+    put(member, rows, 0, agent="a\0b", tenant="\0")
+    assert told(member) == {(0, "all", ""): 1, (0, "agent", "ab"): 1}
+
+
 def test_rows_of_partitions_that_are_not_owned_and_rows_read_before_change_nothing(member: Member, rows: Rows) -> None:
     put(member, rows, 5, partition=2)
     put(member, rows, 7)

@@ -87,6 +87,14 @@ def test_a_recording_is_shown_by_the_name_that_its_file_had(attributes: str | No
     assert "  call.wav  " in dead_letter_line(letter).plain
 
 
+@pytest.mark.parametrize("name", ["produced_at", "duration_ms", "segment_count", "tier", "processing_ms"])
+def test_what_another_program_left_out_is_blank(name: str) -> None:
+    whole = result_line(result(SENT[0])).plain
+    line = result_line(result(SENT[0], **{name: None})).plain
+    assert len(line) == len(whole)
+    assert len(line.split()) == len(whole.split()) - (2 if name == "produced_at" else 1)
+
+
 def test_json_lines_hold_every_column(asked: list[tuple[object, ...]]) -> None:
     done = run.invoke(app, ["results", "--json", "--count", "1"])
     assert len(asked) == 1

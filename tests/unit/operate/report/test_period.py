@@ -40,6 +40,14 @@ def test_totals_and_rates() -> None:
     assert found.reasons == {"object_missing": 1}
 
 
+def test_what_another_program_says_no_tier_of_is_no_hit() -> None:
+    rows = gathered()
+    rows.result(1_000, {**ROW, "tier": "computed"}, 0)
+    rows.result(1_000, {**ROW, "tier": None}, 0)
+    found = rows.period()
+    assert (found.results, found.hit_rate) == (2, 0.0)
+
+
 def test_times_are_spread_over_results_and_dead_letters_alike() -> None:
     rows = gathered()
     for seconds in range(1, 100):
