@@ -59,7 +59,10 @@ def show_status(status: Status, *, as_json: bool) -> None:
     if missing := [one for one in status.connectors if one.state == MISSING]:
         told = f"Not there: {', '.join(one.name for one in missing)}. `streamproc connect apply` makes them"
         say(f"{told}: from {', '.join(one.topic for one in missing)} to the schema {status.namespace}.", err=True)
-    if not all(one.state.running or one in missing for one in status.connectors):
+    if halted := [one for one in status.connectors if one.state.halted and not one.state.failed]:
+        told = ", ".join(f"{one.name} ({one.state.connector})" for one in halted)
+        say(f"Told to wait: {told}. `streamproc connect apply` lets them go on.", err=True)
+    if not all(one.state.running or one in (*missing, *halted) for one in status.connectors):
         say(FAILED, err=True)
 
 

@@ -92,6 +92,16 @@ def test_what_is_not_there_is_not_behind_nor_started_again(monkeypatch: pytest.M
     )
 
 
+def test_what_somebody_paused_or_stopped_did_not_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    halted = [
+        Seen("results", State("PAUSED", ("PAUSED",), None), None, None),
+        Seen("dead", State("STOPPED", (), None), None, None),
+    ]
+    code, _, err = shown(monkeypatch, Status(halted, Login(), None, ""))
+    assert code == 1
+    assert err == "Told to wait: results (PAUSED), dead (STOPPED). `streamproc connect apply` lets them go on.\n"
+
+
 def test_connectors_of_other_settings_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     status = Status(WELL.connectors, Login(), None, "", "public", ["results", "dead"])
     _, _, err = shown(monkeypatch, status)
