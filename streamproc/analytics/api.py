@@ -78,6 +78,9 @@ class Asked:
         name, value = self.attribute(), self.value()
         if value is None and name != EVERYTHING[0]:
             raise UsageError(f"value is missing: add &value= one value of {name}")
+        if value and name == EVERYTHING[0]:
+            others = ", ".join(self.attributes)
+            raise UsageError(f"all results together have no values: add &attribute= one of {others}")
         return name, value or EVERYTHING[1]
 
     def kind(self) -> str:

@@ -222,6 +222,8 @@ def test_a_series_is_of_one_value(api: Api) -> None:
     assert (status, json.loads(body)["error"]) == (400, "value is missing: add &value= one value of agent")
     assert rows(api, "/api/series", "attribute=agent&value=") == []
     assert rows(api, "/api/series", "attribute=all") == rows(api, "/api/series")
+    status, _, body = ask(api, "/api/series", "value=b")
+    assert (status, json.loads(body)["error"].partition(":")[0]) == (400, "all results together have no values")
 
 
 def test_one_value_can_be_asked_for(api: Api) -> None:
