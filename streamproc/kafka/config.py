@@ -32,6 +32,9 @@ drop out of the metadata; ``send_offsets_to_transaction`` then waits for it for 
 time-out (librdkafka issues 5511 and 5456). With the default of 15 minutes a restart of the broker hung the producer
 each time; with this it goes on after a second."""
 
+_TOPICS_MS = 5_000
+"""How long a consumer believes that a topic has no more partitions; the default of five minutes outlasts a start."""
+
 
 class ClientConfig(dict[str, Any]):
     """Options of a client. Its repr names them without their values, since one of them is a password."""
@@ -75,6 +78,7 @@ def consumer_config(settings: Settings) -> ClientConfig:
         "auto.offset.reset": "error",
         "isolation.level": "read_committed",
         "enable.partition.eof": True,
+        "topic.metadata.refresh.interval.ms": _TOPICS_MS,
         "max.poll.interval.ms": _ms(kafka.max_poll_interval_s),
         "queued.min.messages": 2 * settings.flow.micro_batch_records,
         "queued.max.messages.kbytes": _PREFETCH_KIB,

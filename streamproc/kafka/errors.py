@@ -29,6 +29,8 @@ class Decision(Enum):
 END_OF_PARTITION = KafkaError._PARTITION_EOF
 OUT_OF_RANGE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION})
 TIMED_OUT = KafkaError._TIMED_OUT
+DOWN = frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE})
+"""No broker answers."""
 CAUSES = frozenset({KafkaError._RESOLVE, KafkaError._AUTHENTICATION, KafkaError._SSL})
 """Why a connection failed, where that is no broker that is away. A call that waits for one only says that it waited."""
 FORBIDDEN = frozenset(
@@ -46,6 +48,8 @@ AFTERMATH = frozenset({*PURGED, KafkaError._STATE})
 """The same, and what is said to calls that come too late for it."""
 STALE = frozenset({KafkaError.STALE_MEMBER_EPOCH, KafkaError.REBALANCE_IN_PROGRESS})
 """We are still a member, but not yet at the group's latest epoch."""
+UNSEEN = frozenset({KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC})
+"""The group knows of a partition before our client does: its topic was given more of them."""
 EXPELLED = frozenset(
     {
         KafkaError.ILLEGAL_GENERATION,
@@ -59,7 +63,7 @@ EXPELLED = frozenset(
 _MEANINGS: Mapping[Decision, frozenset[int]] = MappingProxyType(
     {
         Decision.FENCED: frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}),
-        Decision.DOWN: frozenset({KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._RESOLVE}),
+        Decision.DOWN: DOWN,
         # A broker, leader or coordinator is changing or too slow.
         Decision.AGAIN: frozenset(
             {

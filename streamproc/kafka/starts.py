@@ -7,7 +7,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from streamproc.errors import Fatal, FatalError, StreamprocError
-from streamproc.kafka.errors import EXPELLED, STALE, TIMED_OUT, describe, passes
+from streamproc.kafka.errors import EXPELLED, STALE, TIMED_OUT, UNSEEN, describe, passes
 from streamproc.kafka.positions import to_partitions
 from streamproc.records.record import CommitOffset, TopicPartition
 
@@ -47,8 +47,11 @@ def read_starts(
 
 
 def _worth_asking(error: BaseException) -> bool:
-    """The heartbeats, which go on while we ask, bring a member up to the group's epoch."""
-    return passes(error) or (isinstance(error, KafkaException) and error.args[0].code() in STALE)
+    """The heartbeats, which go on while we ask, bring a member up to the group's epoch, and the client to its topics.
+
+    (It cannot be asked for them here: ``list_topics`` from within a callback ends the process.)
+    """
+    return passes(error) or (isinstance(error, KafkaException) and error.args[0].code() in STALE | UNSEEN)
 
 
 def _read(consumer: Consumer, partitions: Sequence[confluent_kafka.TopicPartition]) -> Sequence[CommitOffset]:

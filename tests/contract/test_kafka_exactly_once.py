@@ -7,7 +7,7 @@ import confluent_kafka
 import pytest
 from confluent_kafka import Consumer, ConsumerGroupState, Producer
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from streamproc.errors import AbortedError, FatalError, FencedError
 from streamproc.kafka.config import client_config
@@ -309,6 +309,25 @@ def test_partitions_move_to_a_second_member_and_paused_ones_stay_paused(
     assert Counter(record.value for record in taken) == Counter(b"%d" % n for n in range(10))
     assert owner.revokes
     assert other_owner.revokes
+
+
+@pytest.mark.parametrize("settings", ["consumer"], indirect=True)  # by the classic one members look every five minutes
+def test_partitions_that_a_topic_is_given_are_read_from_their_first_record(
+    settings: Settings, source_topic: str, open_source: Callable[[Owner], KafkaSource], owner: Owner
+) -> None:
+    source = open_source(owner)
+    poll_until(source, everything_at_end(source))
+    added = [TopicPartition(source_topic, PARTITIONS + number) for number in range(2)]
+    admin = AdminClient(client_config(settings))
+    more = NewPartitions(source_topic, PARTITIONS + len(added))
+    admin.create_partitions([more])[source_topic].result(PATIENCE_S)
+    producer = Producer(client_config(settings))
+    for one in added:
+        producer.produce(one.topic, b"new", partition=one.partition)
+    assert producer.flush(PATIENCE_S) == 0
+    taken = poll_until(source, lambda taken: len(taken) == len(added))
+    assert {(one.source, one.offset, one.value) for one in taken} == {(one, 0, b"new") for one in added}
+    assert {one: owner.owned[one].offset for one in added} == dict.fromkeys(added, 0)
 
 
 @pytest.mark.parametrize("settings", ["classic"], indirect=True)

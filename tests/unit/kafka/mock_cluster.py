@@ -8,6 +8,7 @@ from pathlib import Path
 import confluent_kafka
 
 PRODUCE = 0
+LIST_OFFSETS = 2
 OFFSET_COMMIT = 8
 OFFSET_FETCH = 9
 HEARTBEAT = 12
