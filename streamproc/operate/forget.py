@@ -128,6 +128,7 @@ def _keys(settings: Settings, wanted: Wanted, shared_by: str | None, *, dry_run:
         found = tier.erase(wanted.sha256, shared_by, dry_run=dry_run)
         return found + tier.erase_aliases(wanted.aliases, dry_run=dry_run)
     except TierError as error:
-        raise DependencyDownError("redis", f"{error}; the objects are erased, do it again when redis answers") from None
+        done = "nothing is erased" if dry_run else "the objects are erased"
+        raise DependencyDownError("redis", f"{error}; {done}, do it again when redis answers") from None
     finally:
         tier.close()

@@ -311,7 +311,6 @@ def test_partitions_move_to_a_second_member_and_paused_ones_stay_paused(
     assert other_owner.revokes
 
 
-@pytest.mark.parametrize("settings", ["consumer"], indirect=True)  # by the classic one members look every five minutes
 def test_partitions_that_a_topic_is_given_are_read_from_their_first_record(
     settings: Settings, source_topic: str, open_source: Callable[[Owner], KafkaSource], owner: Owner
 ) -> None:
