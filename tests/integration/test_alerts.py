@@ -3,7 +3,9 @@
 import json
 import re
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,19 @@ def in_time(share: float, count: int) -> Series:
     }
 
 
+def spelt(values: Iterable[float]) -> str:
+    return " ".join(map(str, values))
+
+
+def late(*spans: tuple[int, bool]) -> Series:
+    """Ten records a step, all of them late or none, for so many steps each."""
+    each = [is_late for count, is_late in spans for _ in range(count)]
+    return {
+        named("response_seconds_bucket", 'le="60.0"'): spelt(accumulate(0 if is_late else 10 for is_late in each)),
+        named("response_seconds_count"): spelt(accumulate(10 for _ in each)),
+    }
+
+
 def backlog(audio_s: float) -> Series:
     both = [HERE, THERE]
     return {named("backlog_audio_seconds", instance=one): f"{audio_s / 2}x40" for one in both} | {
@@ -111,11 +126,12 @@ def commits(under_5_s: float) -> Series:
     return {**series, named("commit_seconds_count"): "0+100x60"}
 
 
-def hits(after: int) -> Series:
-    """Two of five known for 25 hours, then so many of a hundred."""
+def hits(after: int, before: int = 40) -> Series:
+    """So many of a hundred known for 25 hours, then so many."""
+    memory, computed = 5 * before, 500 - 5 * before
     return {
-        named("analyses_total", 'tier="memory"'): f"0+200x300 60000+{5 * after}x40",
-        named("analyses_total", 'tier="computed"'): f"0+300x300 90000+{500 - 5 * after}x40",
+        named("analyses_total", 'tier="memory"'): f"0+{memory}x300 {300 * memory}+{5 * after}x40",
+        named("analyses_total", 'tier="computed"'): f"0+{computed}x300 {300 * computed}+{500 - 5 * after}x40",
     }
 
 
@@ -185,7 +201,10 @@ CASES = {
         'instance="a"',
     ),
     "StreamprocRebalanceStorm": Case(
-        {named("rebalances_total", 'event="revoked"'): "0+0.275x80"},
+        {
+            named("rebalances_total", 'event="revoked"'): "0+0.1375x80",
+            named("rebalances_total", 'event="lost"'): "0+0.1375x80",
+        },
         {
             named("rebalances_total", 'event="revoked"'): "0+0.2375x80",
             named("rebalances_total", 'event="assigned"'): "0+1x80",
@@ -291,13 +310,13 @@ def played(case: Case, series: Series, alert: str, at: str, expected: list[dict[
     }
 
 
-def fired(alert: str) -> dict[str, Any]:
+def fired(alert: str, summary: str | None = None) -> dict[str, Any]:
     """What promtool is to find of an alert that fires."""
     case, rule = CASES[alert], alerts()[alert]
     pairs = re.findall(r'(\w+)="([^"]*)"', case.labels)
     return {
         "exp_labels": {"job": "streamproc", **dict(pairs), **rule["labels"]},
-        "exp_annotations": {"summary": case.summary, "runbook_url": rule["annotations"]["runbook_url"]},
+        "exp_annotations": {"summary": summary or case.summary, "runbook_url": rule["annotations"]["runbook_url"]},
     }
 
 
@@ -409,6 +428,79 @@ def test_half_of_a_condition_is_silent(alert: str, series: Series, tmp_path: Pat
     assert "SUCCESS" in judged(case, tests, tmp_path)
 
 
+SOME = {
+    "late for 20 minutes, and no more for 10": (
+        "StreamprocObjectiveBurnsFast",
+        late((30, False), (20, True), (10, False)),
+        "59m",
+    ),
+    "late for 2 minutes": ("StreamprocObjectiveBurnsFast", late((60, False), (2, True)), "61m"),
+    "late for an hour, and no more for 40 minutes": (
+        "StreamprocObjectiveBurnsSlowly",
+        late((260, False), (60, True), (40, False)),
+        "359m",
+    ),
+    "late for 5 minutes": ("StreamprocObjectiveBurnsSlowly", late((360, False), (5, True)), "364m"),
+    "one record every 270 s": ("StreamprocNoProgress", lag("61x80", "0x17 1x17 2x17 3x17 4x7"), "17m30s"),
+    "away every second time": (
+        "StreamprocDependencyDown",
+        {named("dependency_down", 'dependency="redis"'): "0 1 " * 40},
+        "10m",
+    ),
+    "four times in 20 minutes": (
+        "StreamprocRestarts",
+        {named("ready"): "0x80", f"process_start_time_seconds{{{HERE}}}": "0x19 1x19 2x19 3x19 4x9"},
+        "20m",
+    ),
+    "less than next to nothing": ("StreamprocHitRate", hits(0, before=9), "27h"),
+}
+"""What happened, and when an alert is silent about it: without one of its windows, or with another, it would fire."""
+
+
+@pytest.mark.parametrize("what", SOME)
+def test_what_is_over_or_has_only_begun_is_silent(what: str, tmp_path: Path) -> None:
+    alert, series, at = SOME[what]
+    assert "SUCCESS" in judged(CASES[alert], [played(CASES[alert], series, alert, at, [])], tmp_path)
+
+
+OTHERWISE = {
+    "eight steps up and four down": (
+        "StreamprocLag",
+        lag(
+            spelt(100 + 60 * (step // 12) + (10 * min(step % 12, 8) - 5 * max(step % 12 - 8, 0)) for step in range(81))
+        ),
+        "20m",
+        "streamproc: a worker's oldest recording waits 9m 0s, longer and longer",
+    ),
+    "seen every 4 minutes": (
+        "StreamprocNotReady",
+        {named("ready"): "0 _x15 " * 5},
+        "18m",
+        None,
+    ),
+    "away after long being there": (
+        "StreamprocDependencyDown",
+        {named("dependency_down", 'dependency="redis"'): "0x39 1x20"},
+        "11m15s",
+        None,
+    ),
+    "of next to nothing to nothing": (
+        "StreamprocHitRate",
+        hits(0, before=12),
+        "27h",
+        "streamproc: 0% were known, under half of a day ago",
+    ),
+}
+"""What happened, when an alert fires for it, and what it says where that is not its usual: another window hides it."""
+
+
+@pytest.mark.parametrize("what", OTHERWISE)
+def test_what_another_window_or_bound_would_hide_fires(what: str, tmp_path: Path) -> None:
+    alert, series, at, summary = OTHERWISE[what]
+    expected = [fired(alert, summary)]
+    assert "SUCCESS" in judged(CASES[alert], [played(CASES[alert], series, alert, at, expected)], tmp_path)
+
+
 def test_records_that_nobody_takes_are_no_progress(tmp_path: Path) -> None:
     alert = "StreamprocNoProgress"
     case = replace(CASES[alert], above=lag("61x80", in_flight=0, records=21))
@@ -419,7 +511,8 @@ def test_records_that_nobody_takes_are_no_progress(tmp_path: Path) -> None:
 def test_one_worker_that_falls_behind_is_not_hidden_by_others_that_catch_up(tmp_path: Path) -> None:
     alert = "StreamprocLag"
     case = CASES[alert]
-    series = case.above | lag("3000-10x80", instance=THERE)
+    slower = lag("61+0.1x80", instance='job="streamproc",instance="c"')
+    series = case.above | lag("3000-10x80", instance=THERE) | slower
     assert "SUCCESS" in judged(case, [played(case, series, alert, case.at, [fired(alert)])], tmp_path)
 
 
