@@ -181,7 +181,7 @@ CASES = {
         {named("ready"): "0x4 _x4 " * 8, named("ready", instance=THERE): "0x80"},
         {named("ready"): "0x4 _x4 " * 8, named("ready", instance=THERE): "0x19 1 0x60"},
         "10m",
-        "streamproc: no worker has been ready for 5 minutes",
+        "streamproc: no worker has been ready for over 5 minutes",
     ),
     "StreamprocRestarts": Case(
         restarts(4),
@@ -452,6 +452,13 @@ SOME = {
         {named("ready"): "0x80", f"process_start_time_seconds{{{HERE}}}": "0x19 1x19 2x19 3x19 4x9"},
         "20m",
     ),
+    "the last one was ready 9 minutes ago": ("StreamprocNotReady", {named("ready"): "1x40 0x60"}, "19m"),
+    "the first one came 4 minutes ago": ("StreamprocNotReady", {named("ready"): "_x40 0x60"}, "14m"),
+    "away for 4 minutes, and back for 3": (
+        "StreamprocDependencyDown",
+        {named("dependency_down", 'dependency="redis"'): "0x39 1x15 0x60"},
+        "17m",
+    ),
     "less than next to nothing": ("StreamprocHitRate", hits(0, before=9), "27h"),
 }
 """What happened, and when an alert is silent about it: without one of its windows, or with another, it would fire."""
@@ -476,6 +483,24 @@ OTHERWISE = {
         "StreamprocNotReady",
         {named("ready"): "0 _x15 " * 5},
         "18m",
+        None,
+    ),
+    "the last one was ready 10 minutes ago": (
+        "StreamprocNotReady",
+        {named("ready"): "1x40 0x60"},
+        "20m30s",
+        None,
+    ),
+    "the first one came 5 minutes ago": (
+        "StreamprocNotReady",
+        {named("ready"): "_x40 0x60"},
+        "15m30s",
+        None,
+    ),
+    "away for 4 minutes, and back for 2": (
+        "StreamprocDependencyDown",
+        {named("dependency_down", 'dependency="redis"'): "0x39 1x15 0x60"},
+        "16m",
         None,
     ),
     "away after long being there": (
