@@ -146,7 +146,10 @@ CASES = {
         ends(1.1, 100), ends(0.9, 100), "90m", "streamproc: 1.1% of an hour's records became dead letters", step="1m"
     ),
     "StreamprocBacklog": Case(
-        backlog(303), backlog(297), "5m", "streamproc: 5m 3s of audio wait, more than 5 minutes' work"
+        backlog(303),
+        backlog(297),
+        "5m",
+        "streamproc: 2m 31s of audio wait for one worker, more than its 5 minutes' work",
     ),
     "StreamprocLag": Case(
         lag("61+0.125x80"),
@@ -470,6 +473,8 @@ def test_what_is_over_or_has_only_begun_is_silent(what: str, tmp_path: Path) -> 
     assert "SUCCESS" in judged(CASES[alert], [played(CASES[alert], series, alert, at, [])], tmp_path)
 
 
+FOUR = (HERE, *(f'job="streamproc",instance="{name}"' for name in "bcd"))
+
 OTHERWISE = {
     "eight steps up and four down": (
         "StreamprocLag",
@@ -478,6 +483,14 @@ OTHERWISE = {
         ),
         "20m",
         "streamproc: a worker's oldest recording waits 9m 0s, longer and longer",
+    ),
+    "one of four workers has all that waits": (
+        "StreamprocBacklog",
+        {named("speed_ratio", instance=one): "1x40" for one in FOUR}
+        | {named("backlog_audio_seconds", instance=one): "0x40" for one in FOUR}
+        | {named("backlog_audio_seconds"): "301x40"},
+        "5m",
+        "streamproc: 5m 1s of audio wait for one worker, more than its 5 minutes' work",
     ),
     "seen every 4 minutes": (
         "StreamprocNotReady",
