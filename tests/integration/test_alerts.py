@@ -119,6 +119,20 @@ def restarts(count: int) -> Series:
     }
 
 
+def never_ready(restarts: int, after: int = 0) -> Series:
+    """A worker that ends again and again, one that does and was ready, and a spare one, which does not end."""
+    began = " ".join(f"_x3 {number}x43" for number in range(1, restarts + 1))
+    spare = 'job="streamproc",instance="c"'
+    return {
+        named("ready"): f"0x40 {after} 0x160",
+        named("ready", instance=THERE): "1x200",
+        named("ready", instance=spare): "0x200",
+        f"process_start_time_seconds{{{HERE}}}": f"0x40 {began} {restarts}x100",
+        f"process_start_time_seconds{{{THERE}}}": "0x10 1x10 2x10 3x160",
+        f"process_start_time_seconds{{{spare}}}": "1x200",
+    }
+
+
 def commits(under_5_s: float) -> Series:
     """100 a step."""
     buckets = {"2.0": 0, "5.0": under_5_s, "10.0": 100, "+Inf": 100}
@@ -191,6 +205,13 @@ CASES = {
         restarts(3),
         "20m",
         "a was started again 4 times in 15 minutes",
+        'instance="a"',
+    ),
+    "StreamprocNeverReady": Case(
+        never_ready(2),
+        never_ready(1),
+        "35m",
+        "a was started again 2 times in 30 minutes, and was never ready",
         'instance="a"',
     ),
     "StreamprocNoProgress": Case(
@@ -421,6 +442,7 @@ def test_a_share_of_too_few_is_silent(alert: str, enough: Series, too_few: Serie
         ("StreamprocNoProgress", lag("61x80", "0+1x80")),  # it waits, and work goes on
         ("StreamprocNoProgress", lag("61x80", in_flight=0, records=20)),  # marks, as above
         ("StreamprocNotReady", {named("ready"): "0x80", named("brake_on"): "1x80"}),  # which has an alert of its own
+        ("StreamprocNeverReady", never_ready(2, after=1)),  # it was, for once
         ("StreamprocPutAside", {named("connectors_put_aside_records"): "28x20 3x60"}),  # made anew
         ("StreamprocPutAside", {named("connectors_put_aside_records"): "28x5 29x120"}),  # over an hour ago
     ],
@@ -462,6 +484,11 @@ SOME = {
         {named("dependency_down", 'dependency="redis"'): "0x39 1x15 0x60"},
         "17m",
     ),
+    "twice in over half an hour": (
+        "StreamprocNeverReady",
+        {named("ready"): "0x200", f"process_start_time_seconds{{{HERE}}}": "0x20 1x119 2x60"},
+        "36m",
+    ),
     "less than next to nothing": ("StreamprocHitRate", hits(0, before=9), "27h"),
 }
 """What happened, and when an alert is silent about it: without one of its windows, or with another, it would fire."""
@@ -484,13 +511,13 @@ OTHERWISE = {
         "20m",
         "streamproc: a worker's oldest recording waits 9m 0s, longer and longer",
     ),
-    "one of four workers has all that waits": (
+    "two of four workers have all that waits": (
         "StreamprocBacklog",
         {named("speed_ratio", instance=one): "1x40" for one in FOUR}
         | {named("backlog_audio_seconds", instance=one): "0x40" for one in FOUR}
-        | {named("backlog_audio_seconds"): "301x40"},
+        | {named("backlog_audio_seconds"): "303x40", named("backlog_audio_seconds", instance=THERE): "301x40"},
         "5m",
-        "streamproc: 5m 1s of audio wait for one worker, more than its 5 minutes' work",
+        "streamproc: 5m 3s of audio wait for one worker, more than its 5 minutes' work",
     ),
     "seen every 4 minutes": (
         "StreamprocNotReady",
