@@ -37,7 +37,7 @@ def top(
     from streamproc.operate.top.look import looks
 
     settings = load_settings()
-    workers = list(dict.fromkeys(map(checked, worker or [local_worker(settings.http)])))
+    workers = list(dict.fromkeys(map(checked, worker))) if worker else [local_worker(settings.http)]
     ours = settings.kafka.group
     views = looks(workers, time.monotonic, lambda: time.sleep(every))
     if once:

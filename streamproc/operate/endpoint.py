@@ -13,12 +13,15 @@ ANSWER_S = 5.0
 """For each step of a request."""
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})")
 _PORTS = range(1, 2**16)
+_HINT = "its first log line names its address; say it with --worker HOST:PORT"
 EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # compared with, not bound to
 """Where a worker that listens on every interface is reached on its own host."""
 
 
 def local_worker(http: HttpSettings) -> str:
-    """HOST:PORT of the worker with these settings on this host."""
+    """HOST:PORT of the worker with these settings on this host. Raises UsageError where it takes any port."""
+    if not http.port:
+        raise UsageError(f"http.port is 0, so that a worker takes a free port: {_HINT}")
     return f"{EVERYWHERE.get(http.host, http.host)}:{http.port}"
 
 
@@ -46,8 +49,7 @@ def ask(method: str, worker: str, path: str) -> Mapping[str, Any]:
 
 
 def _told(error: Exception) -> str:
-    hint = "its first log line names its address; say it with --worker HOST:PORT"
     said = str(error) or type(error).__name__
     if isinstance(error, httpx2.HTTPStatusError):
         said = f"HTTP {error.response.status_code}, so another program may listen there"
-    return f"{said} ({hint})"
+    return f"{said} ({_HINT})"

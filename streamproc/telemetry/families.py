@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info, disable_created_metrics
 
 from streamproc.telemetry.measured import Measured
 from streamproc.telemetry.tally import Tallies, Tally
@@ -42,9 +42,13 @@ class Family(Generic[L, M]):
 
 
 class Maker:
-    """Makes metrics on one registry and keeps the list of them."""
+    """Makes metrics on one registry and keeps the list of them.
+
+    When a counter began is a sample of its own to the client library, and none of the list: the whole process has none.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types for it
         self._registry = registry
         self._definitions: list[Definition] = []
 

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamproc.settings import Settings
+from streamproc.telemetry.families import Definition
 from streamproc.telemetry.metrics import Metrics
 from streamproc.telemetry.timesheet import ACTIVITIES, Hand
 from tests.e2e.corpus import Corpus
@@ -42,13 +43,19 @@ def shown(worker: Worker) -> Shown:
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(worker.ask("/metrics"))
         for sample in family.samples
-        if sample.name.startswith("streamproc_") and not sample.name.endswith("_created")
+        if sample.name.startswith("streamproc_")
     }
 
 
 def status(worker: Worker) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(worker.ask("/status"))
     return answer
+
+
+def samples(metric: Definition) -> list[str]:
+    """What it is called in the text format."""
+    parts = ("_bucket", "_sum", "_count") if metric.kind == "histogram" else ("",)
+    return [f"{metric.name}{part}" for part in parts]
 
 
 def moved(seen: list[Shown], name: str) -> bool:
@@ -104,6 +111,7 @@ def test_every_metric_moves_and_all_time_is_accounted_for(
 
     names = {definition.name for definition in Metrics().definitions}
     assert {name for name in names if not moved(seen, name)} == STILL.keys()
+    assert {name for name, _ in after} == {name for one in Metrics().definitions for name in samples(one)}
     assert "the network to load" in waits
     assert None in waits
     for hand in ACTIVITIES:

@@ -3,7 +3,9 @@
 import json
 import re
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,19 @@ def in_time(share: float, count: int) -> Series:
     }
 
 
+def spelt(values: Iterable[float]) -> str:
+    return " ".join(map(str, values))
+
+
+def late(*spans: tuple[int, bool]) -> Series:
+    """Ten records a step, all of them late or none, for so many steps each."""
+    each = [is_late for count, is_late in spans for _ in range(count)]
+    return {
+        named("response_seconds_bucket", 'le="60.0"'): spelt(accumulate(0 if is_late else 10 for is_late in each)),
+        named("response_seconds_count"): spelt(accumulate(10 for _ in each)),
+    }
+
+
 def backlog(audio_s: float) -> Series:
     both = [HERE, THERE]
     return {named("backlog_audio_seconds", instance=one): f"{audio_s / 2}x40" for one in both} | {
@@ -72,14 +87,14 @@ def backlog(audio_s: float) -> Series:
     }
 
 
-def lag(values: str, ended: str = "5x80", in_flight: int = 1, records: int = 3) -> Series:
+def lag(values: str, ended: str = "5x80", in_flight: int = 1, records: int = 3, *, instance: str = HERE) -> Series:
     return {
-        named("in_flight_records"): f"{in_flight}x80",
-        named("lag_records", 'topic="recordings"'): f"{records}x80",
-        named("partitions"): "2x80",
-        named("lag_seconds", 'topic="recordings"'): values,
-        named("lag_seconds", 'topic="later"'): "300+1x80",  # a lane's records wait on purpose
-        named("records_total", 'outcome="result"'): ended,
+        named("in_flight_records", instance=instance): f"{in_flight}x80",
+        named("lag_records", 'topic="recordings"', instance): f"{records}x80",
+        named("partitions", instance=instance): "2x80",
+        named("lag_seconds", 'topic="recordings"', instance): values,
+        named("lag_seconds", 'topic="later"', instance): "300+1x80",  # a lane's records wait on purpose
+        named("records_total", 'outcome="result"', instance): ended,
     }
 
 
@@ -104,6 +119,20 @@ def restarts(count: int) -> Series:
     }
 
 
+def never_ready(restarts: int, after: int = 0) -> Series:
+    """A worker that ends again and again, one that does and was ready, and a spare one, which does not end."""
+    began = " ".join(f"_x3 {number}x43" for number in range(1, restarts + 1))
+    spare = 'job="streamproc",instance="c"'
+    return {
+        named("ready"): f"0x40 {after} 0x160",
+        named("ready", instance=THERE): "1x200",
+        named("ready", instance=spare): "0x200",
+        f"process_start_time_seconds{{{HERE}}}": f"0x40 {began} {restarts}x100",
+        f"process_start_time_seconds{{{THERE}}}": "0x10 1x10 2x10 3x160",
+        f"process_start_time_seconds{{{spare}}}": "1x200",
+    }
+
+
 def commits(under_5_s: float) -> Series:
     """100 a step."""
     buckets = {"2.0": 0, "5.0": under_5_s, "10.0": 100, "+Inf": 100}
@@ -111,11 +140,12 @@ def commits(under_5_s: float) -> Series:
     return {**series, named("commit_seconds_count"): "0+100x60"}
 
 
-def hits(after: int) -> Series:
-    """Two of five known for 25 hours, then so many of a hundred."""
+def hits(after: int, before: int = 40) -> Series:
+    """So many of a hundred known for 25 hours, then so many."""
+    memory, computed = 5 * before, 500 - 5 * before
     return {
-        named("analyses_total", 'tier="memory"'): f"0+200x300 60000+{5 * after}x40",
-        named("analyses_total", 'tier="computed"'): f"0+300x300 90000+{500 - 5 * after}x40",
+        named("analyses_total", 'tier="memory"'): f"0+{memory}x300 {300 * memory}+{5 * after}x40",
+        named("analyses_total", 'tier="computed"'): f"0+{computed}x300 {300 * computed}+{500 - 5 * after}x40",
     }
 
 
@@ -130,13 +160,16 @@ CASES = {
         ends(1.1, 100), ends(0.9, 100), "90m", "streamproc: 1.1% of an hour's records became dead letters", step="1m"
     ),
     "StreamprocBacklog": Case(
-        backlog(303), backlog(297), "5m", "streamproc: 5m 3s of audio wait, more than 5 minutes' work"
+        backlog(303),
+        backlog(297),
+        "5m",
+        "streamproc: 2m 31s of audio wait for one worker, more than its 5 minutes' work",
     ),
     "StreamprocLag": Case(
         lag("61+0.125x80"),
         lag("49+0.125x80"),
         "20m",
-        "streamproc: the oldest recording waits 1m 11s, longer and longer",
+        "streamproc: a worker's oldest recording waits 1m 11s, longer and longer",
     ),
     "StreamprocObjectiveBurnsFast": Case(
         in_time(0.85, 80),
@@ -165,13 +198,20 @@ CASES = {
         {named("ready"): "0x4 _x4 " * 8, named("ready", instance=THERE): "0x80"},
         {named("ready"): "0x4 _x4 " * 8, named("ready", instance=THERE): "0x19 1 0x60"},
         "10m",
-        "streamproc: no worker has been ready for 5 minutes",
+        "streamproc: no worker has been ready for over 5 minutes",
     ),
     "StreamprocRestarts": Case(
         restarts(4),
         restarts(3),
         "20m",
         "a was started again 4 times in 15 minutes",
+        'instance="a"',
+    ),
+    "StreamprocNeverReady": Case(
+        never_ready(2),
+        never_ready(1),
+        "35m",
+        "a was started again 2 times in 30 minutes, and was never ready",
         'instance="a"',
     ),
     "StreamprocNoProgress": Case(
@@ -185,7 +225,10 @@ CASES = {
         'instance="a"',
     ),
     "StreamprocRebalanceStorm": Case(
-        {named("rebalances_total", 'event="revoked"'): "0+0.275x80"},
+        {
+            named("rebalances_total", 'event="revoked"'): "0+0.1375x80",
+            named("rebalances_total", 'event="lost"'): "0+0.1375x80",
+        },
         {
             named("rebalances_total", 'event="revoked"'): "0+0.2375x80",
             named("rebalances_total", 'event="assigned"'): "0+1x80",
@@ -291,13 +334,13 @@ def played(case: Case, series: Series, alert: str, at: str, expected: list[dict[
     }
 
 
-def fired(alert: str) -> dict[str, Any]:
+def fired(alert: str, summary: str | None = None) -> dict[str, Any]:
     """What promtool is to find of an alert that fires."""
     case, rule = CASES[alert], alerts()[alert]
     pairs = re.findall(r'(\w+)="([^"]*)"', case.labels)
     return {
         "exp_labels": {"job": "streamproc", **dict(pairs), **rule["labels"]},
-        "exp_annotations": {"summary": case.summary, "runbook_url": rule["annotations"]["runbook_url"]},
+        "exp_annotations": {"summary": summary or case.summary, "runbook_url": rule["annotations"]["runbook_url"]},
     }
 
 
@@ -394,10 +437,12 @@ def test_a_share_of_too_few_is_silent(alert: str, enough: Series, too_few: Serie
     ("alert", "series"),
     [
         ("StreamprocLag", lag("70x80")),  # over the objective, and it does not grow
+        ("StreamprocLag", lag("3000-10x80") | lag("0+0.01x80", instance=THERE)),  # one catches up, another is in time
         ("StreamprocLag", lag("61+0.125x80", in_flight=0)),  # marks of transactions at the end of an idle topic
         ("StreamprocNoProgress", lag("61x80", "0+1x80")),  # it waits, and work goes on
         ("StreamprocNoProgress", lag("61x80", in_flight=0, records=20)),  # marks, as above
         ("StreamprocNotReady", {named("ready"): "0x80", named("brake_on"): "1x80"}),  # which has an alert of its own
+        ("StreamprocNeverReady", never_ready(2, after=1)),  # it was, for once
         ("StreamprocPutAside", {named("connectors_put_aside_records"): "28x20 3x60"}),  # made anew
         ("StreamprocPutAside", {named("connectors_put_aside_records"): "28x5 29x120"}),  # over an hour ago
     ],
@@ -408,11 +453,132 @@ def test_half_of_a_condition_is_silent(alert: str, series: Series, tmp_path: Pat
     assert "SUCCESS" in judged(case, tests, tmp_path)
 
 
+SOME = {
+    "late for 20 minutes, and no more for 10": (
+        "StreamprocObjectiveBurnsFast",
+        late((30, False), (20, True), (10, False)),
+        "59m",
+    ),
+    "late for 2 minutes": ("StreamprocObjectiveBurnsFast", late((60, False), (2, True)), "61m"),
+    "late for an hour, and no more for 40 minutes": (
+        "StreamprocObjectiveBurnsSlowly",
+        late((260, False), (60, True), (40, False)),
+        "359m",
+    ),
+    "late for 5 minutes": ("StreamprocObjectiveBurnsSlowly", late((360, False), (5, True)), "364m"),
+    "one record every 270 s": ("StreamprocNoProgress", lag("61x80", "0x17 1x17 2x17 3x17 4x7"), "17m30s"),
+    "away every second time": (
+        "StreamprocDependencyDown",
+        {named("dependency_down", 'dependency="redis"'): "0 1 " * 40},
+        "10m",
+    ),
+    "four times in 20 minutes": (
+        "StreamprocRestarts",
+        {named("ready"): "0x80", f"process_start_time_seconds{{{HERE}}}": "0x19 1x19 2x19 3x19 4x9"},
+        "20m",
+    ),
+    "the last one was ready 9 minutes ago": ("StreamprocNotReady", {named("ready"): "1x40 0x60"}, "19m"),
+    "the first one came 4 minutes ago": ("StreamprocNotReady", {named("ready"): "_x40 0x60"}, "14m"),
+    "away for 4 minutes, and back for 3": (
+        "StreamprocDependencyDown",
+        {named("dependency_down", 'dependency="redis"'): "0x39 1x15 0x60"},
+        "17m",
+    ),
+    "twice in over half an hour": (
+        "StreamprocNeverReady",
+        {named("ready"): "0x200", f"process_start_time_seconds{{{HERE}}}": "0x20 1x119 2x60"},
+        "36m",
+    ),
+    "less than next to nothing": ("StreamprocHitRate", hits(0, before=9), "27h"),
+}
+"""What happened, and when an alert is silent about it: without one of its windows, or with another, it would fire."""
+
+
+@pytest.mark.parametrize("what", SOME)
+def test_what_is_over_or_has_only_begun_is_silent(what: str, tmp_path: Path) -> None:
+    alert, series, at = SOME[what]
+    assert "SUCCESS" in judged(CASES[alert], [played(CASES[alert], series, alert, at, [])], tmp_path)
+
+
+FOUR = (HERE, *(f'job="streamproc",instance="{name}"' for name in "bcd"))
+
+OTHERWISE = {
+    "eight steps up and four down": (
+        "StreamprocLag",
+        lag(
+            spelt(100 + 60 * (step // 12) + (10 * min(step % 12, 8) - 5 * max(step % 12 - 8, 0)) for step in range(81))
+        ),
+        "20m",
+        "streamproc: a worker's oldest recording waits 9m 0s, longer and longer",
+    ),
+    "two of four workers have all that waits": (
+        "StreamprocBacklog",
+        {named("speed_ratio", instance=one): "1x40" for one in FOUR}
+        | {named("backlog_audio_seconds", instance=one): "0x40" for one in FOUR}
+        | {named("backlog_audio_seconds"): "303x40", named("backlog_audio_seconds", instance=THERE): "301x40"},
+        "5m",
+        "streamproc: 5m 3s of audio wait for one worker, more than its 5 minutes' work",
+    ),
+    "seen every 4 minutes": (
+        "StreamprocNotReady",
+        {named("ready"): "0 _x15 " * 5},
+        "18m",
+        None,
+    ),
+    "the last one was ready 10 minutes ago": (
+        "StreamprocNotReady",
+        {named("ready"): "1x40 0x60"},
+        "20m30s",
+        None,
+    ),
+    "the first one came 5 minutes ago": (
+        "StreamprocNotReady",
+        {named("ready"): "_x40 0x60"},
+        "15m30s",
+        None,
+    ),
+    "away for 4 minutes, and back for 2": (
+        "StreamprocDependencyDown",
+        {named("dependency_down", 'dependency="redis"'): "0x39 1x15 0x60"},
+        "16m",
+        None,
+    ),
+    "away after long being there": (
+        "StreamprocDependencyDown",
+        {named("dependency_down", 'dependency="redis"'): "0x39 1x20"},
+        "11m15s",
+        None,
+    ),
+    "of next to nothing to nothing": (
+        "StreamprocHitRate",
+        hits(0, before=12),
+        "27h",
+        "streamproc: 0% were known, under half of a day ago",
+    ),
+}
+"""What happened, when an alert fires for it, and what it says where that is not its usual: another window hides it."""
+
+
+@pytest.mark.parametrize("what", OTHERWISE)
+def test_what_another_window_or_bound_would_hide_fires(what: str, tmp_path: Path) -> None:
+    alert, series, at, summary = OTHERWISE[what]
+    expected = [fired(alert, summary)]
+    assert "SUCCESS" in judged(CASES[alert], [played(CASES[alert], series, alert, at, expected)], tmp_path)
+
+
 def test_records_that_nobody_takes_are_no_progress(tmp_path: Path) -> None:
     alert = "StreamprocNoProgress"
     case = replace(CASES[alert], above=lag("61x80", in_flight=0, records=21))
     tests = [played(case, case.above, alert, case.at, [fired(alert)])]
     assert "SUCCESS" in judged(case, tests, tmp_path)
+
+
+def test_one_worker_that_falls_behind_is_not_hidden_by_others_that_catch_up(tmp_path: Path) -> None:
+    alert = "StreamprocLag"
+    case = CASES[alert]
+    slower = lag("61+0.1x80", instance='job="streamproc",instance="c"')
+    series = case.above | lag("3000-10x80", instance=THERE) | slower
+    assert "SUCCESS" in judged(case, [played(case, series, alert, case.at, [fired(alert)])], tmp_path)
 
 
 def test_an_idle_night_does_not_hide_that_less_is_known(tmp_path: Path) -> None:

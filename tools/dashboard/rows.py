@@ -75,7 +75,7 @@ WORK = Row(
     (
         Panel(
             "Backlog and speed",
-            "Audio that waits, and what five minutes can do: the alert begins where they cross.",
+            "Audio that waits, and what five minutes can do, of all workers together.",
             "s",
             (
                 Query(gauge("backlog_audio_seconds"), "waits"),
@@ -84,7 +84,7 @@ WORK = Row(
         ),
         Panel(
             "Time to drain",
-            "The backlog at the measured speed.",
+            "The backlog at the measured speed, of the worker with most of it: the alert begins at five minutes.",
             "s",
             (Query(gauge("drain_seconds", "max"), "{{job}}"),),
             bound=300,

@@ -4,6 +4,8 @@ import errno
 from contextlib import closing
 from wsgiref.types import StartResponse, WSGIEnvironment
 
+from httpx2 import TimeoutException
+
 from streamproc.errors import DependencyDownError
 from streamproc.operate.doctor.check import Check
 from streamproc.operate.doctor.finding import Finding, well, wrong
@@ -40,7 +42,10 @@ def _taken(settings: Settings, advice: str) -> Finding:
     worker = local_worker(settings.http)
     try:
         said = ask("GET", worker, "/status")
-    except DependencyDownError:
+    except DependencyDownError as error:
+        if isinstance(error.__cause__, TimeoutException):
+            silent = f"what listens on {worker} does not answer: a worker that hangs, or another program"
+            return wrong(silent, f"End it, if it is a worker that hangs. Else: {advice}")
         return wrong(f"another program listens on {worker}", advice)
     if said.get("group") != settings.kafka.group:
         of = f"a worker of group {said['group']}" if said.get("group") else "another program"

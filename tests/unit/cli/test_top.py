@@ -61,6 +61,15 @@ def test_an_address_that_is_none_is_wrong_use(address: str) -> None:
     assert "write HOST:PORT" in done.stderr
 
 
+def test_where_a_worker_takes_any_port_its_address_is_to_be_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMPROC_HTTP__PORT", "0")
+    for words in (["top", "--once"], ["brake"], ["brake", "release"]):
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == ExitCode.USAGE
+        assert done.stderr.count("http.port is 0, so that a worker takes a free port") == 1
+        assert "say it with --worker HOST:PORT" in done.stderr
+
+
 def test_what_is_no_worker_is_missing_and_not_idle() -> None:
     endpoints = Endpoints(CollectorRegistry(), lambda: Check(ok=True), lambda: Check(ok=True), dict)
     server = HttpServer(HttpSettings(port=0), endpoints)

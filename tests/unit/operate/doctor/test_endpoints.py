@@ -63,7 +63,20 @@ def test_nor_may_a_program_that_does_not_answer(monkeypatch: pytest.MonkeyPatch)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         found = endpoints.check(settings(port)).look()
-    assert (found.verdict, found.says) == (Verdict.WRONG, f"another program listens on 127.0.0.1:{port}")
+    assert found.verdict is Verdict.WRONG
+    assert found.says == f"what listens on 127.0.0.1:{port} does not answer: a worker that hangs, or another program"
+    assert "End it" in found.advice
+    assert "STREAMPROC_HTTP__PORT" in found.advice
+
+
+def test_nor_may_a_program_that_answers_something_else() -> None:
+    server = HttpServer(HttpSettings(port=0), endpoints._nobody)
+    server.start()
+    try:
+        found = endpoints.check(settings(server.port)).look()
+    finally:
+        server.close()
+    assert (found.verdict, found.says) == (Verdict.WRONG, f"another program listens on 127.0.0.1:{server.port}")
 
 
 def test_an_address_of_another_computer_is_wrong() -> None:
