@@ -69,8 +69,7 @@ class Auditor:
     def run(self, selection: Selection) -> AuditReport:
         """Read and judge. Raises as ``audit`` does."""
         began, log, topics = time.monotonic(), self._log, self._settings.topics
-        everywhere = log.partitions(topics.recordings)
-        inputs = select(everywhere, selection)
+        inputs = select(log.partitions(topics.recordings), selection)
         lanes = self._partitions(topics.lanes)
         committed, lanes_done = log.committed(inputs), log.committed(lanes)
         kept = log.bounds(inputs)  # after what was committed: what is beyond the end now was not there then either
@@ -81,7 +80,9 @@ class Auditor:
         ledger = self._partitions((topics.ledger,))
         written = log.decided([*outputs, *ledger], self._settings.kafka.transaction_timeout_s + OVERDUE_S)
 
-        ends = {partition: stretch.stop for partition, stretch in log.bounds([*everywhere, *lanes]).items()}
+        # Asked for again: the ledger may have rows of a partition that the input got meanwhile.
+        grown = log.bounds([*log.partitions(topics.recordings), *lanes])
+        ends = {partition: stretch.stop for partition, stretch in grown.items()}
         gathered = Gathered(topics, self._registry, ends)
         self._read("ledger", {p: written[p] for p in ledger}, bare, _each(gathered.ledger_row))
         coverage = gathered.coverage()
@@ -115,8 +116,9 @@ class Auditor:
             ledger_cut=any(written[p].start for p in ledger),
         )
         blind = [one for p, window in asked.items() for one in unseen(p, window, kept[p], done.get(p, 0))]
-        ours = inputs if selection.partition is not None else {*everywhere, *_named(coverage, topics.recordings)}
-        outside = (*committed_outside(kept, committed), *rows_outside(coverage, sorted({*ours, *lanes}), ends))
+        others = _named(coverage, topics.recordings) if selection.partition is None else ()
+        ours = sorted({*inputs, *lanes, *others})
+        outside = (*committed_outside(kept, committed), *rows_outside(coverage, ours, ends))
         said = [*outside, *blind, *gathered.findings, *check(evidence)]
         behind = sum(waiting(window, kept[p], done.get(p, 0)) for p, window in asked.items())
         return self._report(evidence, said, behind, time.monotonic() - began)

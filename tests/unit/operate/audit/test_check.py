@@ -241,6 +241,31 @@ def test_a_row_that_reaches_before_what_is_kept_is_held_against_the_outputs_that
     assert [type(one) for one in check(evidence)] == ([] if said is None else [said])
 
 
+def test_a_row_that_reaches_further_back_than_was_read_is_not_checked() -> None:
+    far = row(INPUT, [(offset, Outcome(OutcomeKind.RESULT, (), ident(offset))) for offset in range(4)])
+    ends = [(offset, End(OutcomeKind.RESULT, ident(offset), 1, AT[OutcomeKind.RESULT])) for offset in (2, 3)]
+    assert Written(range(2, 4), [2, 3], ends=ends, rows=[far]).said() == [Unchecked(INPUT, far)]
+
+
+@pytest.mark.parametrize(("other", "said"), [(None, True), (ident(1), False)])
+def test_a_lane_row_with_a_record_of_another_partition_needs_what_became_of_it(
+    *, other: str | None, said: bool
+) -> None:
+    """The records 0 of two partitions were taken from the lane together; the window is of one."""
+    ends = [Outcome(OutcomeKind.RESULT, (), ident(number)) for number in (0, 1)]
+    made = Written(range(1), [0], moves=[(0, Move(1, LANE, 0))], lanes_done=2)
+    made.ends = [(0, End(OutcomeKind.RESULT, ident(0), 2, AT[OutcomeKind.RESULT]))]
+    made.rows = [row(INPUT, [(0, Outcome(OutcomeKind.RETRY, ()))])]
+    made.lane_rows = [row(LANE, list(enumerate(ends)))]
+    beside = Chain([Move(1, LANE, 1)])
+    if other is not None:
+        beside.ends.append(End(OutcomeKind.RESULT, other, 2, AT[OutcomeKind.RESULT]))
+    evidence, stranger = made.evidence(), TopicPartition("in", 1)
+    held = {**evidence.lanes[LANE], 1: LaneRecord(stranger, 0, 1)}
+    evidence = replace(evidence, lanes={LANE: held}, company={Place(stranger, 0): beside})
+    assert list(check(evidence)) == ([Unchecked(LANE, made.lane_rows[0])] if said else [])
+
+
 def test_each_transaction_is_judged_by_its_own_time_and_by_what_it_wrote() -> None:
     rows = [
         LedgerRow(0, 1, "d", 5, Counts(2, 0, 0)),
