@@ -29,8 +29,8 @@ def audit(
     Reads the input, the ledger, the lanes, the dead letters and the results, committed records only, and compares:
     each record with a committed offset has one outcome, retries are followed to their end, and the outputs of each
     transaction give the digest of its ledger row. What is wrong is named by its offset; what cannot be seen (retention
-    has passed, not committed yet) is named too. Commits nothing and disturbs nobody. Exit code 0 only if all of the
-    window is proved, 1 if not.
+    has passed, not committed yet) is named too; ledger rows that cannot be compared are counted. Commits nothing and
+    disturbs nobody. Exit code 0 only if each record of the window is proved, 1 if not.
 
     Example: `streamproc audit --from 2h`, or `streamproc audit --partition 3 --from 1000 --to 2000 --json`
     """

@@ -50,11 +50,15 @@ def show_audit(report: AuditReport, console: Console) -> None:
         console.print(
             f"{counted(report.waiting, 'offset')} outside of the windows: not committed yet, nothing is said of them"
         )
+    if report.unchecked_rows:
+        rows = counted(report.unchecked_rows, "ledger row")
+        console.print(f"{rows} not checked: not all that they sum up is kept, is in the window or has come to an end")
     if report.advisory and report.finding_count:
         console.print("kafka.delivery is at_least_once: after a crash outcomes can be there twice.")
     if report.proved:
         each = f"each of {counted(report.records, 'record')} has exactly one end"
-        console.print(f"[green]proved[/]: {each if report.records else 'no record is in the windows'}")
+        but = f", but for {counted(report.unchecked_rows, 'ledger row')} not checked" if report.unchecked_rows else ""
+        console.print(f"[green]proved[/]: {each if report.records else 'no record is in the windows'}{but}")
     elif report.finding_count:
         console.print(f"[red]not proved[/]: {counted(report.finding_count, 'fault')}; docs/runbook.md says what to do")
     else:

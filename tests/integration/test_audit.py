@@ -7,13 +7,14 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from streamproc.errors import UsageError
-from streamproc.operate.audit.finding import AuditReport, Fault
+from streamproc.operate.audit.finding import Fault
 from streamproc.operate.audit.read import audit
 from streamproc.operate.audit.window import Selection
 from streamproc.records.ledger import Transaction, build_entry
 from streamproc.records.record import TopicPartition as Place
 from streamproc.settings import Settings
 from tests.beside import beside
+from tests.integration.audited import faults, prove, results, unheard
 from tests.integration.planted import ANSWER_S, World, now_ms, own_topics, plant
 
 
@@ -21,24 +22,6 @@ from tests.integration.planted import ANSWER_S, World, now_ms, own_topics, plant
 def world(patient: Settings) -> Iterator[World]:
     with plant(own_topics(patient)) as world:
         yield world
-
-
-def unheard(_name: str, _text: str, _done: int, _total: int) -> None:
-    """Progress that nobody watches."""
-
-
-def prove(world: World, selection: Selection | None = None) -> AuditReport:
-    return audit(world.settings, selection or Selection(), unheard)
-
-
-def faults(report: AuditReport) -> list[tuple[Fault, int, int]]:
-    assert not report.proved
-    return [(finding.fault, finding.first, finding.last) for finding in report.findings]
-
-
-def results(world: World, offsets: list[int]) -> None:
-    source = Place(world.input, 0)
-    world.commit(source, [(offset, world.result(0, offset)) for offset in offsets])
 
 
 def test_each_kind_of_end_is_proved_and_holes_of_control_records_are_fine(world: World) -> None:

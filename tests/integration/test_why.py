@@ -16,6 +16,7 @@ from streamproc.operate.place import parse_place
 from streamproc.operate.why.event import find_event
 from streamproc.operate.why.life import Life, Retry
 from streamproc.operate.why.trace import open_tracer
+from streamproc.records.ledger import Transaction, build_entry
 from streamproc.records.record import OutputRecord
 from streamproc.records.record import TopicPartition as Place
 from streamproc.records.result import EmotionResult
@@ -91,6 +92,25 @@ def test_a_dead_letter_and_a_result_lead_to_the_record_that_they_tell_of(world: 
     assert "nothing was written there" in life(world, 99, topics.results).remarks[0]
     with pytest.raises(UsageError, match="is of no record's life: name a place of"):
         life(world, 0, topics.ledger)
+
+
+def test_an_offset_beyond_the_end_that_counts_as_done_is_told_as_that(world: World) -> None:
+    world.announce(3)
+    source = Place(world.input, 0)
+    world.commit(source, [(offset, world.result(0, offset)) for offset in range(3)])
+    lost = [(offset, world.result(0, offset)) for offset in range(4, 50)]
+    entry = build_entry(Transaction("0", 1, len(lost), now_ms()), source, lost)
+    world.commit(source, [], written=[], entry=entry)
+    found = life(world, 40)
+    assert "/0 ends at 4, and " in found.remarks[0]
+    assert "of the ledger covers 40: what stood there is gone" in found.remarks[0]
+    assert found.tries[0].committed is not None
+    world.commit(source, lost, written=[], ledger=False)
+    found = life(world, 40)
+    assert "/0 ends at 4, and the group has come to 50: what stood there is gone" in found.remarks[0]
+    assert "no output of it was found" in found.remarks[1]
+    assert not found.ended
+    assert "nothing was announced there" in life(world, 60).remarks[0]
 
 
 def test_each_way_of_not_being_there_is_told(world: World) -> None:

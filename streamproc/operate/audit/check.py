@@ -1,29 +1,20 @@
 """The proof itself: what was read of the logs against what has to hold. Pure."""
 
 import hashlib
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from streamproc.operate.audit.chain import Chain, Move
-from streamproc.operate.audit.finding import Fault, Finding, Unseen
-from streamproc.operate.audit.ledger import Coverage, LedgerRow
+from streamproc.operate.audit.finding import Fault, Finding, Unchecked, Unseen
+from streamproc.operate.audit.lanes import LaneRecord, Lanes, taken_together
+from streamproc.operate.audit.ledger import KINDS, Counts, Coverage, LedgerRow
 from streamproc.operate.audit.outcomes import Outcomes
+from streamproc.operate.place import Place
 from streamproc.records.outcome import OutcomeKind
 from streamproc.records.record import TopicPartition
 
 NO_ROWS = Coverage((), ())
-
-
-@dataclass(frozen=True, slots=True)
-class LaneRecord:
-    """What a lane holds at one offset: which record it is, and after how many tries."""
-
-    partition: TopicPartition
-    """Of the origin."""
-    offset: int
-    attempts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +26,10 @@ class Evidence:
     """Of each window and of the ledger's rows that reach into it."""
     coverage: Mapping[TopicPartition, Coverage]
     """Of input and lane partitions."""
-    lanes: Mapping[TopicPartition, Mapping[int, LaneRecord]]
-    """What each lane partition still holds, by offset."""
+    lanes: Lanes
+    """What is still there."""
+    company: Mapping[Place, Chain]
+    """What became of records outside of that which share a lane's transaction with one of the windows."""
     lanes_done: Mapping[TopicPartition, int]
     """Per lane partition, the offset that came next before anything was read: what became of those below was seen."""
     lanes_taken: Mapping[TopicPartition, int]
@@ -48,7 +41,7 @@ class Evidence:
     """Whether retention has taken rows of the ledger."""
 
 
-def check(evidence: Evidence) -> Iterator[Finding | Unseen]:
+def check(evidence: Evidence) -> Iterator[Finding | Unseen | Unchecked]:
     """Everything that keeps the windows from being proved, partition by partition."""
     for partition, window in evidence.windows.items():
         outcomes = evidence.outcomes[partition]
@@ -63,8 +56,7 @@ def check(evidence: Evidence) -> Iterator[Finding | Unseen]:
             detail = "the ledger has them in two transactions"
             yield Finding(Fault.TWICE_IN_LEDGER, partition, twice.start, twice.stop - 1, detail)
         for row in coverage.over(window):
-            if (lines := _lines(outcomes, row)) is not None:
-                yield from _row(evidence, partition, row, lines)
+            yield from _input_row(evidence, partition, row)
     yield from _lane_rows(evidence)
 
 
@@ -148,45 +140,61 @@ def _lane_cover(evidence: Evidence, partition: TopicPartition, offset: int, move
         yield Finding(Fault.TWICE_IN_LEDGER, partition, offset, offset, detail)
 
 
-def _lines(outcomes: Outcomes, row: LedgerRow) -> list[str] | None:
-    """What the row was made of; None when it reaches beyond what was read, or an offset has no one outcome.
-
-    The second is a fault, or not decided yet, which is told as that.
-    """
-    if row.first < outcomes.stretch.start or row.last >= outcomes.stretch.stop:
-        return None
-    lines = [outcomes.line(offset) for offset in range(row.first, row.last + 1)]
-    whole = [line for line in lines if line is not None]
-    return whole if len(whole) == len(lines) else None
-
-
-def _row(evidence: Evidence, partition: TopicPartition, row: LedgerRow, lines: list[str]) -> Iterator[Finding | Unseen]:
-    if hashlib.sha256("".join(lines).encode()).hexdigest() == row.digest:
+def _input_row(evidence: Evidence, partition: TopicPartition, row: LedgerRow) -> Iterator[Finding | Unseen | Unchecked]:
+    outcomes, window = evidence.outcomes[partition], evidence.windows[partition]
+    if not row.first <= row.last < outcomes.stretch.stop:
+        return  # it names what the topic does not have: told as that
+    if row.first < outcomes.stretch.start:
+        yield Unchecked(partition, row)
         return
-    if _passed(evidence, row):
-        yield Unseen(partition, row.first, row.last, "retention has passed their outputs")
+    lines = {offset: outcomes.line(offset) for offset in range(row.first, row.last + 1)}
+    whole = [line for line in lines.values() if line is not None]
+    if len(whole) == len(lines):
+        yield from _row(evidence, partition, row, whole, cut=row.first < outcomes.kept_from)
+    elif not any(line is None and offset in window for offset, line in lines.items()):
+        yield Unchecked(partition, row)  # of a record of the window that has no one outcome enough is told
+
+
+def _row(
+    evidence: Evidence, partition: TopicPartition, row: LedgerRow, lines: Sequence[str], *, cut: bool = False
+) -> Iterator[Finding | Unseen | Unchecked]:
+    """``cut`` is a row whose first records retention has taken: nobody waits for what their outputs say."""
+    text = "".join(lines)
+    counts = Counts(*(text.count(f":{kind}:") for kind in KINDS))
+    right = hashlib.sha256(text.encode()).hexdigest() == row.digest
+    if right and counts == row.counts:
+        return
+    if not right and _passed(evidence, row):
+        yield (
+            Unchecked(partition, row)
+            if cut
+            else Unseen(partition, row.first, row.last, "retention has passed their outputs")
+        )
     else:
-        detail = f"the ledger sums up {row.counts.text} there; the outputs give another digest"
+        given = "another digest" if counts == row.counts else counts.text
+        detail = f"the ledger sums up {row.counts.text} there; the outputs give {given}"
         yield Finding(Fault.WRONG_DIGEST, partition, row.first, row.last, detail)
 
 
-def _lane_rows(evidence: Evidence) -> Iterator[Finding | Unseen]:
-    """Digests of the lanes' rows, of those whose records all began in the windows."""
+def _lane_rows(evidence: Evidence) -> Iterator[Finding | Unseen | Unchecked]:
+    """Digests of the lanes' rows, of those with a record that began in the windows."""
     for lane, held in evidence.lanes.items():
-        offsets = sorted(held)
-        for row in evidence.coverage.get(lane, NO_ROWS).rows:
-            inside = offsets[bisect_left(offsets, row.first) : bisect_right(offsets, row.last)]
-            lines = [_lane_line(evidence, offset, held[offset]) for offset in inside]
-            whole = [line for line in lines if line is not None]
-            if inside and len(whole) == len(lines) and row.first in held and row.last in held:
+        rows = evidence.coverage.get(lane, NO_ROWS).rows
+        for row, inside in taken_together(held, rows, evidence.windows):
+            lines = {offset: _lane_line(evidence, offset, held[offset]) for offset in inside}
+            whole = [line for line in lines.values() if line is not None]
+            if len(whole) == len(lines) and row.first in held and row.last in held:
                 yield from _row(evidence, lane, row, whole)
+            elif not any(line is None and held[at].began_in(evidence.windows) for at, line in lines.items()):
+                yield Unchecked(lane, row)
 
 
 def _lane_line(evidence: Evidence, offset: int, record: LaneRecord) -> str | None:
     """Its line in the lane's digest: what the try from there became."""
     outcomes = evidence.outcomes.get(record.partition)
     if outcomes is None or record.offset not in outcomes.stretch:
-        return None
-    chain = outcomes.chains.get(record.offset)
+        chain = evidence.company.get(Place(record.partition, record.offset))
+    else:
+        chain = outcomes.chains.get(record.offset)
     outcome = chain.outcome_after(record.attempts) if chain else None
     return None if outcome is None else f"{offset}:{outcome}\n"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from streamproc.operate.audit.ledger import LedgerRow
 from streamproc.records.record import TopicPartition
 
 
@@ -22,7 +23,9 @@ class Fault(StrEnum):
     TWICE_IN_LEDGER = "twice_in_ledger"
     """Two ledger rows cover an offset."""
     WRONG_DIGEST = "wrong_digest"
-    """The outputs of a transaction are not those that its ledger row sums up."""
+    """The outputs of a transaction are not those that its ledger row sums up and counts."""
+    OUTSIDE = "outside"
+    """The group's offset, or a ledger row, names offsets that the topic does not have."""
     UNREADABLE = "unreadable"
     """A record of an output topic is not ours: it may hide an outcome."""
 
@@ -49,6 +52,17 @@ class Unseen:
 
 
 @dataclass(frozen=True, slots=True)
+class Unchecked:
+    """A ledger row of the window that could not be held against its outputs, through no fault that was seen.
+
+    Of the records themselves all was seen: it keeps nothing from being proved but the row.
+    """
+
+    partition: TopicPartition
+    row: LedgerRow
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """What was audited of one partition: offsets ``first`` up to ``end``, which is outside."""
 
@@ -71,6 +85,8 @@ class AuditReport:
     retried: int
     """Records that went to a lane; their end is counted as well."""
     ledger_rows: int
+    unchecked_rows: int
+    """Ledger rows of the windows and of lanes whose digest could not be compared with the outputs."""
     findings: tuple[Finding, ...]
     """The first ones, where there are very many; as ``unseen``."""
     finding_count: int
@@ -89,5 +105,5 @@ class AuditReport:
 
     @property
     def proved(self) -> bool:
-        """Whether each record of the windows has exactly one end, as the ledger says, and all of it was seen."""
+        """Whether each record of the windows has exactly one end, and each ledger row that was checked says so."""
         return not self.finding_count and not self.unseen_count

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamproc.errors import PoisonError, UsageError
 from streamproc.kafka.columns import Columns
 from streamproc.kafka.registry import Registry
-from streamproc.operate.audit.chain import End, Move
-from streamproc.operate.audit.check import LaneRecord
+from streamproc.operate.audit.chain import Chain, End, Move
 from streamproc.operate.audit.finding import Fault, Finding
+from streamproc.operate.audit.lanes import LaneRecord
 from streamproc.operate.audit.ledger import Counts, Coverage, LedgerRow, cover
 from streamproc.operate.audit.outcomes import ID_BYTES, Outcomes
 from streamproc.operate.dead_letter import NO_LETTER
@@ -42,6 +43,9 @@ class Gathered:
         self._ledger = Columns(registry, LedgerEntry, _LEDGER)
         self._rows: dict[TopicPartition, list[LedgerRow]] = {}
         self._outcomes: dict[int, Outcomes] = {}
+        self.company: Mapping[Place, Chain] = {}
+        self._beside: dict[int, NDArray[np.int64]] = {}
+        """Offsets of the company, by partition."""
         self._moves = 0
         self.lanes: dict[TopicPartition, dict[int, LaneRecord]] = {}
         self.findings: list[Finding] = []
@@ -53,6 +57,13 @@ class Gathered:
     def expect(self, outcomes: Mapping[TopicPartition, Outcomes]) -> None:
         """Fill these from now on."""
         self._outcomes = {partition.partition: held for partition, held in outcomes.items()}
+
+    def expect_company(self, company: Mapping[Place, Chain]) -> None:
+        """Fill these as well, which are outside of what is asked for."""
+        self.company = company
+        for partition in {place.partition.partition for place in company}:
+            offsets = [place.offset for place in company if place.partition.partition == partition]
+            self._beside[partition] = np.array(offsets, np.int64)
 
     def ledger_row(self, bare: Bare) -> None:
         """Take a record of the ledger."""
@@ -87,10 +98,8 @@ class Gathered:
         """Take a record of the dead letters."""
         if (attempt := self._attempt(record)) is None or attempt.topic != self._topics.recordings:
             return
-        at = Place(record.source, record.offset)
-        what = f"a dead letter on {at}"
-        if (outcomes := self._of(TopicPartition(attempt.topic, attempt.partition), attempt.offset, what)) is not None:
-            outcomes.end(attempt.offset, End(OutcomeKind.DEAD_LETTER, "", attempt.attempts, at))
+        end = End(OutcomeKind.DEAD_LETTER, "", attempt.attempts, Place(record.source, record.offset))
+        self._end(TopicPartition(attempt.topic, attempt.partition), attempt.offset, end)
 
     def results(self, bares: Sequence[Bare]) -> None:
         """Take records of the results: those that say one plain thing all at once, and the others one by one."""
@@ -113,6 +122,8 @@ class Gathered:
                 there = rows[partitions[rows] == partition]
                 end = self._ends.get(TopicPartition(self._topics.recordings, partition), 0)
                 noted[there] = (offsets[there] >= 0) & (offsets[there] < end)  # outside of what is asked for
+                if partition in self._beside:
+                    noted[there] &= ~np.isin(offsets[there], self._beside[partition])
                 if (outcomes := self._outcomes.get(partition)) is not None:
                     first, stop = outcomes.stretch.start, outcomes.stretch.stop
                     mine = there[(offsets[there] >= first) & (offsets[there] < stop)]
@@ -129,13 +140,15 @@ class Gathered:
         if len(ident) != ID_BYTES or not ident.isascii():
             self._unreadable(TopicPartition(self._topics.results, bare[0]), bare[1], f"result_id {ident[:64]!r}")
             return
-        outcomes = self._outcomes.get(row["input_partition"])
-        if outcomes is None or offset not in outcomes.stretch:
-            what = f"a result on {self._topics.results}/{bare[0]}/{bare[1]}"
-            self._of(TopicPartition(row["input_topic"], row["input_partition"]), offset, what)
-        else:
-            at = Place(TopicPartition(self._topics.results, bare[0]), bare[1])
-            outcomes.end(offset, End(OutcomeKind.RESULT, ident, row["attempts"] or 0, at))
+        at = Place(TopicPartition(self._topics.results, bare[0]), bare[1])
+        end = End(OutcomeKind.RESULT, ident, row["attempts"] or 0, at)
+        self._end(TopicPartition(row["input_topic"], row["input_partition"]), offset, end)
+
+    def _end(self, origin: TopicPartition, offset: int, end: End) -> None:
+        if (chain := self.company.get(Place(origin, offset))) is not None:
+            chain.ends.append(end)
+        elif (outcomes := self._of(origin, offset, f"a {end.kind.replace('_', ' ')} on {end.at}")) is not None:
+            outcomes.end(offset, end)
 
     def _of(self, origin: TopicPartition, offset: int, what: str) -> Outcomes | None:
         """Where an outcome of this offset is kept; None when it is outside of what is asked for."""

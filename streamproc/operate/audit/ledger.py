@@ -14,6 +14,10 @@ MOST_ROWS = 2_000_000
 """About 0.5 GB of them."""
 
 
+KINDS = (OutcomeKind.RESULT, OutcomeKind.RETRY, OutcomeKind.DEAD_LETTER)
+"""As rows count them."""
+
+
 class Counts(NamedTuple):
     """How many records of a row ended as what."""
 
@@ -30,8 +34,7 @@ class Counts(NamedTuple):
     @property
     def kinds(self) -> Collection[OutcomeKind]:
         """What there is at least one of."""
-        kinds = (OutcomeKind.RESULT, OutcomeKind.RETRY, OutcomeKind.DEAD_LETTER)
-        return [kind for kind, count in zip(kinds, self, strict=True) if count]
+        return [kind for kind, count in zip(KINDS, self, strict=True) if count]
 
 
 class LedgerRow(NamedTuple):

@@ -25,16 +25,19 @@ class Outcomes:
     """One place for each offset of a stretch; ``BYTES_PER_OFFSET`` of memory each, whatever the records hold.
 
     Told first which offsets have a record, then what became of them, in any order. ``topics`` says where ends stand.
+    Of offsets before ``kept_from`` nobody can tell any more which had one: those had that an outcome names.
     """
 
-    def __init__(self, stretch: range, topics: Mapping[OutcomeKind, str]) -> None:
+    def __init__(self, stretch: range, topics: Mapping[OutcomeKind, str], kept_from: int = 0) -> None:
         self.stretch = stretch
+        self.kept_from = kept_from
         self._topics = topics
         self.chains: dict[int, Chain] = {}
         """Of offsets with a retry, or with more than one end."""
         self.without_record: dict[int, str] = {}
         """Offsets that an outcome names although they have no record, and that outcome."""
-        self._kinds = bytearray(len(stretch))
+        gone = len(range(stretch.start, min(stretch.stop, kept_from)))
+        self._kinds = bytearray([_OPEN]) * gone + bytearray(len(stretch) - gone)
         self._ids = bytearray(ID_BYTES * len(stretch))
         self._places = array("Q", bytes(8 * len(stretch)))
 
@@ -113,7 +116,7 @@ class Outcomes:
         if kind == _HOLE:
             return ""
         if kind == _OPEN:
-            return None
+            return "" if offset < self.kept_from else None
         if kind == _CHAIN:
             outcome = self.chains[offset].outcome_after(0)
             return None if outcome is None else f"{offset}:{outcome}\n"

@@ -12,10 +12,12 @@ from streamproc.kafka.log import Log
 from streamproc.kafka.messages import bare, offset_of, whole
 from streamproc.kafka.registry import Registry, connect
 from streamproc.operate.audit.check import NO_ROWS, Evidence, check
-from streamproc.operate.audit.finding import AuditReport, Finding, Unseen, Window
+from streamproc.operate.audit.finding import AuditReport, Finding, Unchecked, Unseen, Window
 from streamproc.operate.audit.gather import Gathered
+from streamproc.operate.audit.lanes import company
 from streamproc.operate.audit.ledger import Coverage
 from streamproc.operate.audit.outcomes import Outcomes
+from streamproc.operate.audit.outside import committed_outside, rows_outside
 from streamproc.operate.audit.window import Selection, reached, select, unseen, visible, waiting, windows
 from streamproc.records.outcome import OutcomeKind
 from streamproc.records.record import Record, TopicPartition
@@ -25,6 +27,9 @@ T = TypeVar("T")
 
 MOST_OFFSETS = 20_000_000
 """Of all windows together: 0.9 GB of memory."""
+MOST_CUT = 100_000
+"""Offsets before the first that is kept whose outputs are gathered for a row that reaches there: far more than a
+micro-batch has. A longer row is not checked."""
 MOST_NAMED = 10_000
 """Faults that are told one by one; the rest is counted."""
 CLOCK_MS = 60_000
@@ -64,27 +69,32 @@ class Auditor:
     def run(self, selection: Selection) -> AuditReport:
         """Read and judge. Raises as ``audit`` does."""
         began, log, topics = time.monotonic(), self._log, self._settings.topics
-        everywhere = log.partitions(topics.recordings)
-        inputs = select(everywhere, selection)
+        inputs = select(log.partitions(topics.recordings), selection)
         lanes = self._partitions(topics.lanes)
-        kept, lanes_done = log.bounds(inputs), log.committed(lanes)
-        done = reached(log, kept, log.committed(inputs))
+        committed, lanes_done = log.committed(inputs), log.committed(lanes)
+        kept = log.bounds(inputs)  # after what was committed: what is beyond the end now was not there then either
+        done = reached(log, kept, committed)
         asked = windows(log, kept, done, selection)
         seen = {p: visible(window, kept[p], done.get(p, 0)) for p, window in asked.items()}
         outputs = [*lanes, *self._partitions((topics.dead_letters, topics.results))]
         ledger = self._partitions((topics.ledger,))
         written = log.decided([*outputs, *ledger], self._settings.kafka.transaction_timeout_s + OVERDUE_S)
 
-        ends = {partition: stretch.stop for partition, stretch in log.bounds(everywhere).items()}
+        # Asked for again: the ledger may have rows of a partition that the input got meanwhile.
+        grown = log.bounds([*log.partitions(topics.recordings), *lanes])
+        ends = {partition: stretch.stop for partition, stretch in grown.items()}
         gathered = Gathered(topics, self._registry, ends)
         self._read("ledger", {p: written[p] for p in ledger}, bare, _each(gathered.ledger_row))
         coverage = gathered.coverage()
         outcomes = self._outcomes(seen, coverage, {p: range(kept[p].start, ends[p]) for p in inputs})
         gathered.expect(outcomes)
-        self._read("recordings", {p: held.stretch for p, held in outcomes.items()}, offset_of, gathered.inputs)
+        there = {p: range(max(held.stretch.start, held.kept_from), held.stretch.stop) for p, held in outcomes.items()}
+        self._read("recordings", there, offset_of, gathered.inputs)
         since = self._since({p: written[p] for p in outputs}, seen, coverage)
         # Retries first: what comes of a record later is told apart from what comes beside a retry.
         self._read("retries", _of(since, topics.lanes), whole, _each(gathered.lane_record))
+        stretches = {p: held.stretch for p, held in outcomes.items()}
+        gathered.expect_company(company(gathered.lanes, coverage, seen, stretches))
         self._read("dead letters", _of(since, (topics.dead_letters,)), whole, _each(gathered.dead_letter))
         self._read("results", _of(since, (topics.results,)), bare, gathered.results)
         evidence = Evidence(
@@ -92,6 +102,7 @@ class Auditor:
             outcomes=outcomes,
             coverage=coverage,
             lanes=gathered.lanes,
+            company=gathered.company,
             lanes_done=lanes_done,
             lanes_taken=log.committed(lanes),
             outputs_since_ms={
@@ -105,7 +116,10 @@ class Auditor:
             ledger_cut=any(written[p].start for p in ledger),
         )
         blind = [one for p, window in asked.items() for one in unseen(p, window, kept[p], done.get(p, 0))]
-        said = [*blind, *gathered.findings, *check(evidence)]
+        others = _named(coverage, topics.recordings) if selection.partition is None else ()
+        ours = sorted({*inputs, *lanes, *others})
+        outside = (*committed_outside(kept, committed), *rows_outside(coverage, ours, ends))
+        said = [*outside, *blind, *gathered.findings, *check(evidence)]
         behind = sum(waiting(window, kept[p], done.get(p, 0)) for p, window in asked.items())
         return self._report(evidence, said, behind, time.monotonic() - began)
 
@@ -137,7 +151,8 @@ class Auditor:
         stretches = {}
         for partition, window in seen.items():
             around = coverage.get(partition, NO_ROWS).around(window)
-            first, end = max(around.start, kept[partition].start), min(around.stop, kept[partition].stop)
+            first = max(around.start, kept[partition].start - MOST_CUT, 0)
+            end = min(around.stop, kept[partition].stop)
             stretches[partition] = range(first, max(first, end))
         if (offsets := sum(map(len, stretches.values()))) > MOST_OFFSETS:
             raise UsageError(
@@ -146,7 +161,7 @@ class Auditor:
             )
         topics = self._settings.topics
         stand = {OutcomeKind.RESULT: topics.results, OutcomeKind.DEAD_LETTER: topics.dead_letters}
-        return {partition: Outcomes(stretch, stand) for partition, stretch in stretches.items()}
+        return {p: Outcomes(stretch, stand, kept[p].start) for p, stretch in stretches.items()}
 
     def _since(
         self,
@@ -177,7 +192,7 @@ class Auditor:
         return None
 
     def _report(
-        self, evidence: Evidence, said: Collection[Finding | Unseen], behind: int, seconds: float
+        self, evidence: Evidence, said: Collection[Finding | Unseen | Unchecked], behind: int, seconds: float
     ) -> AuditReport:
         held = evidence.outcomes
         counts = {p: held[p].count(window) for p, window in evidence.windows.items()}
@@ -196,6 +211,7 @@ class Auditor:
             ledger_rows=sum(
                 len(list(evidence.coverage.get(p, NO_ROWS).over(window))) for p, window in evidence.windows.items()
             ),
+            unchecked_rows=sum(isinstance(one, Unchecked) for one in said),
             findings=tuple(findings[:MOST_NAMED]),
             finding_count=len(findings),
             unseen=tuple(blind[:MOST_NAMED]),
@@ -212,6 +228,11 @@ def _each(note: Callable[[T], None]) -> Callable[[Sequence[T]], None]:
             note(one)
 
     return all_of
+
+
+def _named(coverage: Mapping[TopicPartition, Coverage], topic: str) -> Collection[TopicPartition]:
+    """Partitions of a topic that the ledger has rows of, whether the topic has them or not."""
+    return [partition for partition in coverage if partition.topic == topic]
 
 
 def _of(stretches: Mapping[TopicPartition, range], topics: Collection[str]) -> Mapping[TopicPartition, range]:

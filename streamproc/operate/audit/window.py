@@ -86,9 +86,10 @@ def reached(
     """How far the group has come, of partitions that it need do nothing of any more, or has done any: its next record.
 
     The end where there is none. Nobody ever commits what stands behind the last record: marks of transactions, and what
-    was aborted. Raises GoneError, DependencyDownError.
+    was aborted. Nor is it ever further than the end, whatever the group has committed. Raises GoneError,
+    DependencyDownError.
     """
-    found, span = dict(committed), _FEW
+    found, span = {p: min(offset, kept[p].stop) for p, offset in committed.items()}, _FEW
     left = {p: range(max(committed.get(p, 0), stretch.start), stretch.stop) for p, stretch in kept.items()}
     while left := {p: rest for p, rest in left.items() if rest}:
         near = {p: rest[:span] for p, rest in left.items()}

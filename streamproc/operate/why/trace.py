@@ -101,8 +101,7 @@ class Tracer:
             return Absent(f"{place.partition.topic} has no partition {place.partition.partition}")
         kept = self._log.bounds([place.partition])[place.partition]
         if place.offset >= kept.stop:
-            done = "announced" if place.partition.topic == self._topics.recordings else "written"
-            return Absent(f"{place.partition} ends at {kept.stop}: nothing was {done} there, or not committed yet")
+            return self._beyond(place)
         if place.offset < kept.start:
             why = f"retention has passed {place}: {place.partition} is kept from {kept.start} on"
             return Absent(why, was_there=True)
@@ -110,6 +109,27 @@ class Tracer:
             if some:
                 return some[0]
         return Absent(f"{place} has no record: it marks the end of a transaction, or what stood there was aborted")
+
+    def _beyond(self, place: Place) -> "Record | Absent":
+        """What there is to say of an offset behind the end of its partition."""
+        done = self._done(place)
+        end = self._log.bounds([place.partition])[place.partition].stop
+        if place.offset < end:  # it has come meanwhile, and its end perhaps as well
+            return self._look(place)
+        if done is not None:
+            why = f"{place.partition} ends at {end}, and {done}: what stood there is gone, or was never there"
+            return Absent(f"{why}; `streamproc audit` names it", was_there=True)
+        what = "announced" if place.partition.topic == self._topics.recordings else "written"
+        return Absent(f"{place.partition} ends at {end}: nothing was {what} there, or not committed yet")
+
+    def _done(self, place: Place) -> str | None:
+        """Who says that an offset of the input or a lane is done; None where nobody does."""
+        if place.partition.topic not in (self._topics.recordings, *self._topics.lanes):
+            return None
+        if (taken := self._log.committed([place.partition]).get(place.partition, 0)) > place.offset:
+            return f"the group has come to {taken}"
+        covered = self._ledger.find(place, None)
+        return None if covered is None else f"{covered.row_at} of the ledger covers {place.offset}"
 
     def _announced(self, record: Record) -> Announced:
         return Announced(

@@ -18,12 +18,30 @@ run = CliRunner()
 
 
 def report(
-    findings: tuple[Finding, ...] = (), unseen: tuple[Unseen, ...] = (), *, advisory: bool = False, waiting: int = 0
+    findings: tuple[Finding, ...] = (),
+    unseen: tuple[Unseen, ...] = (),
+    *,
+    advisory: bool = False,
+    waiting: int = 0,
+    unchecked: int = 0,
 ) -> AuditReport:
     window = Window(PLACE, 0, 30, 28, 2)
     counts = (len(findings), len(unseen))
     return AuditReport(
-        "audio.recordings", (window,), 25, 2, 1, 4, findings, counts[0], unseen, counts[1], advisory, waiting, 0.5
+        "audio.recordings",
+        (window,),
+        25,
+        2,
+        1,
+        4,
+        unchecked,
+        findings,
+        counts[0],
+        unseen,
+        counts[1],
+        advisory,
+        waiting,
+        0.5,
     )
 
 
@@ -66,6 +84,17 @@ def test_what_waits_outside_of_the_windows_is_said(asked: list[object]) -> None:
     assert done.exit_code == 0
     assert "1,400 offsets outside of the windows: not committed yet, nothing is said of them" in done.stdout
     assert json.loads(run.invoke(app, ["audit", "--json"]).stdout)["waiting"] == 1_400
+
+
+def test_rows_that_could_not_be_checked_are_counted_and_do_not_keep_the_records_from_being_proved(
+    asked: list[object],
+) -> None:
+    asked[0] = report(unchecked=2)
+    done = run.invoke(app, ["audit"])
+    assert done.exit_code == 0
+    assert "2 ledger rows not checked" in done.stdout
+    assert "but for 2 ledger rows" in done.stdout
+    assert json.loads(run.invoke(app, ["audit", "--json"]).stdout)["unchecked_rows"] == 2
 
 
 def test_a_fault_is_named_and_exit_code_1(asked: list[object]) -> None:

@@ -4,10 +4,12 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from streamproc.demo.clips import load_manifest
 from streamproc.demo.plan import build_plan
-from streamproc.kafka.columns import Columns
+from streamproc.errors import PoisonError, Reason
+from streamproc.kafka.columns import UNKNOWN_FOR_S, Columns
 from streamproc.records.avro import encode, frame, schema_of
 from streamproc.records.result import EmotionResult
 from tests.unit.demo.made import result, sent
@@ -39,5 +41,29 @@ def test_of_mixed_rows_ours_are_read_as_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("first", [None, b"junk", frame(REORDERED, encode(ROW))])
-def test_behind_a_row_that_is_not_ours_nothing_is_read_together(first: bytes | None) -> None:
-    assert columns().together([first, frame(OWN, encode(ROW))]) is None
+def test_a_row_that_is_not_ours_keeps_none_behind_it_from_being_read_together(first: bytes | None) -> None:
+    table = columns().together([first, frame(OWN, encode(ROW))])
+    assert table is not None
+    assert table.good.tolist() == [False, True]
+    assert columns().together([first, first]) is None
+
+
+def test_an_id_that_the_registry_does_not_know_is_asked_for_once_in_a_while() -> None:
+    asked, now = [], [100.0]
+
+    def get_schema(schema_id: int) -> object:
+        asked.append(schema_id)
+        raise SchemaRegistryError(404, 40403, "Schema not found")
+
+    registry = SimpleNamespace(get_schema=get_schema)
+    one = Columns(registry, EmotionResult, NAMES, lambda: now[0])  # type: ignore[arg-type]  # all that is asked
+    for _ in range(3):
+        assert one.together([frame(9, b"x")] * 3) is None
+        with pytest.raises(PoisonError, match="Schema not found") as raised:
+            one.read(frame(9, b"x"))
+        assert raised.value.reason is Reason.SCHEMA_UNKNOWN
+    assert asked == [9]
+    now[0] += UNKNOWN_FOR_S
+    with pytest.raises(PoisonError):
+        one.read(frame(9, b"x"))
+    assert asked == [9, 9]

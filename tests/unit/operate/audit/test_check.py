@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamproc.operate.audit.chain import Chain, End, Move
-from streamproc.operate.audit.check import Evidence, LaneRecord, check
-from streamproc.operate.audit.finding import Fault, Finding, Unseen
+from streamproc.operate.audit.check import Evidence, check
+from streamproc.operate.audit.finding import Fault, Finding, Unchecked, Unseen
+from streamproc.operate.audit.lanes import LaneRecord
 from streamproc.operate.audit.ledger import Counts, LedgerRow, cover
 from streamproc.operate.audit.outcomes import Outcomes
 from streamproc.operate.place import Place
@@ -53,13 +54,14 @@ class Written:
             outcomes={INPUT: outcomes},
             coverage={INPUT: cover(self.rows), LANE: cover(self.lane_rows)},
             lanes=lanes,
+            company={},
             lanes_done={LANE: self.lanes_done},
             lanes_taken={LANE: self.lanes_done},
             outputs_since_ms={},
             ledger_cut=False,
         )
 
-    def said(self) -> list[Finding | Unseen]:
+    def said(self) -> list[Finding | Unseen | Unchecked]:
         return list(check(self.evidence()))
 
     def faults(self) -> set[tuple[Fault, int]]:
@@ -207,6 +209,63 @@ def test_what_retention_took_is_no_fault_and_no_proof(changes: dict[str, object]
     assert list(check(evidence)) == [Unseen(INPUT, 0, 1, why)]
 
 
+@pytest.mark.parametrize(
+    ("taken", "spoilt", "since_ms", "said"),
+    [
+        (0, False, 0, None),
+        (2, False, 0, None),
+        (0, True, 0, Finding),
+        (2, True, 0, Finding),
+        (0, True, 5, Unseen),
+        (2, True, 5, Unchecked),
+    ],
+)
+def test_a_row_that_reaches_before_what_is_kept_is_held_against_the_outputs_that_are(
+    *, taken: int, spoilt: bool, since_ms: int, said: type[object] | None
+) -> None:
+    """Retention took ``taken`` records of the input, and outputs up to ``since_ms``."""
+    outcomes = Outcomes(range(4), {kind: at.partition.topic for kind, at in AT.items()}, kept_from=taken)
+    outcomes.records(np.array([offset for offset in (0, 1, 3) if offset >= taken], np.int64))
+    ends = [Outcome(OutcomeKind.RESULT, (), ident(offset)) for offset in (0, 1, 3)]
+    for offset, end in zip((0, 1, 3), ends, strict=True):
+        name = ident(7) if spoilt and not offset else end.result_id
+        outcomes.end(offset, End(OutcomeKind.RESULT, name, 1, AT[OutcomeKind.RESULT]))
+    only = row(INPUT, list(zip((0, 1, 3), ends, strict=True)))._replace(committed_at=5)
+    evidence = replace(
+        Written(range(4), []).evidence(),
+        windows={INPUT: range(taken, 4)},
+        outcomes={INPUT: outcomes},
+        coverage={INPUT: cover([only])},
+        outputs_since_ms={OutcomeKind.RESULT: since_ms},
+    )
+    assert [type(one) for one in check(evidence)] == ([] if said is None else [said])
+
+
+def test_a_row_that_reaches_further_back_than_was_read_is_not_checked() -> None:
+    far = row(INPUT, [(offset, Outcome(OutcomeKind.RESULT, (), ident(offset))) for offset in range(4)])
+    ends = [(offset, End(OutcomeKind.RESULT, ident(offset), 1, AT[OutcomeKind.RESULT])) for offset in (2, 3)]
+    assert Written(range(2, 4), [2, 3], ends=ends, rows=[far]).said() == [Unchecked(INPUT, far)]
+
+
+@pytest.mark.parametrize(("other", "said"), [(None, True), (ident(1), False)])
+def test_a_lane_row_with_a_record_of_another_partition_needs_what_became_of_it(
+    *, other: str | None, said: bool
+) -> None:
+    """The records 0 of two partitions were taken from the lane together; the window is of one."""
+    ends = [Outcome(OutcomeKind.RESULT, (), ident(number)) for number in (0, 1)]
+    made = Written(range(1), [0], moves=[(0, Move(1, LANE, 0))], lanes_done=2)
+    made.ends = [(0, End(OutcomeKind.RESULT, ident(0), 2, AT[OutcomeKind.RESULT]))]
+    made.rows = [row(INPUT, [(0, Outcome(OutcomeKind.RETRY, ()))])]
+    made.lane_rows = [row(LANE, list(enumerate(ends)))]
+    beside = Chain([Move(1, LANE, 1)])
+    if other is not None:
+        beside.ends.append(End(OutcomeKind.RESULT, other, 2, AT[OutcomeKind.RESULT]))
+    evidence, stranger = made.evidence(), TopicPartition("in", 1)
+    held = {**evidence.lanes[LANE], 1: LaneRecord(stranger, 0, 1)}
+    evidence = replace(evidence, lanes={LANE: held}, company={Place(stranger, 0): beside})
+    assert list(check(evidence)) == ([Unchecked(LANE, made.lane_rows[0])] if said else [])
+
+
 def test_each_transaction_is_judged_by_its_own_time_and_by_what_it_wrote() -> None:
     rows = [
         LedgerRow(0, 1, "d", 5, Counts(2, 0, 0)),
@@ -216,7 +275,7 @@ def test_each_transaction_is_judged_by_its_own_time_and_by_what_it_wrote() -> No
     ]
     made = Written(range(8), list(range(8)), rows=rows)
     cut = replace(made.evidence(), outputs_since_ms={OutcomeKind.RESULT: 6, OutcomeKind.RETRY: 9})
-    told = [(type(one), one.first, one.last) for one in check(cut)]
+    told = [(type(one), one.first, one.last) for one in check(cut) if not isinstance(one, Unchecked)]
     assert told == [(Unseen, 0, 1), (Finding, 2, 3), (Unseen, 4, 5), (Finding, 6, 7)]
 
 
