@@ -120,13 +120,20 @@ def _chain(evidence: Evidence, partition: TopicPartition, offset: int, chain: Ch
         if move.offset < evidence.lanes_done.get(move.lane, 0):
             yield from _lane_cover(evidence, partition, offset, move)
             if not followed:
-                detail = f"taken from {move.lane}/{move.offset} after attempt {move.attempts}, and nothing came of it"
-                yield Finding(Fault.NO_END, partition, offset, offset, detail)
+                yield _ended_nowhere(evidence, partition, offset, move)
         elif not followed:
             yield Unseen(partition, offset, offset, f"it waits on {move.lane}/{move.offset}")
         elif move.offset >= evidence.lanes_taken.get(move.lane, 0) and not doubles:
             detail = f"something came of it while it waits on {move.lane}/{move.offset}"
             yield Finding(Fault.DOUBLE, partition, offset, offset, detail)
+
+
+def _ended_nowhere(evidence: Evidence, partition: TopicPartition, offset: int, move: Move) -> Finding | Unseen:
+    place = range(move.offset, move.offset + 1)
+    if any(_passed(evidence, row) for row in evidence.coverage.get(move.lane, NO_ROWS).over(place)):
+        return Unseen(partition, offset, offset, f"retention has passed what came of it on {move.lane}/{move.offset}")
+    detail = f"taken from {move.lane}/{move.offset} after attempt {move.attempts}, and nothing came of it"
+    return Finding(Fault.NO_END, partition, offset, offset, detail)
 
 
 def _lane_cover(evidence: Evidence, partition: TopicPartition, offset: int, move: Move) -> Iterator[Finding | Unseen]:

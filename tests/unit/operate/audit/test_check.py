@@ -279,6 +279,16 @@ def test_each_transaction_is_judged_by_its_own_time_and_by_what_it_wrote() -> No
     assert told == [(Unseen, 0, 1), (Finding, 2, 3), (Unseen, 4, 5), (Finding, 6, 7)]
 
 
+@pytest.mark.parametrize(("since_ms", "said"), [(4, Finding), (5, Unseen)])
+def test_what_retention_took_of_a_record_that_went_over_a_lane_is_no_fault(since_ms: int, said: type[object]) -> None:
+    made = Written(range(1), [0], moves=[(0, Move(1, LANE, 0))], lanes_done=1)
+    made.rows = [row(INPUT, [(0, Outcome(OutcomeKind.RETRY, ()))])]
+    made.lane_rows = [LedgerRow(0, 0, "d", 5, Counts(0, 0, 1))]
+    evidence = replace(made.evidence(), outputs_since_ms={OutcomeKind.DEAD_LETTER: since_ms})
+    (one,) = (one for one in check(evidence) if not isinstance(one, Unchecked))
+    assert isinstance(one, said)
+
+
 @pytest.mark.parametrize(("attempts", "double"), [(1, True), (2, False), (0, False)])
 def test_an_end_of_the_try_that_was_retried_is_a_double(*, attempts: int, double: bool) -> None:
     chain = Chain([Move(1, LANE, 0)], [End(OutcomeKind.RESULT, ident(1), attempts, AT[OutcomeKind.RESULT])])
