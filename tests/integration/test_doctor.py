@@ -54,7 +54,7 @@ PLANTED = {
     "redis": "noeviction",
     "clock": "the broker's is 60",
     "disk": "(local.state_dir) cannot be written: Not a directory",
-    "http": "another program listens on 127.0.0.1:",
+    "http": "a worker that hangs, or another program",
     "model": "sha256 is",
     "device": "fp16 runs on cuda only",
     "connect": "http://127.0.0.1:1 (connect.url): ConnectError",
