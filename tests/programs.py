@@ -1,8 +1,12 @@
 """Outside programs: what it means that one is missing, and how one is killed."""
 
 import os
+import subprocess
+import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 import psutil
@@ -14,6 +18,21 @@ def missing(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(f"missing where nothing may be missing: {reason}", pytrace=False)
     pytest.skip(reason, allow_module_level=True)
+
+
+def code_unread(program: str, folder: Path, environment: Mapping[str, str], seconds: float) -> int:
+    """How a Python program ends whose stderr is a pipe that nobody reads."""
+    unread, full = os.pipe()
+    try:
+        ran = subprocess.Popen([sys.executable, "-c", program], stderr=full, cwd=folder, env=environment)
+        try:
+            return ran.wait(seconds)
+        finally:
+            ran.kill()
+            ran.wait()
+    finally:
+        os.close(unread)
+        os.close(full)
 
 
 def kill(pid: int) -> None:

@@ -20,6 +20,7 @@ from streamproc.settings import KafkaSettings, ModelSettings, Settings, TraceSet
 from streamproc.telemetry.metrics import Metrics
 from streamproc.testing.clock import ManualClock
 from streamproc.worker.threads import ThreadHost
+from tests.programs import code_unread
 from tests.unit.kafka.mock_cluster import mock_cluster
 
 ROOT = Path(__file__).parents[2]
@@ -242,15 +243,5 @@ cli.main()
 
 
 def test_a_worker_that_cannot_even_log_its_start_ends(tmp_path: Path) -> None:
-    unread, full = os.pipe()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "STREAMPROC_HTTP__PORT": "0"}
-    try:
-        ran = subprocess.Popen([sys.executable, "-c", STUCK_START], stderr=full, cwd=tmp_path, env=environment)
-        try:
-            assert ran.wait(90) == 4
-        finally:
-            ran.kill()
-            ran.wait()
-    finally:
-        os.close(unread)
-        os.close(full)
+    assert code_unread(STUCK_START, tmp_path, environment, 90) == 4

@@ -12,6 +12,7 @@ from streamproc.telemetry.timesheet import Activity, Hand, Moment, Timesheets
 from streamproc.worker.stuck import Stuck, Verdict, limits, longest_silence_s
 from streamproc.worker.threads import Threads
 from streamproc.worker.watchdog import Watchdog
+from tests.programs import code_unread
 
 SETTINGS = Settings.model_construct()
 MARGIN_S = WorkerSettings().stuck_s
@@ -178,15 +179,5 @@ end_process(Verdict("loop", "commit", 99.0))
 """
 
 
-def test_the_end_comes_although_nobody_reads_the_log() -> None:
-    unread, full = os.pipe()
-    try:
-        ran = subprocess.Popen([sys.executable, "-c", FULL], stderr=full)
-        try:
-            assert ran.wait(60) == 4
-        finally:
-            ran.kill()
-            ran.wait()
-    finally:
-        os.close(unread)
-        os.close(full)
+def test_the_end_comes_although_nobody_reads_the_log(tmp_path: Path) -> None:
+    assert code_unread(FULL, tmp_path, os.environ, 60) == 4
