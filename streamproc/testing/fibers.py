@@ -8,6 +8,7 @@ while time passes for everybody else).
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterable
+from math import inf
 from random import Random
 from typing import Any
 
@@ -129,7 +130,7 @@ class Fibers:
             self._ready.append(fiber)
 
     def run(self, until: float) -> None:
-        """Run fibers until this time, or until none can ever go on."""
+        """Run fibers until this time, which passes even when none can ever go on; without end, until none can."""
         self._until, self._hub = until, getcurrent()
         while (fiber := self._next()) is not None:
             fiber.parent = self._hub
@@ -150,13 +151,10 @@ class Fibers:
                     continue
                 self.switches += 1
                 return fiber
-            if not timers:
+            if not timers or timers[0][0] > self._until:
+                self.now = self.now if self._until == inf else self._until
                 return None
-            when = timers[0][0]
-            if when > self._until:
-                self.now = self._until
-                return None
-            self.now = when
+            self.now = when = timers[0][0]
             while timers and timers[0][0] <= when:
                 _, _, fiber, wait = heapq.heappop(timers)
                 self.unpark(fiber, wait)

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from streamproc.errors import UsageError
 from streamproc.testing.simulation.fault import FaultKind, Point
 from streamproc.testing.simulation.kept import keep, recall
+from streamproc.testing.simulation.patience import simulate_patiently
 from streamproc.testing.simulation.report import Run, commit, write_report
 from streamproc.testing.simulation.simulation import Found, simulate
 from streamproc.testing.simulation.tally import Tally, tally
@@ -129,13 +130,13 @@ def _begin() -> None:
 
 def _chunk(chunk: tuple[int, int]) -> Tally:
     start, count = chunk
-    return tally(simulate(seed) for seed in range(start, start + count))
+    return tally(simulate_patiently(seed) for seed in range(start, start + count))
 
 
 def _until_failed(chunk: tuple[int, int]) -> Tally:
     total = Tally()
     for seed in range(chunk[0], sum(chunk)):
-        total.add(simulate(seed))
+        total.add(simulate_patiently(seed))
         if total.failed:
             break
     return total

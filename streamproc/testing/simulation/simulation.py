@@ -80,7 +80,8 @@ def simulate(seed: int, tell: Callable[[float, str], None] | None = None) -> Fou
     try:
         return play(make_plan(seed), tell)
     except Exception as error:  # noqa: BLE001  # not swallowed: the seed fails, and says of what
-        return _broken(seed, error)
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        return broken(seed, f"{BROKEN}: {error!r} in {where.name} ({Path(where.filename).name}:{where.lineno})")
 
 
 def play(plan: Plan, tell: Callable[[float, str], None] | None = None) -> Found:
@@ -120,11 +121,11 @@ def _play(world: World, tell: Callable[[float, str], None] | None) -> Found:
     )
 
 
-def _broken(seed: int, error: Exception) -> Found:
-    where = traceback.extract_tb(error.__traceback__)[-1]
+def broken(seed: int, violation: str) -> Found:
+    """What is known of a seed that was not played to its end."""
     return Found(
         seed=seed,
-        violation=f"{BROKEN}: {error!r} in {where.name} ({Path(where.filename).name}:{where.lineno})",
+        violation=violation,
         struck={},
         felt={},
         transactions=0,

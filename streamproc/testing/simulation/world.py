@@ -235,7 +235,9 @@ class World:
         """Kill a process; its supervisor starts another, unless the plan leaves its work to those that live."""
         self.killed += 1
         process.kill()
-        if self.plan.alone and any(not (other is process or other.frozen) for other in self._running.values()):
+        superseded = self._running.get(process.slot) is not process
+        others = any(not (other is process or other.frozen) for other in self._running.values())
+        if self.plan.alone and others and not superseded:  # else nobody has its slot when its newer process dies
             self._left_out.add(process.slot)
         self._replace(process)
 

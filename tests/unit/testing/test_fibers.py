@@ -61,6 +61,13 @@ def test_time_moves_only_when_nobody_can_run(fibers: Fibers, process: Process) -
     assert seen[-1] == (3.0, 3.0)
 
 
+def test_time_passes_where_nobody_can_ever_go_on(fibers: Fibers) -> None:
+    fibers.run(2.5)
+    assert fibers.now == 2.5
+    fibers.run(math.inf)
+    assert fibers.now == 2.5
+
+
 def test_a_wait_ends_with_the_flag_or_with_its_time_and_never_twice(fibers: Fibers, process: Process) -> None:
     flag, seen = FiberFlag(fibers), []
 

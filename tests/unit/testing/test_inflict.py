@@ -1,3 +1,4 @@
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -104,6 +105,19 @@ def test_a_transaction_that_no_successor_decides_is_taken_over_when_the_broker_g
 def test_who_was_killed_alone_is_started_again() -> None:
     died = replace(plan(Fault(FaultKind.CRASH, Point.COMMIT, 1)), alone=True)
     assert play(died).violation is None
+
+
+def test_who_was_taken_for_dead_and_dies_leaves_its_slot_to_its_newer_process() -> None:
+    world = World(replace(plan(workers=2), alone=True), inflict)
+    with closing(world):
+        twin, other = world.start(0), world.start(1)
+        world.freeze(twin, 1.0, Fault(FaultKind.TWIN, Point.POLL, 1))
+        world.fibers.run(0.5)
+        newer = next(one for one in world.processes() if one not in {twin, other})
+        for dies in (other, twin, newer):
+            world.crash(dies)
+        world.fibers.run(1.0)
+        assert [one.slot for one in world.processes()] == [0]
 
 
 def test_some_runs_spend_the_whole_budget_of_a_revoke() -> None:

@@ -1,5 +1,6 @@
 import json
 import re
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from streamproc.testing.simulation import __main__ as command
 from streamproc.testing.simulation import parts, simulation
 from streamproc.testing.simulation.fault import PAIRS, Fault, FaultKind, Point
 from streamproc.testing.simulation.kept import keep
+from streamproc.testing.simulation.patience import simulate_patiently
 from streamproc.testing.simulation.plan import Plan, make_plan
 from streamproc.testing.simulation.recordings import Kind, announce
 from streamproc.testing.simulation.report import Run, write_report
@@ -200,6 +202,23 @@ def test_a_failure_of_the_simulator_fails_its_seed_and_no_other(monkeypatch: pyt
     [(seed, violation)] = found.failures
     assert (found.seeds, seed) == (3, 1)
     assert re.fullmatch(r"the simulator itself: KeyError\('mine'\) in failing \(test_simulation\.py:\d+\)", violation)
+
+
+def test_a_seed_that_does_not_end_fails_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(_self: Poller, *_arguments: Any) -> None:
+        while True:
+            pass
+
+    monkeypatch.setattr(Poller, "assigned", endless)
+    found = simulate_patiently(1, seconds=0.2)
+    assert found.seed == 1
+    said = r"it did not end in 0\.2 s of CPU, and was in endless \(test_simulation\.py:\d+\)"
+    assert re.fullmatch(said, found.violation or "")
+    assert signal.getitimer(signal.ITIMER_PROF) == (0, 0)
+
+
+def test_one_that_ends_is_what_it_was() -> None:
+    assert simulate_patiently(1) == simulate(1)
 
 
 def test_whoever_stops_the_simulator_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
