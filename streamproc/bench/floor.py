@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import fastavro
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -128,7 +128,7 @@ def _look_up(redis: Redis, count: int) -> None:
 
 
 def _encode(row: EmotionResult, schema_id: int, count: int) -> Sequence[bytes]:
-    schema, fields = schema_of(EmotionResult).parsed, asdict(row)
+    schema, fields = schema_of(EmotionResult).parsed, row._asdict()
     rows = []
     for _ in range(count):
         out = io.BytesIO()

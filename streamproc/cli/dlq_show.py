@@ -62,7 +62,7 @@ def show_letters(letters: Iterable[Letter], *, as_json: bool) -> int:
 def letter_json(letter: Letter) -> Mapping[str, Any]:
     """Everything of one letter."""
     event = letter.event
-    told = None if event is None else {**asdict(event), "outputs": sorted(event.outputs)}
+    told = None if event is None else event.plain()
     return {
         **_line_json(letter),
         "advice": letter.told.advice,
@@ -91,7 +91,7 @@ def show_letter(letter: Letter, console: Console) -> None:
     if letter.uri is not None:
         rows.append(("original", letter.uri))
     if letter.event is not None:
-        told_event = {**asdict(letter.event), "outputs": ", ".join(sorted(letter.event.outputs))}
+        told_event = {**letter.event.plain(), "outputs": ", ".join(sorted(letter.event.outputs))}
         told_event["recorded_at"] = moment(letter.event.recorded_at)
         rows += [(f"event.{name}", value) for name, value in told_event.items() if value]
     elif letter.record.value is not None:

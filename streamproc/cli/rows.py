@@ -50,7 +50,9 @@ def _print(rows: Iterable[Output], *, dead_letters: bool, as_json: bool) -> int:
         console.print(header(dead_letters=dead_letters))
     for shown, row in enumerate(rows, 1):  # noqa: B007  # the last number is the answer
         match row:
-            case EmotionResult() | DeadLetter() if as_json:
+            case EmotionResult() if as_json:
+                typer.echo(json.dumps(row._asdict(), ensure_ascii=False))
+            case DeadLetter() if as_json:
                 typer.echo(json.dumps(asdict(row), ensure_ascii=False))
             case EmotionResult():
                 console.print(result_line(row))

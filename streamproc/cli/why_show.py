@@ -1,7 +1,7 @@
 """How one record's life is shown."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,8 +26,8 @@ def life_json(life: Life) -> Mapping[str, Any]:
     announced = None
     if life.announced is not None:
         event = life.announced.event
-        told = None if event is None else {**asdict(event), "outputs": sorted(event.outputs)}
-        announced = {**asdict(life.announced), "event": told}
+        told = None if event is None else event.plain()
+        announced = {**asdict(replace(life.announced, event=None)), "event": told}
     return {
         "origin": str(life.origin),
         "ended": life.ended,
@@ -120,7 +120,8 @@ def _try_json(one: Try) -> Mapping[str, Any]:
     committed, outcome = one.committed, None
     if one.outcome is not None:
         what = one.outcome.what
-        outcome = {"at": str(one.outcome.at), "at_ms": one.outcome.at_ms, "kind": _KINDS[type(what)], **asdict(what)}
+        fields = what._asdict() if isinstance(what, EmotionResult) else asdict(what)
+        outcome = {"at": str(one.outcome.at), "at_ms": one.outcome.at_ms, "kind": _KINDS[type(what)], **fields}
     return {
         "taken_from": str(one.taken_from),
         "committed": None if committed is None else {"at": str(committed.row_at), **asdict(committed.row)},

@@ -5,7 +5,6 @@ import json
 import mimetypes
 import re
 import uuid
-from dataclasses import asdict
 from pathlib import PurePath
 
 from streamproc.records.recording import EVENT_NAMESPACE, RecordingEvent
@@ -31,6 +30,6 @@ def event_id(event: RecordingEvent) -> str:
 
     Left out is what the store adds, which may differ when the same recording is stored again.
     """
-    declared = asdict(event) | {"event_id": "", "version_id": None, "etag": None, "outputs": sorted(event.outputs)}
+    declared = event.plain() | {"event_id": "", "version_id": None, "etag": None}
     text = json.dumps(declared, sort_keys=True, ensure_ascii=True)
     return str(uuid.uuid5(EVENT_NAMESPACE, hashlib.sha256(text.encode()).hexdigest()))

@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -84,7 +83,7 @@ class RecordingClient:
         event = self._describe(body, name, about)
         self._payload(event)  # what no worker would accept is not stored either
         receipt = self._put(event, body)
-        event = replace(event, etag=receipt.etag, version_id=receipt.version_id)
+        event = event._replace(etag=receipt.etag, version_id=receipt.version_id)
         self.announce(event, key, timestamp_ms)
         return event
 
@@ -154,7 +153,7 @@ class RecordingClient:
         event = RecordingEvent(**fields)
         if event.content_type and not _HEADER.fullmatch(event.content_type):
             raise UsageError("content_type is not one line of ASCII text, as in audio/wav")
-        return event if event.event_id else replace(event, event_id=event_id(event))
+        return event if event.event_id else event._replace(event_id=event_id(event))
 
     def _put(self, event: RecordingEvent, body: bytes) -> Tags:
         try:
@@ -165,7 +164,7 @@ class RecordingClient:
     def _payload(self, event: RecordingEvent) -> bytes:
         """The event in Avro, which passes what the worker will ask of it. Raises UsageError."""
         try:
-            checked = event_from_avro({name: getattr(event, name) for name in event.__dataclass_fields__})
+            checked = event_from_avro(event._asdict())
             check_object(checked, self._settings.storage.buckets)
             payload = encode(checked)
         except PoisonError as error:

@@ -4,7 +4,6 @@ The schemas are the files beside this module, one canonical text each: a registr
 in other words, so what is registered, looked up and encoded with is that text, byte for byte.
 """
 
-import dataclasses
 import io
 import json
 import struct
@@ -111,7 +110,7 @@ def _flat(name: str) -> FlatAvro:
 
 
 def _general(row: RecordingEvent) -> bytes:
-    fields = {field.name: _avro_value(getattr(row, field.name)) for field in dataclasses.fields(row)}
+    fields = {name: _avro_value(value) for name, value in row._asdict().items()}
     out = io.BytesIO()
     fastavro.schemaless_writer(out, schema_of(type(row)).parsed, fields, strict=True)
     return out.getvalue()

@@ -16,7 +16,8 @@ SEGMENTATION = "vad15-1"
 OBJECTS = "analyses/"
 """What the names of all objects of analyses begin with."""
 RESULT_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "streamproc:emotion-result")
-_NAMESPACE = RESULT_NAMESPACE.bytes
+_NAMESPACE = hashlib.sha1(RESULT_NAMESPACE.bytes, usedforsecurity=False)
+_VARIANT = {f"{digit:x}": f"{digit & 0b0011 | 0b1000:x}" for digit in range(16)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,8 @@ def segment_id(result_id: str, index: int) -> str:
 
 
 def _uuid5(name: str) -> str:
-    """``str(uuid.uuid5(RESULT_NAMESPACE, name))`` in a third of the time: RFC 9562, section 5.5."""
-    digest = bytearray(hashlib.sha1(_NAMESPACE + name.encode(), usedforsecurity=False).digest()[:16])
-    digest[6] = digest[6] & 0x0F | 0x50  # version 5
-    digest[8] = digest[8] & 0x3F | 0x80  # RFC 9562's variant
-    text = digest.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    """``str(uuid.uuid5(RESULT_NAMESPACE, name))`` in a quarter of the time: RFC 9562, section 5.5."""
+    digest = _NAMESPACE.copy()
+    digest.update(name.encode())
+    text = digest.hexdigest()
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"

@@ -1,6 +1,6 @@
 """What travels with a record that comes again later: its origin, its attempts, its first sight."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from streamproc.errors import PoisonError, Reason, RecordError, Stage
 from streamproc.records.record import Headers, Record
@@ -11,8 +11,7 @@ OURS = 10
 """How many headers ``failure_headers`` writes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """Where a record began and how often it was tried before now."""
 
     topic: str

@@ -1,7 +1,7 @@
 """Outcome: what became of one input offset. Exactly one each."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from streamproc.records.record import OutputRecord
 
@@ -14,8 +14,7 @@ class OutcomeKind(StrEnum):
     RETRY = "retry"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """One end, with everything that is to be written for it."""
 
     kind: OutcomeKind

@@ -1,6 +1,6 @@
 """A Kafka record as plain values, before and after us."""
 
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 Headers = tuple[tuple[str, bytes | None], ...]
@@ -16,8 +16,11 @@ class TopicPartition(NamedTuple):
         return f"{self.topic}/{self.partition}"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+_place = lru_cache(4_096)(TopicPartition)
+"""Each record is asked for its place some ten times, and there are few."""
+
+
+class Record(NamedTuple):
     """What the source took from a partition, byte for byte."""
 
     topic: str
@@ -32,7 +35,7 @@ class Record:
     @property
     def source(self) -> TopicPartition:
         """The partition it was taken from."""
-        return TopicPartition(self.topic, self.partition)
+        return _place(self.topic, self.partition)
 
     def header(self, name: str) -> bytes | None:
         """The last value of a header, as Kafka's own clients read it; None when it is absent."""
@@ -42,8 +45,7 @@ class Record:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class OutputRecord:
+class OutputRecord(NamedTuple):
     """What the sink is to write."""
 
     topic: str
@@ -54,8 +56,7 @@ class OutputRecord:
     """Where it has to stand; None lets the key decide."""
 
 
-@dataclass(frozen=True, slots=True)
-class CommitOffset:
+class CommitOffset(NamedTuple):
     """The next offset to read of one partition, with the metadata that travels with it."""
 
     topic: str

@@ -3,8 +3,8 @@
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from streamproc.errors import PoisonError, Reason, Stage
 
@@ -21,8 +21,7 @@ _FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 EVENT_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "streamproc:recording-event")
 
 
-@dataclass(frozen=True, slots=True)
-class RecordingEvent:
+class RecordingEvent(NamedTuple):
     """One announced recording, as its producer declared it. Times in ms since the epoch, sizes in bytes."""
 
     event_id: str
@@ -42,12 +41,16 @@ class RecordingEvent:
     language: str | None = None
     channels: Channels = "mix"
     outputs: frozenset[str] = frozenset({"scores"})
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = MappingProxyType({})
 
     @property
     def wants_embedding(self) -> bool:
         """Whether scores alone are not enough."""
         return "embedding" in self.outputs
+
+    def plain(self) -> dict[str, Any]:
+        """Its fields by name, as JSON takes them."""
+        return {**self._asdict(), "outputs": sorted(self.outputs), "attributes": dict(self.attributes)}
 
 
 def _invalid(message: str) -> PoisonError:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from streamproc.records.analysis import Analysis, Tier, aggregate, best
 from streamproc.records.recording import RecordingEvent
@@ -14,8 +14,7 @@ SCORE_COLUMNS = ("angry", "disgusted", "fearful", "happy", "neutral", "other", "
 """Labels that have a column of their own; other label sets go into ``scores_json``."""
 
 
-@dataclass(frozen=True, slots=True)
-class EmotionResult:
+class EmotionResult(NamedTuple):
     """One row of the results topic. Times in ms since the epoch, spans in ms."""
 
     result_id: str
@@ -64,8 +63,7 @@ class EmotionResult:
     input_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(NamedTuple):
     """How one result came about, beside the analysis itself."""
 
     result_id: str

@@ -99,7 +99,7 @@ class JsonRows:
 
     def encode(self, row: EmotionResult | EmotionSegment | LedgerEntry) -> bytes:
         """Encode a row. Raises PoisonError for attributes that are longer than a row takes here."""
-        value = json.dumps({name: getattr(row, name) for name in row.__dataclass_fields__}).encode()
+        value = json.dumps({name: getattr(row, name) for name in type(row).__annotations__}).encode()
         if len(value) > MOST_ROW_BYTES:
             raise PoisonError(Reason.AVRO_INVALID, Stage.ASSEMBLE, f"a row of {len(value)} bytes")
         return value

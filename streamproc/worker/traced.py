@@ -5,7 +5,6 @@ own, with links to its records. Lanes and dead letters keep the producer's heade
 again goes on in the same trace.
 """
 
-from dataclasses import replace
 from typing import Any
 
 from streamproc.records.dead_letter import fits
@@ -56,11 +55,11 @@ class Traced:
     def _told(self, outcome: Outcome, span: Any) -> Outcome:
         """With headers, but for what a topic would not take any more with them."""
         ours = tuple(self._spans.headers(span))
-        outputs = (replace(output, headers=(*output.headers, *ours)) for output in outcome.outputs)
+        outputs = (output._replace(headers=(*output.headers, *ours)) for output in outcome.outputs)
         told = tuple(
             new if fits(new, MAX_INPUT_BYTES) else old for new, old in zip(outputs, outcome.outputs, strict=True)
         )
-        return replace(outcome, outputs=told)
+        return outcome._replace(outputs=told)
 
 
 def _ns(now: Instant, mono: float) -> int:

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -39,7 +39,7 @@ Marks = dict[str, dict[int, set[tuple[int, int, float]]]]
 def blank(kind: type[Any], **given: Any) -> Any:
     """A row with nothing in it but what is given."""
     empty: dict[Any, Any] = {str: "", int: 0, float: 0.0}
-    return kind(**{f.name: given.get(f.name, empty.get(f.type)) for f in fields(kind)})
+    return kind(**{name: given.get(name, empty.get(type_)) for name, type_ in kind.__annotations__.items()})
 
 
 @dataclass
@@ -152,8 +152,7 @@ class Conversations:
     ) -> tuple[bytes, EmotionResult, list[EmotionSegment]]:
         """A row that nobody may count, in the place of one that comes after it."""
         key, result, _ = call
-        values = {f.name: getattr(result, f.name) for f in fields(EmotionResult)}
-        return key, EmotionResult(**{**values, "result_id": f"aborted-{result.result_id}"}), []
+        return key, result._replace(result_id=f"aborted-{result.result_id}"), []
 
     def _send(self, calls: list[tuple[bytes, EmotionResult, list[EmotionSegment]]]) -> None:
         topics = self.settings.topics

@@ -406,8 +406,8 @@ def test_segments_and_dead_letters_are_rows_too_and_every_question_has_its_answe
         register_schemas(registry, settings.topics)
         codec = look_up_outputs(registry, settings.topics)
     one, other = (result(sent, recorded_at=NOON, segment_count=0) for sent in SENT)
-    one = replace(one, label="neutral", call_id="call-1", queue="support", segment_count=3, processing_ms=9)
-    other = replace(other, label="angry", processing_ms=70)
+    one = one._replace(label="neutral", call_id="call-1", queue="support", segment_count=3, processing_ms=9)
+    other = other._replace(label="angry", processing_ms=70)
     segments = [a_segment(one, at, label) for at, label in enumerate(("neutral", "angry", "angry"))]
     letters = [
         a_dead_letter(settings, offset, reason)

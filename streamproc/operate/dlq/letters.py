@@ -137,7 +137,7 @@ class Letters:
 
 def _bare(letter: Letter) -> Letter:
     """A letter without what it began as, which may be a MiB."""
-    return replace(letter, record=replace(letter.record, value=None), event=None)
+    return replace(letter, record=letter.record._replace(value=None), event=None)
 
 
 @contextmanager

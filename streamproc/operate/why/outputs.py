@@ -30,7 +30,7 @@ class OutputSearch:
         self._topics = settings.topics
         self._span_ms = round(1000 * (settings.kafka.transaction_timeout_s + OVERDUE_S))
         self._places = Columns(registry, EmotionResult, _RESULT)
-        self._results = Columns(registry, EmotionResult, tuple(EmotionResult.__dataclass_fields__))
+        self._results = Columns(registry, EmotionResult, EmotionResult._fields)
         self._segments = Columns(registry, EmotionSegment, ("result_id",))
 
     def find(self, origin: Place, attempts: int, committed_ms: int, key: bytes | None) -> Written | None:

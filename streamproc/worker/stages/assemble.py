@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from streamproc.errors import PoisonError, Reason, RecordError, Stage, TransientError
 from streamproc.records.dead_letter import fits, size_of, store_whole
@@ -82,7 +81,7 @@ class Assemble:
         if error.reason is Reason.KILLED_WORKER and taken.attempt.reason == Reason.KILLED_WORKER:
             # A shortage of memory would be over by now: it does this whenever it is tried.
             error = PoisonError(error.reason, error.stage, error.message)
-        attempt = replace(taken.attempt, attempts=taken.attempt.attempts + 1, reason=error.reason)
+        attempt = taken.attempt._replace(attempts=taken.attempt.attempts + 1, reason=error.reason)
         if isinstance(error, TransientError) and self.again(taken, attempt):
             # Nothing of its partition is committed meanwhile, which nobody else says.
             log.info("record waits in place to be tried again", **_told(attempt, error))

@@ -122,7 +122,7 @@ def test_the_table_of_exit_codes_has_each() -> None:
 def test_the_table_of_fields_is_the_events() -> None:
     text = (ROOT / "docs" / "producers.md").read_text("utf-8").partition("## The fields")[2].partition("## ")[0]
     cells = re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)
-    assert re.findall(r"`(\w+)`", " ".join(cells)) == list(RecordingEvent.__dataclass_fields__)
+    assert re.findall(r"`(\w+)`", " ".join(cells)) == list(RecordingEvent._fields)
 
 
 def test_the_toml_of_the_page_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

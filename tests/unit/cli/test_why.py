@@ -19,8 +19,7 @@ run = CliRunner()
 INPUT, LANE = TopicPartition("audio.recordings", 0), TopicPartition("audio.recordings.retry.10s", 1)
 RESULTS, LEDGER = TopicPartition("emotion.results", 2), TopicPartition("streamproc.ledger", 5)
 TIMELINE, EMBEDDING = "s3://recordings/analyses/a/timeline.json", "s3://recordings/analyses/a/embedding.npy"
-ROW = replace(
-    result(sent(list(build_plan(load_manifest(), "r")))[0], produced_at=20_500, processing_ms=400),
+ROW = result(sent(list(build_plan(load_manifest(), "r")))[0], produced_at=20_500, processing_ms=400)._replace(
     timeline_uri=TIMELINE,
     embedding_uri=EMBEDDING,
 )

@@ -12,7 +12,7 @@ TOPIC = "demo.recordings"
 
 def result(sent: Sent, **changes: object) -> EmotionResult:
     one = sent.announcement
-    fields: dict[str, object] = dict.fromkeys(EmotionResult.__dataclass_fields__) | {
+    fields: dict[str, object] = dict.fromkeys(EmotionResult._fields) | {
         "result_id": result_id(one.event_id, "f"),
         "event_id": one.event_id,
         "fingerprint": "f",

@@ -93,7 +93,7 @@ WRONG_COLUMNS: dict[str, Any] = {
 @pytest.mark.parametrize("column", WRONG_COLUMNS)
 def test_a_wrong_column_of_a_result_is_found(column: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(*arguments: Any) -> object:
-        return replace(build_result(*arguments), **{column: WRONG_COLUMNS[column]})
+        return build_result(*arguments)._replace(**{column: WRONG_COLUMNS[column]})
 
     monkeypatch.setattr(assemble, "build_result", wrong)
     assert play(plan(Kind.PLAIN)).violation is not None

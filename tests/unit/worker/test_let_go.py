@@ -102,7 +102,7 @@ def test_when_they_are_not_what_was_declared(loans: Loans) -> None:
     store = MemoryStore()
     store.put("recordings", "a", b"other bytes", "audio/wav")
     event: RecordingEvent = JsonEvents(resolved=[1]).decode(encode_event(object_key="a"))
-    event = replace(event, content_sha256="0" * 64)
+    event = event._replace(content_sha256="0" * 64)
     calls: PooledCalls[str, Any] = PooledCalls(AtOnce(), Activity.FETCH, Deaf())
     calls.submit("a", lambda: fetch_content(store, event, 100))
     ((_, answer),) = calls.take()

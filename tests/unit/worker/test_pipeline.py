@@ -1,7 +1,6 @@
 import base64
 import hashlib
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -834,5 +833,5 @@ def test_nothing_is_kept_of_a_partition_that_was_given_up(worker: WorkerHarness)
     worker.pipeline.lose([stale.source])
     worker.settle()
     assert worker.pipeline.idle
-    worker.pipeline.accept([Polled(replace(stale, offset=1), epoch)])  # somebody else has it
+    worker.pipeline.accept([Polled(stale._replace(offset=1), epoch)])  # somebody else has it
     assert worker.pipeline.idle

@@ -1,6 +1,5 @@
 """Results that are taken by thousands are judged as each alone is."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -32,7 +31,7 @@ BESIDE = Place(ZERO, 7)
 
 
 def bare(partition: int, offset: int, **changes: object) -> Bare:
-    row = replace(ROW, input_partition=partition, input_offset=offset, **changes)  # type: ignore[arg-type]  # by name
+    row = ROW._replace(input_partition=partition, input_offset=offset, **changes)  # type: ignore[arg-type]  # by name
     return 3, 100 + offset, frame(1, encode(row))
 
 
