@@ -139,7 +139,7 @@ def test_nothing_is_wrong_where_all_is_well_and_nothing_is_left(own: Settings) -
         assert topics_of(own) == before
         with pytest.raises(Exception, match="NoSuchKey"):
             objects.get(own.storage.bucket, store.TRIAL, None, 100)
-    assert len(found) == 18
+    assert len(found) == 19
     assert own.storage.secret_key.get_secret_value() not in "".join(map(str, found.values()))
     assert "= 45 s" in "".join(found["takeover"].details)
     assert "kafka.transaction_timeout_s 30 + flow.drain_s 60 + 15 s = 105 <= kafka.max_poll_interval_s 300" in (
