@@ -176,7 +176,7 @@ def test_each_of_many_faults_at_once_is_found_and_named(guard: Settings, tmp_pat
     assert all(found[check].advice for check in PLANTED)
     assert "keeps records 0.0417 days" in "".join(found["topics"].details)
     well = {check for check, one in found.items() if one.verdict is not Verdict.WRONG}
-    assert well == {"versions", "brokers", "sandbox", "group"}
+    assert well == {"versions", "brokers", "sandbox", "group", "traces"}
 
 
 def test_a_user_with_no_more_rights_than_a_worker_needs_is_not_wrong(guard: Settings) -> None:
