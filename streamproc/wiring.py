@@ -50,10 +50,11 @@ from streamproc.telemetry.log import get_log
 from streamproc.telemetry.memory import MemoryReading
 from streamproc.telemetry.metrics import Metrics
 from streamproc.telemetry.timesheet import Activity, Hand
-from streamproc.worker.front import Front, Step
+from streamproc.worker.front import Front
 from streamproc.worker.host import Host, Running
 from streamproc.worker.ports import Assignments, Sink, Source, Spans
 from streamproc.worker.runtime import Parts, Runtime, stop_on_signals
+from streamproc.worker.step import Step
 from streamproc.worker.stuck import Stuck, limits, longest_silence_s
 from streamproc.worker.threads import ThreadHost
 from streamproc.worker.timed_device import TimedDevice

@@ -193,6 +193,16 @@ class Decoder:
         # By its recording, by somebody, or by a kernel short of memory: only another try tells.
         return DecodeFailed(self.job, Reason.KILLED_WORKER, self._epitaph(), transient=True)
 
+    @property
+    def pid(self) -> int:
+        """Of the child."""
+        return self._process.pid
+
+    @property
+    def why(self) -> str:
+        """Why it ended, or was ended, once it was reaped."""
+        return self._fault or self._epitaph()
+
     def _epitaph(self) -> str:
         code = self._process.returncode
         if code >= 0:

@@ -16,6 +16,9 @@ from streamproc.audio.limits import Limits
 from streamproc.errors import Fatal, FatalError
 from streamproc.records.decoding import DecodeJob, DecoderEvent
 from streamproc.settings import AudioSettings
+from streamproc.telemetry.log import get_log
+
+log = get_log(__name__)
 
 FALSE_STARTS = 3
 """Children in a row that end before they can work: a library is missing or the memory limit is below what they need."""
@@ -116,6 +119,8 @@ class DecoderPool:
                 continue
             if failed := decoder.reap():
                 events.append(failed)
+            # Also where its recording goes to a lane, whose reason does not tell of the child.
+            log.warning("a decoder child was replaced", pid=decoder.pid, detail=decoder.why)
             if decoder.level is None:
                 self._count_false_start()
             self._replace(index)

@@ -1,6 +1,7 @@
 """A view of workers, as a table and lines."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -16,11 +17,14 @@ def shown(view: View, ours: str) -> RenderableType:
     """All of it; ``ours`` is the settings' group."""
     table = Table(box=None, padding=(0, 1, 0, 0))
     for name in _HEAD:
-        table.add_column(name, justify="left" if name in _HEAD[:2] else "right", no_wrap=True)
+        # Where all of it is too wide, the address goes on in the next line: a figure that is cut is another figure.
+        address = name == _HEAD[0]
+        justify: Literal["left", "right"] = "left" if name in _HEAD[:2] else "right"
+        table.add_column(name, justify=justify, no_wrap=not address, overflow="fold" if address else "ellipsis")
     for one in view.workers:
         table.add_row(*_cells(one))
     table.add_row(
-        f"{len(view.workers)} workers",
+        f"{len(view.workers)} worker{'' if len(view.workers) == 1 else 's'}",
         "",
         "",
         f"{view.records_per_s:.1f}",

@@ -1,9 +1,11 @@
 """``streamproc worker``."""
 
+import typer
+
 from streamproc.settings import LogSettings, load_settings
 
 
-def worker() -> None:
+def worker(ctx: typer.Context) -> None:
     """Turn events into results until told to stop.
 
     Waits for brokers and registry (worker.start_wait_s), loads the model (model.name_or_dir), joins the consumer group
@@ -22,7 +24,7 @@ def worker() -> None:
 
     from streamproc.entrance import open_front
 
-    with open_front(settings) as front:
+    with open_front(settings, ctx.obj) as front:
         from streamproc.wiring import work
 
         work(settings, front)

@@ -2,14 +2,14 @@
 
 from pydantic import SecretStr
 
-from streamproc.kinds import Positive
+from streamproc.kinds import Positive, WebAddress
 from streamproc.settings.section import Section
 
 
 class RegistrySettings(Section):
     """The schema registry (Confluent API)."""
 
-    url: str = "http://127.0.0.1:8081"
+    url: WebAddress = "http://127.0.0.1:8081"
     """Where it listens, as in http://registry:8081."""
     username: str | None = None
     password: SecretStr | None = None

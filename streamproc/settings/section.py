@@ -4,6 +4,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """A frozen group of settings; an unknown name is an error, not a silent default."""
+    """A frozen group of settings; an unknown name is an error, not a silent default.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Errors do not repeat values: an address may have a password in it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

@@ -2,14 +2,14 @@
 
 from pydantic import SecretStr
 
-from streamproc.kinds import Count, Names, Positive
+from streamproc.kinds import Count, Names, Positive, WebAddress
 from streamproc.settings.section import Section
 
 
 class StorageSettings(Section):
     """The object store (S3 API)."""
 
-    endpoint: str = "http://127.0.0.1:9000"
+    endpoint: WebAddress = "http://127.0.0.1:9000"
     """http(s)://host[:port], and nothing more."""
     access_key: SecretStr = SecretStr("")
     """With ``secret_key``; without both, requests are not signed."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from socket import gaierror
+from socket import gaierror, socket
 from socketserver import ThreadingMixIn
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry
@@ -16,6 +16,7 @@ from prometheus_client.exposition import choose_encoder
 
 from streamproc.errors import UsageError
 from streamproc.settings import HttpSettings
+from streamproc.telemetry.listening import listen_on
 from streamproc.telemetry.log import get_log
 
 _JSON = "application/json; charset=utf-8"
@@ -114,16 +115,6 @@ def _json(status: HTTPStatus, value: Mapping[str, object]) -> Answer:
     return Answer(status, _JSON, json.dumps(value, ensure_ascii=False).encode() + b"\n")
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    """A thread for each connection; a stuck client holds no other up, nor the end of the process."""
-
-    daemon_threads = True
-
-    def handle_error(self, _request: object, _client_address: object) -> None:
-        """Note a client that hung up or was too slow; the default prints a traceback between our lines."""
-        _log.debug("a client went away", exc_info=True)
-
-
 class _Quiet(WSGIRequestHandler):
     """No request log: probes and scrapes would drown the canonical lines."""
 
@@ -134,12 +125,35 @@ class _Quiet(WSGIRequestHandler):
         """Say nothing."""
 
 
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each connection; a stuck client holds no other up, nor the end of the process."""
+
+    daemon_threads = True
+
+    def __init__(self, listening: socket, application: WSGIApplication) -> None:
+        host, port = listening.getsockname()
+        super().__init__((host, port), _Quiet, bind_and_activate=False)
+        self.socket.close()  # one that was made for nothing
+        self.socket = listening
+        # The standard library asks DNS for the host's name, which nobody needs and which may take seconds.
+        self.server_name, self.server_port = host, port
+        self.setup_environ()
+        self.set_app(application)
+
+    def handle_error(self, _request: object, _client_address: object) -> None:
+        """Note a client that hung up or was too slow; the default prints a traceback between our lines."""
+        _log.debug("a client went away", exc_info=True)
+
+
 class HttpServer:
     """Serves endpoints on a thread of its own from ``start`` to ``close``. Port 0 takes a free one."""
 
-    def __init__(self, settings: HttpSettings, endpoints: WSGIApplication) -> None:
-        """Bind at once, so that a port in use is found before any work is taken. Raises OSError."""
-        self._server = make_server(settings.host, settings.port, endpoints, _Server, _Quiet)
+    def __init__(self, settings: HttpSettings, endpoints: WSGIApplication, listening: socket | None = None) -> None:
+        """Bind at once, so that a port in use is found before any work is taken. Raises OSError.
+
+        ``listening`` is a socket that has the address already, and is closed with this.
+        """
+        self._server = _Server(listening or listen_on(settings.host, settings.port), endpoints)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(_CLOSE_S,), name="http", daemon=True)
 
     @property
@@ -167,10 +181,15 @@ def remedy(error: OSError, section: str) -> str:
 
 
 @contextmanager
-def listen(settings: HttpSettings, endpoints: WSGIApplication, section: str) -> Iterator[HttpServer]:
-    """Answer over HTTP; ``section`` of the settings has the port. Raises UsageError where it cannot be had."""
+def listen(
+    settings: HttpSettings, endpoints: WSGIApplication, section: str, listening: socket | None = None
+) -> Iterator[HttpServer]:
+    """Answer over HTTP; ``section`` of the settings has the port. Raises UsageError where it cannot be had.
+
+    ``listening`` is a socket that has the address already, and is closed at the end.
+    """
     try:
-        server = HttpServer(settings, endpoints)
+        server = HttpServer(settings, endpoints, listening)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise UsageError(f"this process cannot listen on {where}: {error.strerror}. {remedy(error, section)}") from None

@@ -1,39 +1,13 @@
 """The front: what a worker answers to probes and people, from before it can work until its end."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
 from streamproc.telemetry.clock import Clock
 from streamproc.telemetry.http import Check
 from streamproc.telemetry.metrics import Dependency, Metrics
-
-
-class Step(StrEnum):
-    """What a worker that starts waits for, in this order."""
-
-    IMPORTS = "its own code to be read"
-    BROKER = "the broker"
-    REGISTRY = "the registry"
-    NETWORK = "the network to load"
-    SLOT = "the broker to give it its slot"
-    PARTITIONS = "partitions of the group"
-
-
-_NOTHING_YET: Mapping[str, object] = MappingProxyType(
-    {
-        "slot": None,
-        "model": None,
-        "weights_sha256": None,
-        "sandbox": None,
-        "partitions": (),
-        "in_flight": {},
-        "brake": {},
-    }
-)
-"""What a runtime says of itself, before there is one: whoever asks need not know."""
-
+from streamproc.worker.step import NOTHING_YET, STARTING, Step, waiting
 
 _ASKED: Mapping[Step, Dependency] = MappingProxyType(
     {Step.BROKER: Dependency.KAFKA, Step.REGISTRY: Dependency.REGISTRY}
@@ -95,7 +69,7 @@ class Watches(Protocol):
 class Front:
     """Safe from any thread; nothing here blocks."""
 
-    def __init__(self, clock: Clock, metrics: Metrics, group: str = "") -> None:
+    def __init__(self, clock: Clock, metrics: Metrics, group: str = "", began: float | None = None) -> None:
         self.clock = clock
         self._group = group
         """Of consumers, for whoever asks whose worker this is."""
@@ -103,8 +77,8 @@ class Front:
         self.url = ""
         """Where it answers."""
         self._step = Step.IMPORTS
-        self._since = clock.monotonic()
-        self._began = self._since
+        self._began = self._since = clock.monotonic() if began is None else began
+        """Of the process, by the clock: a doorstep may have answered before."""
         self._runtime: Runs | None = None
         self._watchdog: Watches | None = None
 
@@ -140,7 +114,7 @@ class Front:
     def status(self) -> Mapping[str, object]:
         """What a person would ask for."""
         runtime = self._runtime
-        told = {"state": self._state(), **_NOTHING_YET} if runtime is None else runtime.status()
+        told = {"state": self._state(), **NOTHING_YET} if runtime is None else runtime.status()
         # Of the process: a runtime is younger, and time would go back for whoever asks.
         return {
             **told,
@@ -154,7 +128,7 @@ class Front:
         return self._runtime is not None and self._runtime.release_brake()
 
     def _state(self) -> str:
-        return self._runtime.state if self._runtime else "starting"
+        return self._runtime.state if self._runtime else STARTING
 
     def _waiting(self) -> Mapping[str, object]:
         """What it waits for, how much of the start is behind it, and for how long it has waited."""
@@ -163,9 +137,7 @@ class Front:
             return {"waits_for": None, "percent": 100}
         if step is not self._step:
             self.begin(step)
-        steps = list(Step)
-        waited_s = round(self.clock.monotonic() - self._since, 3)
-        return {"waits_for": str(step), "percent": 100 * steps.index(step) // len(steps), "seconds": waited_s}
+        return waiting(step, self.clock.monotonic() - self._since)
 
     def _now(self) -> Step | None:
         runtime = self._runtime

@@ -139,7 +139,7 @@ def test_nothing_is_wrong_where_all_is_well_and_nothing_is_left(own: Settings) -
         assert topics_of(own) == before
         with pytest.raises(Exception, match="NoSuchKey"):
             objects.get(own.storage.bucket, store.TRIAL, None, 100)
-    assert len(found) == 18
+    assert len(found) == 19
     assert own.storage.secret_key.get_secret_value() not in "".join(map(str, found.values()))
     assert "= 45 s" in "".join(found["takeover"].details)
     assert "kafka.transaction_timeout_s 30 + flow.drain_s 60 + 15 s = 105 <= kafka.max_poll_interval_s 300" in (
@@ -176,7 +176,7 @@ def test_each_of_many_faults_at_once_is_found_and_named(guard: Settings, tmp_pat
     assert all(found[check].advice for check in PLANTED)
     assert "keeps records 0.0417 days" in "".join(found["topics"].details)
     well = {check for check, one in found.items() if one.verdict is not Verdict.WRONG}
-    assert well == {"versions", "brokers", "sandbox", "group"}
+    assert well == {"versions", "brokers", "sandbox", "group", "traces"}
 
 
 def test_a_user_with_no_more_rights_than_a_worker_needs_is_not_wrong(guard: Settings) -> None:

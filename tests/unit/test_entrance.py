@@ -5,8 +5,11 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from socket import gaierror
+from typing import Any
 
 import psutil
 import pytest
@@ -32,40 +35,77 @@ def test_it_answers_at_once_what_it_waits_for() -> None:
     assert took_s < 5  # 0.02 s on a machine with nothing else to do
 
 
-def test_a_worker_answers_before_most_of_its_code_is_read(tmp_path: Path) -> None:
+@pytest.fixture
+def port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    variables = {
-        "PYTHONPATH": str(ROOT),
-        "STREAMPROC_HTTP__PORT": str(port),
-        "STREAMPROC_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1",
-    }
-    process = psutil.Popen(
-        [sys.executable, "-m", "streamproc", "worker"],
-        stderr=subprocess.DEVNULL,
-        cwd=tmp_path,
-        env=os.environ | variables,
-    )
-    try:
-        until = time.monotonic() + 60
-        while (status := answer(f"http://127.0.0.1:{port}/status")) is None:
-            assert time.monotonic() < until
-            time.sleep(0.01)
-        used = process.cpu_times()
-    finally:
-        process.kill()
-        process.wait()
-    assert status["waits_for"] == "its own code to be read"
-    assert used.user + used.system < 1.5  # 0.34 s; all of the code takes some seconds
+        found: int = free.getsockname()[1]
+        return found
 
 
-def answer(url: str) -> dict[str, object] | None:
-    try:
-        with urllib.request.urlopen(url) as said:  # noqa: S310  # our own address
-            found: dict[str, object] = json.load(said)
-            return found
-    except OSError:
-        return None
+@pytest.fixture
+def start(port: int, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    with ExitStack() as stack:
+
+        def start(**variables: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "streamproc", "worker"],
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=tmp_path,
+                env=os.environ
+                | {
+                    "PYTHONPATH": str(ROOT),
+                    "STREAMPROC_HTTP__PORT": str(port),
+                    "STREAMPROC_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1",
+                    **variables,
+                },
+            )
+            stack.callback(process.communicate)
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+def test_a_worker_answers_from_its_first_moment_to_its_next_step(
+    start: Callable[..., subprocess.Popen[str]], port: int
+) -> None:
+    process = start(STREAMPROC_KAFKA__GROUP="g")
+    until, told = time.monotonic() + 60, list[dict[str, Any]]()
+    while not told or told[-1]["waits_for"] == "its own code to be read":
+        assert time.monotonic() < until
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/status") as said:  # our own address
+                told.append(json.load(said))
+        except OSError:
+            assert not told, "refused after it had answered"
+        if len(told) == 1:
+            used = psutil.Process(process.pid).cpu_times()
+        time.sleep(0.01)
+    first, last = told[0], told[-1]
+    assert (first["state"], first["waits_for"], first["percent"]) == ("starting", "its own code to be read", 0)
+    assert (first["group"], first["partitions"], first["in_flight"], first["brake"]) == ("g", [], {}, {})
+    assert 0 <= first["seconds"] == first["uptime_s"]
+    assert used.user + used.system < 0.2  # 0.05 s; the settings alone take as much as this
+    assert (last["waits_for"], last["percent"]) == ("the broker", 16)
+    assert [one["uptime_s"] for one in told] == sorted(one["uptime_s"] for one in told)
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"STREAMPROC_HTTP__PORT": "many"}, "http.port='many' (STREAMPROC_HTTP__PORT): has to be a port"),
+        ({"STREAMPROC_HTTP__HOST": "192.0.2.1"}, "this process cannot listen on 192.0.2.1:"),
+        ({"STREAMPROC_KAFKA__GROUP": ""}, "kafka.group='' (STREAMPROC_KAFKA__GROUP): has to be text"),
+        ({"STREAMPROC_CONFIG": "none.toml"}, "STREAMPROC_CONFIG names none.toml, which is no file"),
+    ],
+)
+def test_what_is_wrong_is_told_as_ever(
+    start: Callable[..., subprocess.Popen[str]], variables: Mapping[str, str], says: str
+) -> None:
+    process = start(**variables)
+    _, told = process.communicate(timeout=60)
+    assert (process.returncode, says in told) == (2, True), told
 
 
 def test_an_address_that_is_taken_is_told() -> None:

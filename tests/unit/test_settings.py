@@ -400,3 +400,16 @@ def test_the_app_and_the_workers_have_groups_of_their_own() -> None:
     group = Settings().kafka.group
     with pytest.raises(ValidationError, match=rf"analytics\.group={group} is the workers' kafka\.group"):
         Settings(analytics=AnalyticsSettings(group=group))
+
+
+@pytest.mark.parametrize("setting", ["registry.url", "storage.endpoint", "trace.endpoint"])
+@pytest.mark.parametrize("value", ["ftp://there", "there:8081", "http://", ""])
+def test_an_address_that_is_none_of_the_web_is_told(setting: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    variable = f"STREAMPROC_{setting.upper().replace('.', '__')}"
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UsageError) as caught:
+        load_settings()
+    wanted = "has to be an address that begins with http:// or https:// and a host"
+    assert f"{setting}={value!r} ({variable}): {wanted}" in str(caught.value)
+    monkeypatch.setenv(variable, "HTTPS://name:password@there:1/path")
+    load_settings()

@@ -6,6 +6,7 @@ from contextlib import suppress
 from streamproc.kafka.preflight import Preflight
 from streamproc.operate.doctor.check import ANSWER_S, Check, unknown_host
 from streamproc.operate.doctor.finding import Finding, doubtful, well, wrong
+from streamproc.operate.doctor.wire import wire_of_brokers
 from streamproc.settings import Settings
 
 
@@ -21,6 +22,7 @@ def check(settings: Settings) -> Check:
             ("_SSL", "Correct kafka.security_protocol and kafka.ssl_ca_location."),
             *unknown_host("kafka.bootstrap_servers"),
         ),
+        wire=wire_of_brokers(settings.kafka.bootstrap_servers, settings.kafka.security_protocol),
     )
 
 

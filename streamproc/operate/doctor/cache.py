@@ -3,6 +3,7 @@
 from streamproc.dedupe.redis_state import look
 from streamproc.operate.doctor.check import ANSWER_S, Check, unknown_host
 from streamproc.operate.doctor.finding import Finding, doubtful, well, wrong
+from streamproc.operate.doctor.wire import wire_of
 from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 
@@ -25,6 +26,7 @@ def check(settings: Settings, clock: Clock) -> Check:
             ),
             *unknown_host("redis.url"),
         ),
+        wire=wire_of("redis.url", settings.redis.url.get_secret_value()) if settings.redis.url else None,
     )
 
 

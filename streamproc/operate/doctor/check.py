@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from streamproc.operate.doctor.finding import Finding
+from streamproc.operate.doctor.wire import Wire
 
 ANSWER_S = 5.0
 """For one request to a server that is there."""
@@ -26,10 +27,13 @@ class Check:
     within_s: float = WITHIN_S
     cures: tuple[tuple[str, str], ...] = ()
     """What to do instead, by words of what it raised."""
+    wire: Wire | None = None
+    """To the server that it asks: looked at when it raises, since what it raises does not tell of TLS."""
 
     def cure(self, said: str) -> str:
-        """What to do about that."""
-        return next((cure for words, cure in self.cures if words in said), self.advice)
+        """What to do about that. Looks at the wire for ``PROBE_S`` at most."""
+        mistaken = self.wire.cure() if self.wire else None
+        return mistaken or next((cure for words, cure in self.cures if words in said), self.advice)
 
 
 def unknown_host(setting: str) -> tuple[tuple[str, str], ...]:

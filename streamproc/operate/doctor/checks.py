@@ -19,6 +19,7 @@ from streamproc.operate.doctor import (
     takeover,
     timeouts,
     topics,
+    traces,
     versions,
     warehouse,
 )
@@ -43,6 +44,7 @@ def checks(settings: Settings, clock: Clock, environ: Mapping[str, str], grace_s
         clocks.check(settings, clock),
         disk.check(settings),
         endpoints.check(settings),
+        traces.check(settings),
         sandbox.check(settings),
         model.check(settings, environ),
         device.check(warm),

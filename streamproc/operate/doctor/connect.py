@@ -2,6 +2,7 @@
 
 from streamproc.operate.doctor.check import WITHIN_S, Check
 from streamproc.operate.doctor.finding import Finding, doubtful, well, wrong
+from streamproc.operate.doctor.wire import wire_of
 from streamproc.operate.warehouse.apply import EACH_TIME, MISSING, differing, look_by
 from streamproc.operate.warehouse.connectors import sources
 from streamproc.operate.warehouse.lag import lag
@@ -23,6 +24,7 @@ def check(settings: Settings, clock: Clock) -> Check:
         lambda: _look(settings, clock),
         "Start Kafka Connect (`streamproc up --with warehouse` does here), or set connect.url to its own.",
         settings.connect.timeout_s + 2 * WITHIN_S,
+        wire=wire_of("connect.url", settings.connect.url),
     )
 
 

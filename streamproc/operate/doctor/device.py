@@ -11,9 +11,9 @@ from streamproc.arena import Arena
 from streamproc.cores import cores
 from streamproc.emotion.device import DeviceProcess
 from streamproc.emotion.directory import find_directory
-from streamproc.errors import FatalError
+from streamproc.errors import FatalError, UsageError
 from streamproc.operate.doctor.check import Check
-from streamproc.operate.doctor.finding import Finding, well
+from streamproc.operate.doctor.finding import Finding, unknown, well
 from streamproc.records.compute import DeviceDied, DeviceReady
 from streamproc.records.identity import ModelIdentity
 from streamproc.settings import ModelSettings
@@ -42,8 +42,14 @@ def check(warm: Warm) -> Check:
 
 def _look(warm: Warm) -> Finding:
     try:
-        began = time.monotonic()
         directory = find_directory(warm.model.name_or_dir, warm.cache)
+    except UsageError as error:
+        warm.identity.set_exception(error)
+        if ":" in warm.model.engine:  # then nobody else has looked for it
+            raise
+        return unknown("there is no such model, as said of it")
+    try:
+        began = time.monotonic()
         identity = _warm_up(warm.model.model_copy(update={"name_or_dir": str(directory)}))
         seconds = time.monotonic() - began
     except BaseException as error:

@@ -4,6 +4,7 @@ from streamproc.kafka.own_schemas import registered_schemas, rules
 from streamproc.kafka.registry import connect
 from streamproc.operate.doctor.check import Check, unknown_host
 from streamproc.operate.doctor.finding import Finding, doubtful, well, wrong
+from streamproc.operate.doctor.wire import wire_of
 from streamproc.settings import Settings
 
 _OPTIONAL = frozenset({"EmotionTrend", "EmotionAlert"})
@@ -24,6 +25,7 @@ def check(settings: Settings) -> Check:
             ("HTTP 404", "Something else answers there: correct the path in registry.url, or its port."),
             *unknown_host("registry.url"),
         ),
+        wire_of("registry.url", settings.registry.url),
     )
 
 

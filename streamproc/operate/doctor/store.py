@@ -5,6 +5,7 @@ from contextlib import closing
 from streamproc.errors import Cause, DependencyDownError, StoreError
 from streamproc.operate.doctor.check import Check, unknown_host
 from streamproc.operate.doctor.finding import Finding, well, wrong
+from streamproc.operate.doctor.wire import wire_of
 from streamproc.settings import Settings
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import Clock
@@ -25,6 +26,7 @@ def check(settings: Settings, clock: Clock) -> Check:
         "Start the object store, or set storage.endpoint to its own.",
         2 * (storage.connect_timeout_s + storage.read_timeout_s) + 20,
         unknown_host("storage.endpoint"),
+        wire_of("storage.endpoint", storage.endpoint),
     )
 
 

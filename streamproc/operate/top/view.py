@@ -106,7 +106,8 @@ def _line(before: Scrape, after: Scrape) -> WorkerLine:
         lag_s=total(after, "lag_seconds", topic="recordings"),
         in_flight=round(total(after, "in_flight_records")),
         oldest_s=total(after, "oldest_in_flight_seconds"),
-        device_busy=busy.get("compute", 0.0),
+        # Of what its sheet says of all of it: an answer that was long on its way is no time of the device.
+        device_busy=busy.get("compute", 0.0) / (sum(busy.values()) or 1.0),
         memory_bytes=total(after, "memory_bytes"),
     )
 

@@ -16,6 +16,7 @@ import pytest
 import soxr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from streamproc.arena import Arena, Lease
 from streamproc.audio.pool import FALSE_STARTS, DecoderPool
@@ -327,9 +328,14 @@ def test_a_child_that_hangs_is_ended_by_the_timer_and_not_a_moment_earlier(bench
     assert bench.pool.take(now) == []
     job = bench.submit(GOOD)
     assert bench.pool.deadline() == now + 30
-    assert bench.pool.take(now + 29.9) == []
-    (failed,) = bench.pool.take(now + 30)
+    with capture_logs() as lines:
+        assert bench.pool.take(now + 29.9) == []
+        assert lines == []
+        (failed,) = bench.pool.take(now + 30)
     assert isinstance(failed, DecodeFailed)
+    (line,) = lines
+    assert (line["event"], line["log_level"], line["pid"]) == ("a decoder child was replaced", "warning", pid)
+    assert line["detail"] == failed.message
     assert (failed.job, failed.reason, failed.transient) == (job, Reason.DECODE_FAILED, True)
     assert "30 s" in failed.message
     assert bench.pool.restarts == restarts + 1

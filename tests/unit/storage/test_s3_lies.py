@@ -37,14 +37,14 @@ def open_store() -> Iterator[Callable[[str], S3Store]]:
 
     def make(endpoint: str) -> S3Store:
         settings = StorageSettings(
-            endpoint=endpoint,
             access_key=SecretStr("reader"),
             secret_key=SecretStr(SECRET),
             connect_timeout_s=1,
             read_timeout_s=0.3,
             object_timeout_s=0.8,
         )
-        stores.append(S3Store(settings, 4, SystemClock()))
+        # A copy, which checks nothing: some of these are no addresses.
+        stores.append(S3Store(settings.model_copy(update={"endpoint": endpoint}), 4, SystemClock()))
         return stores[-1]
 
     yield make

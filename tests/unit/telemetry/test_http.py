@@ -48,6 +48,14 @@ def server(world: World) -> Iterator[HttpServer]:
     server.close()
 
 
+def test_nobody_asks_dns_for_the_name_of_this_host(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(_host: str) -> str:
+        raise AssertionError("where DNS is away that takes seconds")
+
+    monkeypatch.setattr(socket, "getfqdn", asked)
+    HttpServer(HttpSettings(port=0), world.endpoints()).close()
+
+
 def ask(
     server: HttpServer, path: str, method: str = "GET", headers: Mapping[str, str] | None = None
 ) -> tuple[http.client.HTTPResponse, bytes]:

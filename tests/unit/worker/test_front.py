@@ -3,7 +3,8 @@ from typing import Any
 
 from streamproc.telemetry.metrics import Dependency, Metrics
 from streamproc.testing.clock import ManualClock
-from streamproc.worker.front import Front, Step
+from streamproc.worker.front import Front
+from streamproc.worker.step import Step
 
 
 class Fake:

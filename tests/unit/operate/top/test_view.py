@@ -1,4 +1,5 @@
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,7 @@ from streamproc.operate.top.scrape import Scrape, read
 from streamproc.operate.top.view import view
 from streamproc.telemetry.families import PREFIX
 from streamproc.telemetry.metrics import Metrics, Queue
+from streamproc.telemetry.timesheet import Activity, Hand
 
 
 def scraped(metrics: Metrics, at: float, worker: str = "a:1") -> Scrape:
@@ -95,3 +97,17 @@ def test_every_metric_that_is_asked_for_is_on_the_list(monkeypatch: pytest.Monke
     for name in (*asked, *scraped_report.COUNTERS):
         plain = re.sub(r"_(sum|count|bucket)$", "", f"{PREFIX}{name}")
         assert f"{PREFIX}{name}" in known or known[plain].kind == "histogram", name
+
+
+def test_a_device_is_never_busier_than_all_of_its_time() -> None:
+    metrics = Metrics()
+    sheet = metrics.sheets.open(Hand.DEVICE, "device", Activity.COMPUTE)
+    before = scraped(metrics, 10.0)
+    time.sleep(0.05)
+    late = scraped(metrics, 10.001)  # the first answer was longer on its way than this one
+    (one,) = view([(before, late)]).workers
+    assert one.device_busy == 1
+    sheet.enter(Activity.IDLE)
+    time.sleep(0.15)
+    (one,) = view([(before, scraped(metrics, 10.2))]).workers
+    assert 0 < one.device_busy < 0.9
