@@ -61,21 +61,22 @@ def _play(subjects: Mapping[str, Subject], rounds: int, console: Console) -> Map
     for turn in range(rounds):
         for name, subject in subjects.items():
             console.print(f"{name}, run {turn + 1} of {rounds}", highlight=False)
-            documents[name].append(_run(name, subject.options))
+            documents[name].append(_run(name, subject))
     return documents
 
 
-def _run(name: str, options: Sequence[str]) -> dict[str, Any]:
+def _run(name: str, subject: Subject) -> dict[str, Any]:
     """What ``streamproc bench NAME --json`` prints; its progress goes to the terminal. Raises BenchFailedError."""
     # This program itself, with options out of a reviewed file.
-    command = [sys.executable, "-m", "streamproc", "bench", name, *options, "--json"]
+    program = ("streamproc", "bench", name) if subject.module is None else (subject.module,)
+    command = [sys.executable, "-m", *program, *subject.options, "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     try:
         document = json.loads(done.stdout) if done.returncode == 0 else None
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        msg = f"streamproc bench {name} ended with status {done.returncode} and no result; what it said is above"
+        msg = f"{' '.join(program)} ended with status {done.returncode} and no result; what it said is above"
         raise BenchFailedError(msg)
     return document
 
