@@ -105,6 +105,19 @@ def test_a_benchmark_that_cannot_be_run_ends_the_command_with_2(tmp_path: Path) 
     assert "streamproc bench nothing-like-it ended with status 2" in done.output
 
 
+def test_what_others_told_is_kept_when_one_cannot_be_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "told.py").write_text(f"print({json.dumps({'ratio': 3, 'machine': asdict(look(()))})!r})")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    bounds, report = tmp_path / "bounds.json", tmp_path / "bench.md"
+    figure = {"name": "ours over theirs", "path": ["ratio"], "at_least": 1, "why": "seen"}
+    told = {"module": "told", "options": [], "figures": [figure]}
+    bounds.write_text(json.dumps({"gone": told | {"module": "no_such_module"}, "told": told}))
+    done = CliRunner().invoke(tool.app, ["--bounds", str(bounds), "--report", str(report), "--rounds", "2"])
+    assert done.exit_code == 2
+    assert done.output.count("no_such_module ended with status 1") == 2
+    assert "| told | ours over theirs | 3 | at least 1 |" in report.read_text()
+
+
 def test_a_benchmark_that_stands_alone_is_run_by_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "alone.py").write_text("import json, sys; print(json.dumps({'argv': sys.argv[1:]}))")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
