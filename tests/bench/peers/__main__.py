@@ -1,7 +1,7 @@
 """The worker beside loops as most people write them: ``python -m tests.bench.peers``. Same servers, files, checkpoint.
 
 Each runs alone, on topics of its own, first on recordings that nobody has heard, then on four that come again and
-again. Events per s lie between the first and the last row that a reader saw.
+again. Each does four first; events per s lie between the sending of the others and the last row that a reader saw.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from importlib.util import find_spec
 
@@ -44,6 +44,8 @@ OURS, QUIX = "streamproc", "quixstreams"
 PACKAGES = ("confluent-kafka", "faust-streaming", "quixstreams", "funasr", "torch", "minio")
 PARTITIONS = 1
 """Each is one process with one loop: so that none waits for a rebalance."""
+WARM_UP = 4
+"""As many as there are recordings that come again: whoever remembers knows them then."""
 PATIENCE_S = 120
 POLL_S = 0.05
 
@@ -86,28 +88,36 @@ def rate(
     own = own.model_copy(update={"model": model, "redis": redis})
     prepare(own)
     runner = WorkerProcess(own, own.local.state_dir / f"{run}.log", RUNNERS[name], python)
-    seen: list[float] = []
+    first, rest = clips[:WARM_UP], clips[WARM_UP:]
     with closing(Tail(own, [own.topics.results], None)) as tail:
         try:
-            produce(own, announce(own, clips, run))
+            produce(own, announce(own, first, f"{run}-warm-up"))
             runner.start()
-            progressed = time.monotonic()
-            while len(seen) < len(clips):
-                runner.check()
-                arrived = tail.poll(POLL_S)
-                at = time.monotonic()
-                seen += [at] * len(arrived)
-                if arrived:
-                    progressed = at
-                    progress.count(f"{name}, {what}", "rows", len(seen), len(clips))
-                if at - progressed > PATIENCE_S:
-                    sys.exit(f"{name}: {len(seen)} of {len(clips)} rows. Its log: {runner.log}")
+            arrive(tail, WARM_UP, runner, name, lambda _: None)
+            records = announce(own, rest, run)
+            began = time.monotonic()
+            produce(own, records)
+            ended = arrive(
+                tail, len(rest), runner, name, lambda n: progress.count(f"{name}, {what}", "rows", n, len(rest))
+            )
         finally:
             runner.stop()
-    later = [at for at in seen if at > seen[0]]
-    if not later:
-        sys.exit(f"{name}: all rows came at once. Measure more events")
-    return len(later) / (seen[-1] - seen[0])
+    return len(rest) / (ended - began)
+
+
+def arrive(tail: Tail, count: int, runner: WorkerProcess, name: str, told: Callable[[int], None]) -> float:
+    """Wait for so many rows; when the last one came."""
+    seen, at = 0, time.monotonic()
+    while seen < count:
+        runner.check()
+        arrived = len(tail.poll(POLL_S))
+        now = time.monotonic()
+        if arrived:
+            seen, at = seen + arrived, now
+            told(seen)
+        elif now - at > PATIENCE_S:
+            sys.exit(f"{name}: {seen} of {count} rows. Its log: {runner.log}")
+    return at
 
 
 def measure(
@@ -116,9 +126,9 @@ def measure(
     """One runner after the other, each on both kinds of recordings."""
     up = servers.up(settings, progress.server, prepare)
     try:
-        new = store_new(up.settings, "wav", events, progress.count)
+        new = store_new(up.settings, "wav", events + WARM_UP, progress.count)
         four = store_clips(up.settings)
-        kinds = {"new": new, "again": [four[number % len(four)] for number in range(events)]}
+        kinds = {"new": new, "again": [four[number % len(four)] for number in range(events + WARM_UP)]}
         found = []
         for name in names:
             python = quix if name == QUIX else sys.executable
