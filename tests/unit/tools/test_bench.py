@@ -52,6 +52,12 @@ def test_a_goal_that_is_missed_is_told_and_breaks_nothing() -> None:
     assert cells(one(3.0))[-1] == ""
 
 
+def test_large_values_are_told_whole() -> None:
+    subject = Subject(options=[], figures=[Figure(name="x", path=["v"])])
+    (found,) = measured({"s": subject}, {"s": [{"v": 2_371.2}, {"v": 999.4}, {"v": 12_345.6}]})
+    assert cells(found)[2] == "2,371 (999 to 12,346)"
+
+
 def test_the_middle_of_the_runs_is_judged() -> None:
     subject = Subject(options=[], figures=[Figure(name="x", path=["v"], at_least=1.0)])
     (found,) = measured({"s": subject}, {"s": [{"v": 0.2}, {"v": 1.1}, {"v": 1.2}]})
