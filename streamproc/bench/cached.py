@@ -15,7 +15,7 @@ from streamproc.bench.accelerator import LABELS, accelerated, identity_of
 from streamproc.bench.events import FOLDER, Stored, announce
 from streamproc.bench.machine import Machine, look
 from streamproc.bench.pipeline import PARTITIONS, PREFIX
-from streamproc.bench.played import Latency, latency, play
+from streamproc.bench.played import Latency, latency, open_line, play
 from streamproc.bench.waves import to_wav, voice
 from streamproc.bench.zipf import draws
 from streamproc.dedupe.archive import ArchiveTier
@@ -183,10 +183,11 @@ def _case(
     try:
         worker.start()
         records = announce(settings, clips, run)
-        play(settings, worker, announce(settings, [other], f"{run}-warm-up"), events_per_s, "warm-up", told)
-        before = worker.metrics()
-        took = play(settings, worker, records, events_per_s, name, told)
-        after = worker.metrics()
+        with open_line(settings) as line:
+            play(line, worker, announce(settings, [other], f"{run}-warm-up"), events_per_s, "warm-up", told)
+            before = worker.metrics()
+            took = play(line, worker, records, events_per_s, name, told)
+            after = worker.metrics()
     finally:
         worker.stop()
     counts = {tier: _analyses(after, tier) - _analyses(before, tier) for tier in Tier}

@@ -7,7 +7,7 @@ from statistics import median
 
 from streamproc.bench.machine import Machine, look
 from streamproc.bench.pipeline import PARTITIONS as WORKER_PARTITIONS
-from streamproc.bench.pipeline import PREFIX
+from streamproc.bench.pipeline import PREFIX, repeated
 from streamproc.bench.relay import Relay, Turn
 from streamproc.bench.scratch import PARTITIONS, VALUE_BYTES, fill, scratch
 from streamproc.bench.spread import Spread, ratios, spread
@@ -74,7 +74,7 @@ def run_delivery(
         fill(own, round(SPARE * most * (rounds + 1)))
         told("input", "records", 1, 1)
         sizes = [_measure(own, size, micro_batches, rounds, told) for size, micro_batches in SIZES.items()]
-        workers = measure_workers(up.settings, events, worker_rounds, told)
+        workers = measure_workers(repeated(up.settings, "declared"), events, worker_rounds, told)
     return DeliveryReport(machine, own.kafka.group_protocol, rounds, PARTITIONS, VALUE_BYTES, sizes, workers)
 
 

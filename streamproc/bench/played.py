@@ -1,8 +1,8 @@
 """Events sent at a pace of their own, whatever the worker does, and when a reader had each result."""
 
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,8 +38,26 @@ def latency(seconds: Sequence[float]) -> Latency:
     return Latency(float(ms.mean()), *(float(q) for q in np.percentile(ms, (50, 95, 99))))
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The producer of events and the reader of results. What a first event waits for them is not the worker's."""
+
+    publisher: Publisher
+    tail: Tail
+
+
+@contextmanager
+def open_line(settings: Settings) -> Iterator[Line]:
+    """From now on; connected when one event has been played. Raises DependencyDownError."""
+    with (
+        closing(Tail(settings, [settings.topics.results], None)) as tail,
+        closing(Publisher(settings)) as publisher,
+    ):
+        yield Line(publisher, tail)
+
+
 def play(
-    settings: Settings,
+    line: Line,
     worker: WorkerProcess,
     records: Sequence[OutputRecord],
     events_per_s: float,
@@ -53,25 +71,21 @@ def play(
     """
     due = {record.key: number / events_per_s for number, record in enumerate(records)}
     took: dict[bytes | None, float] = {}
-    with (
-        closing(Tail(settings, [settings.topics.results], None)) as tail,
-        closing(Publisher(settings)) as publisher,
-    ):
-        began = progressed = time.monotonic()
-        sent = 0
-        while len(took) < len(records):
-            now = time.monotonic() - began
-            for number in range(sent, min(len(records), int(now * events_per_s) + 1)):
-                publisher.send(records[number], str(number))
-                sent = number + 1
-            arrived = [row for row in tail.poll(POLL_S) if row.key in due and row.key not in took]
-            at = time.monotonic()
-            took |= {row.key: at - began - due[row.key] for row in arrived}
-            if arrived:
-                progressed = at
-                told(name, "events", len(took), len(records))
-            worker.check()
-            if at - progressed > PATIENCE_S:
-                raise UntrueRunError(f"{len(records) - len(took)} results never came. The worker's log: {worker.log}")
-        publisher.flush()
+    began = progressed = time.monotonic()
+    sent = 0
+    while len(took) < len(records):
+        now = time.monotonic() - began
+        for number in range(sent, min(len(records), int(now * events_per_s) + 1)):
+            line.publisher.send(records[number], str(number))
+            sent = number + 1
+        arrived = [row for row in line.tail.poll(POLL_S) if row.key in due and row.key not in took]
+        at = time.monotonic()
+        took |= {row.key: at - began - due[row.key] for row in arrived}
+        if arrived:
+            progressed = at
+            told(name, "events", len(took), len(records))
+        worker.check()
+        if at - progressed > PATIENCE_S:
+            raise UntrueRunError(f"{len(records) - len(took)} results never came. The worker's log: {worker.log}")
+    line.publisher.flush()
     return [took[record.key] for record in records]

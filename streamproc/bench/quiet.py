@@ -13,7 +13,7 @@ from streamproc.bench.busy import TRACED
 from streamproc.bench.events import Stored, announce
 from streamproc.bench.machine import Machine, look
 from streamproc.bench.pipeline import PARTITIONS, PREFIX
-from streamproc.bench.played import Latency, latency, play
+from streamproc.bench.played import Latency, latency, open_line, play
 from streamproc.bench.recorded import store_new
 from streamproc.bench.timeline import steps
 from streamproc.bench.traced import VARIABLE
@@ -71,11 +71,12 @@ def _measure(settings: Settings, clips: Sequence[Stored], events_per_s: float, t
         os.environ[VARIABLE] = str(trace)
         try:
             worker.start()
-            play(own, worker, announce(own, clips[-1:], f"{run}-warm-up"), events_per_s, "warm-up", told)
-            took = [
-                play(own, worker, announce(own, clips[:-1], f"{run}-{name}"), events_per_s, name, told)
-                for name in names
-            ]
+            with open_line(own) as line:
+                play(line, worker, announce(own, clips[-1:], f"{run}-warm-up"), events_per_s, "warm-up", told)
+                took = [
+                    play(line, worker, announce(own, clips[:-1], f"{run}-{name}"), events_per_s, name, told)
+                    for name in names
+                ]
         finally:
             worker.stop()
             del os.environ[VARIABLE]

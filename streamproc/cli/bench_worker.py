@@ -1,12 +1,14 @@
-"""``streamproc bench fresh``, ``device``, ``latency``, ``memory``: whole workers whose device is simulated."""
+"""``streamproc bench fresh``, ``device``, ``latency``, ``memory``, ``scale``: workers whose device is simulated."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from streamproc.cli.bench import Json
 from streamproc.settings import load_settings
+
+Format = Literal["wav", "mp3", "opus"]
 
 
 def fresh(
@@ -120,3 +122,33 @@ def memory(
         typer.echo(json.dumps(bounded_json(report)))
     else:
         show_bounded(report, Console())
+
+
+def scale(
+    *,
+    workers: Annotated[
+        list[int] | None, typer.Option(min=1, max=16, help="Workers of one group; give it again for more than one.")
+    ] = None,
+    kind: Annotated[Format, typer.Option("--format", help="Of the recordings.")] = "wav",
+    events: Annotated[int, typer.Option(min=400, max=20_000, help="Events of each, each heard once.")] = 2_000,
+    as_json: Json = False,
+) -> None:
+    """Run new recordings of 5 s through one worker, then through several, and tell what is busy meanwhile.
+
+    Their device answers at once. Starts the servers that do not run and stops what it started. The recordings stay in
+    the bucket, under bench/new/. Without --workers: 1 and 2.
+
+    Example: `streamproc bench scale --workers 1 --workers 2 --events 1000`
+    """
+    from rich.console import Console
+
+    from streamproc.bench.scale import run_scale
+    from streamproc.bench.scale_show import scale_json, show_scale
+    from streamproc.operate.progress import LiveProgress
+
+    with LiveProgress() as progress:
+        report = run_scale(load_settings(), workers or [1, 2], kind, events, progress.server, progress.count)
+    if as_json:
+        typer.echo(json.dumps(scale_json(report)))
+    else:
+        show_scale(report, Console())

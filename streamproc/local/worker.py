@@ -27,12 +27,18 @@ class WorkerEndedError(StreamprocError):
 class WorkerProcess:
     """``streamproc worker`` from ``start`` to ``stop``, in a process group of its own: Ctrl-C is ours to pass on.
 
-    ``program`` is a module that stands for it, with its arguments.
+    ``program`` is a module that stands for it, with its arguments; ``python`` the interpreter, if it is not ours.
     """
 
-    def __init__(self, settings: Settings, log: Path, program: Sequence[str] = ("streamproc", "worker")) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: Path,
+        program: Sequence[str] = ("streamproc", "worker"),
+        python: str = sys.executable,
+    ) -> None:
         self.log = log
-        self._program = program
+        self._command = [python, "-m", *program]
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -41,7 +47,7 @@ class WorkerProcess:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *self._program],
+                self._command,
                 env={**os.environ, **environment(self._settings)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -124,6 +130,15 @@ def parse_histogram(text: str, name: str) -> tuple[float, int]:
         for sample in family.samples
     }
     return samples[f"{name}_sum"], int(samples[f"{name}_count"])
+
+
+def parse_gauge(text: str, name: str) -> float:
+    """The value of a gauge without labels. Raises KeyError for one that is not there."""
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == name:
+                return sample.value
+    raise KeyError(name)
 
 
 def parse_series(text: str, name: str, label: str) -> Mapping[str, float]:

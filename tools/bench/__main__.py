@@ -32,7 +32,7 @@ def main(
 ) -> None:
     """Run benchmarks one after the other and print their figures beside their bounds and goals.
 
-    Exits with 1 when a ratio fell behind its bound, with 2 when a benchmark could not be run.
+    Exits with 1 when a ratio fell behind its bound, with 2 when a benchmark could not be run; the others are told.
     """
     console = Console()
     try:
@@ -40,15 +40,18 @@ def main(
         if unknown := set(only or ()) - set(subjects):
             raise typer.BadParameter(f"there is no {', '.join(sorted(unknown))}: {', '.join(subjects)}")
         chosen = {name: subject for name, subject in subjects.items() if not only or name in only}
-        documents = _play(chosen, rounds, Console(stderr=True))
-        found = list(measured(chosen, documents))
+        documents, failures = _play(chosen, rounds, Console(stderr=True))
+        found = list(measured({name: chosen[name] for name in documents}, documents))
     except StreamprocError as error:
         Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False)
         raise typer.Exit(_FAILED) from error
     console.print(table(found))
-    if report is not None:
+    if report is not None and found:
         machines = [document["machine"] for runs in documents.values() for document in runs]
         write_report(report, found, machines, datetime.now(UTC))
+    if failures:
+        Console(stderr=True).print("\n".join(failures), style="red", markup=False, highlight=False)
+        raise typer.Exit(_FAILED)
     raise typer.Exit(0 if all(one.held for one in found) else _FELL_BACK)
 
 
@@ -56,26 +59,34 @@ class BenchFailedError(StreamprocError):
     """A benchmark ended without a result."""
 
 
-def _play(subjects: Mapping[str, Subject], rounds: int, console: Console) -> Mapping[str, Sequence[dict[str, Any]]]:
-    documents: dict[str, list[dict[str, Any]]] = {name: [] for name in subjects}
+def _play(
+    subjects: Mapping[str, Subject], rounds: int, console: Console
+) -> tuple[Mapping[str, Sequence[dict[str, Any]]], Sequence[str]]:
+    """What each that could be run told, and what is to be said of runs that failed: hours of others stay."""
+    documents: dict[str, list[dict[str, Any]]] = {}
+    failures = []
     for turn in range(rounds):
         for name, subject in subjects.items():
             console.print(f"{name}, run {turn + 1} of {rounds}", highlight=False)
-            documents[name].append(_run(name, subject.options))
-    return documents
+            try:
+                documents.setdefault(name, []).append(_run(name, subject))
+            except BenchFailedError as error:
+                failures.append(f"error: {error}")
+    return {name: runs for name, runs in documents.items() if runs}, failures
 
 
-def _run(name: str, options: Sequence[str]) -> dict[str, Any]:
+def _run(name: str, subject: Subject) -> dict[str, Any]:
     """What ``streamproc bench NAME --json`` prints; its progress goes to the terminal. Raises BenchFailedError."""
     # This program itself, with options out of a reviewed file.
-    command = [sys.executable, "-m", "streamproc", "bench", name, *options, "--json"]
+    program = ("streamproc", "bench", name) if subject.module is None else (subject.module,)
+    command = [sys.executable, "-m", *program, *subject.options, "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     try:
         document = json.loads(done.stdout) if done.returncode == 0 else None
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        msg = f"streamproc bench {name} ended with status {done.returncode} and no result; what it said is above"
+        msg = f"{' '.join(program)} ended with status {done.returncode} and no result; what it said is above"
         raise BenchFailedError(msg)
     return document
 

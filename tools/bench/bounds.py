@@ -28,6 +28,8 @@ class Figure(BaseModel):
     """One of both: the ratio is held to it. None: the figure is of one machine, and only told."""
     goal: FiniteFloat | None = None
     """What is aimed at; missed, it is said and breaks nothing."""
+    less: bool = False
+    """Whether less is better, of a figure with a goal and no bound."""
     why: str = ""
     """What was seen when the bound was set."""
 
@@ -46,7 +48,7 @@ class Figure(BaseModel):
         """Whether a value reaches the goal; None where there is none."""
         if self.goal is None:
             return None
-        return value <= self.goal if self.at_most is not None else value >= self.goal
+        return value <= self.goal if self.less or self.at_most is not None else value >= self.goal
 
 
 class Subject(BaseModel):
@@ -54,6 +56,8 @@ class Subject(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    module: str | None = None
+    """One that is run by itself; None: ``streamproc bench`` and the benchmark's name."""
     options: Sequence[str]
     figures: Sequence[Figure]
 

@@ -33,14 +33,19 @@ def measured(subjects: Mapping[str, Subject], documents: Mapping[str, Sequence[o
 def cells(found: Measured) -> tuple[str, ...]:
     """A row for people: benchmark, figure, value with its spread, bound, goal, verdict."""
     figure, values = found.figure, found.spread
-    middle = f"{values.middle:,.3g}" if values.middle < _WHOLE else f"{values.middle:,.0f}"
-    value = middle if values.least == values.most else f"{middle} ({values.least:,.3g} to {values.most:,.3g})"
+    value = _short(values.middle)
+    if values.least != values.most:
+        value += f" ({_short(values.least)} to {_short(values.most)})"
     bound = next((f"{word} {side:g}" for word, side in _sides(figure) if side is not None), "")
     goal = "" if figure.goal is None else f"{figure.goal:g}"
     return found.subject, figure.name, value, bound, goal, _verdict(found)
 
 
 _WHOLE = 1_000
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}" if value < _WHOLE else f"{value:,.0f}"
 
 
 def _sides(figure: Figure) -> tuple[tuple[str, float | None], ...]:

@@ -18,7 +18,7 @@ from tools.bench.report import write_report
 DOCUMENT = {"peers": [{"name": "a", "ratio": {"middle": 2.0}}, {"name": "b", "ratio": {"middle": 3}}], "of": 0.5}
 
 
-def one(value: float, **sides: float) -> Measured:
+def one(value: float, **sides: float | bool) -> Measured:
     """A figure that was measured once."""
     subject = Subject(options=[], figures=[Figure.model_validate({"name": "x", "path": ["v"], **sides})])
     return next(measured({"s": subject}, {"s": [{"v": value}]}))
@@ -48,7 +48,14 @@ def test_a_goal_that_is_missed_is_told_and_breaks_nothing() -> None:
     assert cells(one(1.4, at_most=2.5, goal=1.5))[-1] == "goal reached"
     assert cells(one(0.9, at_least=0.8, goal=1.0))[-1] == "goal missed"
     assert cells(one(3.0, at_most=2.5, goal=1.5))[-1] == "fell back"
+    assert [cells(one(value, goal=1.5, less=True))[-1] for value in (1.4, 1.6)] == ["goal reached", "goal missed"]
     assert cells(one(3.0))[-1] == ""
+
+
+def test_large_values_are_told_whole() -> None:
+    subject = Subject(options=[], figures=[Figure(name="x", path=["v"])])
+    (found,) = measured({"s": subject}, {"s": [{"v": 2_371.2}, {"v": 999.4}, {"v": 12_345.6}]})
+    assert cells(found)[2] == "2,371 (999 to 12,346)"
 
 
 def test_the_middle_of_the_runs_is_judged() -> None:
@@ -60,7 +67,7 @@ def test_the_middle_of_the_runs_is_judged() -> None:
 
 def test_the_bounds_of_the_repository_name_benchmarks_that_there_are() -> None:
     subjects = read_bounds(BOUNDS)
-    assert set(subjects) == {"engine", "pipeline", "fresh", "device", "latency", "memory", "delivery"}
+    assert set(subjects) == {"engine", "pipeline", "fresh", "scale", "device", "latency", "memory", "delivery", "peers"}
     for subject in subjects.values():
         for figure in subject.figures:
             assert figure.why or (figure.at_least is figure.at_most is figure.goal is None), figure.name
@@ -90,7 +97,7 @@ def test_a_ratio_that_fell_back_ends_the_command_with_1(
     figure = {"name": "ours over theirs", "path": ["ratio"], "at_least": 1, "why": "seen"}
     bounds.write_text(json.dumps({"engine": {"options": [], "figures": [figure]}}))
     machine = asdict(look(("torch",)))
-    monkeypatch.setattr(tool, "_run", lambda _name, _options: {"ratio": value, "machine": machine})
+    monkeypatch.setattr(tool, "_run", lambda _name, _subject: {"ratio": value, "machine": machine})
     done = CliRunner().invoke(tool.app, ["--bounds", str(bounds), "--report", str(report)])
     assert done.exit_code == status
     assert f"| engine | ours over theirs | {value} | at least 1 |" in report.read_text()
@@ -102,6 +109,27 @@ def test_a_benchmark_that_cannot_be_run_ends_the_command_with_2(tmp_path: Path) 
     done = CliRunner().invoke(tool.app, ["--bounds", str(bounds)])
     assert done.exit_code == 2
     assert "streamproc bench nothing-like-it ended with status 2" in done.output
+
+
+def test_what_others_told_is_kept_when_one_cannot_be_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "told.py").write_text(f"print({json.dumps({'ratio': 3, 'machine': asdict(look(()))})!r})")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    bounds, report = tmp_path / "bounds.json", tmp_path / "bench.md"
+    figure = {"name": "ours over theirs", "path": ["ratio"], "at_least": 1, "why": "seen"}
+    told = {"module": "told", "options": [], "figures": [figure]}
+    bounds.write_text(json.dumps({"gone": told | {"module": "no_such_module"}, "told": told}))
+    done = CliRunner().invoke(tool.app, ["--bounds", str(bounds), "--report", str(report), "--rounds", "2"])
+    assert done.exit_code == 2
+    assert done.output.count("no_such_module ended with status 1") == 2
+    assert "| told | ours over theirs | 3 | at least 1 |" in report.read_text()
+
+
+def test_a_benchmark_that_stands_alone_is_run_by_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "alone.py").write_text("import json, sys; print(json.dumps({'argv': sys.argv[1:]}))")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert tool._run("any", Subject(module="alone", options=["--only", "a"], figures=[])) == {
+        "argv": ["--only", "a", "--json"]
+    }
 
 
 def test_a_report_names_the_machine_and_every_load(tmp_path: Path) -> None:
