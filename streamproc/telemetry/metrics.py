@@ -194,6 +194,9 @@ class Metrics:
         self.saved_audio_seconds = make.counter(
             "saved_audio_seconds_total", "seconds", "Audio that a tier spared the device."
         )
+        self.saved_device_seconds = make.counter(
+            "saved_device_seconds_total", "seconds", "What the device would have taken for it, as it predicts."
+        )
         self.fetches_skipped = make.counter(
             "fetches_skipped_total", "", "Recordings that were known without their bytes (dedupe.trust)."
         )

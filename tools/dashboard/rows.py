@@ -101,6 +101,12 @@ WORK = Row(
             ),
         ),
         Panel(
+            "Device time spared",
+            "Seconds of one device a second that known audio would have taken, as the device predicts.",
+            "none",
+            (Query(rate("saved_device_seconds_total", "job"), "spared"),),
+        ),
+        Panel(
             "Analyses by tier",
             "Where they came from: all but computed are hits.",
             "reqps",

@@ -11,6 +11,7 @@ from streamproc.telemetry.metrics import Metrics
 from streamproc.worker.core.batch import MicroBatches, Taken
 from streamproc.worker.core.credits import ZERO, Credits
 from streamproc.worker.core.instant import Instant
+from streamproc.worker.core.price import Prices
 from streamproc.worker.ports import NearTier
 from streamproc.worker.stages.items import Admitted, Analysed, Fetched, Recalled
 from streamproc.worker.stages.tiers import Tiers
@@ -19,8 +20,11 @@ from streamproc.worker.stages.tiers import Tiers
 class Lookup:
     """The tiers in order, and single flight: equal content in flight is computed once, by the first that came."""
 
-    def __init__(self, near: NearTier, tiers: Tiers, batches: MicroBatches, credit: Credits, metrics: Metrics) -> None:
+    def __init__(  # its parts
+        self, near: NearTier, tiers: Tiers, prices: Prices, batches: MicroBatches, credit: Credits, metrics: Metrics
+    ) -> None:
         self._near = near
+        self._prices = prices
         self._tiers = tiers
         tiers.answer = self._answered
         self._batches = batches
@@ -155,6 +159,8 @@ class Lookup:
         if tier is not Tier.COMPUTED:
             self._metrics.stage_seconds[Stage.LOOKUP].observe(now.mono - one.at)
             self._metrics.saved_audio_seconds.inc(analysis.info.duration_ms / 1000)
+            lengths = (segment.end_ms - segment.start_ms for segment in analysis.segments)
+            self._metrics.saved_device_seconds.inc(sum(map(self._prices.seconds, lengths)))
         if isinstance(one, Recalled):
             self._metrics.fetches_skipped.inc()
         self._metrics.analyses[tier].inc()

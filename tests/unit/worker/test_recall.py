@@ -15,6 +15,7 @@ from streamproc.testing.codec import encode_event
 from streamproc.testing.decoders import recording
 from streamproc.testing.harness import WorkerHarness
 from streamproc.testing.tier import MemorySharedTier
+from streamproc.worker.core.price import Prices
 
 Trust = Literal["content", "etag", "declared"]
 DEAD = "audio.recordings.dlq"
@@ -54,6 +55,18 @@ def tiers(worker: WorkerHarness) -> list[object]:
 
 def contents(worker: WorkerHarness) -> list[object]:
     return [row["content_sha256"] for row in worker.results()]
+
+
+def test_what_is_known_says_what_it_spared_the_device() -> None:
+    worker = worker_with("content")
+    put(worker, "a")
+    poll(worker, ("a", {}))
+    assert worker.metrics.saved_device_seconds._value.get() == 0
+    poll(worker, ("a", {}), ("a", {}))
+    price = Prices(worker.device.cost, worker.device.most_items).seconds(1000)
+    assert price > 0
+    assert worker.metrics.saved_device_seconds._value.get() == pytest.approx(2 * price)
+    assert worker.metrics.saved_audio_seconds._value.get() == 2
 
 
 def test_by_default_all_bytes_are_hashed() -> None:
