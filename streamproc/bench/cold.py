@@ -32,7 +32,11 @@ MODULE = "streamproc.bench.cold_start"
 CROWDS = (1, 2, 4)
 """Device processes at once on one checkpoint."""
 SEED = 7
-PATIENCE_S = 120.0
+PATIENCE_S = 600.0
+"""Busy cores take minutes for what quiet ones do in seconds, and a table of an hour should not be lost to that."""
+BARE, IMPORT = "pass", "import streamproc"
+IMPORTS = 5
+"""Of each in a round: they are short, and the best counts."""
 SHARES = ("Rss", "Pss", "Private_Clean", "Private_Dirty")
 """Lines of /proc/PID/smaps_rollup: all pages, each by how many share it, and those that nobody does."""
 
@@ -76,6 +80,13 @@ class ColdReport:
     ready_s: Sequence[float]
     """From the spawn of a device process until it says that it is ready, of each round."""
     crowds: Sequence[Crowd]
+    import_s: Mapping[str, Sequence[float]]
+    """Of each round, the best ``python -c`` of both lines in turn: ``BARE`` and ``IMPORT``."""
+
+    @property
+    def package_s(self) -> Spread:
+        """What the package's own import adds to Python's start, round by round."""
+        return spread([own - bare for own, bare in zip(self.import_s[IMPORT], self.import_s[BARE], strict=True)])
 
     def totals(self, kind: str) -> Sequence[float]:
         """Of each round."""
@@ -101,6 +112,7 @@ def run_cold(model: str, threads: int, rounds: int, told: Told) -> ColdReport:
     with open_subject(model, told, training_state=True) as directory:
         starts: dict[str, list[Start]] = {kind: [] for kind in kinds}
         ready: list[float] = []
+        imports: dict[str, list[float]] = {line: [] for line in (BARE, IMPORT)}
         settings = ModelSettings(name_or_dir=str(directory), device="cpu", threads=threads)
         for number in range(rounds + 1):
             for kind in kinds:
@@ -109,12 +121,29 @@ def run_cold(model: str, threads: int, rounds: int, told: Told) -> ColdReport:
                     starts[kind].append(start)
             with ExitStack() as stack:
                 seconds = _device(stack, settings)[0]
+            best = import_once()
             if number:
                 ready.append(seconds)
+                for line, taken in best.items():
+                    imports[line].append(taken)
             told("rounds", ", ".join(kinds), number, rounds)
         crowds = [_crowd(settings, processes) for processes in CROWDS]
         size = read_paths(directory)[1].stat().st_size / 2**20
-    return ColdReport(machine, directory.name, size, threads, starts, ready, crowds)
+    return ColdReport(machine, directory.name, size, threads, starts, ready, crowds, imports)
+
+
+def import_once() -> Mapping[str, float]:
+    """Seconds from the call to the end of a process that imports the package, and of one that does nothing.
+
+    Raises CalledProcessError.
+    """
+    best = {BARE: float("inf"), IMPORT: float("inf")}
+    for _ in range(IMPORTS):
+        for line in (BARE, IMPORT):
+            begun = time.monotonic()
+            subprocess.run([sys.executable, "-c", line], check=True)
+            best[line] = min(best[line], time.monotonic() - begun)
+    return best
 
 
 def start_once(kind: str, directory: Path, threads: int) -> Start:

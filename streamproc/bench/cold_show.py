@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from streamproc.bench.cold import FUNASR, OURS, TORCH, ColdReport
+from streamproc.bench.cold import BARE, FUNASR, OURS, TORCH, ColdReport
 from streamproc.bench.show import machine_line
 from streamproc.bench.spread import Spread
 
@@ -49,6 +49,13 @@ def cold_lines(report: ColdReport) -> Iterator[str]:
         f"A device process is ready after {median(report.ready_s):.2f} s, {_text(report.ready_over_torch_s)} s more "
         "than torch's import."
     )
+    package = [
+        f"{1000 * value:.0f}" for value in (report.package_s.middle, report.package_s.least, report.package_s.most)
+    ]
+    yield (
+        f"import streamproc adds {package[0]} ms ({package[1]} to {package[2]}) to the "
+        f"{1000 * median(report.import_s[BARE]):.0f} of python -c pass."
+    )
     for crowd in report.crowds:
         rss, pss, clean, dirty = crowd.mib.values()
         yield (
@@ -60,7 +67,8 @@ def cold_lines(report: ColdReport) -> Iterator[str]:
 def cold_json(report: ColdReport) -> Mapping[str, object]:
     """The same for programs."""
     over = {kind: asdict(report.over(kind)) for kind in report.starts if kind != OURS}
-    return {"bench": "cold", **asdict(report), "over": over, "ready_over_torch_s": asdict(report.ready_over_torch_s)}
+    spreads = {"ready_over_torch_s": asdict(report.ready_over_torch_s), "package_s": asdict(report.package_s)}
+    return {"bench": "cold", **asdict(report), "over": over, **spreads}
 
 
 def _text(values: Spread) -> str:
