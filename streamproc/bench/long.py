@@ -34,7 +34,7 @@ class LongRun:
     segments: int
     speech_s: float
     before_mib: float
-    """The most that was resident once the model was loaded and had computed the longest segment that there is."""
+    """The most that was resident once the model and the voice detector had done 30 s."""
     peak_mib: float
     """The most at the end."""
 

@@ -7,13 +7,15 @@ the end. Prints one JSON object.
 import json
 import sys
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
-from streamproc.analyzer import noise
-from streamproc.arena import SAMPLE_RATE, SLOT_SAMPLES
+from streamproc.arena import SAMPLE_RATE
 from streamproc.audio.prepare import prepare
 from streamproc.audio.segment import Segment
+from streamproc.audio.stream import Stream
 from streamproc.audio.voice import load_session
 from streamproc.bench.cold_start import memory_kib
 from streamproc.bench.speech import call
@@ -22,22 +24,23 @@ from streamproc.errors import StreamprocError
 from streamproc.records.analysis import SegmentAnalysis, aggregate, best
 from streamproc.records.compute import ItemError
 
+WARM_S = 30.0
+"""Long enough for the voice detector, and for a segment of the most that there can be."""
+
 
 class NoValueError(StreamprocError):
     """Raised when a segment has no scores: then there is nothing to time."""
 
 
 def main(directory: str, seconds: str, threads: str) -> None:
-    """Load, warm up on the longest segment that there is, and run."""
+    """Load, warm up, and run."""
     torch.set_num_threads(int(threads))
     model, session = load_model(directory, device="cpu"), load_session()
-    model.run([noise(SLOT_SAMPLES)])
+    run(model, call(WARM_S), session)
     stream = call(float(seconds))
     before = memory_kib()["VmHWM"]
     start = time.perf_counter()
-    segments = [analysed(model, number, found) for number, found in enumerate(prepare(stream, "mix", session))]
-    if not segments:
-        raise NoValueError("nobody speaks in the recording")
+    segments = run(model, stream, session)
     scores = aggregate(segments)
     taken = time.perf_counter() - start
     answer = {
@@ -49,6 +52,14 @@ def main(directory: str, seconds: str, threads: str) -> None:
         "scores": scores,
     }
     print(json.dumps(answer))  # noqa: T201  # this is its answer
+
+
+def run(model: EmotionModel, stream: Stream, session: Any) -> Sequence[SegmentAnalysis]:
+    """All segments, in their order. Raises NoValueError."""
+    segments = [analysed(model, number, found) for number, found in enumerate(prepare(stream, "mix", session))]
+    if not segments:
+        raise NoValueError("nobody speaks in the recording")
+    return segments
 
 
 def analysed(model: EmotionModel, number: int, segment: Segment) -> SegmentAnalysis:
