@@ -17,6 +17,7 @@ from streamproc.bench.spread import Spread, ratios, spread
 from streamproc.bench.subject import open_subject
 from streamproc.bench.waves import make_waves
 from streamproc.cores import cores
+from streamproc.emotion import checkpoint
 from streamproc.emotion.device import DeviceProcess
 from streamproc.emotion.device_child import MEMORY
 from streamproc.emotion.engines import funasr_installed
@@ -74,6 +75,8 @@ class ColdReport:
     machine: Machine
     model: str
     checkpoint_mib: float
+    weights_mib: float
+    """What of it the network uses, in fp32."""
     threads: int
     starts: Mapping[str, Sequence[Start]]
     """By kind, in the order of the rounds."""
@@ -95,6 +98,16 @@ class ColdReport:
     def over(self, kind: str) -> Spread:
         """Our start over another's, round by round."""
         return ratios(self.totals(OURS), self.totals(kind))
+
+    @property
+    def added_mib(self) -> Sequence[float]:
+        """What our weights and first result took at most beyond the imports, of each round."""
+        return [max(start.peak_mib.values()) - start.peak_mib["imports"] for start in self.starts[OURS]]
+
+    @property
+    def ready_over_ours_s(self) -> Spread:
+        """How much later a device process is ready than a started process has its first result, round by round."""
+        return spread([a - b for a, b in zip(self.ready_s, self.totals(OURS), strict=True)])
 
     @property
     def ready_over_torch_s(self) -> Spread:
@@ -129,7 +142,8 @@ def run_cold(model: str, threads: int, rounds: int, told: Told) -> ColdReport:
             told("rounds", ", ".join(kinds), number, rounds)
         crowds = [_crowd(settings, processes) for processes in CROWDS]
         size = read_paths(directory)[1].stat().st_size / 2**20
-    return ColdReport(machine, directory.name, size, threads, starts, ready, crowds, imports)
+        used = sum(each.nbytes for each in checkpoint.load(directory).network.parameters()) / 2**20
+    return ColdReport(machine, directory.name, size, used, threads, starts, ready, crowds, imports)
 
 
 def import_once() -> Mapping[str, float]:

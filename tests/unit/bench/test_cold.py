@@ -45,6 +45,7 @@ def report() -> ColdReport:
         machine=MACHINE,
         model="plus_large",
         checkpoint_mib=1855,
+        weights_mib=625,
         threads=2,
         starts={TORCH: starts(0.5, 1.5), OURS: starts(1.0, 3.5), FUNASR: starts(5.5, 7.5)},
         ready_s=[2.0, 2.5],
@@ -64,9 +65,11 @@ def test_the_phases_and_the_memory_are_shown_in_80_columns() -> None:
     show_cold(report(), Console(file=out, width=80))
     text = " ".join(out.getvalue().split())
     assert "streamproc 0.25 2.25 0.25 2.75 450" in text
-    assert "Ours over FunASR: 0.38 (0.25-0.50)" in text
-    assert "ready after 2.25 s, 0.75 (0.50-1.00) s more than torch's import" in text
-    assert "Weights and a first result add 250 MiB" in text
+    assert "Ours over FunASR: 0.38 (0.25 to 0.50)" in text
+    assert (
+        "ready after 2.25 s, 0.75 (0.50 to 1.00) s more than torch's import, -0.50 (-1.50 to 0.50) s more than" in text
+    )
+    assert "Weights and a first result add 250 MiB at most to what the imports took, 0.40 times the 625 MiB" in text
     assert "2 device processes: 1000 MiB resident, 700 MiB with what they share counted once, 600 MiB of it" in text
     assert "import streamproc adds 15 ms (10 to 20) to the 25 of python -c pass" in text
     assert "…" not in text
