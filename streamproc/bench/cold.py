@@ -17,6 +17,7 @@ from streamproc.bench.spread import Spread, ratios, spread
 from streamproc.bench.subject import open_subject
 from streamproc.bench.waves import make_waves
 from streamproc.cores import cores
+from streamproc.emotion import checkpoint
 from streamproc.emotion.device import DeviceProcess
 from streamproc.emotion.device_child import MEMORY
 from streamproc.emotion.engines import funasr_installed
@@ -32,7 +33,11 @@ MODULE = "streamproc.bench.cold_start"
 CROWDS = (1, 2, 4)
 """Device processes at once on one checkpoint."""
 SEED = 7
-PATIENCE_S = 120.0
+PATIENCE_S = 600.0
+"""Busy cores take minutes for what quiet ones do in seconds, and a table of an hour should not be lost to that."""
+BARE, IMPORT = "pass", "import streamproc"
+IMPORTS = 5
+"""Of each in a round: they are short, and the best counts."""
 SHARES = ("Rss", "Pss", "Private_Clean", "Private_Dirty")
 """Lines of /proc/PID/smaps_rollup: all pages, each by how many share it, and those that nobody does."""
 
@@ -70,12 +75,21 @@ class ColdReport:
     machine: Machine
     model: str
     checkpoint_mib: float
+    weights_mib: float
+    """What of it the network uses, in fp32."""
     threads: int
     starts: Mapping[str, Sequence[Start]]
     """By kind, in the order of the rounds."""
     ready_s: Sequence[float]
     """From the spawn of a device process until it says that it is ready, of each round."""
     crowds: Sequence[Crowd]
+    import_s: Mapping[str, Sequence[float]]
+    """Of each round, the best ``python -c`` of both lines in turn: ``BARE`` and ``IMPORT``."""
+
+    @property
+    def package_s(self) -> Spread:
+        """What the package's own import adds to Python's start, round by round."""
+        return spread([own - bare for own, bare in zip(self.import_s[IMPORT], self.import_s[BARE], strict=True)])
 
     def totals(self, kind: str) -> Sequence[float]:
         """Of each round."""
@@ -84,6 +98,16 @@ class ColdReport:
     def over(self, kind: str) -> Spread:
         """Our start over another's, round by round."""
         return ratios(self.totals(OURS), self.totals(kind))
+
+    @property
+    def added_mib(self) -> Sequence[float]:
+        """What our weights and first result took at most beyond the imports, of each round."""
+        return [max(start.peak_mib.values()) - start.peak_mib["imports"] for start in self.starts[OURS]]
+
+    @property
+    def ready_over_ours_s(self) -> Spread:
+        """How much later a device process is ready than a started process has its first result, round by round."""
+        return spread([a - b for a, b in zip(self.ready_s, self.totals(OURS), strict=True)])
 
     @property
     def ready_over_torch_s(self) -> Spread:
@@ -101,6 +125,7 @@ def run_cold(model: str, threads: int, rounds: int, told: Told) -> ColdReport:
     with open_subject(model, told, training_state=True) as directory:
         starts: dict[str, list[Start]] = {kind: [] for kind in kinds}
         ready: list[float] = []
+        imports: dict[str, list[float]] = {line: [] for line in (BARE, IMPORT)}
         settings = ModelSettings(name_or_dir=str(directory), device="cpu", threads=threads)
         for number in range(rounds + 1):
             for kind in kinds:
@@ -109,12 +134,30 @@ def run_cold(model: str, threads: int, rounds: int, told: Told) -> ColdReport:
                     starts[kind].append(start)
             with ExitStack() as stack:
                 seconds = _device(stack, settings)[0]
+            best = import_once()
             if number:
                 ready.append(seconds)
+                for line, taken in best.items():
+                    imports[line].append(taken)
             told("rounds", ", ".join(kinds), number, rounds)
         crowds = [_crowd(settings, processes) for processes in CROWDS]
         size = read_paths(directory)[1].stat().st_size / 2**20
-    return ColdReport(machine, directory.name, size, threads, starts, ready, crowds)
+        used = sum(each.nbytes for each in checkpoint.load(directory).network.parameters()) / 2**20
+    return ColdReport(machine, directory.name, size, used, threads, starts, ready, crowds, imports)
+
+
+def import_once() -> Mapping[str, float]:
+    """Seconds from the call to the end of a process that imports the package, and of one that does nothing.
+
+    Raises CalledProcessError.
+    """
+    best = {BARE: float("inf"), IMPORT: float("inf")}
+    for _ in range(IMPORTS):
+        for line in (BARE, IMPORT):
+            begun = time.monotonic()
+            subprocess.run([sys.executable, "-c", line], check=True)
+            best[line] = min(best[line], time.monotonic() - begun)
+    return best
 
 
 def start_once(kind: str, directory: Path, threads: int) -> Start:

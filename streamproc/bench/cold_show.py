@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from streamproc.bench.cold import FUNASR, OURS, TORCH, ColdReport
+from streamproc.bench.cold import BARE, FUNASR, OURS, TORCH, ColdReport
 from streamproc.bench.show import machine_line
 from streamproc.bench.spread import Spread
 
@@ -43,11 +43,21 @@ def cold_lines(report: ColdReport) -> Iterator[str]:
     for kind in report.starts:
         if kind != OURS:
             yield f"Ours over {NAMES[kind]}: {_text(report.over(kind))}."
-    added = [max(start.peak_mib.values()) - start.peak_mib["imports"] for start in report.starts[OURS]]
-    yield f"Weights and a first result add {median(added):.0f} MiB at most to what the imports took."
+    added = median(report.added_mib)
+    yield (
+        f"Weights and a first result add {added:.0f} MiB at most to what the imports took, "
+        f"{added / report.weights_mib:.2f} times the {report.weights_mib:.0f} MiB of weights that are used."
+    )
     yield (
         f"A device process is ready after {median(report.ready_s):.2f} s, {_text(report.ready_over_torch_s)} s more "
-        "than torch's import."
+        f"than torch's import, {_text(report.ready_over_ours_s)} s more than a started process's first result."
+    )
+    package = [
+        f"{1000 * value:.0f}" for value in (report.package_s.middle, report.package_s.least, report.package_s.most)
+    ]
+    yield (
+        f"import streamproc adds {package[0]} ms ({package[1]} to {package[2]}) to the "
+        f"{1000 * median(report.import_s[BARE]):.0f} of python -c pass."
     )
     for crowd in report.crowds:
         rss, pss, clean, dirty = crowd.mib.values()
@@ -60,8 +70,14 @@ def cold_lines(report: ColdReport) -> Iterator[str]:
 def cold_json(report: ColdReport) -> Mapping[str, object]:
     """The same for programs."""
     over = {kind: asdict(report.over(kind)) for kind in report.starts if kind != OURS}
-    return {"bench": "cold", **asdict(report), "over": over, "ready_over_torch_s": asdict(report.ready_over_torch_s)}
+    spreads = {
+        "ready_over_torch_s": asdict(report.ready_over_torch_s),
+        "ready_over_ours_s": asdict(report.ready_over_ours_s),
+        "package_s": asdict(report.package_s),
+        "added_mib": report.added_mib,
+    }
+    return {"bench": "cold", **asdict(report), "over": over, **spreads}
 
 
 def _text(values: Spread) -> str:
-    return f"{values.middle:.2f} ({values.least:.2f}-{values.most:.2f})"
+    return f"{values.middle:.2f} ({values.least:.2f} to {values.most:.2f})"

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from streamproc.bench.waves import Wave
 from streamproc.emotion.choice import made
@@ -35,6 +34,8 @@ class Product:
 
 def gflop(network: Network, waves: Sequence[Wave]) -> float:
     """10^9 operations for each waveform alone, in sum, as torch's own counter finds them in our graph."""
+    from torch.utils.flop_counter import FlopCounterMode  # noqa: PLC0415  # its import warns of what is not needed
+
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         for wave in waves:
             network(*collate([torch.from_numpy(wave)], network.config.stem))

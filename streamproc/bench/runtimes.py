@@ -1,4 +1,4 @@
-"""Other runtimes on the same network's graph, as peers in speed: ONNX Runtime and OpenVINO, on the CPU in fp32."""
+"""Other runtimes on the same network's graph, as peers in speed: ONNX Runtime and OpenVINO, on the CPU."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,12 +45,12 @@ def onnx_runtime(graph: Path, threads: int) -> Logits:
     return logits
 
 
-def openvino(graph: Path, threads: int) -> Logits:
-    """The graph in OpenVINO, for one request at a time."""
+def openvino(graph: Path, threads: int, precision: str = "f32") -> Logits:
+    """The graph in OpenVINO, for one request at a time; ``precision`` is its own name, empty for what it likes."""
     import openvino  # noqa: PLC0415  # a dependency of development
 
-    options = {
-        "INFERENCE_PRECISION_HINT": "f32",
+    hint = {"INFERENCE_PRECISION_HINT": precision} if precision else {}
+    options = hint | {
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1,
         "PERFORMANCE_HINT": "LATENCY",
@@ -63,3 +63,11 @@ def openvino(graph: Path, threads: int) -> Logits:
         return found
 
     return logits
+
+
+def openvino_offers() -> Sequence[str]:
+    """What OpenVINO says that this CPU is good at, as BF16."""
+    import openvino  # noqa: PLC0415  # a dependency of development
+
+    offers: Sequence[str] = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return offers

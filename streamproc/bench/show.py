@@ -34,9 +34,8 @@ def show_engine(report: EngineReport, console: Console) -> None:
         table.add_column(name, justify="right")
     table.add_row(OURS, *_cells(report.audio_seconds_per_s, 1), "", "")
     for peer in report.peers:
-        least, middle, most = _cells(peer.ratio, 2)
-        ratio = f"{middle} ({least}-{most})"
-        table.add_row(peer.name, *_cells(peer.audio_seconds_per_s, 1), ratio, f"{peer.largest_difference:.1e}")
+        figures = (*_cells(peer.audio_seconds_per_s, 1), _ratio(peer.ratio), f"{peer.largest_difference:.1e}")
+        table.add_row(peer.name, *figures)
     console.print(table)
     for line in engine_lines(report):
         console.print(line, highlight=False)
@@ -51,6 +50,9 @@ def engine_lines(report: EngineReport) -> Iterator[str]:
         f"Model {report.model}, {report.threads} threads, {report.repeats} turns over {report.clips} clips of "
         f"{report.clip_seconds:.1f} s together, {report.gflop_per_audio_second:.2f} GFLOP for a second of audio."
     )
+    alike = [f"{peer.name} {_ratio(peer.alike)}" for peer in report.peers if peer.alike]
+    if alike:
+        yield f"Ours over theirs in the same precision: {'; '.join(alike)}."
     trials, share = report.gemm_gflops, report.of_gemm
     yield (
         f"The machine's own fp32 products, asked between the clips: {trials.middle:.0f} GFLOP/s, at best "
@@ -195,3 +197,8 @@ def groups_json(report: GroupsReport) -> Mapping[str, object]:
 
 def _cells(values: Spread, digits: int) -> Iterator[str]:
     return (f"{value:.{digits}f}" for value in (values.least, values.middle, values.most))
+
+
+def _ratio(values: Spread) -> str:
+    least, middle, most = _cells(values, 2)
+    return f"{middle} ({least}-{most})"

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf, isnan
 
 from streamproc.bench.waves import Wave
 from streamproc.telemetry.told import Told
@@ -41,8 +42,12 @@ def take_turns(
 
 
 def largest_difference(ours: Sequence[Scores], theirs: Sequence[Scores]) -> float:
-    """Of any score of any clip. Raises ValueError where the two have not the same clips or labels."""
-    return max(abs(a - b) for mine, other in zip(ours, theirs, strict=True) for a, b in zip(mine, other, strict=True))
+    """Of any score of any clip; infinite where one is not a number.
+
+    Raises ValueError where the two have not the same clips or labels.
+    """
+    apart = [abs(a - b) for mine, other in zip(ours, theirs, strict=True) for a, b in zip(mine, other, strict=True)]
+    return inf if any(map(isnan, apart)) else max(apart)
 
 
 def _seconds(run: Run, wave: Wave) -> float:

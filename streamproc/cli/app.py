@@ -15,6 +15,7 @@ from streamproc.cli.analytics import analytics
 from streamproc.cli.audit import audit
 from streamproc.cli.bench import bench
 from streamproc.cli.bench_cached import cached
+from streamproc.cli.bench_long import long
 from streamproc.cli.bench_worker import device, fresh, latency, memory, scale
 from streamproc.cli.brake import brake
 from streamproc.cli.connect import connect
@@ -144,7 +145,7 @@ READING = (status, results, audit, why, doctor, top, report)
 """They leave nothing half done, wherever they end."""
 for _command in (up, down, status, demo, worker, publish, results, audit, why, forget, doctor, top, report):
     app.command()(soon_over()(_command) if _command in READING else _command)
-for _command in (cached, fresh, device, latency, memory, scale):
+for _command in (cached, fresh, device, latency, long, memory, scale):
     bench.command()(_command)
 app.add_typer(model)
 app.add_typer(bench)

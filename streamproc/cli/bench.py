@@ -32,13 +32,14 @@ def engine(
         ),
     ] = "plus_large",
     repeats: Annotated[int, typer.Option(min=1, max=50, help="Turns over all clips.")] = 7,
+    narrow: Annotated[bool, typer.Option(help="Each engine in what it offers below fp32, too.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Run the engine on the CPU beside FunASR's own loop, ONNX Runtime and OpenVINO, all in fp32.
+    """Run the engine on the CPU beside FunASR's own loop, ONNX Runtime and OpenVINO, in fp32 and below.
 
-    Same clips, threads and settings of memory, clip by clip in turn in one process; scores that differ by more than
-    1e-4 end it. The speed is told beside the machine's own rate of fp32 products. Threads: setting model.threads, else
-    all cores.
+    Same clips, threads and settings of memory, clip by clip in turn in one process; scores in fp32 that differ by more
+    than 1e-4 end it, those of narrower precisions are told. The speed is told beside the machine's own rate of fp32
+    products. Threads: setting model.threads, else all cores.
 
     Example: `streamproc bench engine --model demo --repeats 3`
     """
@@ -53,7 +54,7 @@ def engine(
 
     settings = load_settings()
     with LiveProgress() as progress:
-        report = run_engine(model, settings.model.threads, repeats, progress.count)
+        report = run_engine(model, settings.model.threads, repeats, progress.count, narrow=narrow)
     if as_json:
         typer.echo(json.dumps(engine_json(report)))
     else:

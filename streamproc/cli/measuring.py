@@ -18,6 +18,7 @@ from streamproc.errors import UsageError
 from streamproc.operate.progress import LiveProgress
 from streamproc.settings import ModelSettings
 
+PACKAGES = ("torch", "numpy")
 CLIPS, SEED = 24, 5
 SHORTEST_S, LONGEST_S = 0.6, 8.0
 MOST_S = 60

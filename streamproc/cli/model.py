@@ -99,15 +99,21 @@ def info(
     directory = _directory(name, settings)
     found = describe(directory, settings.model)
     if measure:
-        from streamproc.cli.measuring import measured
+        from streamproc.bench.machine import look
+        from streamproc.bench.show import machine_line
+        from streamproc.cli.measuring import PACKAGES, measured
 
+        machine = look(PACKAGES)
         compared = measured(directory, settings.model, clips, turns, bound)
     else:
         compared = None
     if as_json:
         body = asdict(found)
         if compared is not None:
-            body["measured"] = asdict(compared) | {"recommended": compared.recommended}
+            body["measured"] = asdict(compared) | {
+                "recommended": compared.recommended,
+                "machine": asdict(machine),
+            }
         typer.echo(json.dumps(body, ensure_ascii=False))
         return
     console = Console(soft_wrap=True)
@@ -115,6 +121,7 @@ def info(
     if compared is not None:
         console.print(comparison_table(compared))
         console.print(comparison_text(compared), highlight=False)
+        console.print(machine_line(machine), highlight=False)
 
 
 @model.command()

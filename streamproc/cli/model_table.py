@@ -57,8 +57,10 @@ def comparison_table(comparison: Comparison) -> Table:
 
 def comparison_text(comparison: Comparison) -> str:
     """What was measured on, and what follows."""
+    spread = "; ".join(f"{row.precision} {row.ratio[0]:.2f} to {row.ratio[2]:.2f}" for row in comparison.rows[1:])
     return (
-        f"{comparison.clips} clips of {comparison.clip_seconds:.1f} s together, {comparison.turns} turns. Most and "
+        f"{comparison.clips} clips of {comparison.clip_seconds:.1f} s together, {comparison.turns} turns. Ratio: speed "
+        f"over fp32's of the same turn, its middle; least to most: {spread}. Most and "
         f"mean are differences of scores from fp32's; inside: none over {comparison.bound:g}, and no flip of a label "
         f"that led by more than {CLEAR:g} (clear). Recommended here: model.precision = {comparison.recommended}, for "
         "the whole group or not at all."

@@ -13,7 +13,10 @@ from streamproc.bench.workers import WorkersFigures
 from streamproc.records.profile import Profile
 
 MACHINE = Machine("Some CPU", 2, 0.5, "3.11.9", {"streamproc": "0.1.0"}, "abc1234-dirty")
-PEER = PeerFigures("FunASR, clip by clip", Spread(80, 100, 120), Spread(1.5, 2.0, 2.5), 3e-7)
+PEER = PeerFigures("FunASR, clip by clip", "fp32", Spread(80, 100, 120), Spread(1.5, 2.0, 2.5), None, 3e-7)
+NARROW = PeerFigures(
+    "ONNX Runtime, int8", "int8", Spread(80, 100, 120), Spread(1.5, 2.0, 2.5), Spread(0.8, 0.9, 1.5), 3e-2
+)
 
 
 def engine_report(*peers: PeerFigures) -> EngineReport:

@@ -6,7 +6,20 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from streamproc.bench.cold import FUNASR, OURS, TORCH, ColdReport, Crowd, NoStartError, Start, shares_mib, start_once
+from streamproc.bench.cold import (
+    BARE,
+    FUNASR,
+    IMPORT,
+    OURS,
+    TORCH,
+    ColdReport,
+    Crowd,
+    NoStartError,
+    Start,
+    import_once,
+    shares_mib,
+    start_once,
+)
 from streamproc.bench.cold_show import cold_json, show_cold
 from streamproc.emotion.directory import find_directory
 from tests.unit.bench.made import MACHINE
@@ -32,9 +45,11 @@ def report() -> ColdReport:
         machine=MACHINE,
         model="plus_large",
         checkpoint_mib=1855,
+        weights_mib=625,
         threads=2,
         starts={TORCH: starts(0.5, 1.5), OURS: starts(1.0, 3.5), FUNASR: starts(5.5, 7.5)},
         ready_s=[2.0, 2.5],
+        import_s={BARE: [0.02, 0.03], IMPORT: [0.03, 0.05]},
         crowds=[Crowd(2, {"Rss": 1000, "Pss": 700, "Private_Clean": 10, "Private_Dirty": 590})],
     )
 
@@ -50,10 +65,13 @@ def test_the_phases_and_the_memory_are_shown_in_80_columns() -> None:
     show_cold(report(), Console(file=out, width=80))
     text = " ".join(out.getvalue().split())
     assert "streamproc 0.25 2.25 0.25 2.75 450" in text
-    assert "Ours over FunASR: 0.38 (0.25-0.50)" in text
-    assert "ready after 2.25 s, 0.75 (0.50-1.00) s more than torch's import" in text
-    assert "Weights and a first result add 250 MiB" in text
+    assert "Ours over FunASR: 0.38 (0.25 to 0.50)" in text
+    assert (
+        "ready after 2.25 s, 0.75 (0.50 to 1.00) s more than torch's import, -0.50 (-1.50 to 0.50) s more than" in text
+    )
+    assert "Weights and a first result add 250 MiB at most to what the imports took, 0.40 times the 625 MiB" in text
     assert "2 device processes: 1000 MiB resident, 700 MiB with what they share counted once, 600 MiB of it" in text
+    assert "import streamproc adds 15 ms (10 to 20) to the 25 of python -c pass" in text
     assert "…" not in text
     assert json.loads(json.dumps(cold_json(report())))["over"][TORCH]["most"] == 2.0
 
@@ -72,3 +90,9 @@ def test_a_process_starts_and_tells_its_phases() -> None:
 def test_a_process_that_does_not_start_says_why(tmp_path: Path) -> None:
     with pytest.raises(NoStartError, match=r"CheckpointError.*configuration\.json"):
         start_once(OURS, tmp_path, 1)
+
+
+def test_the_package_is_imported_in_a_process_of_its_own_beside_one_that_does_nothing() -> None:
+    found = import_once()
+    assert found.keys() == {BARE, IMPORT}
+    assert min(found.values()) > 0

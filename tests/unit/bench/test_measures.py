@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamproc.bench.engine import OURS, OtherNumbersError, compare
+from streamproc.bench.engine import OURS, Entry, OtherNumbersError, compare
 from streamproc.bench.machine import commit, cpu_name, look
 from streamproc.bench.pipeline import Moment, UntrueRunError, figures
 from streamproc.bench.spread import Spread, ratios, spread
 from streamproc.bench.turns import Run, Scores, Turns, largest_difference, take_turns
 from streamproc.bench.waves import Wave, make_waves, seconds_of, to_wav
+from streamproc.emotion.precision import Precision
 
 
 def test_a_spread_is_the_ends_and_the_median() -> None:
@@ -51,14 +52,30 @@ def test_who_begins_changes_and_the_first_round_does_not_count() -> None:
     assert all(len(seconds) == 2 and min(seconds) > 0 for seconds in turns.seconds.values())
 
 
+def entry(name: str, precision: Precision) -> Entry:
+    return Entry(name, precision, lambda _: ())
+
+
 def test_an_engine_of_other_numbers_is_no_peer() -> None:
     def turns(score: float) -> Turns:
         return Turns({OURS: [2.0], "a": [4.0]}, {OURS: [(0.5,)], "a": [(score,)]}, [[1.0]])
 
-    found = compare("a", turns(0.50009), 8)
-    assert (found.audio_seconds_per_s, found.ratio) == (Spread(2, 2, 2), Spread(2, 2, 2))
+    found = compare(entry("a", Precision.FP32), turns(0.50009), 8)
+    assert (found.audio_seconds_per_s, found.ratio, found.alike) == (Spread(2, 2, 2), Spread(2, 2, 2), None)
     with pytest.raises(OtherNumbersError, match=r"a is 1\.1e-04 from ours"):
-        compare("a", turns(0.50011), 8)
+        compare(entry("a", Precision.FP32), turns(0.50011), 8)
+    with pytest.raises(OtherNumbersError, match="a is inf from ours"):
+        compare(entry("a", Precision.FP32), turns(float("nan")), 8)
+
+
+def test_a_narrower_engine_is_told_beside_ours_in_fp32_and_in_its_own_precision() -> None:
+    seconds = {OURS: [2.0], f"{OURS}, int8": [8.0], "a, int8": [4.0], "a, fp16": [4.0]}
+    turns = Turns(seconds, {name: [(0.5 if name == OURS else 0.25,)] for name in seconds}, [[1.0]])
+    found = compare(entry("a", Precision.INT8), turns, 8)
+    assert (found.name, found.precision, found.largest_difference) == ("a, int8", "int8", 0.25)
+    assert (found.ratio, found.alike) == (Spread(2, 2, 2), Spread(0.5, 0.5, 0.5))
+    assert compare(entry("a", Precision.FP16), turns, 8).alike is None
+    assert compare(entry(OURS, Precision.INT8), turns, 8).alike is None
 
 
 def moment(batches: int, records: float, cpu_s: float) -> Moment:

@@ -16,7 +16,15 @@ from streamproc.bench.show import (
     show_groups,
     show_pipeline,
 )
-from tests.unit.bench.made import PEER, cost_report, delivery_report, engine_report, groups_report, pipeline_report
+from tests.unit.bench.made import (
+    NARROW,
+    PEER,
+    cost_report,
+    delivery_report,
+    engine_report,
+    groups_report,
+    pipeline_report,
+)
 
 
 def console(width: int) -> tuple[Console, io.StringIO]:
@@ -26,10 +34,12 @@ def console(width: int) -> tuple[Console, io.StringIO]:
 
 def test_the_engine_is_shown_beside_its_peers_and_the_machines_products() -> None:
     screen, out = console(200)
-    show_engine(engine_report(PEER), screen)
+    show_engine(engine_report(PEER, NARROW), screen)
     text = " ".join(out.getvalue().split())
     assert "streamproc 150.0 200.0 250.0" in text
     assert "FunASR, clip by clip 80.0 100.0 120.0 2.00 (1.50-2.50) 3.0e-07" in text
+    assert "ONNX Runtime, int8 80.0 100.0 120.0 2.00 (1.50-2.50) 3.0e-02" in text
+    assert "Ours over theirs in the same precision: ONNX Runtime, int8 0.90 (0.80-1.50)." in text
     assert "150 GFLOP/s, at best 400. Ours: 75% of the turn's (60% to 80%), 25% of the best" in text
     assert "Some CPU, 2 cores, load 0.50 before" in text
     assert "commit abc1234-dirty" in text
@@ -83,7 +93,7 @@ def test_each_run_of_a_protocol_has_its_line() -> None:
 
 def test_80_columns_hold_every_table() -> None:
     screen, out = console(80)
-    show_engine(engine_report(PEER), screen)
+    show_engine(engine_report(PEER, NARROW), screen)
     show_cost(cost_report(), screen)
     show_pipeline(pipeline_report(), screen)
     show_delivery(delivery_report(), screen)

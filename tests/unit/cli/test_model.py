@@ -1,6 +1,7 @@
 """``model pull | info | verify`` as people and scripts use them."""
 
 import json
+import re
 import shutil
 import wave
 from collections.abc import Callable, Iterator
@@ -208,10 +209,13 @@ def test_every_precision_of_this_machine_is_measured_on_ones_own_recordings(
     measured = told["measured"]
     assert [row["precision"] for row in measured["rows"]] == ["fp32", "bf16", "int8"]
     assert (measured["clips"], measured["bound"]) == (2, 0.5)
+    assert measured["machine"]["cores"] >= 1
     assert measured["rows"][0]["difference"]["most"] == 0 < measured["rows"][2]["difference"]["most"] < 0.5
     shown = " ".join(run.invoke(app, words).stdout.split())
     assert "precision audio-s/s ratio most mean cosine flips clear inside" in shown
     assert "2 clips of" in shown
+    assert re.search(r"least to most: bf16 [0-9.]+ to [0-9.]+; int8 [0-9.]+ to [0-9.]+\.", shown)
+    assert re.search(r"[0-9]+ cores, load [0-9.]+ before, Python", shown)
     assert "none over 0.005" in shown
     assert "Recommended here: model.precision = " in shown
 
