@@ -13,6 +13,7 @@ from streamproc.bench.machine import Machine, look
 from streamproc.bench.pipeline import PARTITIONS, PREFIX, UntrueRunError, follow
 from streamproc.bench.recorded import store_new
 from streamproc.bench.resident import Resident, Watch, resident
+from streamproc.bench.speech import talk
 from streamproc.local import stack as servers
 from streamproc.local.apart import apart
 from streamproc.local.signals import interrupted_by_sigterm, shielded
@@ -70,7 +71,7 @@ def run_bounded(settings: Settings, events: int, long: int, hours: float, report
         up = servers.up(apart(settings, PREFIX, PARTITIONS), report, prepare)
         stack.callback(shielded, lambda: servers.down(settings, report, only=up.started))
         short = store_new(up.settings, SHORT, events - long + 1, told)
-        longer = store_new(up.settings, LONG, long, told, 3600 * hours, "long")
+        longer = store_new(up.settings, LONG, long, told, 3600 * hours, "long", talk)
         idle, peak = _measure(up.settings, short[0], mixed(short[1:], longer), told)
     size = max((clip.size_bytes for clip in longer), default=0)
     return BoundedReport(machine, events, long, 3600 * hours, size, idle, peak, allowed_bytes(settings))

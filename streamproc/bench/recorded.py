@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 
 import numpy as np
@@ -28,11 +28,16 @@ FORMATS: Mapping[str, tuple[str, str]] = {
 """As libsndfile calls them."""
 
 
-def bodies(kind: str, count: int, seconds: float = SECONDS) -> Iterator[bytes]:
-    """So many recordings of one format, 16 kHz, mono, the same for each call."""
+def hum(samples: int) -> Wave:
+    """So many samples of one voice, in which no pause is ever found: for recordings that are one segment."""
+    return voice(samples, np.random.default_rng(SEED))
+
+
+def bodies(kind: str, count: int, seconds: float = SECONDS, sound: Callable[[int], Wave] = hum) -> Iterator[bytes]:
+    """So many recordings of one format, 16 kHz, mono, the same for each call, cut from so many samples of a sound."""
     container, subtype = FORMATS[kind]
     samples = round(seconds * SAMPLE_RATE)
-    long: Wave = voice(samples + STEP * count, np.random.default_rng(SEED))
+    long = sound(samples + STEP * count)
     for number in range(count):
         out = io.BytesIO()
         piece = long[STEP * number : STEP * number + samples]
@@ -41,12 +46,18 @@ def bodies(kind: str, count: int, seconds: float = SECONDS) -> Iterator[bytes]:
 
 
 def store_new(
-    settings: Settings, kind: str, count: int, told: Told, seconds: float = SECONDS, folder: str = "new"
+    settings: Settings,
+    kind: str,
+    count: int,
+    told: Told,
+    seconds: float = SECONDS,
+    folder: str = "new",
+    sound: Callable[[int], Wave] = hum,
 ) -> Sequence[Stored]:
     """Put recordings into the bucket that no worker has heard, all of the same length. Raises StoreError."""
     stored = []
     with closing(S3Store(settings.storage, 1, SystemClock())) as store:
-        for number, body in enumerate(bodies(kind, count, seconds)):
+        for number, body in enumerate(bodies(kind, count, seconds, sound)):
             key = f"{FOLDER}/{folder}/{number}.{kind}"
             store.put(settings.storage.bucket, key, body, f"audio/{kind}")
             stored.append(Stored(key, hashlib.sha256(body).hexdigest(), len(body), round(1000 * seconds)))

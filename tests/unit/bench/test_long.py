@@ -2,6 +2,7 @@ import io
 import json
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -9,7 +10,7 @@ from streamproc.audio.prepare import prepare
 from streamproc.audio.voice import load_session
 from streamproc.bench.long import Length, LongReport, LongRun, NoRunError, run_long
 from streamproc.bench.long_show import long_json, show_long
-from streamproc.bench.speech import call
+from streamproc.bench.speech import call, talk
 from tests.unit.bench.made import MACHINE
 
 
@@ -45,6 +46,10 @@ def test_the_sound_is_speech_of_its_length_that_is_cut_by_pauses_and_at_the_limi
     assert max(segment.end - segment.start for segment in segments) == 468 * 512
     gaps = [later.start - earlier.end for earlier, later in pairwise(segments)]
     assert min(gaps) == 0 < max(gaps)
+
+
+def test_it_is_the_same_in_memory() -> None:
+    assert np.array_equal(np.concatenate(list(call(70.3).blocks))[:, 0], talk(round(70.3 * 16_000)))
 
 
 def test_recordings_run_in_processes_of_their_own() -> None:
