@@ -4,6 +4,7 @@ Nothing is judged here. Where a glance is not enough there is none, and the sett
 """
 
 from collections.abc import Iterator, Mapping
+from os.path import isfile
 from typing import NamedTuple
 
 _CONFIG = "STREAMPROC_CONFIG"
@@ -31,9 +32,10 @@ def glance(variables: Mapping[str, str]) -> Glance | None:
     """What variables or the TOML file set; None where either cannot be read, or ``local.env`` sets one of them."""
     try:
         written = {**dict(_from_toml(variables.get(_CONFIG))), **dict(_from_variables(variables))}
-        if _in_local_env(str(written.get(_STATE_DIR, ".streamproc"))):
+        if _in_local_env(str(written.get(_STATE_DIR, ".streamproc")) or "."):
             return None
         host, port, group = (written.get(name, default) for name, default in zip(NAMES, Glance(), strict=True))
+        str(group).encode()  # which bytes of a variable that are no text are not
         # By its text: what Python takes for a number besides, as True, the settings do not.
         return Glance(host, int(str(port)), group) if isinstance(host, str) and isinstance(group, str) else None
     except (OSError, ValueError):
@@ -50,9 +52,12 @@ def _from_variables(variables: Mapping[str, str]) -> Iterator[tuple[Name, object
 def _from_toml(file: str | None) -> Iterator[tuple[Name, object]]:
     if not file:
         return
+    if not isfile(file):  # noqa: PTH113  # pathlib takes long to import
+        raise OSError("no file, as a pipe, which may be waited for, for ever")
+
     import tomllib  # noqa: PLC0415  # a third of what all of this takes, and seldom needed
 
-    with open(file, "rb") as opened:  # noqa: PTH123  # pathlib takes long to import
+    with open(file, "rb") as opened:  # noqa: PTH123  # as above
         tables = tomllib.load(opened)
     for section, values in tables.items():
         if isinstance(values, dict):

@@ -56,7 +56,7 @@ Port = Annotated[
     int, BeforeValidator(_number), Field(ge=0, le=65535, description="a port: a whole number from 0 to 65535")
 ]
 WEB_ADDRESS = "an address that begins with http:// or https:// and a host"
-WebAddress = Annotated[str, Field(pattern=r"(?i)^https?://[^/?#\s]", description=WEB_ADDRESS)]
+WebAddress = Annotated[str, Field(pattern=r"(?i)^https?://([^/?#\s]*@)?[^/?#\s:@]", description=WEB_ADDRESS)]
 Names = Annotated[
     tuple[str, ...],
     BeforeValidator(_listed),

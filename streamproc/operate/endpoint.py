@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import httpx2
@@ -42,14 +43,16 @@ def ask(method: str, worker: str, path: str) -> Mapping[str, Any]:
         with httpx2.Client(timeout=ANSWER_S, trust_env=False) as client:
             said = client.request(method, f"http://{worker}{path}").raise_for_status().json()
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
-        raise DependencyDownError(f"worker {worker}", _told(error)) from error
+        raise DependencyDownError(f"worker {worker}", f"{told(error)} ({_HINT})") from error
     if not isinstance(said, dict):
         raise DependencyDownError(f"worker {worker}", "another program answers there")
     return said
 
 
-def _told(error: Exception) -> str:
-    said = str(error) or type(error).__name__
-    if isinstance(error, httpx2.HTTPStatusError):
-        said = f"HTTP {error.response.status_code}, so another program may listen there"
-    return f"{said} ({_HINT})"
+def told(error: Exception) -> str:
+    """Why a worker gave no answer, in one line: the library's own has advice for web developers."""
+    if not isinstance(error, httpx2.HTTPStatusError):
+        return str(error) or type(error).__name__
+    if error.response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:  # a doorstep's, for a moment
+        return "HTTP 503: it has just begun, or another program listens there; ask again"
+    return f"HTTP {error.response.status_code}, so another program may listen there"

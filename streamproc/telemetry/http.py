@@ -1,5 +1,6 @@
 """The worker's own endpoints: /metrics, probes, /status; and POST /brake/release. No request log."""
 
+import errno
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -175,8 +176,8 @@ class HttpServer:
 
 def remedy(error: OSError, section: str) -> str:
     """What to do about an address that cannot be listened on."""
-    if isinstance(error, gaierror):
-        return f"Set STREAMPROC_{section}__HOST to an address of this computer"
+    if isinstance(error, gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return f"Set STREAMPROC_{section}__HOST to an IPv4 address of this computer, or to a name of one"
     return f"Set STREAMPROC_{section}__PORT to a free port, or to 0 for any"
 
 

@@ -9,7 +9,7 @@ from streamproc.telemetry.http import Check
 from streamproc.telemetry.metrics import Dependency, Metrics
 from streamproc.worker.step import NOTHING_YET, STARTING, Step, waiting
 
-_ASKED: Mapping[Step, Dependency] = MappingProxyType(
+_ASKED: Mapping[Step | None, Dependency] = MappingProxyType(
     {Step.BROKER: Dependency.KAFKA, Step.REGISTRY: Dependency.REGISTRY}
 )
 """Whom a step before there is a runtime waits for."""
@@ -76,19 +76,20 @@ class Front:
         self.metrics = metrics
         self.url = ""
         """Where it answers."""
-        self._step = Step.IMPORTS
-        self._began = self._since = clock.monotonic() if began is None else began
+        self._began = clock.monotonic() if began is None else began
         """Of the process, by the clock: a doorstep may have answered before."""
+        self._wait: tuple[Step | None, float] = (Step.IMPORTS, self._began)
+        """What is waited for, and since when. One value: threads that ask see both or neither."""
         self._runtime: Runs | None = None
         self._watchdog: Watches | None = None
 
-    def begin(self, step: Step) -> None:
-        """Wait for something else than before."""
-        self._step, self._since = step, self.clock.monotonic()
+    def begin(self, step: Step | None) -> None:
+        """Wait for something else than before, or for nothing."""
+        self._wait = step, self.clock.monotonic()
 
     def miss(self, away: bool) -> None:  # noqa: FBT001  # the one thing that is told
         """Show that the server that is waited for is away, or that it answered."""
-        self.metrics.dependency_down[_ASKED[self._step]].set(away)
+        self.metrics.dependency_down[_ASKED[self._wait[0]]].set(away)
 
     def take(self, runtime: Runs, watchdog: Watches) -> None:
         """Ask these from now on."""
@@ -128,21 +129,27 @@ class Front:
         return self._runtime is not None and self._runtime.release_brake()
 
     def _state(self) -> str:
+        self._look()
         return self._runtime.state if self._runtime else STARTING
 
     def _waiting(self) -> Mapping[str, object]:
         """What it waits for, how much of the start is behind it, and for how long it has waited."""
-        step = self._now()
+        step, since = self._look()
         if step is None:
             return {"waits_for": None, "percent": 100}
-        if step is not self._step:
+        return waiting(step, self.clock.monotonic() - since)
+
+    def _look(self) -> tuple[Step | None, float]:
+        """Nobody tells of the runtime's own waits: each begins, and ends, with the first question that finds it."""
+        step = self._now()
+        if step is not self._wait[0]:
             self.begin(step)
-        return waiting(step, self.clock.monotonic() - self._since)
+        return self._wait
 
     def _now(self) -> Step | None:
         runtime = self._runtime
         if runtime is None:
-            return self._step
+            return self._wait[0]
         if not runtime.started:
             return Step.SLOT if runtime.warm else Step.NETWORK
         return None if runtime.holds else Step.PARTITIONS

@@ -95,7 +95,7 @@ def test_a_worker_answers_from_its_first_moment_to_its_next_step(
     ("variables", "says"),
     [
         ({"STREAMPROC_HTTP__PORT": "many"}, "http.port='many' (STREAMPROC_HTTP__PORT): has to be a port"),
-        ({"STREAMPROC_HTTP__HOST": "192.0.2.1"}, "this process cannot listen on 192.0.2.1:"),
+        ({"STREAMPROC_HTTP__HOST": "192.0.2.1"}, "Cannot assign requested address. Set STREAMPROC_HTTP__HOST to"),
         ({"STREAMPROC_KAFKA__GROUP": ""}, "kafka.group='' (STREAMPROC_KAFKA__GROUP): has to be text"),
         ({"STREAMPROC_CONFIG": "none.toml"}, "STREAMPROC_CONFIG names none.toml, which is no file"),
     ],

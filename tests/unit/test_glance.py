@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -7,7 +8,7 @@ import pytest
 
 from streamproc.errors import UsageError
 from streamproc.glance import Glance, glance
-from streamproc.settings import Settings, load_settings
+from streamproc.settings import LocalSettings, Settings, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -50,16 +51,33 @@ def test_it_sees_what_the_settings_read(variables: Mapping[str, str], monkeypatc
         pytest.param({}, "[http]\nhost = 5", id="no text"),
         pytest.param({}, "[http\n", id="no TOML"),
         pytest.param({"STREAMPROC_CONFIG": "none.toml"}, "", id="no file"),
+        pytest.param({"STREAMPROC_CONFIG": "pipe"}, "", id="a pipe, which nobody may ever write to"),
+        pytest.param({"STREAMPROC_KAFKA__GROUP": "\udcff"}, "", id="bytes that are no text"),
     ],
 )
 def test_what_is_wrong_gives_no_glance_and_the_error_of_the_settings(
     variables: Mapping[str, str], toml: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("some.toml").write_text(toml)
+    os.mkfifo("pipe")
     given = {"STREAMPROC_CONFIG": "some.toml", **variables}
     assert glance(given) is None
     with pytest.raises(UsageError):
         seen_by_both(given, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("variables", "folder"),
+    [({}, LocalSettings().state_dir), ({"STREAMPROC_LOCAL__STATE_DIR": ""}, Path())],
+    ids=["by default", "set to nothing"],
+)
+def test_it_looks_for_the_file_of_local_servers_where_the_settings_do(
+    variables: Mapping[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "local.env").write_text("STREAMPROC_HTTP__PORT=9470\n")
+    seen, read = seen_by_both(variables, monkeypatch)
+    assert (seen, read.port) == (None, 9470)
 
 
 def test_the_file_of_local_servers_ends_a_glance_only_where_it_sets_one_of_them() -> None:

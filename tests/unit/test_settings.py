@@ -403,7 +403,7 @@ def test_the_app_and_the_workers_have_groups_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("setting", ["registry.url", "storage.endpoint", "trace.endpoint"])
-@pytest.mark.parametrize("value", ["ftp://there", "there:8081", "http://", ""])
+@pytest.mark.parametrize("value", ["ftp://there", "there:8081", "http://", "http://:8081", ""])
 def test_an_address_that_is_none_of_the_web_is_told(setting: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     variable = f"STREAMPROC_{setting.upper().replace('.', '__')}"
     monkeypatch.setenv(variable, value)

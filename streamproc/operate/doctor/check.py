@@ -31,7 +31,7 @@ class Check:
     """To the server that it asks: looked at when it raises, since what it raises does not tell of TLS."""
 
     def cure(self, said: str) -> str:
-        """What to do about that. Looks at the wire for ``PROBE_S`` at most."""
+        """What to do about that. Looks at the wire, which takes a few ``PROBE_S`` where nobody answers."""
         mistaken = self.wire.cure() if self.wire else None
         return mistaken or next((cure for words, cure in self.cures if words in said), self.advice)
 

@@ -43,9 +43,9 @@ def check(warm: Warm) -> Check:
 def _look(warm: Warm) -> Finding:
     try:
         directory = find_directory(warm.model.name_or_dir, warm.cache)
-    except UsageError as error:
+    except BaseException as error:
         warm.identity.set_exception(error)
-        if ":" in warm.model.engine:  # then nobody else has looked for it
+        if not isinstance(error, UsageError) or ":" in warm.model.engine:  # then nobody else has told of it
             raise
         return unknown("there is no such model, as said of it")
     try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 PROBE_S = 2.0
-"""For a connection and a handshake."""
+"""For a connection to each address of the host, and for each answer of a handshake."""
 _PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL")
 """What OpenSSL says of an answer that is no TLS."""
 _TLS = frozenset({"https", "rediss", "ssl", "sasl_ssl"})

@@ -7,7 +7,7 @@ import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamproc.errors import DependencyDownError
-from streamproc.operate.endpoint import ANSWER_S, ask
+from streamproc.operate.endpoint import ANSWER_S, ask, told
 
 Labels = frozenset[tuple[str, str]]
 
@@ -39,7 +39,7 @@ def scrape(worker: str, clock: Callable[[], float]) -> Scrape:
             text = client.get(f"http://{worker}/metrics").raise_for_status().text
         found = Scrape(worker, clock(), read(text))
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
-        raise DependencyDownError(f"worker {worker}", str(error) or type(error).__name__) from error
+        raise DependencyDownError(f"worker {worker}", told(error)) from error
     if not any(found.of("ready")):
         raise DependencyDownError(f"worker {worker}", "it is no worker of ours: there is no streamproc_ready")
     return replace(found, group=str(ask("GET", worker, "/status").get("group") or ""))

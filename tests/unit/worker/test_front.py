@@ -72,6 +72,21 @@ def test_it_follows_the_worker_through_its_start() -> None:
     assert one.release()
 
 
+def test_a_later_wait_begins_anew() -> None:
+    clock = ManualClock()
+    one, fake, take = front(clock)
+    take()
+    fake.warm = fake.started = True
+    assert one.status()["seconds"] == 0
+    fake.holds = True
+    clock.advance(3600)
+    assert one.ready().detail["state"] == fake.state  # whoever asks anything lets it see that the wait is over
+    fake.holds = False
+    assert (one.status()["waits_for"], one.status()["seconds"]) == ("partitions of the group", 0)
+    clock.advance(2)
+    assert one.status()["seconds"] == 2
+
+
 def test_a_watchdog_that_sleeps_is_no_health() -> None:
     one, fake, take = front(ManualClock())
     take()

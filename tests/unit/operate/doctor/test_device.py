@@ -28,6 +28,13 @@ def test_a_model_that_is_not_pulled_is_told_once(tmp_path: Path) -> None:
         warm.identity.result(0)
 
 
+def test_whatever_keeps_it_from_being_looked_for_whoever_waits_hears_of_it(tmp_path: Path) -> None:
+    warm = device.Warm(ModelSettings(name_or_dir="~nobody-of-that-name/model"), tmp_path)
+    assert found(warm)["device"].verdict is Verdict.WRONG
+    with pytest.raises(RuntimeError):
+        warm.identity.result(0)
+
+
 def test_where_the_model_is_an_analyzers_own_affair_the_device_tells_it(tmp_path: Path) -> None:
     told = found(device.Warm(ModelSettings(name_or_dir=PUBLISHED, engine="tests.of:mine"), tmp_path))
     assert (told["model"].verdict, told["device"].verdict) == (Verdict.WELL, Verdict.WRONG)
