@@ -1,13 +1,18 @@
-"""Choice: which kind of linear layer this machine runs fastest, by a short timing."""
+"""Choice: which of several ways to equal numbers this machine runs fastest, by a short timing."""
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from streamproc.emotion.attention import together
 from streamproc.emotion.linears import Kind
+from streamproc.emotion.network import Attention
+from streamproc.emotion.onednn import ROWS as TOKENS
+from streamproc.emotion.onednn import head_by_head
 from streamproc.telemetry.log import get_log
 
 M = TypeVar("M", bound=nn.Module)
@@ -15,10 +20,16 @@ M = TypeVar("M", bound=nn.Module)
 log = get_log(__name__)
 
 TRIALS = 5
+MISSING = (AttributeError, NotImplementedError, RuntimeError)
+"""What an operation raises that this build of torch, or this CPU, does not have."""
 ROWS = 64
 """Tokens of a clip of 1 s: kinds differ by much or not at all, and each start waits for the trial."""
 GAIN = 0.9
 """Another kind is another copy of the weights in memory, so a tie goes to the first one."""
+HEADS = 4
+"""Of attention a few heads are timed: all do the same."""
+ATTENTIONS: Mapping[str, Attention] = {"heads together": together, "head by head": head_by_head}
+"""The second asks oneDNN for its products, which are far faster than those of torch's own library on some CPUs."""
 
 
 @torch.inference_mode()
@@ -31,14 +42,27 @@ def choose(kinds: Mapping[str, Kind], linear: nn.Linear) -> Kind:
     layers = {name: layer for name, kind in kinds.items() if (layer := made(kind, linear, rows)) is not None}
     if not layers:
         raise ValueError(f"this build of torch has none of the linear layers {', '.join(kinds)}")
-    first = next(iter(layers))
-    turns = [{name: _seconds(layer, rows) for name, layer in layers.items()} for _ in range(TRIALS)]
-    best = {name: min(turn[name] for turn in turns) for name in layers}
-    fastest = min(best, key=best.__getitem__)
+    return kinds[_fastest("linear layers", {name: partial(layer, rows) for name, layer in layers.items()})]
+
+
+@torch.inference_mode()
+def choose_attention(dim: int) -> Attention:
+    """The same for attention with heads of so many channels."""
+    query, key, value = torch.linspace(-1, 1, 3 * HEADS * TOKENS * dim).view(3, 1, HEADS, TOKENS, dim).unbind(0)
+    bias = query.new_zeros(1, HEADS, TOKENS, TOKENS)
+    runs = {name: partial(attend, query, key, value, bias) for name, attend in ATTENTIONS.items()}
+    return ATTENTIONS[_fastest("attention", {name: run for name, run in runs.items() if _is_here(run)})]
+
+
+def _fastest(what: str, runs: Mapping[str, Callable[[], object]]) -> str:
+    """All that have run once, turn by turn: the first one, unless the best of another is a tenth faster."""
+    turns = [{name: _seconds(run) for name, run in runs.items()} for _ in range(TRIALS)]
+    best = {name: min(turn[name] for turn in turns) for name in runs}
+    first, fastest = next(iter(best)), min(best, key=best.__getitem__)
     chosen = fastest if best[fastest] < GAIN * best[first] else first
     times = ", ".join(f"{name} {1000 * seconds:.2f} ms" for name, seconds in best.items())
-    log.info("linear layers are chosen", detail=f"{chosen}, of {times}")
-    return kinds[chosen]
+    log.info("the fastest of equals is chosen", detail=f"{what}: {chosen}, of {times}")
+    return chosen
 
 
 def made(kind: Callable[[M], nn.Module], usual: M, sample: Tensor) -> nn.Module | None:
@@ -46,12 +70,20 @@ def made(kind: Callable[[M], nn.Module], usual: M, sample: Tensor) -> nn.Module 
     try:
         layer = kind(usual)
         layer(sample)
-    except (AttributeError, NotImplementedError, RuntimeError):
+    except MISSING:
         return None
     return layer
 
 
-def _seconds(layer: nn.Module, rows: Tensor) -> float:
+def _is_here(run: Callable[[], object]) -> bool:
+    try:
+        run()
+    except MISSING:
+        return False
+    return True
+
+
+def _seconds(run: Callable[[], object]) -> float:
     start = time.perf_counter()
-    layer(rows)
+    run()
     return time.perf_counter() - start

@@ -6,7 +6,8 @@ are those of the plain layers but for the order of sums.
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from streamproc.emotion.attention import shares, together
 
 ROWS = 260
 """Tokens of a 5 s clip: the size of product that a lone clip gives."""
@@ -52,22 +53,22 @@ class PackedConvolution(nn.Module):
         return out[:, :, 0]
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-    """``scaled_dot_product_attention``, one head after the other, each one's scores being small enough for a cache.
+def head_by_head(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    """``together``, one head after the other.
 
     Query [B, heads, queries, D], key and value [B, heads, tokens, D], bias [B or 1, heads, queries, tokens] -> like
     the query.
     """
     batch, heads, queries, dim = query.shape
     if key.shape[2] < FEW:
-        return functional.scaled_dot_product_attention(query, key, value, bias)
+        return together(query, key, value, bias)
     scaled, keys, values = query * dim**-0.5, key.contiguous(), value.transpose(2, 3).contiguous()
     out = query.new_empty(batch, queries, heads, dim)
     for clip in range(batch):
         for head in range(heads):
             scores = _product(scaled[clip, head].contiguous(), keys[clip, head], None)
             scores.add_(bias[clip if len(bias) > 1 else 0, head])
-            out[clip, :, head] = _product(torch.softmax(scores, -1), values[clip, head], None)
+            out[clip, :, head] = _product(shares(scores), values[clip, head], None)
     return out.transpose(1, 2)
 
 

@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from streamproc.emotion.choice import ROWS, choose, made
+from streamproc.emotion.choice import ROWS, choose, choose_attention, made
 from streamproc.emotion.engine import Passed, Wave
 from streamproc.emotion.half import BF16
 from streamproc.emotion.int8 import INT8
 from streamproc.emotion.linears import FP32, Kind, plain
 from streamproc.emotion.network import Block, Network, StemLayer, collate, field
 from streamproc.emotion.network import frames as frames_of
-from streamproc.emotion.onednn import PackedConvolution, attention
+from streamproc.emotion.onednn import PackedConvolution
 from streamproc.emotion.precision import Precision
 from streamproc.emotion.torch_errors import translated
 from streamproc.errors import UsageError
@@ -89,7 +89,7 @@ def fit(network: Network, kinds: Mapping[str, Kind]) -> None:
     """Make the network's products of the kind that this machine runs fastest.
 
     ``kinds`` are the blocks'. What is around them is fp32 always; where oneDNN is faster than the library that torch
-    asks for linear layers, it is for convolutions and attention, too. Raises ValueError for a network that was fitted.
+    asks for linear layers, it is for convolutions, too. Raises ValueError for a network that was fitted.
     """
     if network.fitted:
         raise ValueError("this network is fitted already: give each runner one of its own")
@@ -98,8 +98,10 @@ def fit(network: Network, kinds: Mapping[str, Kind]) -> None:
     sample = blocks[0].proj  # the smallest: each start waits for its trial
     kind = choose(kinds, sample)
     around = kind if kind in FP32.values() else choose(FP32, sample)
+    attention = choose_attention(network.config.embed_dim // network.config.heads)
     for block in blocks:
         _replace(block, ("qkv", "proj", "fc1", "fc2"), kind)
+        block.attention = attention
     if around is plain:
         return
     _replace(network, ("feature_proj",), around)
@@ -112,8 +114,6 @@ def fit(network: Network, kinds: Mapping[str, Kind]) -> None:
         packed = made(PackedConvolution, first, torch.ones(1, ROWS, network.config.embed_dim).transpose(1, 2))
     if packed is not None:  # torch may lose these operations one by one
         network.positions = nn.ModuleList([packed, *map(PackedConvolution, others)])
-    for block in blocks:
-        block.attention = attention
     # What is left of the weights file, norms and biases, would keep all of it mapped: let it go.
     for parameter in network.parameters():
         parameter.data = parameter.data.clone()

@@ -1,9 +1,13 @@
 """A cut of ``make parity``: fewer blocks, fewer and shorter clips, the same comparison and the same bounds."""
 
+from itertools import product
+
 import pytest
 import torch
 
 from streamproc.bench.peer import open_peer
+from streamproc.emotion import choice
+from streamproc.emotion.choice import ATTENTIONS
 from streamproc.emotion.linears import FP32
 from streamproc.emotion.network import NetworkConfig
 from tools.parity.bounds import BOUNDS, Against, Output
@@ -42,20 +46,23 @@ def test_the_engine_gives_funasrs_numbers_and_its_own_in_any_company(subject: Su
 
 
 LONG = {subject: 21.0 if subject is DEMO else 6.0 for subject in CUT}
-"""Seconds: past 2 the stem runs in spans, past 5 attention head by head, past 20 its bias in rows of queries."""
+"""Seconds: past 2 the stem runs in spans, past 5 attention few heads at a time, past 20 its bias in rows of queries."""
 
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")  # type: ignore[no-untyped-call]  # torch left it without types
 @pytest.mark.parametrize("subject", CUT, ids=lambda subject: subject.name)
-def test_each_kind_of_product_gives_funasrs_numbers_for_a_long_clip(subject: Subject) -> None:
+def test_each_kind_of_product_gives_funasrs_numbers_for_a_long_clip(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Which kind a machine chooses is a matter of its timing: none is left to that here."""
     waves = [Clip(0, "voice", int(16_000 * seconds)).wave(SEED) for seconds in (LONG[subject], 0.5)]
     with directory(subject, SEED) as path, open_peer(path, threads=1) as peer:
         expected = [judge(peer, wave) for wave in waves]
-        for name, kind in FP32.items():
+        for (name, kind), (way, attention) in product(FP32.items(), dict(ATTENTIONS).items()):
+            monkeypatch.setattr(choice, "ATTENTIONS", {way: attention})
             ours = Ours(path, {name: kind})
             alone = [ours.alone(wave) for wave in waves]
             for found, own, other in zip(ours.together(waves), alone, expected, strict=True):
                 for against, truth in ((Against.FUNASR, other), (Against.ITSELF, own)):
                     for output, difference in found.differences(truth).items():
-                        assert difference <= BOUNDS[against].of(output), (name, against, output)
+                        assert difference <= BOUNDS[against].of(output), (name, way, against, output)

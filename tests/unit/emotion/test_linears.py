@@ -7,10 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from streamproc.emotion.choice import choose
+from streamproc.emotion import choice
+from streamproc.emotion.attention import shares, together
+from streamproc.emotion.choice import choose, choose_attention
 from streamproc.emotion.linears import FP32, Kind, plain
-from streamproc.emotion.network import Network, NetworkConfig, frames
-from streamproc.emotion.onednn import FEW, PackedConvolution, PackedLinear, attention
+from streamproc.emotion.network import Attention, Network, NetworkConfig, frames
+from streamproc.emotion.onednn import FEW, PackedConvolution, PackedLinear, head_by_head
 from streamproc.emotion.runner import fit
 
 packed_is_here = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")  # type: ignore[no-untyped-call]  # torch left it without types
@@ -64,18 +66,40 @@ def test_a_torch_without_packed_convolutions_keeps_its_own(
     assert all(isinstance(module, nn.Conv1d) for module in network.positions)
 
 
-@packed_is_here
-@pytest.mark.parametrize("tokens", [FEW - 1, FEW, FEW + 3])
+@pytest.mark.parametrize("attention", [together, pytest.param(head_by_head, marks=packed_is_here)])
+@pytest.mark.parametrize("tokens", [60, FEW - 1, FEW, FEW + 3, 3_000])
 @pytest.mark.parametrize("clips", [1, 2])
-def test_attention_head_by_head_equals_torchs(tokens: int, clips: int) -> None:
-    query, key, value = torch.randn(clips, tokens, 3, 4, 8).permute(2, 0, 3, 1, 4).unbind(0)
+def test_attention_equals_torchs(attention: Attention, tokens: int, clips: int) -> None:
+    query, key, value = torch.randn(clips, tokens, 3, 5, 8).permute(2, 0, 3, 1, 4).unbind(0)
     query = query[:, :, 5:50]
     for biases in {1, clips}:
-        bias = torch.randn(biases, 4, 45, tokens)
+        bias = torch.randn(biases, 5, 45, tokens)
         bias[-1, :, :, -7:] = -torch.inf
         with torch.inference_mode():
             expected = nn.functional.scaled_dot_product_attention(query, key, value, bias)
             assert (attention(query, key, value, bias) - expected).abs().max() < 1e-5
+
+
+def test_no_share_is_a_denormal_number_and_what_is_none_stays_none() -> None:
+    far = torch.linspace(-110, 0, 500)[None]
+    exact, found = torch.softmax(far.double(), -1), shares(far)
+    assert not ((found > 0) & (found < torch.finfo(torch.float32).tiny)).any()
+    assert (found - exact).abs().max() < 1e-7
+    assert shares(torch.tensor([[0.0, torch.nan]])).isnan().all()
+
+
+def test_attention_is_the_one_that_is_faster_here_and_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(query: Tensor, _key: Tensor, _value: Tensor, _bias: Tensor) -> Tensor:
+        time.sleep(0.02)
+        return query
+
+    def missing(_query: Tensor, _key: Tensor, _value: Tensor, _bias: Tensor) -> Tensor:
+        raise AttributeError("no such operation")
+
+    monkeypatch.setattr(choice, "ATTENTIONS", {"slow": slow, "missing": missing, "fast": together})
+    assert choose_attention(8) is together
+    monkeypatch.setattr(choice, "ATTENTIONS", {"slow": slow, "missing": missing})
+    assert choose_attention(8) is slow
 
 
 @packed_is_here
