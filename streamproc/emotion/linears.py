@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
+from streamproc.emotion.mkl import MklLinear
 from streamproc.emotion.onednn import PackedLinear
 
 Kind = Callable[[nn.Linear], nn.Module]
@@ -18,5 +19,7 @@ def plain(linear: nn.Linear) -> nn.Linear:
     return linear
 
 
-FP32: Mapping[str, Kind] = {"plain": plain, "packed": PackedLinear}
+AROUND: Mapping[str, Kind] = {"plain": plain, "packed by oneDNN": PackedLinear}
+"""What the layers around the blocks may be: fp32 in every precision, and products of thousands of rows."""
+FP32: Mapping[str, Kind] = {**AROUND, "packed by MKL": MklLinear}
 """Kinds that differ by rounding alone. The first one is what is there anyway: it needs no copy of the weights."""

@@ -11,7 +11,7 @@ from streamproc.emotion.choice import ROWS, choose, choose_attention, made
 from streamproc.emotion.engine import Passed, Wave
 from streamproc.emotion.half import BF16
 from streamproc.emotion.int8 import INT8
-from streamproc.emotion.linears import FP32, Kind, plain
+from streamproc.emotion.linears import AROUND, FP32, Kind, plain
 from streamproc.emotion.network import Block, Network, StemLayer, collate, field
 from streamproc.emotion.network import frames as frames_of
 from streamproc.emotion.onednn import PackedConvolution
@@ -97,7 +97,7 @@ def fit(network: Network, kinds: Mapping[str, Kind]) -> None:
     blocks = [block for block in network.blocks if isinstance(block, Block)]
     sample = blocks[0].proj  # the smallest: each start waits for its trial
     kind = choose(kinds, sample)
-    around = kind if kind in FP32.values() else choose(FP32, sample)
+    around = kind if kind in AROUND.values() else choose(AROUND, sample)
     attention = choose_attention(network.config.embed_dim // network.config.heads)
     for block in blocks:
         _replace(block, ("qkv", "proj", "fc1", "fc2"), kind)

@@ -1,6 +1,7 @@
 """Kinds of linear layer compute equal numbers; the fastest is chosen, of those that there are."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -11,11 +12,16 @@ from streamproc.emotion import choice
 from streamproc.emotion.attention import shares, together
 from streamproc.emotion.choice import choose, choose_attention
 from streamproc.emotion.linears import FP32, Kind, plain
+from streamproc.emotion.mkl import MklLinear
 from streamproc.emotion.network import Attention, Network, NetworkConfig, frames
 from streamproc.emotion.onednn import FEW, PackedConvolution, PackedLinear, head_by_head
 from streamproc.emotion.runner import fit
 
+mkl_is_here = pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="this torch has no MKL")  # type: ignore[no-untyped-call]  # torch left it without types
 packed_is_here = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")  # type: ignore[no-untyped-call]  # torch left it without types
+
+
+PACKED = [pytest.param(PackedLinear, marks=packed_is_here), pytest.param(MklLinear, marks=mkl_is_here)]
 
 
 def late(seconds: float) -> Kind:
@@ -37,18 +43,24 @@ def gone(_: nn.Linear) -> nn.Module:
 
 
 @packed_is_here
+@pytest.mark.parametrize("kind", PACKED)
 @pytest.mark.parametrize("samples", [8_000, 100_000])
 def test_a_network_of_packed_products_equals_the_plain_one(
     shapes: dict[str, NetworkConfig],
     random_network: Callable[..., Network],
     monkeypatch: pytest.MonkeyPatch,
     samples: int,
+    kind: type[nn.Module],
 ) -> None:
     usual, packed = random_network(shapes["thin"]), random_network(shapes["thin"])
-    monkeypatch.setattr("streamproc.emotion.runner.choose", lambda _kinds, _sample: PackedLinear)
+    monkeypatch.setattr(
+        "streamproc.emotion.runner.choose", lambda kinds, _: kind if kind in kinds.values() else PackedLinear
+    )
     fit(packed, FP32)
     stem = 2 * 4 + 3  # of the published stem: strides of 2 cut a kernel of 3 in two, all others stay whole
-    assert sum(isinstance(module, PackedLinear) for module in packed.modules()) == 4 * 4 + stem + 1
+    found = Counter(type(module) for module in packed.modules())
+    assert found[kind] + found[PackedLinear] * (kind is not PackedLinear) == 4 * 4 + stem + 1
+    assert found[kind] >= 4 * 4
     assert all(isinstance(module, PackedConvolution) for module in packed.positions)
     waves, counts = torch.randn(2, samples), torch.tensor([frames(samples), 11])
     with torch.inference_mode():
@@ -64,6 +76,23 @@ def test_a_torch_without_packed_convolutions_keeps_its_own(
     monkeypatch.setattr("streamproc.emotion.runner.PackedConvolution", gone)
     fit(network, FP32)
     assert all(isinstance(module, nn.Conv1d) for module in network.positions)
+
+
+@mkl_is_here
+@pytest.mark.parametrize("threads", [(1, 2), (2, 1)])
+def test_a_layer_packed_by_mkl_takes_any_number_of_rows_and_threads(threads: tuple[int, int]) -> None:
+    """MKL's manual asks for the same layout in both calls, and for no more."""
+    before, linear = torch.get_num_threads(), nn.Linear(512, 768, bias=False)
+    try:
+        with torch.inference_mode():
+            torch.set_num_threads(threads[0])
+            packed = MklLinear(linear)
+            torch.set_num_threads(threads[1])
+            for count in (*range(1, 33), 259, 260, 261, 1_000, 3_333):
+                rows = torch.randn(1, count, 512)
+                assert (packed(rows) - linear(rows)).abs().max() < 1e-5
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("attention", [together, pytest.param(head_by_head, marks=packed_is_here)])
@@ -113,13 +142,13 @@ def test_a_packed_convolution_equals_the_plain_one(shape: tuple[int, int]) -> No
         assert (packed(rows.contiguous()) - convolution(rows)).abs().max() < 1e-5
 
 
-@packed_is_here
-@pytest.mark.parametrize("shape", [(1, 1, 8), (7, 16), (2, 5, 8), (3, 16)])
-def test_a_packed_layer_takes_any_rows_and_views(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("kind", PACKED)
+@pytest.mark.parametrize("shape", [(1, 1, 8), (7, 16), (2, 5, 8), (3, 16), (1, 259, 8), (2, 400, 8)])
+def test_a_packed_layer_takes_any_rows_and_views(kind: Kind, shape: tuple[int, ...]) -> None:
     linear = nn.Linear(shape[-1], 24)
     rows = torch.randn(*shape)
     with torch.inference_mode():
-        packed = PackedLinear(linear)
+        packed = kind(linear)
         assert (packed(rows) - linear(rows)).abs().max() < 1e-5
         backwards = rows.flip(0).transpose(0, -2).contiguous().transpose(0, -2)
         assert (packed(backwards) - linear(backwards)).abs().max() < 1e-5
@@ -139,6 +168,11 @@ def test_kinds_that_this_torch_lacks_are_left_out() -> None:
     assert choose({"gone": gone, "plain": plain}, nn.Linear(8, 8)) is plain
     with pytest.raises(ValueError, match="none of the linear layers gone"):
         choose({"gone": gone}, nn.Linear(8, 8))
+
+
+def test_a_kind_that_computes_something_else_is_left_out() -> None:
+    kinds: dict[str, Kind] = {"slow": late(3e-3), "wrong": lambda _: nn.Linear(8, 8)}
+    assert choose(kinds, nn.Linear(8, 8)) is kinds["slow"]
 
 
 def test_the_first_kind_of_fp32_is_the_layer_itself() -> None:
