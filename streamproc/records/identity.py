@@ -7,7 +7,7 @@ from typing import Literal
 
 from streamproc.records.recording import Channels
 
-ARITHMETIC = "1"
+ARITHMETIC = "2"
 """Bump when our own network could give another number: beyond fp32's stated bound, or at all in another precision."""
 PREPROCESSING = "2"
 """Bump when decoding, mixing or resampling could change a sample."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from streamproc.errors import Cause
 from streamproc.records.embedding import unpack
 from streamproc.records.finished import FinishedSegment
+from streamproc.records.identity import ARITHMETIC
 from streamproc.settings import FlowSettings, Settings, StorageSettings
 from streamproc.testing.codec import encode_event
 from streamproc.testing.decoders import recording, waveform
@@ -216,7 +217,7 @@ def test_where_the_analyzer_has_none_who_asks_is_a_dead_letter_that_says_what_to
     [letter] = worker.sink.values(worker.settings.topics.dead_letters)
     headers = dict(letter.headers)
     assert (headers["sp-reason"], headers["sp-stage"]) == (b"event_invalid", b"admit")
-    assert b"fake (streamproc 1) has none: announce it without" in (headers["sp-message"] or b"")
+    assert f"fake (streamproc {ARITHMETIC}) has none: announce it without".encode() in (headers["sp-message"] or b"")
     assert [row["event_id"] for row in worker.results()] == ["b"]
 
 
