@@ -19,7 +19,7 @@ M = TypeVar("M", bound=nn.Module)
 
 log = get_log(__name__)
 
-TRIALS = 5
+TRIALS = 3
 MISSING = (AttributeError, NotImplementedError, RuntimeError)
 """What an operation raises that this build of torch, or this CPU, does not have."""
 ROWS = 128

@@ -95,7 +95,7 @@ def fit(network: Network, kinds: Mapping[str, Kind]) -> None:
         raise ValueError("this network is fitted already: give each runner one of its own")
     network.fitted = True
     blocks = [block for block in network.blocks if isinstance(block, Block)]
-    sample = blocks[0].proj  # the smallest: each start waits for its trial
+    sample = blocks[0].qkv  # no larger one, since each start waits for its trial, and no smaller: it would fit a cache
     kind = choose(kinds, sample)
     around = kind if kind in AROUND.values() else choose(AROUND, sample)
     attention = choose_attention(network.config.embed_dim // network.config.heads)
