@@ -85,7 +85,7 @@ class WorkerProcess:
 
     def metrics(self) -> str:
         """What its /metrics says. Raises WorkerEndedError when nothing answers there."""
-        connection = http.client.HTTPConnection(urlsplit(self._url()).netloc, timeout=HTTP_S)
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=HTTP_S)
         try:
             connection.request("GET", "/metrics")
             return connection.getresponse().read().decode()
@@ -100,8 +100,9 @@ class WorkerProcess:
             if line.startswith("{") and line.endswith("}\n"):
                 yield json.loads(line)
 
-    def _url(self) -> str:
-        """Where it listens: it took a free port and says so in its first lines."""
+    @property
+    def url(self) -> str:
+        """Where it listens: it took a free port and says so in its first lines. Raises WorkerEndedError before that."""
         for line in self.lines():
             if line.get("event") == "worker starts":
                 return str(line["url"])
