@@ -22,6 +22,7 @@ from streamproc.records.alert import EmotionAlert
 from streamproc.records.avro_caps import load_capped, logical_types, refused
 from streamproc.records.flat_avro import FlatAvro
 from streamproc.records.ledger import LedgerEntry
+from streamproc.records.quick_avro import QuickAvro
 from streamproc.records.recording import RecordingEvent
 from streamproc.records.result import EmotionResult
 from streamproc.records.segment import EmotionSegment
@@ -77,6 +78,8 @@ class WriterSchema:
     parsed: Any
     same: bool
     """Whether it is the very schema that its rows are read into: then there is nothing to resolve, in half the time."""
+    quick: QuickAvro | None = None
+    """Reads what is as it should be, in half the time again; none where there is something to resolve."""
 
 
 def schema_of(kind: type[Row]) -> Schema:
@@ -134,7 +137,8 @@ def parse_writer(text: str, reader: Schema) -> WriterSchema:
         if theirs[name] != ours[name]:
             raise refused(f"the writer's schema has {name} as {theirs[name][:64]!r}; it is {ours[name]}")
     try:
-        return WriterSchema(fastavro.parse_schema(plain), same=plain == load_capped(reader.text))
+        same = plain == load_capped(reader.text)
+        return WriterSchema(fastavro.parse_schema(plain), same, QuickAvro.of(plain) if same else None)
     except (SchemaParseException, UnknownType, ValueError, TypeError, KeyError, AttributeError) as error:
         raise refused(f"the writer's schema is not Avro: {type(error).__name__}: {error}"[:256]) from None
 
@@ -144,6 +148,12 @@ def decode(payload: bytes, writer: WriterSchema, reader: Schema) -> Mapping[str,
 
     Raises PoisonError(avro_invalid) for bytes that are too few, too many or not of the schema.
     """
+    quick = None if writer.quick is None else writer.quick.read(payload)
+    return _judge(payload, writer, reader) if quick is None else quick
+
+
+def _judge(payload: bytes, writer: WriterSchema, reader: Schema) -> Mapping[str, Any]:
+    """Decode by the library, which has words for what is wrong."""
     source = io.BytesIO(payload)
     try:
         fields = fastavro.schemaless_reader(source, writer.parsed, None if writer.same else reader.parsed)

@@ -35,12 +35,13 @@ class FlatAvro:
         names = [field["name"] for field in schema["fields"]]
         encoders = [_encoder(field["type"]) for field in schema["fields"]]
         stretches = [(names.index(first), names.index(last) + 1) for first, last in shared]
-        self._steps: list[tuple[slice, Encode]] = []
+        self._steps: list[tuple[int | slice, Encode]] = []
         for (_, behind), (start, end) in pairwise([(0, 0), *stretches, (len(names), len(names))]):
             if not behind <= start <= end:
                 raise ValueError(f"stretches are in the order of the fields: {shared}")
-            self._steps += [(slice(behind, start), _in_turn(encoders[behind:start]))]
-            self._steps += [(slice(start, end), lru_cache(KEPT)(_in_turn(encoders[start:end])))]
+            self._steps += [(place, encoders[place]) for place in range(behind, start)]
+            if start < end:
+                self._steps += [(slice(start, end), lru_cache(KEPT)(_in_turn(encoders[start:end])))]
         self._values = attrgetter(*names)
 
     def encode(self, row: object) -> bytes:
@@ -48,7 +49,8 @@ class FlatAvro:
 
         Raises TypeError, ValueError or OverflowError for a value that its field cannot hold.
         """
-        values = self._values(row)
+        # A named tuple has the fields of its schema, in order: it is its values.
+        values = row if isinstance(row, tuple) else self._values(row)
         return b"".join([step(values[where]) for where, step in self._steps])
 
 
@@ -77,12 +79,20 @@ def _encoder(kind: Any) -> Encode:
 
 
 def _nullable(encode: Encode) -> Encode:
+    if encode is _text:
+        return _text_or_null
     return lambda value: _NULL if value is None else _VALUE + encode(value)
 
 
 def _text(value: str) -> bytes:
     encoded = value.replace("\0", "").encode()
-    return _whole(len(encoded), 64) + encoded
+    size = len(encoded) << 1
+    return (_SMALL[size] if size <= _SEVEN_BITS else _whole(size >> 1, 64)) + encoded
+
+
+def _text_or_null(value: str | None) -> bytes:
+    """As two encoders in turn, in less time: half of what is encoded anew for each row is one of these."""
+    return _NULL if value is None else _VALUE + _text(value)
 
 
 def _double(value: float) -> bytes:

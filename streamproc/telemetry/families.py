@@ -7,7 +7,7 @@ from typing import Generic, Literal, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info, disable_created_metrics
 
 from streamproc.telemetry.measured import Measured
-from streamproc.telemetry.tally import Tallies, Tally
+from streamproc.telemetry.tally import Count, Counts, Tallies, Tally
 
 PREFIX = "streamproc_"
 
@@ -61,6 +61,12 @@ class Maker:
         """One counter."""
         return Counter(self._define(name, "counter", unit, why), why, registry=self._registry)
 
+    def count(self, name: str, unit: str, why: str) -> Count:
+        """One counter that only the loop adds to, for each record."""
+        count = Count()
+        self._registry.register(Counts(self._define(name, "counter", unit, why), why, (), {(): count}))
+        return count
+
     def gauge(self, name: str, unit: str, why: str) -> Gauge:
         """One gauge."""
         return Gauge(self._define(name, "gauge", unit, why), why, registry=self._registry)
@@ -90,6 +96,14 @@ class Maker:
         full = self._define(name, "counter", unit, why, {label: known})
         metric = Counter(full, why, [label], registry=self._registry)
         return Family({value: metric.labels(value) for value in known})
+
+    def counts(self, name: str, unit: str, label: str, values: Iterable[V], why: str) -> Family[V, Count]:
+        """The same for each value of one label."""
+        known = tuple(values)
+        counts = {value: Count() for value in known}
+        full = self._define(name, "counter", unit, why, {label: known})
+        self._registry.register(Counts(full, why, (label,), {(value,): count for value, count in counts.items()}))
+        return Family(counts)
 
     def gauges(self, name: str, unit: str, label: str, values: Iterable[V], why: str) -> Family[V, Gauge]:
         """A gauge for each value of one label."""

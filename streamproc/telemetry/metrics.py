@@ -190,14 +190,14 @@ class Metrics:
 
     def _work(self, make: Maker) -> None:
         """Where analyses came from, and what the device did for them."""
-        self.analyses = make.counters("analyses_total", "", "tier", TIERS, "Where analyses came from: the hit rate.")
-        self.saved_audio_seconds = make.counter(
+        self.analyses = make.counts("analyses_total", "", "tier", TIERS, "Where analyses came from: the hit rate.")
+        self.saved_audio_seconds = make.count(
             "saved_audio_seconds_total", "seconds", "Audio that a tier spared the device."
         )
-        self.saved_device_seconds = make.counter(
+        self.saved_device_seconds = make.count(
             "saved_device_seconds_total", "seconds", "What the device would have taken for it, as it predicts."
         )
-        self.fetches_skipped = make.counter(
+        self.fetches_skipped = make.count(
             "fetches_skipped_total", "", "Recordings that were known without their bytes (dedupe.trust)."
         )
         self.resumed_audio_seconds = make.counter(

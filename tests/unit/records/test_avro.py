@@ -100,6 +100,13 @@ def test_an_event_comes_back_as_it_went(event: RecordingEvent) -> None:
     assert event_from_avro(decode(encode(event), WRITER, EVENT)) == event
 
 
+def test_what_avro_says_of_an_event_stands_under_the_same_names() -> None:
+    fields = {field["name"]: f"the {field['name']}" for field in json.loads(EVENT.text)["fields"]}
+    whole = {"recorded_at": 1, "size_bytes": 2, "duration_ms": 3, "attributes": {"a": "b"}, "content_sha256": "0" * 64}
+    event = event_from_avro({**fields, **whole, "channels": "split", "outputs": ["segments"]})
+    assert event._asdict() == {**fields, **whole, "channels": "split", "outputs": {"segments"}}
+
+
 @given(entries)
 def test_a_ledger_entry_comes_back_as_it_went(entry: LedgerEntry) -> None:
     schema = schema_of(LedgerEntry)

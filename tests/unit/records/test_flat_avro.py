@@ -76,6 +76,15 @@ def test_numbers_take_as_many_bytes_as_they_need(number: int) -> None:
     assert FlatAvro(POINT).encode(Point(number)) == out.getvalue()
 
 
+@pytest.mark.parametrize("length", [0, 63, 64, 8_191, 8_192])
+def test_the_length_of_a_text_takes_as_many_bytes_as_it_needs(length: int) -> None:
+    kinds = {"x": "string", "y": ["null", "string"], "z": ["null", "string"]}
+    schema = {"type": "record", "name": "Note", "fields": [{"name": name, "type": kinds[name]} for name in kinds]}
+    note, out = Point("x" * length, "y" * length, None), io.BytesIO()
+    fastavro.schemaless_writer(out, fastavro.parse_schema(dict(schema)), vars(note))
+    assert FlatAvro(schema).encode(note) == out.getvalue()
+
+
 @pytest.mark.parametrize(
     "point",
     [

@@ -1,12 +1,13 @@
 """Rows of the results topic: what each channel comes to by itself."""
 
 import json
+from typing import Any
 
 import pytest
 
 from streamproc.records.analysis import Analysis, AudioInfo, SegmentAnalysis, Status, Tier
 from streamproc.records.recording import RecordingEvent
-from streamproc.records.result import EmotionResult, Provenance, build_result
+from streamproc.records.result import SCORE_COLUMNS, EmotionResult, Provenance, StoredAt, build_result
 
 EVENT = RecordingEvent("e", 1, "recordings", "call.wav", channels="split")
 HOW = Provenance("r", "f", "demo", "0" * 64, Tier.COMPUTED, 1, 2, 3, "audio.recordings", 0, 7)
@@ -50,3 +51,51 @@ def test_a_channel_in_which_nobody_speaks_has_no_label() -> None:
 def test_mixed_channels_have_nothing_of_their_own() -> None:
     mixed = EVENT._replace(channels="mix")
     assert row(segment(-1, 500, 1.0, 0.0), event=mixed).channels_json is None
+
+
+def test_what_an_event_and_its_analysis_say_stands_in_the_columns_of_the_same_names() -> None:
+    texts = ("event_id", "bucket", "object_key", "tenant", "call_id", "agent", "queue", "language")
+    said: dict[str, Any] = {name: f"the {name}" for name in texts}
+    event = RecordingEvent(**said, recorded_at=101, attributes={"a": "b"})
+    info = AudioInfo(duration_ms=102, sample_rate=103, channel_count=104, codec="the codec")
+    labels, scores = SCORE_COLUMNS[::-1], (0.0, 0.01, 0.02, 0.03, 0.04, 0.5, 0.06, 0.07, 0.25)
+    analysis = Analysis(Status.OK, labels, scores, 105, info, (segment(-1, 105, *scores),))
+    how = Provenance(
+        result_id="the result_id",
+        fingerprint="the fingerprint",
+        model="the model",
+        content_sha256="the content_sha256",
+        tier=Tier.REDIS,
+        attempts=106,
+        produced_at=107,
+        processing_ms=108,
+        input_topic="the input_topic",
+        input_partition=109,
+        input_offset=110,
+    )
+    uris = StoredAt(timeline="the timeline_uri", embedding="the embedding_uri")
+    found = build_result(event, analysis, how, uris)._asdict()
+    ours = {name: found.pop(name) for name in list(found) if found[name] == f"the {name}"}
+    assert len(ours) == len(texts) + 8
+    assert {name: found.pop(f"score_{name}") for name in SCORE_COLUMNS} == dict(zip(labels, scores, strict=True))
+    assert found == {
+        "status": Status.OK,
+        "label": "happy",
+        "confidence": 0.5,
+        "margin": 0.25,
+        "scores_json": None,
+        "channels_json": None,
+        "duration_ms": 102,
+        "speech_ms": 105,
+        "sample_rate": 103,
+        "channel_count": 104,
+        "segment_count": 1,
+        "tier": Tier.REDIS,
+        "attempts": 106,
+        "attributes_json": '{"a": "b"}',
+        "recorded_at": 101,
+        "produced_at": 107,
+        "processing_ms": 108,
+        "input_partition": 109,
+        "input_offset": 110,
+    }

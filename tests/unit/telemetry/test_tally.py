@@ -1,9 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from streamproc.telemetry.tally import Tallies, Tally
+from streamproc.telemetry.tally import Count, Counts, Tallies, Tally
 
 BOUNDS = (0.001, 0.5, 1, 10)
 
@@ -26,4 +26,18 @@ def test_it_shows_what_the_librarys_own_histogram_shows(values: list[float]) -> 
     for value in values:
         tally.observe(value)
         known.observe(value)
+    assert samples(ours) == samples(theirs)
+
+
+@given(st.lists(st.floats(0, 100)))
+def test_a_count_shows_what_the_librarys_own_counter_shows(amounts: list[float]) -> None:
+    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    count = Count()
+    ours.register(Counts("x_total", "Why.", ("tier",), {("memory",): count}))
+    known = Counter("x_total", "Why.", ["tier"], registry=theirs).labels("memory")
+    for amount in amounts:
+        count.inc(amount)
+        known.inc(amount)
+    count.inc()
+    known.inc()
     assert samples(ours) == samples(theirs)
