@@ -13,7 +13,7 @@ SCORE_COLUMNS = ("angry", "disgusted", "fearful", "happy", "neutral", "other", "
 """Labels that have a column of their own; other label sets go into ``scores_json``."""
 
 
-class Scored(NamedTuple):
+class ScoredColumns(NamedTuple):
     """What a row says of the scores: its columns from ``label`` to ``scores_json``, in their order."""
 
     label: str | None
@@ -151,7 +151,7 @@ def build_result(
         how.fingerprint,
         how.model,
         analysis.status,
-        *scored(analysis.labels, analysis.scores),
+        *scored_columns(analysis.labels, analysis.scores),
         channels_json(analysis) if event.channels == "split" else None,
         event.bucket,
         event.object_key,
@@ -182,14 +182,14 @@ def build_result(
 
 
 @lru_cache(1_024)
-def scored(labels: tuple[str, ...], scores: tuple[float, ...]) -> Scored:
+def scored_columns(labels: tuple[str, ...], scores: tuple[float, ...]) -> ScoredColumns:
     """What a row says of the scores of a recording, which are empty unless there was anything to label.
 
     It is asked for again with each repetition of a recording.
     """
     by_label = dict(zip(labels, scores, strict=True)) if scores else {}
     ranked = sorted(scores, reverse=True)
-    return Scored(
+    return ScoredColumns(
         **score_columns(by_label),
         label=best(labels, scores)[0] if scores else None,
         confidence=ranked[0] if ranked else None,
