@@ -25,9 +25,9 @@ from streamproc.arena import SAMPLE_RATE, ArenaMap, Lease
 from streamproc.audio import sandbox
 from streamproc.audio.container import open_container
 from streamproc.audio.decode import open_stream
-from streamproc.audio.limits import Limits, readable
+from streamproc.audio.limits import FIRST_S, Limits, readable
 from streamproc.audio.prepare import duration_ms, prepare
-from streamproc.audio.protocol import MOST_BYTES, Kind, encode, encode_event
+from streamproc.audio.protocol import MOST_BYTES, Kind, encode, encode_event, join
 from streamproc.audio.segment import Segment
 from streamproc.audio.sndfile import open_sndfile
 from streamproc.audio.sniff import Kind as Sound
@@ -38,7 +38,7 @@ from streamproc.records.analysis import AudioInfo
 from streamproc.records.decoding import Decoded, DecodeFailed, SegmentReady, SlotWanted
 from streamproc.records.recording import Channels
 
-_REPORT_S = 60
+_REPORT_S = FIRST_S
 """Audio-seconds between two ``reached`` messages: finer steps would grant a second more or less."""
 
 _ROOM_BYTES = 128 * 1024**2
@@ -55,6 +55,8 @@ class Child:
         self._session = session
         self._job = 0
         self._frames = 0  # decoded of the current job
+        self._ended = False  # whether all of it is
+        self._held: list[bytes] = []  # messages that go with the next one
 
     def serve(self) -> None:
         """Decode what comes until the main process closes its side."""
@@ -63,7 +65,7 @@ class Child:
             if not data:
                 return
             request = json.loads(data)
-            self._job, self._frames = request["job"], 0
+            self._job, self._frames, self._ended = request["job"], 0, False
             with _closing(descriptors[0]) as descriptor:
                 self._answer(descriptor, request["channels"])
 
@@ -71,22 +73,28 @@ class Child:
         try:
             decoded = self._decode(descriptor, channels)
         except PoisonError as error:
-            self._channel.send(encode_event(DecodeFailed(self._job, error.reason, error.message)))
+            self._say(encode_event(DecodeFailed(self._job, error.reason, error.message)))
         except MemoryError:
             message = f"needs more than the {self._limits.memory_bytes} bytes of a decoder"
-            self._channel.send(encode_event(DecodeFailed(self._job, Reason.DECODE_FAILED, message)))
+            self._say(encode_event(DecodeFailed(self._job, Reason.DECODE_FAILED, message)))
         except Exception as error:
-            self._channel.send(encode(kind=Kind.CRASHED, message=readable(error)))
+            self._say(encode(kind=Kind.CRASHED, message=readable(error)))
             raise
         else:
-            self._channel.send(encode_event(decoded))
+            self._say(encode_event(decoded))
+
+    def _say(self, message: bytes) -> None:
+        """Send a message, together with those that were held for it."""
+        self._channel.send(join([*self._held, message]))
+        self._held.clear()
 
     def _decode(self, descriptor: int, channels: Channels) -> Decoded:
-        sandbox.allow_cpu(self._limits.allowed_s(0))
+        sandbox.allow_cpu(self._limits.allowed_s(FIRST_S))
         index = speech_ms = 0
         with open_stream(descriptor, self._limits) as stream:
             tracks = 1 if channels == "mix" else stream.channel_count
-            self._report((stream.frames or 0) / stream.sample_rate * tracks)
+            if (declared_s := (stream.frames or 0) / stream.sample_rate * tracks) > FIRST_S:
+                self._report(declared_s)
             watched = replace(stream, blocks=self._watched(stream, tracks))
             for segment in prepare(watched, channels, self._session):
                 speech_ms += self._deliver(index, segment)
@@ -105,15 +113,16 @@ class Child:
                 reported = seconds
                 self._report(seconds)
             yield block
+        self._ended = True
 
     def _report(self, seconds: float) -> None:
         """There are so many seconds of audio: both our CPU time and the main process's timer grow with them."""
         sandbox.allow_cpu(self._limits.allowed_s(seconds))
-        self._channel.send(encode(kind=Kind.REACHED, seconds=seconds))
+        self._say(encode(kind=Kind.REACHED, seconds=seconds))
 
     def _deliver(self, index: int, segment: Segment) -> int:
         """Wait for a slot and fill it; return the segment's ms of speech."""
-        self._channel.send(encode_event(SlotWanted(self._job)))
+        self._say(encode_event(SlotWanted(self._job)))
         data = self._channel.recv(MOST_BYTES)
         if not data:
             raise SystemExit
@@ -131,7 +140,9 @@ class Child:
             level_dbfs=segment.level_dbfs,
             samples=len(segment.wave),
         )
-        self._channel.send(encode_event(ready))
+        self._held.append(encode_event(ready))
+        if not self._ended:  # decoding goes on, and the device shall not wait for that
+            self._channel.send(self._held.pop())
         return ready.speech_ms
 
 

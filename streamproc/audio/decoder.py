@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from streamproc.arena import SLOT_SAMPLES, Arena, Lease
 from streamproc.audio.limits import Limits
-from streamproc.audio.protocol import MOST_BYTES, Kind, encode
+from streamproc.audio.protocol import MOST_BYTES, Kind, encode, split
 from streamproc.audio.sandbox import Level
 from streamproc.audio.timer import Timer
 from streamproc.errors import Reason
@@ -116,17 +116,18 @@ class Decoder:
             if not data:
                 self._closed = True
                 return
-            try:
-                event = self._understand(data, now)
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                self._fault = f"the decoder said something that makes no sense ({type(error).__name__})"
-                return
-            if event is not None:
-                yield event
+            for message in split(data):
+                try:
+                    event = self._understand(message, now)
+                except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                    self._fault = f"the decoder said something that makes no sense ({type(error).__name__})"
+                    return
+                if event is not None:
+                    yield event
 
     def _understand(self, data: bytes, now: float) -> DecoderEvent | None:
         """Note what a message says; return the event in it. Raises ValueError and kin when it does not fit."""
-        message = json.loads(data, parse_int=_number)
+        message = _JSON.decode(data.decode())
         kind = message.pop("kind")
         if kind == Kind.HELLO:
             if self.level is not None or message["level"] not in get_args(Level):
@@ -240,6 +241,9 @@ def _number(digits: str) -> int:
     if abs(number) > _MOST_NUMBER:
         raise ValueError("number")
     return number
+
+
+_JSON = json.JSONDecoder(parse_int=_number)
 
 
 def _sealed(body: bytes) -> int:

@@ -8,6 +8,8 @@ SECONDS_PER_MINUTE_OF_AUDIO = 2.0
 """Time granted on top of ``timeout_s`` for each minute of audio. Measured on two cores that ten processes wanted, a
 minute took 0.1 (FLAC at 16 kHz) to 0.6 s (stereo Opus) of CPU and up to 1.3 s on the wall: less would turn good
 recordings of hours into dead letters whenever a machine is busy."""
+FIRST_S = 60.0
+"""Audio-seconds that are granted their time before anything is known of the recording."""
 READABLE = 200
 """Most characters of a foreign library's text that go into a message."""
 
@@ -55,7 +57,8 @@ class Limits:
     def allowed_s(self, audio_s: float) -> float:
         """Seconds that a file may take when it holds ``audio_s`` of audio, all analysed channels together.
 
-        Bounded whatever is claimed: nothing longer than the longest recording with all its channels is granted time.
+        The first minute is granted to all: so nobody has to be told how long a short one is. Bounded whatever is
+        claimed: nothing longer than the longest recording with all its channels is granted time.
         """
-        audio_s = min(audio_s, self.max_seconds * self.max_channels)
+        audio_s = max(FIRST_S, min(audio_s, self.max_seconds * self.max_channels))
         return self.timeout_s + SECONDS_PER_MINUTE_OF_AUDIO * audio_s / 60

@@ -21,6 +21,7 @@ LEAST_SAMPLES = 400
 """25 ms: the network's first convolutions see nothing in less."""
 SILENT_RMS = 10 ** (-60 / 20)
 SILENCE_WINDOW = SAMPLE_RATE // 10
+_PIECE = 10 * SILENCE_WINDOW
 FLOOR_DBFS = -120.0
 
 
@@ -43,11 +44,14 @@ class Segment:
 
 def is_silent(wave: NDArray[np.float32]) -> bool:
     """Whether every 100 ms (the rest at the end too) has an RMS under -60 dBFS."""
-    squares = np.square(wave, dtype=np.float64)
-    starts = np.arange(0, len(wave), SILENCE_WINDOW)
-    if not len(starts):
-        return True
-    counts = np.diff(np.append(starts, len(wave)))
+    # Looked at piece by piece: what is not silent mostly shows it in the first.
+    return all(_is_silent(wave[at : at + _PIECE]) for at in range(0, len(wave), _PIECE))
+
+
+def _is_silent(piece: NDArray[np.float32]) -> bool:
+    squares = np.square(piece, dtype=np.float64)
+    starts = np.arange(0, len(piece), SILENCE_WINDOW)
+    counts = np.diff(np.append(starts, len(piece)))
     return bool((np.add.reduceat(squares, starts) / counts < SILENT_RMS**2).all())
 
 
@@ -70,7 +74,8 @@ class Segmenter:
 
     def feed(self, wave: NDArray[np.float32]) -> Iterator[Segment]:
         """Take the next samples (1-D float32); yield the segments that they end."""
-        self._held = np.concatenate([self._held, wave])
+        # What comes first is kept as it came: mostly it is all there is.
+        self._held = np.concatenate([self._held, wave]) if len(self._held) else np.ascontiguousarray(wave)
         if self._voice is None and self._base + len(self._held) <= SLOT_SAMPLES:
             return
         whole = len(self._held) - (self._heard - self._base)

@@ -19,4 +19,4 @@ class AudioSettings(Section):
     decoder_memory_bytes: Count = 1536 * 1024**2
     """Address space of one of them."""
     decode_timeout_s: Positive = 30
-    """Wall time for one file; two seconds more are granted for each minute of audio in it."""
+    """Wall time for one file; two seconds more are granted for each minute of audio in it, and always for the first."""

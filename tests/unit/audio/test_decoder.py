@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pytest
@@ -14,8 +14,10 @@ import pytest
 from streamproc.arena import Arena, Lease
 from streamproc.audio import decoder as module
 from streamproc.audio.decoder import MOST_MESSAGES, Decoder
+from streamproc.audio.protocol import Kind, encode_event, join, split
 from streamproc.errors import Reason
-from streamproc.records.decoding import DecodeFailed, DecodeJob, DecoderEvent, SegmentReady, SlotWanted
+from streamproc.records.analysis import AudioInfo
+from streamproc.records.decoding import Decoded, DecodeFailed, DecodeJob, DecoderEvent, SegmentReady, SlotWanted
 from tests.unit.audio.sounds import LIMITS
 
 LEASE = Lease(0, 1)
@@ -85,10 +87,42 @@ def test_a_child_that_keeps_to_the_rules_is_understood(taken: Taken) -> None:
     assert taken.decoder.idle
 
 
+def test_several_messages_may_come_in_one_datagram(taken: Taken) -> None:
+    taken.say(WANT)
+    taken.decoder.grant(LEASE, 0)
+    taken.say(join([json.dumps(SEGMENT).encode(), json.dumps(DECODED).encode()]))
+    assert [type(event).__name__ for event in taken.events] == ["SlotWanted", "SegmentReady", "Decoded"]
+    assert taken.decoder.idle
+
+
+def test_what_follows_nonsense_in_a_datagram_is_not_heard(taken: Taken) -> None:
+    taken.say(join([json.dumps(WANT).encode(), b"[", json.dumps(DECODED | {"segments": 0}).encode()]))
+    assert taken.events == [SlotWanted(1)]
+    assert "makes no sense" in taken.fate()
+
+
+EVENTS = [
+    SlotWanted(7),
+    SegmentReady(7, Lease(3, 2**31 - 1), 0, -1, 0, 5000, 4990, -23.456789012345678, 80_000),
+    Decoded(7, AudioInfo(5000, 16_000, 2, 'a "codec"\n of two lines'), 1, 4990),
+    DecodeFailed(7, Reason.DECODE_FAILED, "a line\nand another", transient=True),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_an_event_is_the_same_message_as_with_all_its_copies_and_stays_in_its_line(event: DecoderEvent) -> None:
+    message = encode_event(event)
+    body = json.loads(message)
+    assert Kind(body.pop("kind"))
+    assert body == json.loads(json.dumps(asdict(event)))
+    assert split(join([message, message])) == [message, message]
+
+
 @pytest.mark.parametrize(
     "message",
     [
         b"[" * 16_000,
+        b"\n",
         b"\xff",
         b"[]",
         {"kind": "reached", "seconds": 10**400},

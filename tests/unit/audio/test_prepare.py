@@ -2,9 +2,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from streamproc.audio.decode import open_stream
-from streamproc.audio.prepare import prepare
+from streamproc.audio.prepare import _mean, prepare
 from streamproc.audio.segment import Segment
 from streamproc.audio.voice import load_session
 from streamproc.errors import PoisonError, Reason
@@ -57,6 +60,22 @@ def test_and_in_every_container_of_ffmpeg(session: Any, form: str, codec: str, d
     data = contained(noise(3.7, 48_000, 2), 48_000, form, codec)
     (segment,) = segments_of(data, session)
     np.testing.assert_allclose(segment.wave, reference_16k(data, demuxer), atol=TOLERANCE, rtol=0)
+
+
+FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+@given(arrays(np.float32, st.tuples(st.integers(1, 40), st.just(1)), elements=FLOATS))
+def test_one_channel_is_its_own_mean_to_the_bit(block: Wave) -> None:
+    with np.errstate(over="ignore"):
+        mean = block.mean(axis=1, keepdims=True)
+    assert _mean(block).tobytes() == mean.tobytes()
+
+
+def test_a_mean_that_overflows_is_refused() -> None:
+    with pytest.raises(PoisonError) as caught:
+        _mean(np.full((4, 2), np.finfo(np.float32).max, np.float32))
+    assert caught.value.reason is Reason.DECODE_FAILED
 
 
 def test_fifteen_seconds_are_one_segment_and_a_sample_of_the_file_more_is_not(session: Any) -> None:

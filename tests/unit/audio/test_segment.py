@@ -2,9 +2,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streamproc.arena import SLOT_SAMPLES
-from streamproc.audio.segment import Segment, Segmenter, is_silent
+from streamproc.audio.segment import SILENCE_WINDOW, SILENT_RMS, Segment, Segmenter, is_silent
 from streamproc.audio.voice import WINDOW, Voice, load_session
 from tests.unit.audio.sounds import Wave, noise, talk, voice
 
@@ -87,6 +89,32 @@ def test_silence_is_under_minus_60_dbfs_in_every_tenth_of_a_second(session: Any)
     assert not is_silent(loud_end)
     assert is_silent(np.zeros(400, np.float32))
     assert not is_silent(np.full(500, 0.0011, np.float32))
+
+
+def all_at_once(wave: Wave) -> bool:
+    """Silence by its definition, every window looked at."""
+    starts = np.arange(0, len(wave), SILENCE_WINDOW)
+    if not len(starts):
+        return True
+    counts = np.diff(np.append(starts, len(wave)))
+    means = np.add.reduceat(np.square(wave, dtype=np.float64), starts) / counts
+    return bool((means < SILENT_RMS**2).all())
+
+
+@given(
+    st.integers(0, 60_000),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0.0, 0.0005, 0.000999, 0.001, 0.001001, 0.5]),
+    st.lists(st.tuples(st.integers(0, 60_000), st.integers(1, 4_000)), max_size=3),
+)
+def test_silence_is_found_piece_by_piece_as_in_the_whole(
+    samples: int, seed: int, level: float, loud: list[tuple[int, int]]
+) -> None:
+    signs = np.random.default_rng(seed).choice(np.array([-1, 1], np.float32), samples)
+    wave = signs * np.float32(level)
+    for at, length in loud:
+        wave[at : at + length] *= np.float32(1.5)
+    assert is_silent(wave) == all_at_once(wave)
 
 
 def test_level_is_the_rms_against_full_scale() -> None:

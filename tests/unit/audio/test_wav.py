@@ -7,7 +7,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamproc.audio.wav import read_blocks, read_layout
+from streamproc.audio.wav import read_blocks, read_layout, to_float
 from streamproc.errors import PoisonError, Reason
 from tests.unit.audio.sounds import Wave, descriptor_of, encoded, noise, with_data_size
 
@@ -114,3 +114,9 @@ def test_a_damaged_header_never_leads_outside_the_file(at: int, value: bytes, cu
         assert layout.offset + layout.frames * layout.frame_bytes <= len(data)
         return
     assert refusal in {Reason.DECODE_FAILED, Reason.FORMAT_UNSUPPORTED}
+
+
+def test_every_sample_of_16_bits_is_itself_over_full_scale_to_the_bit() -> None:
+    samples = np.arange(-(2**15), 2**15, dtype="<i2")
+    expected = samples.astype(np.float32) / np.float32(2**15)
+    assert to_float(samples.tobytes(), "pcm_s16le").tobytes() == expected.tobytes()
