@@ -19,7 +19,8 @@ def plain(linear: nn.Linear) -> nn.Linear:
     return linear
 
 
-AROUND: Mapping[str, Kind] = {"plain": plain, "packed by oneDNN": PackedLinear}
-"""What the layers around the blocks may be: fp32 in every precision, and products of thousands of rows."""
-FP32: Mapping[str, Kind] = {**AROUND, "packed by MKL": MklLinear}
+FP32: Mapping[str, Kind] = {"plain": plain, "packed by oneDNN": PackedLinear, "packed by MKL": MklLinear}
 """Kinds that differ by rounding alone. The first one is what is there anyway: it needs no copy of the weights."""
+AROUND: Mapping[str, Kind] = {"packed by oneDNN": PackedLinear, "plain": plain}
+"""What the layers around the blocks may be: fp32 in every precision, and products of thousands of rows. There a copy is
+small, and oneDNN does the convolutions between them better as well."""

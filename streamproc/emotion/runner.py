@@ -102,21 +102,26 @@ def fit(network: Network, kinds: Mapping[str, Kind]) -> None:
     for block in blocks:
         _replace(block, ("qkv", "proj", "fc1", "fc2"), kind)
         block.attention = attention
-    if around is plain:
-        return
-    _replace(network, ("feature_proj",), around)
+    if around is not plain:
+        _fit_around(network, around)
+    if kind is not plain:
+        # What is left of the weights file, norms and biases, would keep all of it mapped: let it go.
+        for parameter in network.parameters():
+            parameter.data = parameter.data.clone()
+
+
+def _fit_around(network: Network, kind: Kind) -> None:
+    """Replace the products before and after the blocks, and the convolutions."""
+    _replace(network, ("feature_proj",), kind)
     for layer in network.stem:
         if isinstance(layer, StemLayer):
-            layer.products = nn.ModuleList(map(around, layer.linears()))
+            layer.products = nn.ModuleList(map(kind, layer.linears()))
             layer.weight = nn.Parameter(layer.weight.new_empty(0), requires_grad=False)  # its type is still asked for
     first, *others = (layer for layer in network.positions if isinstance(layer, nn.Conv1d))
     with torch.inference_mode():
         packed = made(PackedConvolution, first, torch.ones(1, ROWS, network.config.embed_dim).transpose(1, 2))
     if packed is not None:  # torch may lose these operations one by one
         network.positions = nn.ModuleList([packed, *map(PackedConvolution, others)])
-    # What is left of the weights file, norms and biases, would keep all of it mapped: let it go.
-    for parameter in network.parameters():
-        parameter.data = parameter.data.clone()
 
 
 def _replace(module: nn.Module, names: Sequence[str], kind: Kind) -> None:
