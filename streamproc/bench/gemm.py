@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from streamproc.bench.waves import Wave
-from streamproc.emotion.choice import made
+from streamproc.emotion.choice import made, noise
 from streamproc.emotion.linears import FP32
 from streamproc.emotion.network import Network, collate
 
@@ -21,9 +21,10 @@ class Product:
 
     @torch.inference_mode()
     def __init__(self) -> None:
-        self._rows = torch.ones(ROWS, INPUTS)
+        self._rows = noise(ROWS, INPUTS)
         linear = nn.Linear(INPUTS, OUTPUTS)
-        layers = [layer for kind in FP32.values() if (layer := made(kind, linear, self._rows)) is not None]
+        found = (made(kind, linear, self._rows, linear(self._rows)) for kind in FP32.values())
+        layers = [layer for layer in found if layer is not None]
         self._layer = min(layers, key=lambda layer: min(_seconds(layer, self._rows) for _ in range(TRIALS)))
 
     @torch.inference_mode()

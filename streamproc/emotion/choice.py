@@ -1,21 +1,23 @@
 """Choice: which of several ways to equal numbers this machine runs fastest, by a short timing."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from streamproc.emotion.attention import together
-from streamproc.emotion.linears import Kind
+from streamproc.emotion.linears import FP32, Kind
 from streamproc.emotion.network import Attention
 from streamproc.emotion.onednn import ROWS as TOKENS
 from streamproc.emotion.onednn import head_by_head
 from streamproc.telemetry.log import get_log
 
 M = TypeVar("M", bound=nn.Module)
+W = TypeVar("W", bound=Hashable)
 
 log = get_log(__name__)
 
@@ -24,72 +26,94 @@ MISSING = (AttributeError, NotImplementedError, RuntimeError)
 """What an operation raises that this build of torch, or this CPU, does not have."""
 ROWS = 128
 """Tokens of a clip of 2.5 s: longer ones tell the same, and each start waits for the trial."""
-ALIKE = 0.01
-"""Kinds round differently, by less than this share of the largest number. One further off computes something else."""
+EXACT, ROUNDED = 1e-4, 0.05
+"""How far off a layer in fp32, or in another precision, may be: a share of the plain one's largest number. One with
+permuted weights is off by more than 1."""
 GAIN = 0.9
-"""Another kind is another copy of the weights in memory, so a tie goes to the first one."""
+"""A tie goes to the first of a table, which knows why."""
 HEADS = 4
 """Of attention a few heads are timed: all do the same."""
+SEED = 1
 ATTENTIONS: Mapping[str, Attention] = {"heads together": together, "head by head": head_by_head}
 """The second asks oneDNN for its products, which are far faster than those of torch's own library on some CPUs."""
 
 
 @torch.inference_mode()
-def choose(kinds: Mapping[str, Kind], linear: nn.Linear) -> Kind:
-    """Time all kinds of ``linear`` on this machine, turn by turn, and compare their best.
+def choose(tables: Sequence[Mapping[str, Kind]], linear: nn.Linear) -> list[Kind]:
+    """Time all kinds of ``linear`` on this machine, turn by turn, and take one of each table.
 
-    Kinds that this build of torch lacks, or whose numbers are not the first one's, are left out. Raises ValueError
-    where none is left.
+    Kinds that this build of torch lacks, or whose numbers are not those of ``linear``, are left out. Raises ValueError
+    where none is left of a table.
     """
-    rows = torch.linspace(-1, 1, ROWS * linear.in_features).view(ROWS, linear.in_features)
-    layers = {name: layer for name, kind in kinds.items() if (layer := made(kind, linear, rows)) is not None}
-    if not layers:
-        raise ValueError(f"this build of torch has none of the linear layers {', '.join(kinds)}")
-    first = next(iter(layers.values()))(rows)
-    layers = {name: layer for name, layer in layers.items() if _alike(layer(rows), first)}
-    return kinds[_fastest("linear layers", {name: partial(layer, rows) for name, layer in layers.items()})]
+    rows, layers = noise(ROWS, linear.in_features), dict[Kind, nn.Module]()
+    expected = linear(rows)
+    for kind in dict.fromkeys(kind for table in tables for kind in table.values()):
+        layer = made(kind, linear, rows, expected, EXACT if kind in FP32.values() else ROUNDED)
+        if layer is not None:
+            layers[kind] = layer
+    best = _best({kind: partial(layer, rows) for kind, layer in layers.items()})
+    return [_preferred("linear layers", table, best) for table in tables]
 
 
 @torch.inference_mode()
 def choose_attention(dim: int) -> Attention:
-    """The same for attention with heads of so many channels."""
-    query, key, value = torch.linspace(-1, 1, 3 * HEADS * TOKENS * dim).view(3, 1, HEADS, TOKENS, dim).unbind(0)
-    bias = query.new_zeros(1, HEADS, TOKENS, TOKENS)
-    runs = {name: partial(attend, query, key, value, bias) for name, attend in ATTENTIONS.items()}
-    return ATTENTIONS[_fastest("attention", {name: run for name, run in runs.items() if _is_here(run)})]
+    """The same for attention with heads of so many channels; torch's own where there is no other."""
+    query, key, value = noise(3, 1, HEADS, TOKENS, dim).unbind(0)
+    bias = noise(1, HEADS, TOKENS, TOKENS)
+    expected = functional.scaled_dot_product_attention(query, key, value, bias)
+    runs = {
+        attend: run
+        for attend in ATTENTIONS.values()
+        if _is_right(run := partial(attend, query, key, value, bias), expected)
+    }
+    return _preferred("attention", ATTENTIONS, _best(runs)) if runs else functional.scaled_dot_product_attention
 
 
-def _fastest(what: str, runs: Mapping[str, Callable[[], object]]) -> str:
-    """All that have run once, turn by turn: the first one, unless the best of another is a tenth faster."""
-    turns = [{name: _seconds(run) for name, run in runs.items()} for _ in range(TRIALS)]
-    best = {name: min(turn[name] for turn in turns) for name in runs}
-    first, fastest = next(iter(best)), min(best, key=best.__getitem__)
-    chosen = fastest if best[fastest] < GAIN * best[first] else first
-    times = ", ".join(f"{name} {1000 * seconds:.2f} ms" for name, seconds in best.items())
-    log.info("the fastest of equals is chosen", detail=f"{what}: {chosen}, of {times}")
-    return chosen
-
-
-def made(kind: Callable[[M], nn.Module], usual: M, sample: Tensor) -> nn.Module | None:
-    """The layer after a first run; None where it cannot be had."""
+def made(
+    kind: Callable[[M], nn.Module], usual: M, sample: Tensor, expected: Tensor, within: float = EXACT
+) -> nn.Module | None:
+    """The layer after a first run; None where it cannot be had, or computes something else than ``usual`` did."""
     try:
         layer = kind(usual)
-        layer(sample)
+        found = layer(sample)
     except MISSING:
         return None
-    return layer
+    return layer if alike(found, expected, within) else None
 
 
-def _alike(found: Tensor, expected: Tensor) -> bool:
-    return bool((found - expected).abs().max() <= ALIKE * expected.abs().max())
+def alike(found: Tensor, expected: Tensor, within: float = EXACT) -> bool:
+    """Whether no number is further off than that share of the largest. What is not finite is not alike."""
+    return bool((found - expected).abs().max() <= within * expected.abs().max())
 
 
-def _is_here(run: Callable[[], object]) -> bool:
+def _is_right(run: Callable[[], Tensor], expected: Tensor) -> bool:
     try:
-        run()
+        return alike(run(), expected)
     except MISSING:
         return False
-    return True
+
+
+def noise(*shape: int) -> Tensor:
+    """Normal numbers, always the same."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(SEED))
+
+
+def _best(runs: Mapping[W, Callable[[], object]]) -> Mapping[W, float]:
+    """The least seconds of each, turn by turn."""
+    turns = [{way: _seconds(run) for way, run in runs.items()} for _ in range(TRIALS)]
+    return {way: min(turn[way] for turn in turns) for way in runs}
+
+
+def _preferred(what: str, table: Mapping[str, W], best: Mapping[W, float]) -> W:
+    """The first of a table that is there, unless another is a tenth faster. Raises ValueError for none."""
+    there = {name: best[way] for name, way in table.items() if way in best}
+    if not there:
+        raise ValueError(f"this build of torch has none of the {what} {', '.join(table)}")
+    first, fastest = next(iter(there)), min(there, key=there.__getitem__)
+    chosen = fastest if there[fastest] < GAIN * there[first] else first
+    times = ", ".join(f"{name} {1000 * seconds:.2f} ms" for name, seconds in there.items())
+    log.info("the fastest of equals is chosen", detail=f"{what}: {chosen}, of {times}")
+    return table[chosen]
 
 
 def _seconds(run: Callable[[], object]) -> float:

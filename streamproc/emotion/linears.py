@@ -23,4 +23,4 @@ FP32: Mapping[str, Kind] = {"plain": plain, "packed by oneDNN": PackedLinear, "p
 """Kinds that differ by rounding alone. The first one is what is there anyway: it needs no copy of the weights."""
 AROUND: Mapping[str, Kind] = {"packed by oneDNN": PackedLinear, "plain": plain}
 """What the layers around the blocks may be: fp32 in every precision, and products of thousands of rows. There a copy is
-small, and oneDNN does the convolutions between them better as well."""
+small, and with oneDNN come the convolutions between them, so a tie is oneDNN's."""

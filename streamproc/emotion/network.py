@@ -252,9 +252,9 @@ class Network(nn.Module):
         self.tokens_of = 1
         """Tokens are made up to a multiple of this by some that nobody sees."""
         self.factors = torch.float32
+        """Type of what positional convolutions and attention multiply, and of the bias."""
         self.fitted = False
         """Whether its products were replaced by what a machine runs fastest (``runner.fit``)."""
-        """Type of what positional convolutions and attention multiply, and of the bias."""
         dim, channels = config.embed_dim, config.stem[-1].channels
         inputs = (1, *(layer.channels for layer in config.stem))
         self.stem = nn.ModuleList(map(StemLayer, inputs, config.stem))

@@ -18,7 +18,7 @@ FEW = 256
 class PackedLinear(nn.Module):
     """A linear layer whose weight oneDNN has laid out for its own kernel, once.
 
-    On AMD parts this is about twice as fast as the library that torch asks otherwise, on Intel parts it is equal.
+    On an AMD part this is about twice as fast as the library that torch asks otherwise, on an Intel part a tenth.
     """
 
     def __init__(self, linear: nn.Linear) -> None:

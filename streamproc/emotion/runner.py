@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from streamproc.emotion.choice import ROWS, choose, choose_attention, made
+from streamproc.emotion.choice import ROWS, choose, choose_attention, made, noise
 from streamproc.emotion.engine import Passed, Wave
 from streamproc.emotion.half import BF16
 from streamproc.emotion.int8 import INT8
@@ -88,16 +88,15 @@ def choose_device(name: str) -> torch.device:
 def fit(network: Network, kinds: Mapping[str, Kind]) -> None:
     """Make the network's products of the kind that this machine runs fastest.
 
-    ``kinds`` are the blocks'. What is around them is fp32 always; where oneDNN is faster than the library that torch
-    asks for linear layers, it is for convolutions, too. Raises ValueError for a network that was fitted.
+    ``kinds`` are the blocks'. What is around them is fp32 always; where oneDNN is taken there, it is for the
+    convolutions, too. Raises ValueError for a network that was fitted.
     """
     if network.fitted:
         raise ValueError("this network is fitted already: give each runner one of its own")
     network.fitted = True
     blocks = [block for block in network.blocks if isinstance(block, Block)]
     sample = blocks[0].qkv  # no larger one, since each start waits for its trial, and no smaller: it would fit a cache
-    kind = choose(kinds, sample)
-    around = kind if kind in AROUND.values() else choose(AROUND, sample)
+    kind, around = choose([kinds, AROUND], sample)
     attention = choose_attention(network.config.embed_dim // network.config.heads)
     for block in blocks:
         _replace(block, ("qkv", "proj", "fc1", "fc2"), kind)
@@ -119,7 +118,8 @@ def _fit_around(network: Network, kind: Kind) -> None:
             layer.weight = nn.Parameter(layer.weight.new_empty(0), requires_grad=False)  # its type is still asked for
     first, *others = (layer for layer in network.positions if isinstance(layer, nn.Conv1d))
     with torch.inference_mode():
-        packed = made(PackedConvolution, first, torch.ones(1, ROWS, network.config.embed_dim).transpose(1, 2))
+        rows = noise(1, ROWS, network.config.embed_dim).transpose(1, 2)
+        packed = made(PackedConvolution, first, rows, first(rows))
     if packed is not None:  # torch may lose these operations one by one
         network.positions = nn.ModuleList([packed, *map(PackedConvolution, others)])
 

@@ -54,7 +54,7 @@ LONG = {subject: 21.0 if subject is DEMO else 6.0 for subject in CUT}
 def test_each_kind_of_product_gives_funasrs_numbers_for_a_long_clip(
     subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which kind a machine chooses is a matter of its timing: none is left to that here."""
+    """Which kind a machine chooses for the blocks, and which attention, is a matter of its timing: not here."""
     waves = [Clip(0, "voice", int(16_000 * seconds)).wave(SEED) for seconds in (LONG[subject], 0.5)]
     with directory(subject, SEED) as path, open_peer(path, threads=1) as peer:
         expected = [judge(peer, wave) for wave in waves]

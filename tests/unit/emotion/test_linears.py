@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from streamproc.emotion import choice
 from streamproc.emotion.attention import shares, together
 from streamproc.emotion.choice import choose, choose_attention
-from streamproc.emotion.linears import FP32, Kind, plain
+from streamproc.emotion.half import BF16
+from streamproc.emotion.linears import AROUND, FP32, Kind, plain
 from streamproc.emotion.mkl import MklLinear
 from streamproc.emotion.network import Attention, Network, NetworkConfig, frames
 from streamproc.emotion.onednn import FEW, PackedConvolution, PackedLinear, head_by_head
@@ -38,6 +39,11 @@ def late(seconds: float) -> Kind:
     return Late
 
 
+class Doubled(PackedConvolution):
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
 def gone(_: nn.Linear) -> nn.Module:
     raise AttributeError("no such operation")
 
@@ -54,7 +60,8 @@ def test_a_network_of_packed_products_equals_the_plain_one(
 ) -> None:
     usual, packed = random_network(shapes["thin"]), random_network(shapes["thin"])
     monkeypatch.setattr(
-        "streamproc.emotion.runner.choose", lambda kinds, _: kind if kind in kinds.values() else PackedLinear
+        "streamproc.emotion.runner.choose",
+        lambda tables, _: [kind if kind in table.values() else PackedLinear for table in tables],
     )
     fit(packed, FP32)
     stem = 2 * 4 + 3  # of the published stem: strides of 2 cut a kernel of 3 in two, all others stay whole
@@ -68,12 +75,16 @@ def test_a_network_of_packed_products_equals_the_plain_one(
 
 
 @packed_is_here
-def test_a_torch_without_packed_convolutions_keeps_its_own(
-    shapes: dict[str, NetworkConfig], random_network: Callable[..., Network], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("convolution", [gone, Doubled])
+def test_a_torch_without_packed_convolutions_or_with_wrong_ones_keeps_its_own(
+    shapes: dict[str, NetworkConfig],
+    random_network: Callable[..., Network],
+    monkeypatch: pytest.MonkeyPatch,
+    convolution: Callable[..., nn.Module],
 ) -> None:
     network = random_network(shapes["thin"])
-    monkeypatch.setattr("streamproc.emotion.runner.choose", lambda _kinds, _sample: PackedLinear)
-    monkeypatch.setattr("streamproc.emotion.runner.PackedConvolution", gone)
+    monkeypatch.setattr("streamproc.emotion.runner.choose", lambda tables, _sample: [PackedLinear for _ in tables])
+    monkeypatch.setattr("streamproc.emotion.runner.PackedConvolution", convolution)
     fit(network, FP32)
     assert all(isinstance(module, nn.Conv1d) for module in network.positions)
 
@@ -118,17 +129,22 @@ def test_no_share_is_a_denormal_number_and_what_is_none_stays_none() -> None:
 
 
 def test_attention_is_the_one_that_is_faster_here_and_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow(query: Tensor, _key: Tensor, _value: Tensor, _bias: Tensor) -> Tensor:
+    def slow(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
         time.sleep(0.02)
-        return query
+        return together(query, key, value, bias)
 
     def missing(_query: Tensor, _key: Tensor, _value: Tensor, _bias: Tensor) -> Tensor:
         raise AttributeError("no such operation")
 
-    monkeypatch.setattr(choice, "ATTENTIONS", {"slow": slow, "missing": missing, "fast": together})
+    def wrong(query: Tensor, _key: Tensor, _value: Tensor, _bias: Tensor) -> Tensor:
+        return query.new_zeros(query.shape)
+
+    monkeypatch.setattr(choice, "ATTENTIONS", {"slow": slow, "missing": missing, "wrong": wrong, "fast": together})
     assert choose_attention(8) is together
-    monkeypatch.setattr(choice, "ATTENTIONS", {"slow": slow, "missing": missing})
+    monkeypatch.setattr(choice, "ATTENTIONS", {"slow": slow, "missing": missing, "wrong": wrong})
     assert choose_attention(8) is slow
+    monkeypatch.setattr(choice, "ATTENTIONS", {"missing": missing, "wrong": wrong})
+    assert choose_attention(8) is nn.functional.scaled_dot_product_attention
 
 
 @packed_is_here
@@ -156,23 +172,48 @@ def test_a_packed_layer_takes_any_rows_and_views(kind: Kind, shape: tuple[int, .
 
 def test_the_fastest_kind_is_chosen() -> None:
     kinds = {"slow": late(3e-3), "fast": plain, "slower": late(5e-3)}
-    assert choose(kinds, nn.Linear(8, 8)) is plain
+    assert choose([kinds], nn.Linear(8, 8)) == [plain]
 
 
 def test_a_tie_goes_to_the_first_kind_which_costs_nothing() -> None:
     kinds = {"first": late(3e-3), "equal": late(3e-3)}
-    assert choose(kinds, nn.Linear(8, 8)) is kinds["first"]
+    assert choose([kinds], nn.Linear(8, 8)) == [kinds["first"]]
 
 
 def test_kinds_that_this_torch_lacks_are_left_out() -> None:
-    assert choose({"gone": gone, "plain": plain}, nn.Linear(8, 8)) is plain
+    assert choose([{"gone": gone, "plain": plain}], nn.Linear(8, 8)) == [plain]
     with pytest.raises(ValueError, match="none of the linear layers gone"):
-        choose({"gone": gone}, nn.Linear(8, 8))
+        choose([{"gone": gone}], nn.Linear(8, 8))
 
 
-def test_a_kind_that_computes_something_else_is_left_out() -> None:
-    kinds: dict[str, Kind] = {"slow": late(3e-3), "wrong": lambda _: nn.Linear(8, 8)}
-    assert choose(kinds, nn.Linear(8, 8)) is kinds["slow"]
+def permuted(linear: nn.Linear) -> nn.Module:
+    other = nn.Linear(linear.in_features, linear.out_features)
+    other.weight, other.bias = nn.Parameter(linear.weight.flip(1)), linear.bias
+    return other
+
+
+def not_a_number(linear: nn.Linear) -> nn.Module:
+    other = nn.Linear(linear.in_features, linear.out_features)
+    nn.init.constant_(other.weight, torch.nan)
+    return other
+
+
+@pytest.mark.parametrize("wrong", [permuted, not_a_number])
+def test_a_kind_that_computes_something_else_is_left_out_wherever_it_stands(wrong: Kind) -> None:
+    slow = late(3e-3)
+    assert choose([{"wrong": wrong, "slow": slow}, {"slow": slow, "wrong": wrong}], nn.Linear(64, 64)) == [slow, slow]
+
+
+def test_no_other_precision_passes_for_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    half = BF16["plain"]
+    monkeypatch.setattr(choice, "FP32", {"half": half, "plain": plain})
+    assert choose([{"half": half, "plain": plain}], nn.Linear(256, 256)) == [plain]
+
+
+def test_one_timing_serves_two_tables_with_their_own_order() -> None:
+    one, other = late(3e-3), late(3e-3)
+    assert choose([{"one": one, "other": other}, {"other": other, "one": one}], nn.Linear(8, 8)) == [one, other]
+    assert next(iter(AROUND.values())) is PackedLinear
 
 
 def test_the_first_kind_of_fp32_is_the_layer_itself() -> None:
