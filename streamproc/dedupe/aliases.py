@@ -1,16 +1,18 @@
 """What objects' versions and ETags stood for, in this process."""
 
+import sys
 from collections import OrderedDict
 
-_ENTRY_BYTES = 1024
-"""What one takes at most: a key of 512, a tag, a hash and their place."""
+_ENTRY_BYTES = 400
+"""What a hash and a place in the order take at most, beside the name."""
 
 
 class MemoryAliases:
     """The hashes used most recently, by alias. For the main loop alone: it is not thread-safe."""
 
     def __init__(self, most_bytes: int) -> None:
-        self._most = most_bytes // _ENTRY_BYTES
+        self._most = most_bytes
+        self._bytes = 0
         self._hashes: OrderedDict[str, str] = OrderedDict()
 
     def __len__(self) -> int:
@@ -24,7 +26,14 @@ class MemoryAliases:
 
     def put(self, name: str, sha256: str) -> None:
         """Remember; forgets the least recently used beyond the limit."""
+        if name not in self._hashes:
+            self._bytes += weight(name)
         self._hashes[name] = sha256
         self._hashes.move_to_end(name)
-        while len(self._hashes) > self._most:
-            self._hashes.popitem(last=False)
+        while self._bytes > self._most:
+            self._bytes -= weight(self._hashes.popitem(last=False)[0])
+
+
+def weight(name: str) -> int:
+    """Bytes that an alias takes."""
+    return _ENTRY_BYTES + sys.getsizeof(name)

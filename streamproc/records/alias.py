@@ -22,6 +22,14 @@ def names_of(event: RecordingEvent, tags: Tags) -> Sequence[str]:
     return tuple(f"{place}{kind}{tag}" for kind, tag in (("v", version), ("e", tags.etag)) if tag)
 
 
+def name_of(event: RecordingEvent, tags: Tags) -> str | None:
+    """The name that an object is looked for by: its surest alone.
+
+    What an event says beside a version may be of other bytes: who named version 2 is not to get what ETag 1 stood for.
+    """
+    return next(iter(names_of(event, tags)), None)
+
+
 def hash_to_bytes(alias: str, sha256: str) -> bytes:
     """What is kept of an alias outside of the process."""
     digest = bytes.fromhex(sha256)

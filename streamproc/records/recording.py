@@ -15,6 +15,8 @@ OUTPUTS = frozenset({"scores", "segments", "timeline", "embedding"})
 
 KEY_GRAMMAR = re.compile(r"[A-Za-z0-9._=+-]+(?:/[A-Za-z0-9._=+-]+)*")
 MAX_KEY = 512
+MOST_TAG = 1024
+"""Characters of a version or an ETag: S3's versions have at most so many, its ETags far fewer."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 """What a reader's own timestamps can hold: one row outside would stop it."""
@@ -73,6 +75,9 @@ def event_from_avro(fields: Mapping[str, Any]) -> RecordingEvent:
     sha256 = told("content_sha256")
     if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise _invalid("content_sha256 is not 64 lower-case hexadecimal digits")
+    for name in ("version_id", "etag"):
+        if (tag := told(name)) is not None and len(tag) > MOST_TAG:
+            raise _invalid(f"{name} has {len(tag)} characters; stores give at most {MOST_TAG}")
     size, duration_ms, recorded_at = told("size_bytes"), told("duration_ms"), fields["recorded_at"]
     for name, value in (("size_bytes", size), ("duration_ms", duration_ms)):
         if value is not None and value < 0:

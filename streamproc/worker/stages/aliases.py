@@ -1,6 +1,6 @@
 """Aliases: which bytes an object's version or ETag stood for before, here or at another worker."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from streamproc.records.alias import names_of
@@ -28,21 +28,21 @@ class Aliases:
         self._shared = shared
         self._reads = reads
         self._writes = writes
-        self._to_read: list[tuple[Admitted, Sequence[str]]] = []
-        self._asked: list[tuple[Admitted, Sequence[str]]] = []
+        self._to_read: list[tuple[Admitted, str]] = []
+        self._asked: list[tuple[Admitted, str]] = []
         """Those that the shared tier is being asked about."""
         self._to_write: dict[str, str] = {}
         self._writing = False
         self.answer: Callable[[Admitted, str | None], None]
         """Takes each record that was looked for, with the hash of its bytes if that is known."""
 
-    def look(self, admitted: Admitted, names: Sequence[str]) -> None:
-        """Look for any of an object's names."""
-        known = next((sha256 for name in names if (sha256 := self._near.get(name)) is not None), None)
+    def look(self, admitted: Admitted, name: str) -> None:
+        """Look for an object by its name."""
+        known = self._near.get(name)
         if known is not None or self._shared is None:
             self.answer(admitted, known)
         else:
-            self._to_read.append((admitted, names))
+            self._to_read.append((admitted, name))
 
     def learn(self, event: RecordingEvent, tags: Tags, sha256: str) -> None:
         """Remember which bytes an object had under these tags."""
@@ -61,15 +61,13 @@ class Aliases:
         for _, answer in answers:
             found: Known = or_else(answer, {})
             asked, self._asked = self._asked, []
-            for admitted, names in asked:
-                sha256 = next((found[name] for name in names if name in found), None)
-                if sha256 is not None:
-                    for name in names:
-                        self._near.put(name, sha256)
+            for admitted, name in asked:
+                if (sha256 := found.get(name)) is not None:
+                    self._near.put(name, sha256)
                 self.answer(admitted, sha256)
         if self._to_read and not self._asked and self._shared is not None:
             self._asked, self._to_read = self._to_read, []
-            wanted = tuple(dict.fromkeys(name for _, names in self._asked for name in names))
+            wanted = tuple(dict.fromkeys(name for _, name in self._asked))
             self._reads.submit(wanted, partial(self._shared.get_aliases, wanted))
             return True
         return bool(answers)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 from streamproc.errors import FatalError, StoreError
-from streamproc.records.alias import names_of
+from streamproc.records.alias import name_of
 from streamproc.records.recording import RecordingEvent
 from streamproc.records.stored import Tags
 from streamproc.settings import DedupeSettings
@@ -68,8 +68,8 @@ class Recall:
             self._answered(admitted, event.content_sha256)
         elif self._settings.trust == "content":
             self.give(admitted)
-        elif names := names_of(event, Tags(event.etag, event.version_id)):
-            self._aliases.look(admitted, names)
+        elif name := name_of(event, Tags(event.etag, event.version_id)):
+            self._aliases.look(admitted, name)
         else:
             self._unnamed.append(admitted)
 
@@ -79,9 +79,9 @@ class Recall:
             self._heading -= 1
             if isinstance(answer, Exception) and not isinstance(answer, StoreError):
                 raise FatalError(f"asking about an object failed in an unforeseen way: {answer!r}") from answer
-            names = () if isinstance(answer, Exception) else names_of(admitted.event, answer)
-            if names:
-                self._aliases.look(admitted, names)
+            name = None if isinstance(answer, Exception) else name_of(admitted.event, answer)
+            if name is not None:
+                self._aliases.look(admitted, name)
             else:
                 self.give(admitted)
         return bool(answers)

@@ -22,7 +22,7 @@ from streamproc.records.avro import (
     unframe,
 )
 from streamproc.records.ledger import LedgerEntry
-from streamproc.records.recording import RecordingEvent, event_from_avro
+from streamproc.records.recording import MOST_TAG, RecordingEvent, event_from_avro
 from streamproc.records.result import EmotionResult
 from streamproc.records.segment import EmotionSegment
 from streamproc.records.trend import EmotionTrend
@@ -105,6 +105,15 @@ def test_what_avro_says_of_an_event_stands_under_the_same_names() -> None:
     whole = {"recorded_at": 1, "size_bytes": 2, "duration_ms": 3, "attributes": {"a": "b"}, "content_sha256": "0" * 64}
     event = event_from_avro({**fields, **whole, "channels": "split", "outputs": ["segments"]})
     assert event._asdict() == {**fields, **whole, "channels": "split", "outputs": {"segments"}}
+
+
+@pytest.mark.parametrize("name", ["version_id", "etag"])
+def test_a_tag_that_no_store_gives_is_refused(name: str) -> None:
+    fields = {"event_id": "a", "recorded_at": 1, "bucket": "b", "object_key": "k"}
+    assert getattr(event_from_avro({**fields, name: "x" * MOST_TAG}), name) == "x" * MOST_TAG
+    with pytest.raises(PoisonError, match=f"{name} has 1025 characters") as refused:
+        event_from_avro({**fields, name: "x" * (MOST_TAG + 1)})
+    assert refused.value.reason is Reason.EVENT_INVALID
 
 
 @given(entries)

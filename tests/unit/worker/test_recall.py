@@ -40,6 +40,7 @@ def put(worker: WorkerHarness, key: str, body: bytes = BODY) -> Tags:
 def forget(worker: WorkerHarness) -> None:
     """Empty what the process itself remembers."""
     worker.near_aliases._hashes.clear()
+    worker.near_aliases._bytes = 0
     worker.near._entries.clear()
 
 
@@ -136,6 +137,28 @@ def test_what_another_worker_fetched_is_known() -> None:
         poll(worker, ("a.wav", {}))
     assert (first.store.gets, second.store.gets) == (["a.wav"], [])
     assert tiers(second) == ["redis"]
+
+
+def test_an_etag_beside_a_version_says_nothing_of_that_version() -> None:
+    """Somebody's slip, or a lie: the ETag is of the bytes that were there before."""
+    worker = worker_with("etag")
+    old = put(worker, "a.wav")
+    poll(worker, ("a.wav", {}))
+    new = put(worker, "a.wav", OTHER)
+    poll(worker, ("a.wav", {"version_id": new.version_id, "etag": old.etag}))
+    assert worker.store.gets == ["a.wav", "a.wav"]
+    assert contents(worker)[-1] == sha(OTHER)
+
+
+def test_what_an_event_says_beside_a_known_name_is_not_learned() -> None:
+    worker = worker_with("etag", MemorySharedTier())
+    old = put(worker, "a.wav")
+    poll(worker, ("a.wav", {}))
+    forget(worker)
+    new = put(worker, "a.wav", OTHER)
+    poll(worker, ("a.wav", {"version_id": old.version_id, "etag": new.etag}))
+    poll(worker, ("a.wav", {"etag": new.etag}))
+    assert contents(worker)[-1] == sha(OTHER)
 
 
 def test_without_the_shared_tier_all_is_fetched() -> None:
