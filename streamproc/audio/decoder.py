@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, cast, get_args
@@ -26,8 +26,10 @@ START_S = 60.0
 """A child that has not said hello by then is taken for hung; it takes 0.4 s on an idle core."""
 _LAST_BREATH_S = 1.0
 """Between the end of its socket and the end of the process; SIGKILL sooner could hide what it died of."""
-MOST_MESSAGES = 256
+MOST_DATAGRAMS = 256
 """Taken from a child in one read: more wait in the socket, so that talking without an end hides no deadline."""
+MOST_TOGETHER = 4
+"""Messages in one datagram; a child sends at most two, a segment and what follows it."""
 _MOST_NUMBER = 2**31 - 1
 """What fits every column; no honest message is near it."""
 _ENVIRONMENT = frozenset({"HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "VIRTUAL_ENV"})
@@ -104,7 +106,7 @@ class Decoder:
 
     def read(self, now: float) -> Iterator[DecoderEvent]:
         """Events that came since the last read, or the first of them: the descriptor stays readable then."""
-        for _ in range(MOST_MESSAGES):
+        for _ in range(MOST_DATAGRAMS):
             if self._closed or self._fault is not None:
                 return
             try:
@@ -116,14 +118,22 @@ class Decoder:
             if not data:
                 self._closed = True
                 return
-            for message in split(data):
-                try:
-                    event = self._understand(message, now)
-                except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                    self._fault = f"the decoder said something that makes no sense ({type(error).__name__})"
-                    return
-                if event is not None:
-                    yield event
+            yield from self._heard(split(data), now)
+
+    def _heard(self, messages: Sequence[bytes], now: float) -> Iterator[DecoderEvent]:
+        """The events in one datagram, up to what makes no sense."""
+        if len(messages) > MOST_TOGETHER:
+            self._fault = f"the decoder said {len(messages)} things at once"
+        for message in messages:
+            if self._fault is not None:
+                return
+            try:
+                event = self._understand(message, now)
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                self._fault = f"the decoder said something that makes no sense ({type(error).__name__})"
+                return
+            if event is not None:
+                yield event
 
     def _understand(self, data: bytes, now: float) -> DecoderEvent | None:
         """Note what a message says; return the event in it. Raises ValueError and kin when it does not fit."""

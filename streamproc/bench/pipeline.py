@@ -139,20 +139,15 @@ def measure(settings: Settings, worker: WorkerProcess, events: int, told: Told) 
         follow(ledger, settings.topics.recordings, send(settings, records[:WARM_UP]), worker, told, "warm-up")
         before = moment(worker)
         parts = send(settings, records[WARM_UP:])
-        results = follow(ledger, settings.topics.recordings, parts, worker, told, "measured")
+        follow(ledger, settings.topics.recordings, parts, worker, told, "measured")
         after = moment(worker)
-    if results != events:
-        raise UntrueRunError(
-            f"{events} events gave {results} results: somebody else writes to {settings.topics.recordings}, or the "
-            f"worker met trouble. Its log is {worker.log}"
-        )
     return figures(events, before, after, micro_batches(worker)[before.lines : after.lines]), parts
 
 
-def follow(ledger: Outputs, topic: str, parts: Sequence[Part], worker: WorkerProcess, told: Told, name: str) -> int:
-    """Read the ledger until the worker is through; how many results it wrote down.
+def follow(ledger: Outputs, topic: str, parts: Sequence[Part], worker: WorkerProcess, told: Told, name: str) -> None:
+    """Read the ledger until the worker is through.
 
-    Raises WorkerEndedError, UntrueRunError.
+    Raises WorkerEndedError; UntrueRunError unless each event became a result, since no other end costs what one does.
     """
     ends = {part.partition: part.end for part in parts}
     starts = {part.partition: part.start for part in parts}
@@ -172,7 +167,11 @@ def follow(ledger: Outputs, topic: str, parts: Sequence[Part], worker: WorkerPro
                 results += row.results
                 deadline = time.monotonic() + PATIENCE_S
                 told(name, "events", sum(done.values()) - sum(starts.values()), total)
-    return results
+    if results != total:
+        raise UntrueRunError(
+            f"{total} events gave {results} results: somebody else writes to {topic}, or the worker met trouble. Its "
+            f"log is {worker.log}"
+        )
 
 
 def moment(worker: WorkerProcess) -> Moment:

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from streamproc.errors import StreamprocError
 from tools.bench.bounds import BOUNDS, Subject, read_bounds
-from tools.bench.measured import measured
+from tools.bench.figure import NoFigureError
+from tools.bench.measured import Measured, measured
 from tools.bench.report import table, write_report
 
 _FELL_BACK = 1
@@ -41,10 +42,15 @@ def main(
             raise typer.BadParameter(f"there is no {', '.join(sorted(unknown))}: {', '.join(subjects)}")
         chosen = {name: subject for name, subject in subjects.items() if not only or name in only}
         documents, failures = _play(chosen, rounds, Console(stderr=True))
-        found = list(measured({name: chosen[name] for name in documents}, documents))
     except StreamprocError as error:
         Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False)
         raise typer.Exit(_FAILED) from error
+    found: list[Measured] = []
+    for name, runs in documents.items():
+        try:
+            found += measured({name: chosen[name]}, {name: runs})
+        except NoFigureError as error:
+            failures.append(f"error: {name}: {error}")
     console.print(table(found))
     if report is not None and found:
         machines = [document["machine"] for runs in documents.values() for document in runs]
@@ -61,7 +67,7 @@ class BenchFailedError(StreamprocError):
 
 def _play(
     subjects: Mapping[str, Subject], rounds: int, console: Console
-) -> tuple[Mapping[str, Sequence[dict[str, Any]]], Sequence[str]]:
+) -> tuple[Mapping[str, Sequence[dict[str, Any]]], list[str]]:
     """What each that could be run told, and what is to be said of runs that failed: hours of others stay."""
     documents: dict[str, list[dict[str, Any]]] = {}
     failures = []

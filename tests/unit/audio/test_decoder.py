@@ -13,7 +13,7 @@ import pytest
 
 from streamproc.arena import Arena, Lease
 from streamproc.audio import decoder as module
-from streamproc.audio.decoder import MOST_MESSAGES, Decoder
+from streamproc.audio.decoder import MOST_DATAGRAMS, Decoder
 from streamproc.audio.protocol import Kind, encode_event, join, split
 from streamproc.errors import Reason
 from streamproc.records.analysis import AudioInfo
@@ -181,7 +181,7 @@ def test_a_child_that_never_stops_talking_does_not_keep_us_from_its_timer(
     def recv(_: int) -> bytes:
         nonlocal heard
         heard += 1
-        assert heard < 10 * MOST_MESSAGES
+        assert heard < 10 * MOST_DATAGRAMS
         return b'{"kind": "reached", "seconds": 1}'
 
     class Talking:
@@ -191,7 +191,13 @@ def test_a_child_that_never_stops_talking_does_not_keep_us_from_its_timer(
 
     monkeypatch.setattr(taken.decoder, "_socket", Talking(taken.decoder._socket))
     assert list(taken.decoder.read(0)) == []
-    assert heard == MOST_MESSAGES
+    assert heard == MOST_DATAGRAMS
+
+
+def test_what_is_said_with_or_after_too_much_is_not_heard(taken: Taken) -> None:
+    many = b"\n".join([b'{"kind": "reached", "seconds": 1}'] * 5)
+    taken.say(many)
+    assert "5 things at once" in taken.fate()
 
 
 def test_a_ctrl_c_does_not_reach_a_child() -> None:

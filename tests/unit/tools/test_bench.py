@@ -124,6 +124,19 @@ def test_what_others_told_is_kept_when_one_cannot_be_run(tmp_path: Path, monkeyp
     assert "| told | ours over theirs | 3 | at least 1 |" in report.read_text()
 
 
+def test_what_others_told_is_kept_when_one_lacks_a_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a peer that is not installed here."""
+    bounds, report = tmp_path / "bounds.json", tmp_path / "bench.md"
+    subjects = {name: {"options": [], "figures": [{"name": name, "path": [name]}]} for name in ("gone", "there")}
+    bounds.write_text(json.dumps(subjects))
+    machine = asdict(look(("torch",)))
+    monkeypatch.setattr(tool, "_run", lambda _name, _subject: {"there": 3, "machine": machine})
+    done = CliRunner().invoke(tool.app, ["--bounds", str(bounds), "--report", str(report)])
+    assert done.exit_code == 2
+    assert "error: gone: " in done.output
+    assert "| there | there | 3 |" in report.read_text()
+
+
 def test_a_benchmark_that_stands_alone_is_run_by_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "alone.py").write_text("import json, sys; print(json.dumps({'argv': sys.argv[1:]}))")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
