@@ -10,7 +10,11 @@ from typing import Self
 import psutil
 
 PERIOD_S = 0.1
+RECORDING = "memfd:streamproc-recording"
+"""What a recording is called that a decoder reads: memory that is in nobody's map, and so in no share."""
 _KIB = 1024
+_BLOCK = 512
+"""What ``st_blocks`` counts in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class Resident:
     children: int
     """Decoders and the device's process."""
     shared: int
-    """Waveforms and objects on their way between them, each page counted once."""
+    """Waveforms and recordings on their way between them, each page counted once."""
 
     @property
     def total(self) -> int:
@@ -33,12 +37,24 @@ def resident(pid: int) -> Resident:
     """Ask the system now. Raises psutil.NoSuchProcess when the main process is gone."""
     process = psutil.Process(pid)
     main, shared = shares(_rollup(pid))
-    children = 0
+    children, recordings = 0, recordings_of(pid)
     for child in process.children(recursive=True):
         with suppress(OSError):  # it has ended since it was listed, and has no memory any more
             own, common = shares(_rollup(child.pid))
             children, shared = children + own, shared + common
-    return Resident(main, children, shared)
+            recordings |= recordings_of(child.pid)
+    return Resident(main, children, shared + sum(recordings.values()))
+
+
+def recordings_of(pid: int) -> dict[int, int]:
+    """Bytes of the recordings that a process holds open, by the number of their file."""
+    found = {}
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):  # it was closed since it was listed
+            if RECORDING in str(link.readlink()):
+                held = link.stat()
+                found[held.st_ino] = held.st_blocks * _BLOCK
+    return found
 
 
 def shares(rollup: str) -> tuple[int, int]:
