@@ -261,12 +261,13 @@ def test_ctrl_c_while_the_commands_are_read_is_no_traceback(
 
 NOWHERE = "127.0.0.1:1"
 DEAF = f"""
+from threading import Timer
 from confluent_kafka import Consumer
 from streamproc.cli.interrupt import soon_over
 
 consumer = Consumer({{"bootstrap.servers": "{NOWHERE}", "group.id": "g", "log_level": 0}})
 with soon_over():
-    print("there", flush=True)
+    Timer(0.5, print, ["there"], {{"flush": True}}).start()  # once the other thread is in the call
     while True:
         try:
             consumer.list_topics("t", timeout=50)
