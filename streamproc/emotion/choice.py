@@ -78,17 +78,17 @@ def made(
         found = layer(sample)
     except MISSING:
         return None
-    return layer if alike(found, expected, within) else None
+    return layer if _alike(found, expected, within) else None
 
 
-def alike(found: Tensor, expected: Tensor, within: float = EXACT) -> bool:
+def _alike(found: Tensor, expected: Tensor, within: float = EXACT) -> bool:
     """Whether no number is further off than that share of the largest. What is not finite is not alike."""
     return bool((found - expected).abs().max() <= within * expected.abs().max())
 
 
 def _is_right(run: Callable[[], Tensor], expected: Tensor) -> bool:
     try:
-        return alike(run(), expected)
+        return _alike(run(), expected)
     except MISSING:
         return False
 
