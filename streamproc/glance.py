@@ -38,7 +38,7 @@ def glance(variables: Mapping[str, str]) -> Glance | None:
         str(group).encode()  # which bytes of a variable that are no text are not
         # By its text: what Python takes for a number besides, as True, the settings do not.
         return Glance(host, int(str(port)), group) if isinstance(host, str) and isinstance(group, str) else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

@@ -1,9 +1,17 @@
 """What settings take: each kind with its check, and in words for people."""
 
 import json
+import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+_LAST_PORT = 65_535
+_REDIS = re.compile(
+    r"rediss?://([^/?#]*@)?(\[[0-9A-Fa-f:.]+\]|[^/?#\s:@\[\]]+)(:(?P<port>[0-9]{1,5})?)?(/([0-9]+/?)?)?(\?\S*)?"
+    r"|unix://([^/?#]*@)?/\S+"
+)
+"""Two slashes and its own letters alone, as the client has them."""
 
 
 def _listed(value: object) -> object:
@@ -12,7 +20,7 @@ def _listed(value: object) -> object:
         return value
     try:
         found = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, list):
         raise ValueError("no list")  # noqa: TRY004  # pydantic's way
@@ -31,6 +39,15 @@ def _different(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise ValueError("one is there twice")
     return names
+
+
+def _of_redis(url: SecretStr | None) -> SecretStr | None:
+    """Refuse what the client would refuse once it is used, or take for another database than is written."""
+    if url is not None and url.get_secret_value():
+        found = _REDIS.fullmatch(url.get_secret_value())
+        if found is None or int(found["port"] or 0) > _LAST_PORT:
+            raise ValueError("no address")
+    return url
 
 
 def _ascending(delays: tuple[float, float]) -> tuple[float, float]:
@@ -53,10 +70,20 @@ NotNegative = Annotated[
 Count = Annotated[int, BeforeValidator(_number), Field(ge=1, description="a whole number, at least 1")]
 Number = Annotated[int, BeforeValidator(_number), Field(ge=0, description="a whole number, at least 0")]
 Port = Annotated[
-    int, BeforeValidator(_number), Field(ge=0, le=65535, description="a port: a whole number from 0 to 65535")
+    int, BeforeValidator(_number), Field(ge=0, le=_LAST_PORT, description="a port: a whole number from 0 to 65535")
 ]
 WEB_ADDRESS = "an address that begins with http:// or https:// and a host"
 WebAddress = Annotated[str, Field(pattern=r"(?i)^https?://([^/?#\s]*@)?[^/?#\s:@]", description=WEB_ADDRESS)]
+MaybeWebAddress = Annotated[WebAddress | None, Field(description=WEB_ADDRESS)]
+"""None where it is not used."""
+RedisAddress = Annotated[
+    SecretStr | None,
+    AfterValidator(_of_redis),
+    Field(
+        description="an address that begins with redis:// or rediss:// and a host, as in redis://host:6379/0, or with "
+        "unix:// and a path; or empty"
+    ),
+]
 Names = Annotated[
     tuple[str, ...],
     BeforeValidator(_listed),

@@ -115,7 +115,10 @@ def _refused(name: Name, entry: Entry, field: FieldInfo, error: ErrorDetails) ->
 
 def _shown(value: object, field: FieldInfo) -> str:
     """``=`` and the value; nothing of what may be a secret, or an address with one in it."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return ""
     secret = SecretStr in {field.annotation, *get_args(field.annotation)} or "@" in text
     return "" if secret else f"={text[:MOST_SHOWN]}{'…' if len(text) > MOST_SHOWN else ''}"
 

@@ -120,12 +120,15 @@ def work(settings: Settings, front: Front) -> None:
         with watch_over(settings, moves, metrics, clock) as watchdog:
             log.info("worker starts", slot=str(slot.number), url=front.url)
             try:
-                with interrupted_by_sigterm():  # nothing is in flight yet
+                with interrupted_by_sigterm() as told_to_stop:  # nothing is in flight yet
                     patience = Patience(settings.worker, clock, missing=front.miss)
                     tell_broker(settings, patience(lambda: ask_broker(settings)))
                     front.begin(Step.REGISTRY)
                     runtime = build_worker(settings, slot, clock, metrics, stack, patience)
             except KeyboardInterrupt:
+                log.info("stopped")
+                return
+            if told_to_stop():  # and a library has kept it to itself
                 log.info("stopped")
                 return
             front.take(runtime, watchdog)

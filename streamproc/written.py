@@ -97,6 +97,8 @@ def from_toml(file: Path) -> Written:
         raise UsageError(f"{file} is not TOML: it is not UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file} is not TOML: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{file} is not TOML of settings: a value in it is nested too deeply to be read") from None
     return {name: Entry(value, partial(_line_in, file, text, name)) for name, value in _flat(tables)}
 
 

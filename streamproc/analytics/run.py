@@ -3,9 +3,11 @@
 import asyncio
 import signal
 import threading
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import FrameType
 
 import faust
 from aiokafka.errors import InconsistentGroupProtocolError
@@ -51,10 +53,9 @@ async def _run(settings: Settings, clock: Clock) -> None:
         stop.set()
         ending.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, end)
     patience = Patience(settings.worker, clock, ending)
     with ExitStack() as stack:
+        stack.enter_context(_on_signals(end))
         history = stack.enter_context(History(settings, ending))
         partitions = await asyncio.to_thread(patience, history.partitions)
         codec = await asyncio.to_thread(patience, lambda: look_up_codec(settings))
@@ -103,6 +104,25 @@ async def _run(settings: Settings, clock: Clock) -> None:
             giving_up.cancel()
         if reason is not None:
             raise _ended(reason) from reason
+
+
+@contextmanager
+def _on_signals(end: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM and SIGINT have the loop call this.
+
+    The loop's own way leaves the default action of SIGTERM behind, which a supervisor takes for a crash.
+    """
+    loop = asyncio.get_running_loop()
+
+    def tell(_number: int, _frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(end)
+
+    before = {number: signal.signal(number, tell) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def _stop(app: faust.App, starting: asyncio.Future[None] | None) -> None:

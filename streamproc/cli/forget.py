@@ -26,31 +26,32 @@ def forget(
     """Erase what Redis and the archive keep of a recording, or of a tenant; then say what that cannot reach.
 
     The analysis of a recording is kept under its bytes: whoever else sent the same bytes loses it too, and gets it
-    computed again. Doing it twice does no harm. All of a tenant is erased when somebody says yes to it, or `--yes`.
+    computed again. Of an object every version counts that its bucket keeps. Doing it twice does no harm. All of a
+    tenant is erased when somebody says yes to it, or `--yes`.
 
     Example: `streamproc forget s3://recordings/calls/17.wav --dry-run`
     """
-    from streamproc.operate.forget import UNREACHED, Wanted, find_content
+    from streamproc.operate.forget import Wanted, find_wanted
     from streamproc.operate.forget import forget as erase
     from streamproc.operate.lines import counted
 
     settings = load_settings()
-    wanted = find_content(settings, what, tenant) if what is not None else Wanted(None, tenant)
+    wanted = find_wanted(settings, what, tenant) if what is not None else Wanted((), tenant)
     if what is None and tenant and not (dry_run or yes):
         _ask(settings, tenant)
     found = erase(settings, wanted, dry_run=dry_run)
     if as_json:
-        typer.echo(json.dumps({**asdict(found), "dry_run": dry_run, "unreached": dict(UNREACHED)}, ensure_ascii=False))
+        typer.echo(json.dumps({**asdict(found), "dry_run": dry_run}, ensure_ascii=False))
         return
     of = " and ".join(
-        [*([f"content {found.sha256}"] if found.sha256 else []), *([f"tenant {tenant}"] if tenant is not None else [])]
+        [*(f"content {sha256}" for sha256 in found.contents), *([f"tenant {tenant}"] if tenant is not None else [])]
     )
     done = "would be erased" if dry_run else "erased"
     for name in found.objects:
         typer.echo(f"{done}: s3://{settings.storage.bucket}/{name}")
     keys = "" if found.redis_keys is None else f", {counted(found.redis_keys, 'key')} of Redis"
     typer.echo(f"Of {of}: {counted(len(found.objects), 'object')}{keys} {done}.")
-    for where in UNREACHED.values():
+    for where in found.unreached.values():
         typer.echo(f"Not reached: {where}.", err=True)
 
 
@@ -61,7 +62,7 @@ def _ask(settings: Settings, tenant: str) -> None:
 
     if not sys.stdin.isatty():
         raise UsageError(f"that is all of tenant {tenant}: say --yes as well, or look at it first with --dry-run")
-    found = erase(settings, Wanted(None, tenant), dry_run=True)
+    found = erase(settings, Wanted((), tenant), dry_run=True)
     shared = f"{len(found.objects):,} objects and {found.redis_keys or 0:,} keys of Redis"
     if not typer.confirm(f"Erase all of tenant {tenant}, {shared}?", err=True):
         raise UsageError("nothing was erased")

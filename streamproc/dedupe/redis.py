@@ -4,7 +4,6 @@ import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -35,8 +34,6 @@ about 130 bytes: 1 MB."""
 
 POLICY = BreakerPolicy()
 
-_SCANNED = 1_000
-"""Names that one step of a search looks at, and that are erased at a time."""
 _CLAIM = """
 local ours = {}
 for i, key in ipairs(KEYS) do
@@ -80,17 +77,47 @@ def alias_key(alias: str) -> str:
     return ALIAS_PREFIX + _short(alias, 24)
 
 
+def names_like(sha256: str | None, scope: str | None) -> str:
+    """What the names of a content's keys are like behind their prefixes, or of those whom a scope shares them with."""
+    return f"{content_part(sha256) if sha256 else '*'}:{_short(scope, 6) if scope else '*'}:*"
+
+
+def content_part(sha256: str) -> str:
+    """What stands for a content in the names of its keys."""
+    return _short(sha256, 24)
+
+
+def part_in(name: bytes) -> str:
+    """The same, of a name that has it."""
+    return name.split(b":")[2].decode()
+
+
 def _name(content_key: str) -> str:
     """Its content, then whose it is, then its fingerprint: all of a content or of a tenant can be found to be erased.
 
     192 and twice 48 bits: two keys of one name would need two recordings whose hashes begin alike.
     """
     scope, content, fingerprint = ["", "", *content_key.rsplit(":", 2)][-3:]
-    return f"{_short(content, 24)}:{_short(scope, 6)}:{_short(fingerprint, 6)}"
+    return f"{content_part(content)}:{_short(scope, 6)}:{_short(fingerprint, 6)}"
 
 
 def _short(text: str, size: int) -> str:
     return urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:size]).decode()
+
+
+def open_redis(settings: RedisSettings) -> Redis:
+    """A client of ``redis.url``, connected to nothing yet. Raises UsageError for a url that Redis cannot have."""
+    try:
+        return Redis.from_url(
+            settings.url.get_secret_value() if settings.url else "",
+            socket_timeout=settings.timeout_s,
+            socket_connect_timeout=settings.timeout_s,
+            # Said aloud: other ways to make a client try three times more. Here that is the breaker's business.
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+    except ValueError:
+        raise UsageError("redis.url is not redis://, rediss:// or unix:// with a database number") from None
 
 
 class RedisTier:
@@ -119,21 +146,10 @@ class RedisTier:
         self._clock = clock
         self._metrics = metrics
         self._breaker = Breaker(policy)
-        url = settings.url.get_secret_value() if settings.url else ""
-        self._address = without_credentials(url)
-        try:
-            self._redis = Redis.from_url(
-                url,
-                socket_timeout=settings.timeout_s,
-                socket_connect_timeout=settings.timeout_s,
-                # Said aloud: other ways to make a client try three times more. Here that is the breaker's business.
-                retry=Retry(NoBackoff(), 0),
-                protocol=2,
-            )
-            self._claim = self._redis.register_script(_CLAIM)
-            self._let_go = self._redis.register_script(_RELEASE)
-        except ValueError:
-            raise UsageError("redis.url is not redis://, rediss:// or unix:// with a database number") from None
+        self._address = without_credentials(settings.url.get_secret_value() if settings.url else "")
+        self._redis = open_redis(settings)
+        self._claim = self._redis.register_script(_CLAIM)
+        self._let_go = self._redis.register_script(_RELEASE)
 
     def get_many(self, keys: Sequence[str]) -> Mapping[str, Analysis]:
         """What is known of these content keys, by one MGET. Raises TierError.
@@ -183,30 +199,6 @@ class RedisTier:
         if keys:
             with self._guarded():
                 self._let_go(keys=[claim_key(key) for key in keys], args=[owner])
-
-    def erase(self, sha256: str | None, scope: str | None, *, dry_run: bool = False) -> int:
-        """Forget all of a content, of whom computations are shared by, or of both; how many keys that were.
-
-        Looks at every name in Redis. With ``dry_run`` it only counts. Raises TierError.
-        """
-        pattern = f"{_short(sha256, 24) if sha256 else '*'}:{_short(scope, 6) if scope else '*'}:*"
-        erased = 0
-        with self._guarded():
-            for prefix in (PREFIX, FINISHED_PREFIX, CLAIM_PREFIX):
-                names = self._redis.scan_iter(prefix + pattern, _SCANNED)
-                while some := list(islice(names, _SCANNED)):
-                    answer: object = len(some) if dry_run else self._redis.unlink(*some)
-                    erased += answer if isinstance(answer, int) else 0
-        return erased
-
-    def erase_aliases(self, names: Sequence[str], *, dry_run: bool = False) -> int:
-        """Forget these aliases; how many were known. With ``dry_run`` it only counts. Raises TierError."""
-        if not names:
-            return 0
-        keys = list(map(alias_key, names))
-        with self._guarded():
-            answer: object = self._redis.exists(*keys) if dry_run else self._redis.unlink(*keys)
-        return answer if isinstance(answer, int) else 0
 
     def get_aliases(self, names: Sequence[str]) -> Mapping[str, str]:
         """The SHA-256 that these aliases stand for, by one MGET. Raises TierError.
@@ -311,7 +303,7 @@ class RedisTier:
             yield
         except RedisError as error:
             self._metrics.tier_errors[TierFault.UNAVAILABLE].inc()
-            detail = _describe(error)
+            detail = describe(error)
             if self._breaker.failed(self._clock.monotonic()):
                 self._metrics.dependency_down[Dependency.REDIS].set(1)
                 _log.warning(
@@ -329,7 +321,7 @@ class RedisTier:
             _log.info("redis answers again")
 
 
-def _describe(error: RedisError) -> str:
+def describe(error: RedisError) -> str:
     """The class of an error and Redis's own code for it; never its text, which may repeat what was sent."""
     code = str(error).partition(" ")[0]
     shown = isinstance(error, ResponseError) and code.isalpha() and code.isupper()

@@ -7,15 +7,21 @@ from types import FrameType
 
 
 @contextmanager
-def interrupted_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end things in order, as Ctrl-C does."""
+def interrupted_by_sigterm() -> Iterator[Callable[[], bool]]:
+    """Let SIGTERM end things in order, as Ctrl-C does. Gives what tells whether it came.
+
+    What is raised within a callback of a library may end there, so that nobody else hears of it.
+    """
+    came = False
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        yield
+        yield lambda: came
     finally:
         signal.signal(signal.SIGTERM, before)
 

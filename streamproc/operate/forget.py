@@ -1,78 +1,64 @@
 """Erasing what the shared tiers keep of a recording or of a tenant, and saying what that does not reach."""
 
-import hashlib
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from minio import Minio
 from minio.error import MinioException
-from urllib3 import PoolManager, Timeout
 from urllib3.exceptions import HTTPError
 
-from streamproc.dedupe.redis import RedisTier
-from streamproc.errors import Cause, DependencyDownError, StoreError, TierError, UsageError
-from streamproc.records.alias import names_of
-from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
-from streamproc.records.identity import OBJECTS, object_scope, scope
-from streamproc.records.recording import RecordingEvent
-from streamproc.records.stored import Tags
+from streamproc.dedupe.erase import erase
+from streamproc.errors import DependencyDownError, TierError, UsageError
+from streamproc.operate.contents import find_contents, open_minio
+from streamproc.records.identity import OBJECTS, content_in, object_scope, scope
 from streamproc.settings import Settings, StorageSettings
-from streamproc.storage.s3 import S3Store
-from streamproc.telemetry.clock import SystemClock
-from streamproc.telemetry.metrics import Metrics
-
-_URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,62})/(.{1,512})")
-_SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 
 UNREACHED: Mapping[str, str] = {
     "workers": "what running workers remember (dedupe.memory_bytes) goes when they are started again",
-    "topics": "rows of results and segments, and dead letters, stay until their topics' retention",
+    "topics": "rows of results and segments, and dead letters, stay until their topics' retention; originals that no "
+    "topic takes are objects below dead-letters/",
     "downstream": "warehouses, analytics and backups have copies of the rows",
     "recording": "the recording itself is its owner's to delete",
 }
+BEFORE = (
+    "what the object held before it was overwritten in place, and versions that were removed: their results name them, "
+    "forget sha256:<content_sha256>"
+)
+"""Of an object: nothing in the store tells any more."""
+ALIASES = (
+    "which content a version or an ETag stood for (a hash of each, no name) where no analysis of the tenant's is left "
+    "to find it by: gone after redis.ttl_s"
+)
+"""Of a tenant: what an alias stands for says nothing of whose it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be forgotten: a content, what a tenant has, or what a tenant has of a content."""
+    """What is to be forgotten: contents, what a tenant has, or what a tenant has of the contents."""
 
-    sha256: str | None
+    contents: tuple[str, ...]
+    """Their SHA-256; none for all that the tenant has."""
     tenant: str | None
-    aliases: Sequence[str] = ()
+    unreached: Mapping[str, str] = field(default_factory=dict)
+    """What is known not to be among them, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
     """What was erased, or would be."""
 
-    sha256: str | None
+    contents: tuple[str, ...]
     tenant: str | None
     redis_keys: int | None
     """None without a Redis."""
     objects: tuple[str, ...]
+    unreached: Mapping[str, str]
 
 
-def find_content(settings: Settings, what: str, tenant: str | None) -> Wanted:
+def find_wanted(settings: Settings, what: str, tenant: str | None) -> Wanted:
     """What an ``s3://BUCKET/KEY`` or a ``sha256:HEX`` stands for. Raises UsageError, DependencyDownError."""
-    if found := _SHA256.fullmatch(what):
-        return Wanted(found[1], tenant)
-    uri = _URI.fullmatch(what)
-    if uri is None:
-        raise UsageError(f"{what[:300]!r} is neither s3://BUCKET/KEY nor sha256: and 64 hexadecimal digits")
-    bucket, key = uri.groups()
-    with closing(S3Store(settings.storage, 1, SystemClock())) as store:
-        try:
-            stored = store.get(bucket, key, None, settings.audio.max_object_bytes)
-        except StoreError as error:
-            if error.cause in {Cause.MISSING, Cause.DENIED, Cause.EMPTY, Cause.TOO_LARGE, Cause.INVALID_NAME}:
-                message = f"{what}: {error.detail}. If it is gone, its results name it: forget sha256:<content_sha256>"
-                raise UsageError(message) from None
-            raise DependencyDownError("store", error.detail) from None
-    event = RecordingEvent("", 0, bucket, key)
-    names = names_of(event, Tags(stored.etag, stored.version_id))
-    return Wanted(hashlib.sha256(stored.body).hexdigest(), tenant, names)
+    found = find_contents(settings, what)
+    before = {"before": BEFORE} if what.startswith("s3://") else {}
+    return Wanted(found.sha256, tenant, {**found.unread, **before})
 
 
 def forget(settings: Settings, wanted: Wanted, *, dry_run: bool) -> Forgotten:
@@ -81,54 +67,50 @@ def forget(settings: Settings, wanted: Wanted, *, dry_run: bool) -> Forgotten:
     First the objects: a worker may else take a value from the archive back to Redis. Raises UsageError,
     DependencyDownError.
     """
-    if wanted.sha256 is None and not wanted.tenant:
+    if not wanted.contents and not wanted.tenant:
         raise UsageError("say what is to be forgotten: an object, a hash, or --tenant with a name")
     if wanted.tenant is not None and settings.dedupe.scope != "tenant":
         raise UsageError(
             "with dedupe.scope = global nothing is kept by tenant: all share what one sent. Name its recordings"
         )
     shared_by = scope("tenant", wanted.tenant) if wanted.tenant is not None else None
-    erased = tuple(_objects(settings.storage, wanted.sha256, shared_by, dry_run=dry_run))
-    keys = _keys(settings, wanted, shared_by, dry_run=dry_run)
-    return Forgotten(wanted.sha256, wanted.tenant, keys, erased)
+    erased = tuple(_objects(settings.storage, wanted.contents, shared_by, dry_run=dry_run))
+    keys = _keys(settings, wanted, shared_by, erased, dry_run=dry_run)
+    unreached = {**UNREACHED, **wanted.unreached}
+    if not wanted.contents and keys is not None:
+        unreached["aliases"] = ALIASES
+    return Forgotten(wanted.contents, wanted.tenant, keys, erased, unreached)
 
 
-def _objects(settings: StorageSettings, sha256: str | None, shared_by: str | None, *, dry_run: bool) -> Iterator[str]:
+def _objects(
+    settings: StorageSettings, contents: tuple[str, ...], shared_by: str | None, *, dry_run: bool
+) -> Iterator[str]:
     """Every version of every object, as the bucket may keep them."""
-    endpoint = settings.endpoint
-    pool = PoolManager(timeout=Timeout(connect=settings.connect_timeout_s, read=settings.read_timeout_s), retries=False)
-    secrets = settings.access_key.get_secret_value(), settings.secret_key.get_secret_value()
-    client = Minio(
-        endpoint.partition("://")[2],
-        *secrets,
-        secure=endpoint.startswith("https://"),
-        region=settings.region,
-        http_client=pool,
-    )
+    client = open_minio(settings)
     wanted = f"/{object_scope(shared_by)}/" if shared_by is not None else "/"
-    prefix = f"{OBJECTS}{sha256}/" if sha256 else OBJECTS
-    try:
-        for found in client.list_objects(settings.bucket, prefix, recursive=True, include_version=True):
-            name = found.object_name or ""
-            if wanted not in name:
-                continue
-            if not dry_run:
-                client.remove_object(settings.bucket, name, found.version_id)
-            yield name
-    except (MinioException, HTTPError) as error:
-        raise DependencyDownError("store", f"{type(error).__name__} while objects under {prefix} were erased") from None
+    for prefix in [f"{OBJECTS}{sha256}/" for sha256 in contents] or [OBJECTS]:
+        try:
+            for found in client.list_objects(settings.bucket, prefix, recursive=True, include_version=True):
+                name = found.object_name or ""
+                if wanted not in name:
+                    continue
+                if not dry_run:
+                    client.remove_object(settings.bucket, name, found.version_id)
+                yield name
+        except (MinioException, HTTPError) as error:
+            detail = f"{type(error).__name__} while objects under {prefix} were erased"
+            raise DependencyDownError("store", detail) from None
 
 
-def _keys(settings: Settings, wanted: Wanted, shared_by: str | None, *, dry_run: bool) -> int | None:
+def _keys(
+    settings: Settings, wanted: Wanted, shared_by: str | None, erased: tuple[str, ...], *, dry_run: bool
+) -> int | None:
     url = settings.redis.url
     if url is None or not url.get_secret_value():
         return None
-    tier = RedisTier(settings.redis, analysis_to_bytes, analysis_from_bytes, SystemClock(), Metrics())
     try:
-        found = tier.erase(wanted.sha256, shared_by, dry_run=dry_run)
-        return found + tier.erase_aliases(wanted.aliases, dry_run=dry_run)
+        archived = frozenset(map(content_in, erased))
+        return erase(settings.redis, wanted.contents, shared_by, archived, dry_run=dry_run)
     except TierError as error:
         done = "nothing is erased" if dry_run else "the objects are erased"
         raise DependencyDownError("redis", f"{error}; {done}, do it again when redis answers") from None
-    finally:
-        tier.close()

@@ -38,10 +38,19 @@ def hash_to_bytes(alias: str, sha256: str) -> bytes:
 
 def hash_from_bytes(alias: str, value: bytes) -> str:
     """The SHA-256 in hexadecimal digits. Raises ValueError for bytes that were not written for this alias."""
-    digest = value[len(_V1) : len(_V1) + hashlib.sha256().digest_size]
+    digest = _digest_in(value)
     if value != _V1 + digest + _check(alias, digest):
         raise ValueError(f"{len(value)} bytes are not what is kept of an alias")
     return digest.hex()
+
+
+def claimed_hash(value: bytes | None) -> str | None:
+    """The SHA-256 that is kept of some alias; which one it is, and whether it verifies, its name alone could tell."""
+    return _digest_in(value).hex() if value else None
+
+
+def _digest_in(value: bytes) -> bytes:
+    return value[len(_V1) : len(_V1) + hashlib.sha256().digest_size]
 
 
 def _check(alias: str, digest: bytes) -> bytes:

@@ -78,6 +78,11 @@ def object_name(work_key: str, what: str) -> str:
     return f"{OBJECTS}{content_sha256}/{fingerprint}/{object_scope(scope)}/{what}"
 
 
+def content_in(name: str) -> str:
+    """The SHA-256 that is part of such a name."""
+    return name.removeprefix(OBJECTS).partition("/")[0]
+
+
 def object_scope(scope: str) -> str:
     """How the names of objects say who shares them."""
     return hashlib.sha256(scope.encode()).hexdigest()[:16]

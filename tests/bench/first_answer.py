@@ -4,6 +4,7 @@ From the exec of ``python -m streamproc worker`` to the first answered GET /stat
 takes, and beside what the same start took without a doorstep, in turns of one run.
 """
 
+import argparse
 import json
 import os
 import socket
@@ -76,6 +77,7 @@ def asked(port: int) -> dict[str, object] | None:
 
 def main() -> None:
     """Measure and print."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     took: dict[str, list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(ROUNDS):

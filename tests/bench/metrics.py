@@ -4,6 +4,7 @@ Repeated events through the whole pipeline on fakes, with metrics and without, i
 real worker spends far more on each event (docs/benchmarks.md, "The worker"), so its share is smaller than the one here.
 """
 
+import argparse
 import statistics
 import time
 from collections.abc import Sequence
@@ -69,6 +70,7 @@ def spread(values: Sequence[float]) -> str:
 
 def main() -> None:
     """Measure and print."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     metrics = Metrics()
     on = Side(metrics, metrics.sheets.open(Hand.LOOP, "loop", Activity.STEER))
     off = Side(cast("Metrics", cast("Any", Off())), NO_SHEET)

@@ -4,7 +4,9 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from signal import SIGTERM
 
+from tests.caught import await_caught
 from tests.e2e.workers import PATIENCE_S, Worker, until
 
 
@@ -45,6 +47,9 @@ class Crew:
     def stop(self) -> None:
         """SIGTERM them all; each ends with 0."""
         for worker in self.there:
+            # Who has just joined may be in the first milliseconds of its interpreter, where nobody can catch SIGTERM:
+            # that would be the end of Python (exit code -15), not the worker's.
+            await_caught(worker.process, SIGTERM)
             worker.process.terminate()
         for worker in self.there:
             assert worker.process.wait(PATIENCE_S) == 0, worker.tail()

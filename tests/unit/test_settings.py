@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from streamproc.dedupe.redis import open_redis
 from streamproc.errors import UsageError
+from streamproc.glance import glance
 from streamproc.settings import AnalyticsSettings, FlowSettings, Settings, TopicSettings, load_settings, users_settings
 
 
@@ -402,7 +404,10 @@ def test_the_app_and_the_workers_have_groups_of_their_own() -> None:
         Settings(analytics=AnalyticsSettings(group=group))
 
 
-@pytest.mark.parametrize("setting", ["registry.url", "storage.endpoint", "trace.endpoint"])
+@pytest.mark.parametrize(
+    "setting",
+    ["registry.url", "storage.endpoint", "trace.endpoint", "connect.url", "connect.registry_url", "prometheus.url"],
+)
 @pytest.mark.parametrize("value", ["ftp://there", "there:8081", "http://", "http://:8081", ""])
 def test_an_address_that_is_none_of_the_web_is_told(setting: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     variable = f"STREAMPROC_{setting.upper().replace('.', '__')}"
@@ -413,3 +418,83 @@ def test_an_address_that_is_none_of_the_web_is_told(setting: str, value: str, mo
     assert f"{setting}={value!r} ({variable}): {wanted}" in str(caught.value)
     monkeypatch.setenv(variable, "HTTPS://name:password@there:1/path")
     load_settings()
+
+
+@pytest.mark.parametrize(("section", "name"), [("connect", "url"), ("connect", "registry_url"), ("prometheus", "url")])
+def test_an_address_that_is_none_is_told_with_its_line(toml: Path, section: str, name: str) -> None:
+    toml.write_text(f"[{section}]\ntimeout_s = 1\n{name} = 'there:8083'\n")
+    with pytest.raises(UsageError) as caught:
+        load_settings()
+    assert f"{section}.{name}='there:8083' ({toml}, line 3): has to be an address" in str(caught.value)
+
+
+REDIS = [
+    "http://canary",
+    "REDIS://canary:6379",
+    "redis:canary",
+    "redis://",
+    "redis:///0?canary=1",
+    "redis://:6379/0?canary=1",
+    "redis://canary:port",
+    "redis://canary:65536",
+    "redis://canary/first",
+    "redis://can ary",
+    "unix://canary",
+    "canary:6379",
+]
+
+
+@pytest.mark.parametrize("value", REDIS)
+def test_what_is_no_address_of_a_redis_is_told_with_its_line_and_not_repeated(toml: Path, value: str) -> None:
+    toml.write_text(f"[redis]\nttl_s = 1\nurl = '{value}'\n")
+    with pytest.raises(UsageError) as caught:
+        load_settings()
+    assert f"redis.url ({toml}, line 3): has to be an address that begins with redis://" in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "redis://there",
+        "rediss://there:6380/",
+        "redis://there/0",
+        "redis://[::1]:6379/0",
+        "redis://me:p:w d@there:6379/2?health_check_interval=2",
+        "redis://:pass@10.0.0.1:6379",
+        "unix:///run/redis.sock",
+        "unix://:pass@/run/redis.sock?db=1",
+    ],
+)
+def test_addresses_that_a_redis_client_takes_are_taken(toml: Path, value: str) -> None:
+    toml.write_text(f"[redis]\nurl = '{value}'\n")
+    settings = load_settings()
+    if value:
+        open_redis(settings.redis).close()
+
+
+DEEP = 2_000
+
+
+@pytest.mark.parametrize("text", [f"[kafka]\ngroup = {'[' * DEEP}{']' * DEEP}", "[a]\nb = " + "{a=" * DEEP])
+def test_a_config_that_is_nested_beyond_reading_is_told(toml: Path, text: str) -> None:
+    toml.write_text(text)
+    with pytest.raises(
+        UsageError, match=r"streamproc\.toml is not TOML of settings: a value in it is nested too deeply"
+    ):
+        load_settings()
+    assert glance(os.environ) is None
+
+
+@pytest.mark.parametrize("name", ["drain_s", "unknown"])
+def test_a_value_that_is_nested_beyond_showing_is_told_with_its_line(toml: Path, name: str) -> None:
+    toml.write_text(f"[flow]\n{name}{'.a' * DEEP} = 1\n")
+    with pytest.raises(UsageError, match=rf"flow\.{name} \(.*, line 2\)"):
+        load_settings()
+
+
+def test_a_list_that_is_nested_beyond_reading_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMPROC_STORAGE__ALLOWED_BUCKETS", "[" * DEEP)
+    with pytest.raises(UsageError, match="in a variable as a JSON list"):
+        load_settings()

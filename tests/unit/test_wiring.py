@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,15 @@ from streamproc import wiring
 from streamproc.errors import DependencyDownError, UsageError
 from streamproc.kafka.admin import Answer, ask_broker
 from streamproc.patience import Patience
-from streamproc.settings import KafkaSettings, ModelSettings, Settings, TraceSettings, WorkerSettings
+from streamproc.settings import (
+    HttpSettings,
+    KafkaSettings,
+    LocalSettings,
+    ModelSettings,
+    Settings,
+    TraceSettings,
+    WorkerSettings,
+)
 from streamproc.telemetry.metrics import Metrics
 from streamproc.testing.clock import ManualClock
 from streamproc.worker.threads import ThreadHost
@@ -180,6 +188,25 @@ def test_a_worker_that_waits_can_be_stopped(tmp_path: Path) -> None:
         _, said = worker.communicate(timeout=60)
     assert worker.returncode == 0
     assert '"event": "stopped"' in said.splitlines()[-1]
+
+
+def test_a_worker_that_is_told_to_stop_within_a_callback_of_a_library_stops(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def ask(_settings: Settings) -> Answer:
+        with suppress(KeyboardInterrupt):  # as what calls back does, and the end of an object
+            signal.raise_signal(signal.SIGTERM)
+        return Answer((), None)
+
+    built: list[object] = []
+    monkeypatch.setattr(wiring, "ask_broker", ask)
+    monkeypatch.setattr(wiring, "build_worker", lambda *_: built.append(object()))
+    before = signal.getsignal(signal.SIGTERM)
+    settings = Settings(http=HttpSettings(port=0), kafka=KafkaSettings(slot=0), local=LocalSettings(state_dir=tmp_path))
+    with capture_logs() as said:
+        wiring.run_worker(settings)
+    assert (len(built), said[-1]["event"]) == (1, "stopped")
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_an_engine_that_is_not_installed_is_told_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,13 @@ def test_it_ends_at_once_when_it_is_told_to_while_it_waits_for_a_server(
         raise DependencyDownError("kafka", "it is not there")
 
     monkeypatch.setattr(History, "partitions", partitions)
-    run_analytics(Settings(worker=WorkerSettings(start_wait_s=5)), SystemClock())
+    before = signal.signal(number, lambda *_: None)
+    try:
+        own = signal.getsignal(number)
+        run_analytics(Settings(worker=WorkerSettings(start_wait_s=5)), SystemClock())
+        assert signal.getsignal(number) is own  # not the default action, which would be a crash to a supervisor
+    finally:
+        signal.signal(number, before)
     assert len(tries) == 1
     assert time.monotonic() - tries[0] < 4
 

@@ -19,7 +19,7 @@ def erased(monkeypatch: pytest.MonkeyPatch) -> list[Wanted]:
     def forget(_settings: Settings, wanted: Wanted, *, dry_run: bool) -> Forgotten:
         if not dry_run:
             found.append(wanted)
-        return Forgotten(wanted.sha256, wanted.tenant, 2, ("a", "b", "c"))
+        return Forgotten(wanted.contents, wanted.tenant, 2, ("a", "b", "c"), {})
 
     monkeypatch.setattr("streamproc.operate.forget.forget", forget)
     return found

@@ -100,7 +100,7 @@ def test_where_no_connector_is_there_it_is_asked_whether_this_is_kafka_connect()
         assert {one.state for one in look_by(connect, known)} == {MISSING}
 
 
-@pytest.mark.parametrize("url", ["localhost:8083", "ftp://connect", "http://"])
+@pytest.mark.parametrize("url", ["http://[::1", "http://connect:port"])
 def test_what_is_no_address_is_wrong_use(url: str) -> None:
     with pytest.raises(UsageError, match=r"connect\.url"), open_connect(ConnectSettings(url=url)):
         pass

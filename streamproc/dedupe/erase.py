@@ -1,0 +1,85 @@
+"""Erasing from Redis what is kept of contents, or of whom they are shared by, under whatever names."""
+
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from streamproc.dedupe.redis import (
+    ALIAS_PREFIX,
+    CLAIM_PREFIX,
+    FINISHED_PREFIX,
+    PREFIX,
+    content_part,
+    describe,
+    names_like,
+    open_redis,
+    part_in,
+)
+from streamproc.errors import TierError
+from streamproc.records.alias import claimed_hash
+from streamproc.settings import RedisSettings
+
+_SCANNED = 1_000
+"""Names that one step of a search looks at, and that are erased at a time."""
+
+
+def erase(
+    settings: RedisSettings,
+    contents: Collection[str],
+    scope: str | None,
+    also: Collection[str] = (),
+    *,
+    dry_run: bool = False,
+) -> int:
+    """Forget all of these contents (SHA-256), of whom they are shared by, or of both; how many keys that were.
+
+    With them go the aliases that stand for one of them, or for one of ``also``: an alias belongs to nobody, so they
+    are everybody's, who has the object fetched once more. Without contents all of the scope is meant. Looks at every
+    name in Redis. With ``dry_run`` it only counts. Raises TierError, UsageError for a url that Redis cannot have.
+    """
+    wanted = frozenset(map(content_part, contents))
+    like = names_like(next(iter(contents)) if len(contents) == 1 else None, scope)  # Redis filters by one at a time
+    patterns = [prefix + like for prefix in (PREFIX, FINISHED_PREFIX, CLAIM_PREFIX)]
+
+    def kept(redis: Redis) -> Iterator[Sequence[bytes]]:
+        for names in _found(redis, patterns):
+            yield [name for name in names if not wanted or part_in(name) in wanted]
+
+    with open_redis(settings) as redis:
+        try:
+            standing = {*wanted, *map(content_part, also)}
+            if not wanted:
+                standing.update(part_in(name) for names in kept(redis) for name in names)
+            # Aliases first: those of a scope are found by what is kept beside them, by a second attempt, too.
+            erased = sum(_drop(redis, names, dry_run=dry_run) for names in _aliases(redis, standing))
+            return erased + sum(_drop(redis, names, dry_run=dry_run) for names in kept(redis))
+        except RedisError as error:
+            raise TierError(f"redis: {describe(error)}") from None
+
+
+def _found(redis: Redis, patterns: Sequence[str]) -> Iterator[Sequence[bytes]]:
+    """Names, some at a time."""
+    for pattern in patterns:
+        names = redis.scan_iter(pattern, _SCANNED)
+        while some := list(islice(names, _SCANNED)):
+            yield list(dict.fromkeys(some))  # a scan may say a name twice
+
+
+def _aliases(redis: Redis, standing: Collection[str]) -> Iterator[Sequence[bytes]]:
+    """The names of aliases that stand for one of these contents. Their values are hashes as well: they have to be read.
+
+    One that does not verify under any name stands for nothing.
+    """
+    for names in _found(redis, [f"{ALIAS_PREFIX}*"]):
+        values: object = redis.mget(names)
+        claimed = map(claimed_hash, values if isinstance(values, list) else [])
+        yield [name for name, one in zip(names, claimed, strict=True) if one and content_part(one) in standing]
+
+
+def _drop(redis: Redis, names: Sequence[bytes], *, dry_run: bool) -> int:
+    if dry_run or not names:
+        return len(names)
+    answer: object = redis.unlink(*names)
+    return answer if isinstance(answer, int) else 0
