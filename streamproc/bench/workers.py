@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from streamproc.bench.pipeline import Figures, measure
+from streamproc.bench.events import heard_again
+from streamproc.bench.pipeline import WARM_UP, measure
 from streamproc.bench.spread import Spread, ratios
+from streamproc.bench.stretch import Figures
 from streamproc.local.worker import WorkerProcess
+from streamproc.records.analysis import Tier
 from streamproc.settings import Settings
 from streamproc.telemetry.told import Told
 
@@ -44,7 +47,7 @@ def _one(settings: Settings, events: int) -> Figures:
     worker = WorkerProcess(settings, settings.local.state_dir / "bench-worker.log")
     try:
         worker.start()
-        figures, _ = measure(settings, worker, events, _quiet)
+        figures, _ = measure(settings, worker, heard_again(settings, WARM_UP + events), Tier.MEMORY, _quiet)
     finally:
         worker.stop()
     return figures

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from streamproc.bench.pipeline import UntrueRunError
 from streamproc.bench.scale import Busy, ScaleFigures, ScaleReport, figures
 from streamproc.bench.scale_show import scale_json, show_scale
+from streamproc.bench.stretch import UntrueRunError
 from tests.unit.bench.made import MACHINE
 
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC).timestamp()

@@ -65,11 +65,12 @@ def test_the_pipeline_is_shown_beside_each_part_of_the_floor_and_their_sum() -> 
     screen, out = console(200)
     show_pipeline(pipeline_report(), screen)
     text = " ".join(out.getvalue().split())
-    assert "worker, main process 1000 0.600" in text
-    assert "floor: consume 50000 0.010" in text
-    assert "floor: sum 5000 0.150" in text
-    assert "ratio, worker to floor 0.200 4.0" in text
-    assert "10 transactions; mean micro-batch 500 records, mean transaction 40.0 ms" in text
+    assert "worker, main process 600.0 900.0 floor: consume 10.0 10.0 floor: decode 40.0 40.0" in text
+    assert "floor: sum 150.0 150.0 ratio, worker to floor 4.00 6.00" in text
+    assert "our own: decode 20.0 20.0 our own: encode 10.0 10.0" in text
+    assert "floor with our own: sum 80.0 80.0 ratio, worker to that 7.50 11.25" in text
+    assert "events per s, worker 1000 1000 events per s, floor 5000 5000" in text
+    assert "memory: 5000 events in 10 transactions; mean micro-batch 500 records, mean transaction 40.0 ms" in text
 
 
 def test_both_deliveries_are_shown_at_each_size_with_their_ratio() -> None:
@@ -113,6 +114,8 @@ def test_json_holds_the_figures_and_what_follows_from_them() -> None:
     assert (pipeline["bench"], pipeline["speed_ratio"]) == ("pipeline", 0.2)
     assert pipeline["cpu_ratio"] == pytest.approx(4)
     assert [cost["part"] for cost in pipeline["floor"]] == ["consume", "decode", "encode", "produce"]
+    assert pipeline["parts"][1] == {"part": "decode", "cpu_us": pytest.approx(40), "own_cpu_us": pytest.approx(20)}
+    assert (pipeline["own_cpu_ratio"], pipeline["redis"]["cpu_ratio"]) == (pytest.approx(7.5), pytest.approx(6))
     delivery = json.loads(json.dumps(delivery_json(delivery_report())))
     assert (delivery["bench"], delivery["sizes"][0]["ratio"]["middle"]) == ("delivery", 0.5)
     assert delivery["workers_ratio"]["least"] == 0.75

@@ -10,11 +10,11 @@ from streamproc.bench.busy_show import busy_json, show_busy
 from streamproc.bench.floor import Cost
 from streamproc.bench.fresh import FormatFigures, FreshReport
 from streamproc.bench.fresh_show import fresh_json, show_fresh
-from streamproc.bench.pipeline import Figures
 from streamproc.bench.played import Latency
 from streamproc.bench.quiet import QuietFigures, QuietReport, by_stage
 from streamproc.bench.quiet_show import quiet_json, show_quiet
 from streamproc.bench.recorded import FORMATS, bodies
+from streamproc.bench.stretch import Figures
 from streamproc.bench.timeline import Span, picture, spans, steps
 from tests.unit.bench.made import MACHINE
 
