@@ -119,18 +119,20 @@ def _pipeline_rows(runs: Sequence[Run]) -> Iterator[tuple[str, ...]]:
 
 def show_delivery(report: DeliveryReport, console: Console) -> None:
     """Print a delivery report; fits 80 columns."""
-    table = Table("records", box=box.SIMPLE)
-    for name in ("delivery", "min", "median", "max", "commit p50"):
+    table = Table("size", box=box.SIMPLE)
+    for name in ("delivery", "min", "median", "max", "commit", "waits", "CPU us"):
         table.add_column(name, justify="left" if name == "delivery" else "right")
     for found in report.sizes:
         for name, side in (("exactly once", found.exactly_once), ("at least once", found.at_least_once)):
-            table.add_row(str(found.size), name, *_cells(side.records_per_s, 0), f"{side.commit_ms:.1f} ms")
-        table.add_row("", "ratio", *_cells(found.ratio, 2), "")
+            times = (f"{side.commit_ms:.1f} ms", f"{side.waits_ms:.1f} ms", f"{side.cpu_us:.1f}")
+            table.add_row(str(found.size), name, *_cells(side.records_per_s, 0), *times)
+        table.add_row("", "ratio", *_cells(found.ratio, 2), "", "", f"{found.cpu_ratio.middle:.2f}")
     console.print(table)
     console.print(
         f"Records of {report.value_bytes} B per s, by records a commit; {report.rounds} rounds, {report.partitions} "
         f"partitions, group protocol {report.protocol}. The ratio is of the two turns of a round. A commit: outputs "
-        "and offsets, until they are visible. The loop waits for each.",
+        "and offsets, until they are visible; the loop waits for each. Waits: of a micro-batch's time, what is no "
+        "processor time of this process. CPU: for each record.",
         highlight=False,
     )
     _show_workers(report.workers, console)
@@ -139,17 +141,18 @@ def show_delivery(report: DeliveryReport, console: Console) -> None:
 
 def _show_workers(workers: WorkersFigures, console: Console) -> None:
     table = Table("whole worker", box=box.SIMPLE)
-    for name in ("events per s", "records a commit", "mean commit"):
+    for name in ("events per s", "CPU us", "records", "mean commit"):
         table.add_column(name, justify="right")
     for name, runs in (("exactly once", workers.exactly_once), ("at least once", workers.at_least_once)):
         for run in runs:
-            table.add_row(
-                name, f"{run.events_per_s:.0f}", f"{run.mean_micro_batch:.0f}", f"{run.mean_transaction_ms:.1f} ms"
-            )
-    table.add_row("ratio: min, median, max", " ".join(_cells(workers.ratio, 2)), "", "")
+            times = (f"{run.mean_micro_batch:.0f}", f"{run.mean_transaction_ms:.1f} ms")
+            table.add_row(name, f"{run.events_per_s:.0f}", f"{1000 * run.cpu_ms_per_event:.1f}", *times)
+    table.add_row("ratio", _ratio(workers.ratio), _ratio(workers.cpu_ratio), "", "")
     console.print(table)
     console.print(
-        f"{workers.events} events each, all from memory, {len(workers.exactly_once)} rounds.", highlight=False
+        f"{workers.events} events each, all from memory, {len(workers.exactly_once)} rounds. CPU: of the main process, "
+        "for each event. Records: of a commit. The ratios are of the two workers of a round.",
+        highlight=False,
     )
 
 
@@ -220,7 +223,9 @@ def _run_json(run: Run) -> Mapping[str, object]:
 
 def delivery_json(report: DeliveryReport) -> Mapping[str, object]:
     """The same for programs."""
-    return {"bench": "delivery", **asdict(report), "workers_ratio": asdict(report.workers.ratio)}
+    workers = report.workers
+    ratios = {"workers_ratio": asdict(workers.ratio), "workers_cpu_ratio": asdict(workers.cpu_ratio)}
+    return {"bench": "delivery", **asdict(report), **ratios}
 
 
 def groups_json(report: GroupsReport) -> Mapping[str, object]:

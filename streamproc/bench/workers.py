@@ -31,6 +31,14 @@ class WorkersFigures:
             [figures.events_per_s for figures in self.at_least_once],
         )
 
+    @property
+    def cpu_ratio(self) -> Spread:
+        """The same in processor time of the main process for each event."""
+        return ratios(
+            [figures.cpu_ms_per_event for figures in self.exactly_once],
+            [figures.cpu_ms_per_event for figures in self.at_least_once],
+        )
+
 
 def measure_workers(settings: Settings, events: int, rounds: int, told: Told) -> WorkersFigures:
     """Start a worker of each delivery once a round; who begins changes. Raises WorkerEndedError, UntrueRunError."""

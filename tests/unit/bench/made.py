@@ -51,8 +51,14 @@ def pipeline_report() -> PipelineReport:
 
 
 def delivery_report() -> DeliveryReport:
-    exactly_once, at_least_once = Side(Spread(9_000, 10_000, 12_000), 5.0), Side(Spread(16_000, 20_000, 24_000), 2.5)
-    sizes = [SizeFigures(size, exactly_once, at_least_once, Spread(0.4, 0.5, 0.75)) for size in (64, 512)]
+    exactly_once, at_least_once = (
+        Side(Spread(9_000, 10_000, 12_000), 5.0, 9.0, 4.0),
+        Side(Spread(16_000, 20_000, 24_000), 2.5, 7.5, 2.0),
+    )
+    sizes = [
+        SizeFigures(size, exactly_once, at_least_once, Spread(0.4, 0.5, 0.75), Spread(1.1, 1.2, 1.3))
+        for size in (64, 512)
+    ]
     rounds = [(1000.0, 1000.0), (900.0, 1200.0)]
     once, least = (
         [Figures(5000, 5.0, rate, 0.6, 10, 500.0, 40.0) for rate in side] for side in zip(*rounds, strict=True)

@@ -77,11 +77,12 @@ def test_both_deliveries_are_shown_at_each_size_with_their_ratio() -> None:
     screen, out = console(200)
     show_delivery(delivery_report(), screen)
     text = " ".join(out.getvalue().split())
-    assert "64 exactly once 9000 10000 12000 5.0 ms 64 at least once 16000 20000 24000 2.5 ms" in text
-    assert "ratio 0.40 0.50 0.75 512 exactly once" in text
+    assert "64 exactly once 9000 10000 12000 5.0 ms 4.0 ms 9.0" in text
+    assert "64 at least once 16000 20000 24000 2.5 ms 2.0 ms 7.5" in text
+    assert "ratio 0.40 0.50 0.75 1.20 512 exactly once" in text
     assert "Records of 300 B per s, by records a commit; 12 rounds, 4 partitions, group protocol consumer" in text
-    assert "exactly once 900 500 40.0 ms at least once 1000 500 40.0 ms" in text
-    assert "ratio: min, median, max 0.75 0.88 1.00" in text
+    assert "exactly once 900 600.0 500 40.0 ms at least once 1000 600.0 500 40.0 ms" in text
+    assert "ratio 0.88 (0.75-1.00) 1.00 (1.00-1.00)" in text
     assert "load 0.50 before" in text
 
 
@@ -118,6 +119,6 @@ def test_json_holds_the_figures_and_what_follows_from_them() -> None:
     assert (pipeline["own_cpu_ratio"], pipeline["redis"]["cpu_ratio"]) == (pytest.approx(7.5), pytest.approx(6))
     delivery = json.loads(json.dumps(delivery_json(delivery_report())))
     assert (delivery["bench"], delivery["sizes"][0]["ratio"]["middle"]) == ("delivery", 0.5)
-    assert delivery["workers_ratio"]["least"] == 0.75
+    assert (delivery["workers_ratio"]["least"], delivery["workers_cpu_ratio"]["most"]) == (0.75, 1.0)
     groups = json.loads(json.dumps(groups_json(groups_report())))
     assert (groups["bench"], [run["aborts"] for run in groups["runs"]]) == ("groups", [0, 12])
