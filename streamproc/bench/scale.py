@@ -78,6 +78,10 @@ class ScaleReport:
         """Its rate over that of the first count."""
         return found.events_per_s / self.counts[0].events_per_s
 
+    def cpu_over_first(self, found: ScaleFigures) -> float:
+        """What an event takes of the processor, over what it takes with the first count."""
+        return found.cpu_ms_per_event / self.counts[0].cpu_ms_per_event
+
 
 def run_scale(
     settings: Settings, counts: Sequence[int], kind: str, events: int, report: Report, told: Told

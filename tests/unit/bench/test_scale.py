@@ -45,3 +45,4 @@ def test_a_report_says_what_more_workers_bring() -> None:
     assert "1.10" in out.getvalue()
     document = json.loads(json.dumps(scale_json(report)))
     assert [one["over_first"] for one in document["counts"]] == pytest.approx([1.0, 1.1])
+    assert [one["cpu_over_first"] for one in document["counts"]] == pytest.approx([1.0, 3.1 / 3.0])
