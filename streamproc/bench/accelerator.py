@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from streamproc.analyzer import AnalyzerOptions, Wave
 from streamproc.arena import SAMPLE_RATE
 from streamproc.errors import UsageError
+from streamproc.records.analysis import Analysis, AudioInfo, SegmentAnalysis, whole
 from streamproc.records.compute import ItemError, Scored
-from streamproc.records.identity import ModelIdentity
+from streamproc.records.identity import ModelIdentity, content_key, fingerprint, scope
 from streamproc.records.profile import Profile
-from streamproc.settings import ModelSettings
+from streamproc.settings import ModelSettings, Settings
 
 ENGINE = "streamproc.bench.accelerator:make"
 FREE = float("inf")
@@ -44,6 +45,19 @@ class Accelerator:
 def identity_of(name: str) -> ModelIdentity:
     """Of one name: what one computed is not known to the next."""
     return ModelIdentity(f"accelerator {name}", "0" * 64, "fp32", LABELS, engine=f"accelerator {name}")
+
+
+def analysis_of(duration_ms: int) -> Analysis:
+    """What it says of a recording that is one segment."""
+    segment = SegmentAnalysis(0, -1, 0, duration_ms, duration_ms, -20.0, LABELS[3], 0.4, (0.1, 0.2, 0.3, 0.4))
+    return whole(LABELS, AudioInfo(duration_ms, 16_000, 1, "wav"), duration_ms, [segment])
+
+
+def key_of(settings: Settings, content_sha256: str) -> str:
+    """Under which key a worker of these settings, whose model it is, looks for an analysis that everybody shares."""
+    return content_key(
+        scope("global", None), content_sha256, fingerprint(identity_of(settings.model.name_or_dir), "mix")
+    )
 
 
 def accelerated(model: ModelSettings, audio_s_per_s: float, run: str) -> ModelSettings:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from pydantic import SecretStr
 
-from streamproc.bench.accelerator import LABELS, accelerated, identity_of
+from streamproc.bench.accelerator import accelerated, analysis_of, key_of
 from streamproc.bench.events import FOLDER, Stored, announce
 from streamproc.bench.machine import Machine, look
 from streamproc.bench.pipeline import PARTITIONS, PREFIX
@@ -25,9 +25,8 @@ from streamproc.local.apart import apart
 from streamproc.local.signals import interrupted_by_sigterm, shielded
 from streamproc.local.toolbox import Report
 from streamproc.local.worker import WorkerProcess, parse_histogram, parse_series
-from streamproc.records.analysis import Analysis, AudioInfo, SegmentAnalysis, Tier, whole
+from streamproc.records.analysis import Tier
 from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
-from streamproc.records.identity import content_key, fingerprint, scope
 from streamproc.settings import Settings
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import SystemClock
@@ -132,7 +131,7 @@ def with_tiers(settings: Settings, load: Load, run: str, tiers: tuple[bool, bool
     memory, redis, archive = tiers
     entries = load.remembered if memory else 0
     dedupe = settings.dedupe.model_copy(
-        update={"memory_bytes": max(1, entries * weight(analysis_of(1_000))), "archive": archive}
+        update={"memory_bytes": max(1, entries * weight(analysis_of(1_000))), "archive": archive, "scope": "global"}
     )
     shared = settings.redis if redis else settings.redis.model_copy(update={"url": SecretStr("")})
     model = accelerated(settings.model, load.audio_s_per_s, run)
@@ -159,21 +158,14 @@ def store_recordings(settings: Settings, numbers: Sequence[int], told: Told) -> 
 def archive(settings: Settings, clips: Sequence[Stored], told: Told) -> None:
     """Keep what a worker like this computed of these long ago. Raises StoreError, TierError."""
     clock = SystemClock()
-    analysis, name = analysis_of(round(1000 * SECONDS)), settings.model.name_or_dir
-    print_of = fingerprint(identity_of(name), "mix")
+    analysis = analysis_of(round(1000 * SECONDS))
 
     def keep(clip: Stored) -> None:
-        tier.put(content_key(scope(settings.dedupe.scope, None), clip.sha256, print_of), analysis)
+        tier.put(key_of(settings, clip.sha256), analysis)
 
     with closing(S3Store(settings.storage, THREADS, clock)) as store:
         tier = ArchiveTier(store, settings.storage.bucket, analysis_to_bytes, analysis_from_bytes, clock, Metrics())
         _in_threads(keep, clips, "archive", told)
-
-
-def analysis_of(duration_ms: int) -> Analysis:
-    """What the accelerator says of a recording that is one segment."""
-    segment = SegmentAnalysis(0, -1, 0, duration_ms, duration_ms, -20.0, LABELS[3], 0.4, (0.1, 0.2, 0.3, 0.4))
-    return whole(LABELS, AudioInfo(duration_ms, 16_000, 1, "wav"), duration_ms, [segment])
 
 
 def _case(

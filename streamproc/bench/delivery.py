@@ -34,6 +34,10 @@ class Side:
     records_per_s: Spread
     commit_ms: float
     """Median of all commits."""
+    cpu_us: float
+    """Of processor time for each record, median of the turns."""
+    waits_ms: float
+    """Of each micro-batch, what is left when processor time is taken off: answers that are waited for. Median."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class SizeFigures:
     at_least_once: Side
     ratio: Spread
     """Exactly-once over at-least-once in records/s, round by round."""
+    cpu_ratio: Spread
+    """The same in processor time for each record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +116,22 @@ def compare(size: int, exactly_once: Sequence[Turn], at_least_once: Sequence[Tur
         exactly_once=_side(exactly_once),
         at_least_once=_side(at_least_once),
         ratio=ratios(_rates(exactly_once), _rates(at_least_once)),
+        cpu_ratio=ratios(_cpu_us(exactly_once), _cpu_us(at_least_once)),
     )
 
 
 def _side(turns: Sequence[Turn]) -> Side:
-    return Side(spread(_rates(turns)), 1000 * median(seconds for turn in turns for seconds in turn.commit_s))
+    return Side(
+        records_per_s=spread(_rates(turns)),
+        commit_ms=1000 * median(seconds for turn in turns for seconds in turn.commit_s),
+        cpu_us=median(_cpu_us(turns)),
+        waits_ms=median(1000 * (turn.seconds - turn.cpu_s) / len(turn.commit_s) for turn in turns),
+    )
 
 
 def _rates(turns: Sequence[Turn]) -> Sequence[float]:
     return [turn.records / turn.seconds for turn in turns]
+
+
+def _cpu_us(turns: Sequence[Turn]) -> Sequence[float]:
+    return [1e6 * turn.cpu_s / turn.records for turn in turns]

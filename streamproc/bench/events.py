@@ -56,9 +56,10 @@ def store_clips(settings: Settings) -> Sequence[Stored]:
     return clips
 
 
-def make_records(settings: Settings, clips: Sequence[Stored], run: str, count: int) -> Sequence[OutputRecord]:
-    """So many announcements of these recordings, in turn."""
-    return announce(settings, [clips[number % len(clips)] for number in range(count)], run)
+def heard_again(settings: Settings, count: int) -> Sequence[Stored]:
+    """These recordings in turn, so many in all. Raises StoreError."""
+    clips = store_clips(settings)
+    return [clips[number % len(clips)] for number in range(count)]
 
 
 def announce(settings: Settings, clips: Sequence[Stored], run: str) -> Sequence[OutputRecord]:

@@ -1,6 +1,8 @@
 """The floor: what the same number of records costs in the libraries alone, with the worker's own options.
 
-Nothing of ours runs inside the measured parts but the loops around the libraries' calls.
+Nothing of ours runs inside the measured parts but the loops around the libraries' calls: events are read and results
+written by fastavro. Beside it a second floor, for which the two are done by our own codecs (``records/quick_avro.py``
+and ``records/flat_avro.py``), as a worker does them; its other parts are the very same measurements.
 """
 
 import io
@@ -20,11 +22,13 @@ from streamproc.kafka.config import consumer_config, transactional_config
 from streamproc.kafka.errors import END_OF_PARTITION, describe
 from streamproc.kafka.own_schemas import look_up_outputs
 from streamproc.kafka.registry import connect
-from streamproc.records.avro import frame, schema_of
+from streamproc.records.avro import decode, encode, frame, parse_writer, schema_of
 from streamproc.records.recording import RecordingEvent
 from streamproc.records.result import EmotionResult
 from streamproc.settings import Settings
 
+DECODE, ENCODE = "decode", "encode"
+"""The parts that there are two of."""
 BATCH = 512
 """Records of one transaction, as many as a full micro-batch has by default."""
 _FRAME_BYTES = 5
@@ -46,6 +50,14 @@ class Cost:
     """Of this process with all its threads, librdkafka's too."""
 
 
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """Both floors, part by part in the same order."""
+
+    libraries: Sequence[Cost]
+    own: Sequence[Cost]
+
+
 @contextmanager
 def timed(part: str, costs: list[Cost]) -> Iterator[None]:
     """Add to ``costs`` what the block takes."""
@@ -54,12 +66,29 @@ def timed(part: str, costs: list[Cost]) -> Iterator[None]:
     costs.append(Cost(part, time.perf_counter() - wall, time.process_time() - cpu))
 
 
-def measure_floor(settings: Settings, parts: Sequence[Part], row: EmotionResult) -> Sequence[Cost]:
+def summed(costs: Sequence[Cost]) -> Sequence[Cost]:
+    """One of each part, in the order in which they came first."""
+    names = dict.fromkeys(cost.part for cost in costs)
+    of = {name: [cost for cost in costs if cost.part == name] for name in names}
+    return [Cost(name, sum(one.wall_s for one in of[name]), sum(one.cpu_s for one in of[name])) for name in names]
+
+
+def with_own(costs: Sequence[Cost], own: Sequence[Cost]) -> Sequence[Cost]:
+    """The same parts, those of our own in place of the libraries'."""
+    instead = {cost.part: cost for cost in own}
+    return [instead.get(cost.part, cost) for cost in costs]
+
+
+def measure_floor(
+    settings: Settings, parts: Sequence[Part], row: EmotionResult, names: Sequence[str] | None = None
+) -> Floor:
     """Read the records of ``parts``, decode them, ask Redis by batches, encode ``row`` as often, write in transactions.
 
-    Raises KafkaException, FloorError.
+    ``names`` are what Redis is asked for, one for each record; without them as many that it does not know. What is
+    found is not decoded. Raises KafkaException, FloorError.
     """
     costs: list[Cost] = []
+    ours: list[Cost] = []
     own = settings.model_copy(
         update={
             "kafka": settings.kafka.model_copy(
@@ -76,22 +105,27 @@ def measure_floor(settings: Settings, parts: Sequence[Part], row: EmotionResult)
         consumer.list_topics(topic, timeout=_CALL_S)  # connected; what is measured is the records
         with timed("consume", costs):
             values = _consume(consumer, topic, parts)
-        with timed("decode", costs):
+        with timed(DECODE, costs):
             _decode(values)
+        _decode_ourselves(values, ours)
         with closing(Redis.from_url(own.redis.url.get_secret_value() if own.redis.url else "")) as redis:
             redis.ping()
+            asked = names if names is not None else [f"sp:floor:{number:048d}" for number in range(len(values))]
             with timed("MGET", costs):
-                _look_up(redis, len(values))
+                found = _look_up(redis, asked)
+            if names is not None and len(found) != len(values):
+                raise FloorError(f"redis knows {len(found)} of {len(values)} analyses by now")
         with connect(own.registry) as registry:
             schema_id = look_up_outputs(registry, own.topics).result_schema_id
-        with timed("encode", costs):
+        with timed(ENCODE, costs):
             rows = _encode(row, schema_id, len(values))
+        _encode_ourselves(row, schema_id, len(values), ours)
         producer = Producer(transactional_config(own, 0), logger=log)
         producer.init_transactions(_CALL_S)
         offsets = [TopicPartition(topic, part.partition, part.end) for part in parts]
-        with timed("produce", costs):
-            _produce(producer, own.topics.results, rows, lambda: _add_offsets(producer, consumer, offsets))
-    return costs
+        _produce(producer, own.topics.results, rows, costs, lambda: _add_offsets(producer, consumer, offsets))
+    libraries = summed(costs)
+    return Floor(libraries, with_own(libraries, ours))
 
 
 def _consume(consumer: Consumer, topic: str, parts: Sequence[Part]) -> Sequence[bytes]:
@@ -121,10 +155,17 @@ def _decode(values: Sequence[bytes]) -> None:
         fastavro.schemaless_reader(io.BytesIO(value[_FRAME_BYTES:]), schema, schema)
 
 
-def _look_up(redis: Redis, count: int) -> None:
-    """Ask for as many names as there are records, of which none is known; what a value takes is not in it."""
-    for start in range(0, count, BATCH):
-        redis.mget([f"sp:floor:{number:048d}" for number in range(start, min(start + BATCH, count))])
+def _decode_ourselves(values: Sequence[bytes], costs: list[Cost]) -> None:
+    schema = schema_of(RecordingEvent)
+    writer = parse_writer(schema.text, schema)
+    with timed(DECODE, costs):
+        for value in values:
+            decode(value[_FRAME_BYTES:], writer, schema)
+
+
+def _look_up(redis: Redis, names: Sequence[str]) -> Sequence[object]:
+    answers: list[object] = [redis.mget(names[start : start + BATCH]) for start in range(0, len(names), BATCH)]
+    return [value for answer in answers if isinstance(answer, list) for value in answer if value is not None]
 
 
 def _encode(row: EmotionResult, schema_id: int, count: int) -> Sequence[bytes]:
@@ -137,13 +178,30 @@ def _encode(row: EmotionResult, schema_id: int, count: int) -> Sequence[bytes]:
     return rows
 
 
-def _produce(producer: Producer, topic: str, rows: Sequence[bytes], add_offsets: Callable[[], None]) -> None:
+def _encode_ourselves(row: EmotionResult, schema_id: int, count: int, costs: list[Cost]) -> None:
+    """Rows that differ where rows of one analysis do: equal ones would all be remembered."""
+    rows = [row._replace(event_id=f"floor-{number}", input_offset=number) for number in range(count)]
+    with timed(ENCODE, costs):
+        for one in rows:
+            frame(schema_id, encode(one))
+
+
+def _produce(
+    producer: Producer, topic: str, rows: Sequence[bytes], costs: list[Cost], add_offsets: Callable[[], None]
+) -> None:
+    """Rows in transactions, and what the transactions add to them: all is written when their ends are asked for.
+
+    That a transaction's first row has to wait until its partition is added is in the rows' share.
+    """
     for start in range(0, len(rows), BATCH):
-        producer.begin_transaction()
-        for number, row in enumerate(rows[start : start + BATCH], start):
-            producer.produce(topic, row, str(number).encode())
-        add_offsets()
-        producer.commit_transaction(_CALL_S)
+        with timed("produce", costs):
+            producer.begin_transaction()
+            for number, row in enumerate(rows[start : start + BATCH], start):
+                producer.produce(topic, row, str(number).encode())
+            producer.flush(_CALL_S)
+        with timed("transaction", costs):
+            add_offsets()
+            producer.commit_transaction(_CALL_S)
 
 
 def _add_offsets(producer: Producer, consumer: Consumer, offsets: list[TopicPartition]) -> None:

@@ -12,8 +12,9 @@ from streamproc.bench.events import announce, send
 from streamproc.bench.floor import Cost, measure_floor
 from streamproc.bench.floor_audio import measure_audio
 from streamproc.bench.machine import Machine, look
-from streamproc.bench.pipeline import PARTITIONS, PREFIX, Figures, a_result, figures, follow, micro_batches, moment
+from streamproc.bench.pipeline import PARTITIONS, PREFIX, a_result, follow
 from streamproc.bench.recorded import FORMATS, store_new
+from streamproc.bench.stretch import Figures, figures, micro_batches, moment
 from streamproc.local import stack as servers
 from streamproc.local.apart import apart
 from streamproc.local.signals import interrupted_by_sigterm, shielded
@@ -92,7 +93,7 @@ def _measure(settings: Settings, kind: str, events: int, told: Told) -> FormatFi
         worker.stop()
     found = figures(events, before, after, lines)
     told(f"{kind} floor", "parts", 0, 1)
-    floor = [*measure_floor(own, parts, a_result(own)), *measure_audio(own, clips[:-1])]
+    floor = [*measure_floor(own, parts, a_result(own)).libraries, *measure_audio(own, clips[:-1])]
     told(f"{kind} floor", "parts", 1, 1)
     size = sum(clip.size_bytes for clip in clips) // len(clips)
     return FormatFigures(kind, size, found, 1000 * children / events, floor)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamproc.bench.pipeline import UntrueRunError
+from streamproc.bench.stretch import UntrueRunError
 from streamproc.kafka.publisher import Publisher
 from streamproc.kafka.tail import Tail
 from streamproc.local.worker import WorkerProcess

@@ -34,7 +34,15 @@ def show_quiet(report: QuietReport, console: Console) -> None:
 
 def quiet_json(report: QuietReport) -> Mapping[str, object]:
     """The same for programs."""
-    return {"bench": "latency", **asdict(report)}
+    kinds = [
+        {
+            **asdict(kind),
+            "p50_over_linger": kind.whole.p50 / report.linger_ms,
+            "p99_over_linger": kind.whole.p99 / report.linger_ms,
+        }
+        for kind in report.kinds
+    ]
+    return {"bench": "latency", **asdict(report), "kinds": kinds}
 
 
 def _cells(found: Latency) -> tuple[str, ...]:

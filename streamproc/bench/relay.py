@@ -26,6 +26,8 @@ class Turn:
     records: int
     seconds: float
     """From the first poll to the last commit."""
+    cpu_s: float
+    """Of this process meanwhile, with all threads of the client."""
     commit_s: tuple[float, ...]
     """Of each micro-batch: its outputs and offsets handed over, until they are visible."""
 
@@ -60,14 +62,15 @@ class Relay:
     def turn(self, micro_batches: int) -> Turn:
         """Relay so many. Raises UntrueRunError when the input ends before, AbortedError, FatalError."""
         commits = []
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         for _ in range(micro_batches):
             records = self._gather()
             begun = time.perf_counter()
             outputs = [OutputRecord(self._topics.results, record.key, record.value) for record in records]
             self._sink.commit(outputs, next_offsets(records), self._source.group_metadata())
             commits.append(time.perf_counter() - begun)
-        return Turn(micro_batches * self._size, time.perf_counter() - start, tuple(commits))
+        seconds, cpu_s = time.perf_counter() - start, time.process_time() - cpu
+        return Turn(micro_batches * self._size, seconds, cpu_s, tuple(commits))
 
     def close(self) -> None:
         """Leave the group, drop the connections."""

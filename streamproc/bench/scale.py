@@ -14,8 +14,9 @@ from streamproc.bench.accelerator import FREE, accelerated
 from streamproc.bench.events import Stored, announce, send
 from streamproc.bench.fresh import PACKAGES, children_cpu_s
 from streamproc.bench.machine import Machine, look
-from streamproc.bench.pipeline import PATIENCE_S, POLL_S, UntrueRunError, follow, micro_batches
+from streamproc.bench.pipeline import PATIENCE_S, POLL_S, follow
 from streamproc.bench.recorded import store_new
+from streamproc.bench.stretch import UntrueRunError, micro_batches
 from streamproc.local import stack as servers
 from streamproc.local.apart import apart
 from streamproc.local.signals import interrupted_by_sigterm, shielded
@@ -76,6 +77,10 @@ class ScaleReport:
     def over_first(self, found: ScaleFigures) -> float:
         """Its rate over that of the first count."""
         return found.events_per_s / self.counts[0].events_per_s
+
+    def cpu_over_first(self, found: ScaleFigures) -> float:
+        """What an event takes of the processor, over what it takes with the first count."""
+        return found.cpu_ms_per_event / self.counts[0].cpu_ms_per_event
 
 
 def run_scale(

@@ -33,5 +33,8 @@ def show_scale(report: ScaleReport, console: Console) -> None:
 
 def scale_json(report: ScaleReport) -> Mapping[str, object]:
     """The same for programs."""
-    counts = [{**asdict(found), "over_first": report.over_first(found)} for found in report.counts]
+    counts = [
+        {**asdict(found), "over_first": report.over_first(found), "cpu_over_first": report.cpu_over_first(found)}
+        for found in report.counts
+    ]
     return {"bench": "scale", **asdict(report), "counts": counts}

@@ -1,6 +1,6 @@
 """How measurements are shown, to people and to programs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from types import MappingProxyType
 
@@ -13,14 +13,15 @@ from streamproc.bench.delivery import DeliveryReport
 from streamproc.bench.engine import OURS, EngineReport
 from streamproc.bench.groups import GroupsReport
 from streamproc.bench.machine import Machine
-from streamproc.bench.pipeline import PipelineReport, Trust
+from streamproc.bench.pipeline import PipelineReport, Run, Trust
 from streamproc.bench.spread import Spread
 from streamproc.bench.workers import WorkersFigures
 
 REPEATED: Mapping[Trust, str] = MappingProxyType(
     {
-        "declared": "Every analysis came from the worker's memory by the hash that its event declares: nothing was "
-        "fetched. The floor's MGET is what a worker asks Redis whose memory is cold; this one's was warm.",
+        "declared": "Analyses came from the worker's memory, or from Redis, each once, to a worker that had just "
+        "started: by the hash that its event declares, so nothing was fetched. The floor beside memory asks Redis too, "
+        "for names that it does not know.",
         "content": "Every analysis came from the worker's memory; every object was still fetched from the store and "
         "hashed, which the floor does not do.",
     }
@@ -82,40 +83,56 @@ def show_cost(report: CostReport, console: Console) -> None:
 
 def show_pipeline(report: PipelineReport, console: Console) -> None:
     """Print a pipeline report; fits 80 columns."""
-    worker, table = report.worker, Table("", box=box.SIMPLE)
-    for name in ("events per s", "CPU ms per event"):
+    runs = {"memory": report.memory} | ({} if report.redis is None else {"Redis": report.redis})
+    table = Table("CPU us per event, known to", box=box.SIMPLE)
+    for name in runs:
         table.add_column(name, justify="right")
-    table.add_row("worker, main process", f"{worker.events_per_s:.0f}", f"{worker.cpu_ms_per_event:.3f}")
-    for cost in report.floor:
-        table.add_row(
-            f"floor: {cost.part}", f"{worker.events / cost.wall_s:.0f}", f"{1000 * cost.cpu_s / worker.events:.3f}"
-        )
-    table.add_row("floor: sum", f"{report.floor_events_per_s:.0f}", f"{report.floor_cpu_ms_per_event:.3f}")
-    table.add_row("ratio, worker to floor", f"{report.speed_ratio:.3f}", f"{report.cpu_ratio:.1f}")
+    for row in _pipeline_rows(list(runs.values())):
+        table.add_row(*row)
     console.print(table)
-    console.print(
-        f"{worker.events} events in {worker.transactions} transactions; mean micro-batch "
-        f"{worker.mean_micro_batch:.0f} records, mean transaction {worker.mean_transaction_ms:.1f} ms.",
-        highlight=False,
-    )
+    for name, run in runs.items():
+        worker = run.worker
+        console.print(
+            f"{name}: {worker.events} events in {worker.transactions} transactions; mean micro-batch "
+            f"{worker.mean_micro_batch:.0f} records, mean transaction {worker.mean_transaction_ms:.1f} ms.",
+            highlight=False,
+        )
     console.print(REPEATED[report.trust], highlight=False)
     console.print(machine_line(report.machine), highlight=False)
 
 
+def _pipeline_rows(runs: Sequence[Run]) -> Iterator[tuple[str, ...]]:
+    """The worker and its rate, each part of its floor, the sums of both floors, and what the worker is of them."""
+    yield "worker, main process", *(f"{1000 * run.worker.cpu_ms_per_event:.1f}" for run in runs)
+    for number, cost in enumerate(runs[0].floor.libraries):
+        yield f"floor: {cost.part}", *(f"{run.cpu_us([run.floor.libraries[number]]):.1f}" for run in runs)
+    yield "floor: sum", *(f"{run.cpu_us(run.floor.libraries):.1f}" for run in runs)
+    yield "ratio, worker to floor", *(f"{run.cpu_ratio:.2f}" for run in runs)
+    for number, cost in enumerate(runs[0].floor.own):
+        if cost != runs[0].floor.libraries[number]:
+            yield f"our own: {cost.part}", *(f"{run.cpu_us([run.floor.own[number]]):.1f}" for run in runs)
+    yield "floor with our own: sum", *(f"{run.cpu_us(run.floor.own):.1f}" for run in runs)
+    yield "ratio, worker to that", *(f"{run.own_cpu_ratio:.2f}" for run in runs)
+    yield "events per s, worker", *(f"{run.worker.events_per_s:.0f}" for run in runs)
+    yield "events per s, floor", *(f"{run.floor_events_per_s:.0f}" for run in runs)
+
+
 def show_delivery(report: DeliveryReport, console: Console) -> None:
     """Print a delivery report; fits 80 columns."""
-    table = Table("records", box=box.SIMPLE)
-    for name in ("delivery", "min", "median", "max", "commit p50"):
+    table = Table("size", box=box.SIMPLE)
+    for name in ("delivery", "min", "median", "max", "commit", "waits", "CPU us"):
         table.add_column(name, justify="left" if name == "delivery" else "right")
     for found in report.sizes:
         for name, side in (("exactly once", found.exactly_once), ("at least once", found.at_least_once)):
-            table.add_row(str(found.size), name, *_cells(side.records_per_s, 0), f"{side.commit_ms:.1f} ms")
-        table.add_row("", "ratio", *_cells(found.ratio, 2), "")
+            times = (f"{side.commit_ms:.1f} ms", f"{side.waits_ms:.1f} ms", f"{side.cpu_us:.1f}")
+            table.add_row(str(found.size), name, *_cells(side.records_per_s, 0), *times)
+        table.add_row("", "ratio", *_cells(found.ratio, 2), "", "", f"{found.cpu_ratio.middle:.2f}")
     console.print(table)
     console.print(
         f"Records of {report.value_bytes} B per s, by records a commit; {report.rounds} rounds, {report.partitions} "
         f"partitions, group protocol {report.protocol}. The ratio is of the two turns of a round. A commit: outputs "
-        "and offsets, until they are visible. The loop waits for each.",
+        "and offsets, until they are visible; the loop waits for each. Waits: of a micro-batch's time, what is no "
+        "processor time of this process. CPU: for each record.",
         highlight=False,
     )
     _show_workers(report.workers, console)
@@ -124,17 +141,18 @@ def show_delivery(report: DeliveryReport, console: Console) -> None:
 
 def _show_workers(workers: WorkersFigures, console: Console) -> None:
     table = Table("whole worker", box=box.SIMPLE)
-    for name in ("events per s", "records a commit", "mean commit"):
+    for name in ("events per s", "CPU us", "records", "mean commit"):
         table.add_column(name, justify="right")
     for name, runs in (("exactly once", workers.exactly_once), ("at least once", workers.at_least_once)):
         for run in runs:
-            table.add_row(
-                name, f"{run.events_per_s:.0f}", f"{run.mean_micro_batch:.0f}", f"{run.mean_transaction_ms:.1f} ms"
-            )
-    table.add_row("ratio: min, median, max", " ".join(_cells(workers.ratio, 2)), "", "")
+            times = (f"{run.mean_micro_batch:.0f}", f"{run.mean_transaction_ms:.1f} ms")
+            table.add_row(name, f"{run.events_per_s:.0f}", f"{1000 * run.cpu_ms_per_event:.1f}", *times)
+    table.add_row("ratio", _ratio(workers.ratio), _ratio(workers.cpu_ratio), "", "")
     console.print(table)
     console.print(
-        f"{workers.events} events each, all from memory, {len(workers.exactly_once)} rounds.", highlight=False
+        f"{workers.events} events each, all from memory, {len(workers.exactly_once)} rounds. CPU: of the main process, "
+        "for each event. Records: of a commit. The ratios are of the two workers of a round.",
+        highlight=False,
     )
 
 
@@ -174,20 +192,40 @@ def cost_json(report: CostReport) -> Mapping[str, object]:
 
 
 def pipeline_json(report: PipelineReport) -> Mapping[str, object]:
-    """The same for programs."""
+    """The same for programs: what came from memory at the top, as there is always some."""
     return {
         "bench": "pipeline",
-        **asdict(report),
-        "floor_events_per_s": report.floor_events_per_s,
-        "floor_cpu_ms_per_event": report.floor_cpu_ms_per_event,
-        "speed_ratio": report.speed_ratio,
-        "cpu_ratio": report.cpu_ratio,
+        "machine": asdict(report.machine),
+        "trust": report.trust,
+        **_run_json(report.memory),
+        "redis": None if report.redis is None else _run_json(report.redis),
+    }
+
+
+def _run_json(run: Run) -> Mapping[str, object]:
+    parts = [
+        {"part": cost.part, "cpu_us": run.cpu_us([cost]), "own_cpu_us": run.cpu_us([own])}
+        for cost, own in zip(run.floor.libraries, run.floor.own, strict=True)
+    ]
+    return {
+        "worker": asdict(run.worker),
+        "floor": [asdict(cost) for cost in run.floor.libraries],
+        "own_floor": [asdict(cost) for cost in run.floor.own],
+        "parts": parts,
+        "floor_events_per_s": run.floor_events_per_s,
+        "floor_cpu_ms_per_event": run.cpu_us(run.floor.libraries) / 1000,
+        "own_floor_cpu_ms_per_event": run.cpu_us(run.floor.own) / 1000,
+        "speed_ratio": run.speed_ratio,
+        "cpu_ratio": run.cpu_ratio,
+        "own_cpu_ratio": run.own_cpu_ratio,
     }
 
 
 def delivery_json(report: DeliveryReport) -> Mapping[str, object]:
     """The same for programs."""
-    return {"bench": "delivery", **asdict(report), "workers_ratio": asdict(report.workers.ratio)}
+    workers = report.workers
+    ratios = {"workers_ratio": asdict(workers.ratio), "workers_cpu_ratio": asdict(workers.cpu_ratio)}
+    return {"bench": "delivery", **asdict(report), **ratios}
 
 
 def groups_json(report: GroupsReport) -> Mapping[str, object]:

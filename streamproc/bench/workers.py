@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from streamproc.bench.pipeline import Figures, measure
+from streamproc.bench.events import heard_again
+from streamproc.bench.pipeline import WARM_UP, measure
 from streamproc.bench.spread import Spread, ratios
+from streamproc.bench.stretch import Figures
 from streamproc.local.worker import WorkerProcess
+from streamproc.records.analysis import Tier
 from streamproc.settings import Settings
 from streamproc.telemetry.told import Told
 
@@ -28,6 +31,14 @@ class WorkersFigures:
             [figures.events_per_s for figures in self.at_least_once],
         )
 
+    @property
+    def cpu_ratio(self) -> Spread:
+        """The same in processor time of the main process for each event."""
+        return ratios(
+            [figures.cpu_ms_per_event for figures in self.exactly_once],
+            [figures.cpu_ms_per_event for figures in self.at_least_once],
+        )
+
 
 def measure_workers(settings: Settings, events: int, rounds: int, told: Told) -> WorkersFigures:
     """Start a worker of each delivery once a round; who begins changes. Raises WorkerEndedError, UntrueRunError."""
@@ -44,7 +55,7 @@ def _one(settings: Settings, events: int) -> Figures:
     worker = WorkerProcess(settings, settings.local.state_dir / "bench-worker.log")
     try:
         worker.start()
-        figures, _ = measure(settings, worker, events, _quiet)
+        figures, _ = measure(settings, worker, heard_again(settings, WARM_UP + events), Tier.MEMORY, _quiet)
     finally:
         worker.stop()
     return figures

@@ -99,12 +99,14 @@ def memory(
     events: Annotated[int, typer.Option(min=100, max=100_000, help="Recordings, each heard once.")] = 10_000,
     long: Annotated[int, typer.Option(min=0, max=50, help="Long ones among them.")] = 10,
     hours: Annotated[float, typer.Option(min=0.01, max=4, help="How long the long ones are.")] = 1.0,
+    slow: Annotated[float, typer.Option(min=50, max=10_000, help="Speed of the slow device, audio-s per s.")] = 200.0,
     as_json: Json = False,
 ) -> None:
     """Tell the most memory that a worker takes, beside what its settings allow, with long recordings among short ones.
 
-    The device is simulated and answers at once: the decoders keep everything in flight full. Starts the servers that do
-    not run and stops what it started. The recordings stay in the bucket, under bench/; an hour takes 115 MB.
+    The device is simulated: once it answers at once, once it is slow, so that all gathers behind it that may be in
+    flight; that takes as long as it takes. Starts the servers that do not run and stops what it started. The recordings
+    stay in the bucket, under bench/; an hour takes 115 MB.
 
     Example: `streamproc bench memory --events 1000 --long 2`
     """
@@ -117,7 +119,7 @@ def memory(
     if long > events // 2:
         raise typer.BadParameter(f"{long} of {events} recordings are no few among many", param_hint="--long")
     with LiveProgress() as progress:
-        report = run_bounded(load_settings(), events, long, hours, progress.server, progress.count)
+        report = run_bounded(load_settings(), events, long, hours, slow, progress.server, progress.count)
     if as_json:
         typer.echo(json.dumps(bounded_json(report)))
     else:

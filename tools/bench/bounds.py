@@ -30,6 +30,8 @@ class Figure(BaseModel):
     """What is aimed at; missed, it is said and breaks nothing."""
     less: bool = False
     """Whether less is better, of a figure with a goal and no bound."""
+    optional: bool = False
+    """Whether it is left out where a benchmark does not tell it, as of a peer that is not installed."""
     why: str = ""
     """What was seen when the bound was set."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from streamproc.bench.spread import Spread, spread
 from tools.bench.bounds import Figure, Subject
-from tools.bench.figure import number
+from tools.bench.figure import NoFigureError, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,15 @@ class Measured:
 
 
 def measured(subjects: Mapping[str, Subject], documents: Mapping[str, Sequence[object]]) -> Iterator[Measured]:
-    """Sum up, in the order of the bounds. Raises NoFigureError."""
+    """Sum up, in the order of the bounds; what is optional and not told is left out. Raises NoFigureError."""
     for name, subject in subjects.items():
         for figure in subject.figures:
-            values = [number(document, figure.path) for document in documents[name]]
+            try:
+                values = [number(document, figure.path) for document in documents[name]]
+            except NoFigureError:
+                if not figure.optional:
+                    raise
+                continue
             yield Measured(name, figure, spread(values))
 
 

@@ -7,6 +7,7 @@ again. Each does four first; events per s lie between the sending of the others 
 import argparse
 import dataclasses
 import json
+import os
 import sys
 import time
 import uuid
@@ -51,8 +52,10 @@ POLL_S = 0.05
 
 
 def produce(settings: Settings, records: Sequence[OutputRecord]) -> None:
-    """Send all, uncompressed: Faust's client reads lz4 only with packages that it does not bring."""
-    producer = Producer({"bootstrap.servers": settings.kafka.bootstrap_servers, "linger.ms": 5})
+    """Send all, compressed as everybody's results are."""
+    producer = Producer(
+        {"bootstrap.servers": settings.kafka.bootstrap_servers, "linger.ms": 5, "compression.type": "lz4"}
+    )
     for record in records:
         producer.produce(record.topic, record.value, record.key)
     if left := producer.flush(PATIENCE_S):
@@ -157,7 +160,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=300, help="of each kind")
     parser.add_argument("--only", nargs="*", choices=list(RUNNERS), help="without it: all, quixstreams where it is")
-    parser.add_argument("--quix", help="an interpreter that has quixstreams and this project's others")
+    quix = os.environ.get("QUIX")
+    parser.add_argument("--quix", default=quix, help="an interpreter that has quixstreams too; without it: $QUIX")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     has_quix = arguments.quix or find_spec("quixstreams")

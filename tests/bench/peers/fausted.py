@@ -19,7 +19,7 @@ if __name__ == "__main__":
         broker_commit_interval=COMMIT_S,
         consumer_auto_offset_reset="earliest",
         producer_linger=0.005,
-        producer_compression_type="gzip",
+        producer_compression_type="lz4",
         topic_disable_leader=True,
         topic_allow_declare=False,
         web_enabled=False,

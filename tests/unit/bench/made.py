@@ -3,12 +3,13 @@
 from streamproc.bench.cost import CostReport, Row
 from streamproc.bench.delivery import DeliveryReport, Side, SizeFigures
 from streamproc.bench.engine import EngineReport, PeerFigures
-from streamproc.bench.floor import Cost
+from streamproc.bench.floor import Cost, Floor, with_own
 from streamproc.bench.gpu import GpuPeer, GpuReport
 from streamproc.bench.groups import Churn, GroupsReport
 from streamproc.bench.machine import Machine
-from streamproc.bench.pipeline import Figures, PipelineReport
+from streamproc.bench.pipeline import PipelineReport, Run
 from streamproc.bench.spread import Spread
+from streamproc.bench.stretch import Figures
 from streamproc.bench.workers import WorkersFigures
 from streamproc.records.profile import Profile
 
@@ -44,12 +45,20 @@ def cost_report() -> CostReport:
 
 def pipeline_report() -> PipelineReport:
     costs = [Cost("consume", 0.1, 0.05), Cost("decode", 0.2, 0.2), Cost("encode", 0.3, 0.3), Cost("produce", 0.4, 0.2)]
-    return PipelineReport(MACHINE, "declared", Figures(5000, 5.0, 1000.0, 0.6, 10, 500.0, 40.0), costs)
+    floor = Floor(costs, with_own(costs, [Cost("decode", 0.1, 0.1), Cost("encode", 0.1, 0.05)]))
+    memory, redis = (Figures(5000, 5.0, 1000.0, cpu_ms, 10, 500.0, 40.0) for cpu_ms in (0.6, 0.9))
+    return PipelineReport(MACHINE, "declared", Run(memory, floor), Run(redis, floor))
 
 
 def delivery_report() -> DeliveryReport:
-    exactly_once, at_least_once = Side(Spread(9_000, 10_000, 12_000), 5.0), Side(Spread(16_000, 20_000, 24_000), 2.5)
-    sizes = [SizeFigures(size, exactly_once, at_least_once, Spread(0.4, 0.5, 0.75)) for size in (64, 512)]
+    exactly_once, at_least_once = (
+        Side(Spread(9_000, 10_000, 12_000), 5.0, 9.0, 4.0),
+        Side(Spread(16_000, 20_000, 24_000), 2.5, 7.5, 2.0),
+    )
+    sizes = [
+        SizeFigures(size, exactly_once, at_least_once, Spread(0.4, 0.5, 0.75), Spread(1.1, 1.2, 1.3))
+        for size in (64, 512)
+    ]
     rounds = [(1000.0, 1000.0), (900.0, 1200.0)]
     once, least = (
         [Figures(5000, 5.0, rate, 0.6, 10, 500.0, 40.0) for rate in side] for side in zip(*rounds, strict=True)

@@ -1,6 +1,7 @@
 """What a worker has in memory, beside what its settings allow."""
 
 import io
+import json
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from streamproc.bench.bounded import BoundedReport, allowed_bytes, mixed
+from streamproc.bench.bounded import BoundedReport, Held, allowed_bytes, mixed
 from streamproc.bench.bounded_show import bounded_json, show_bounded
 from streamproc.bench.events import Stored
 from streamproc.bench.machine import look
@@ -105,11 +106,15 @@ def test_long_ones_are_spread_and_none_is_lost() -> None:
 
 def test_a_report_says_how_much_of_the_ceiling_it_was() -> None:
     idle, peak = Resident(100 * MIB, 50 * MIB, 0), Resident(300 * MIB, 100 * MIB, 200 * MIB)
-    report = BoundedReport(look(("numpy",)), 1_000, 2, 3_600, 115_200_044, idle, peak, 350 * MIB)
-    assert bounded_json(report)["of_ceiling"] == 600 / 500
+    free, slow = Held(idle, peak, 350 * MIB, 0.01), Held(idle, idle, 350 * MIB, 0.98)
+    report = BoundedReport(look(("numpy",)), 1_000, 2, 3_600, 115_200_044, free, slow, 200)
+    told = json.loads(json.dumps(bounded_json(report)))
+    assert (told["free"]["of_ceiling"], told["slow"]["of_ceiling"]) == (600 / 500, 150 / 500)
     out = io.StringIO()
     show_bounded(report, Console(file=out, width=80))
     text = out.getvalue()
     assert "peak over ceiling" in text
     assert "1.20" in text
+    assert "200 audio-s/s: idle" in text
+    assert "98%" in text
     assert max(map(len, text.splitlines())) <= 80

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from streamproc.analyzer import AnalyzerOptions
-from streamproc.bench.accelerator import FREE, accelerated, make
-from streamproc.bench.cached import CASES, CachedReport, CaseFigures, Load, analysis_of, with_tiers
+from streamproc.bench.accelerator import FREE, accelerated, analysis_of, make
+from streamproc.bench.cached import CASES, CachedReport, CaseFigures, Load, with_tiers
 from streamproc.bench.cached_show import cached_json, show_cached
 from streamproc.bench.played import Latency, latency
 from streamproc.bench.zipf import draws

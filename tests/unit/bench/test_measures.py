@@ -1,17 +1,20 @@
 import io
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from streamproc.bench.engine import OURS, Entry, OtherNumbersError, compare
+from streamproc.bench.floor import Cost, summed, with_own
 from streamproc.bench.machine import commit, cpu_name, look
-from streamproc.bench.pipeline import Moment, UntrueRunError, figures
 from streamproc.bench.spread import Spread, ratios, spread
+from streamproc.bench.stretch import Moment, UntrueRunError, check_tier, figures
 from streamproc.bench.turns import Run, Scores, Turns, largest_difference, take_turns
 from streamproc.bench.waves import Wave, make_waves, seconds_of, to_wav
 from streamproc.emotion.precision import Precision
+from streamproc.records.analysis import Tier
 
 
 def test_a_spread_is_the_ends_and_the_median() -> None:
@@ -94,6 +97,20 @@ def test_figures_are_differences_and_leave_the_first_micro_batch_out_of_the_rate
     assert found.transactions == 3
     assert found.mean_micro_batch == pytest.approx(1400 / 3)
     assert found.mean_transaction_ms == pytest.approx(50)
+
+
+def test_analyses_from_another_tier_are_another_run() -> None:
+    before, after = moment(0, 0, 0), moment(1, 400, 1)
+    after = replace(after, analyses={Tier.MEMORY: 100.0, Tier.REDIS: 300.0})
+    check_tier(before, after, Tier.REDIS, 300)
+    with pytest.raises(UntrueRunError, match="300 of 400 analyses came from redis"):
+        check_tier(before, after, Tier.REDIS, 400)
+
+
+def test_the_parts_of_a_floor_are_summed_up_and_our_own_codecs_stand_in_for_the_libraries() -> None:
+    parts = [Cost("produce", 1, 1), Cost("commit", 2, 1), Cost("produce", 3, 2)]
+    assert summed(parts) == [Cost("produce", 4, 3), Cost("commit", 2, 1)]
+    assert with_own(summed(parts), [Cost("commit", 1, 0)]) == [Cost("produce", 4, 3), Cost("commit", 1, 0)]
 
 
 @pytest.mark.parametrize("lines", [[], [line(0, 400)]])

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from streamproc.bench.pipeline import UntrueRunError
 from streamproc.bench.scale import Busy, ScaleFigures, ScaleReport, figures
 from streamproc.bench.scale_show import scale_json, show_scale
+from streamproc.bench.stretch import UntrueRunError
 from tests.unit.bench.made import MACHINE
 
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC).timestamp()
@@ -45,3 +45,4 @@ def test_a_report_says_what_more_workers_bring() -> None:
     assert "1.10" in out.getvalue()
     document = json.loads(json.dumps(scale_json(report)))
     assert [one["over_first"] for one in document["counts"]] == pytest.approx([1.0, 1.1])
+    assert [one["cpu_over_first"] for one in document["counts"]] == pytest.approx([1.0, 3.1 / 3.0])

@@ -65,22 +65,24 @@ def test_the_pipeline_is_shown_beside_each_part_of_the_floor_and_their_sum() -> 
     screen, out = console(200)
     show_pipeline(pipeline_report(), screen)
     text = " ".join(out.getvalue().split())
-    assert "worker, main process 1000 0.600" in text
-    assert "floor: consume 50000 0.010" in text
-    assert "floor: sum 5000 0.150" in text
-    assert "ratio, worker to floor 0.200 4.0" in text
-    assert "10 transactions; mean micro-batch 500 records, mean transaction 40.0 ms" in text
+    assert "worker, main process 600.0 900.0 floor: consume 10.0 10.0 floor: decode 40.0 40.0" in text
+    assert "floor: sum 150.0 150.0 ratio, worker to floor 4.00 6.00" in text
+    assert "our own: decode 20.0 20.0 our own: encode 10.0 10.0" in text
+    assert "floor with our own: sum 80.0 80.0 ratio, worker to that 7.50 11.25" in text
+    assert "events per s, worker 1000 1000 events per s, floor 5000 5000" in text
+    assert "memory: 5000 events in 10 transactions; mean micro-batch 500 records, mean transaction 40.0 ms" in text
 
 
 def test_both_deliveries_are_shown_at_each_size_with_their_ratio() -> None:
     screen, out = console(200)
     show_delivery(delivery_report(), screen)
     text = " ".join(out.getvalue().split())
-    assert "64 exactly once 9000 10000 12000 5.0 ms 64 at least once 16000 20000 24000 2.5 ms" in text
-    assert "ratio 0.40 0.50 0.75 512 exactly once" in text
+    assert "64 exactly once 9000 10000 12000 5.0 ms 4.0 ms 9.0" in text
+    assert "64 at least once 16000 20000 24000 2.5 ms 2.0 ms 7.5" in text
+    assert "ratio 0.40 0.50 0.75 1.20 512 exactly once" in text
     assert "Records of 300 B per s, by records a commit; 12 rounds, 4 partitions, group protocol consumer" in text
-    assert "exactly once 900 500 40.0 ms at least once 1000 500 40.0 ms" in text
-    assert "ratio: min, median, max 0.75 0.88 1.00" in text
+    assert "exactly once 900 600.0 500 40.0 ms at least once 1000 600.0 500 40.0 ms" in text
+    assert "ratio 0.88 (0.75-1.00) 1.00 (1.00-1.00)" in text
     assert "load 0.50 before" in text
 
 
@@ -113,8 +115,10 @@ def test_json_holds_the_figures_and_what_follows_from_them() -> None:
     assert (pipeline["bench"], pipeline["speed_ratio"]) == ("pipeline", 0.2)
     assert pipeline["cpu_ratio"] == pytest.approx(4)
     assert [cost["part"] for cost in pipeline["floor"]] == ["consume", "decode", "encode", "produce"]
+    assert pipeline["parts"][1] == {"part": "decode", "cpu_us": pytest.approx(40), "own_cpu_us": pytest.approx(20)}
+    assert (pipeline["own_cpu_ratio"], pipeline["redis"]["cpu_ratio"]) == (pytest.approx(7.5), pytest.approx(6))
     delivery = json.loads(json.dumps(delivery_json(delivery_report())))
     assert (delivery["bench"], delivery["sizes"][0]["ratio"]["middle"]) == ("delivery", 0.5)
-    assert delivery["workers_ratio"]["least"] == 0.75
+    assert (delivery["workers_ratio"]["least"], delivery["workers_cpu_ratio"]["most"]) == (0.75, 1.0)
     groups = json.loads(json.dumps(groups_json(groups_report())))
     assert (groups["bench"], [run["aborts"] for run in groups["runs"]]) == ("groups", [0, 12])

@@ -65,6 +65,15 @@ def test_the_middle_of_the_runs_is_judged() -> None:
     assert cells(found)[2] == "1.1 (0.2 to 1.2)"
 
 
+def test_what_is_optional_and_was_not_measured_is_left_out() -> None:
+    """As a peer that is not installed everywhere."""
+    gone = Figure(name="gone", path=["gone"], optional=True)
+    subject = Subject(options=[], figures=[gone, Figure(name="there", path=["there"])])
+    assert [one.figure.name for one in measured({"s": subject}, {"s": [{"there": 1}]})] == ["there"]
+    with pytest.raises(NoFigureError):
+        list(measured({"s": subject}, {"s": [{"gone": 1}]}))
+
+
 def test_the_bounds_of_the_repository_name_benchmarks_that_there_are() -> None:
     subjects = read_bounds(BOUNDS)
     assert set(subjects) == {"engine", "pipeline", "fresh", "scale", "device", "latency", "memory", "delivery", "peers"}
