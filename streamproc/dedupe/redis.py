@@ -4,14 +4,11 @@ import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
 
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import InvalidResponse, RedisError, ResponseError
-from redis.retry import Retry
 
 from streamproc.dedupe.breaker import Breaker, BreakerPolicy
+from streamproc.dedupe.deadline import Deadline, connect
 from streamproc.errors import TierError, UsageError
 from streamproc.records.alias import hash_from_bytes, hash_to_bytes
 from streamproc.records.analysis import Analysis
@@ -36,7 +33,7 @@ about 130 bytes: 1 MB."""
 POLICY = BreakerPolicy()
 
 _SCANNED = 1_000
-"""Names that one step of a search looks at, and that are erased at a time."""
+"""Names that one step of a search looks at."""
 _CLAIM = """
 local ours = {}
 for i, key in ipairs(KEYS) do
@@ -94,7 +91,7 @@ def _short(text: str, size: int) -> str:
 
 
 class RedisTier:
-    """Analyses by content key. Methods block for one round trip and may be called from any thread.
+    """Analyses by content key. Methods block for ``redis.timeout_s`` at most and may be called from any thread.
 
     Each error of Redis counts in ``tier_errors`` and raises TierError; after three in a row calls are refused at once
     for five seconds, then one of them tries.
@@ -121,15 +118,9 @@ class RedisTier:
         self._breaker = Breaker(policy)
         url = settings.url.get_secret_value() if settings.url else ""
         self._address = without_credentials(url)
+        self._deadline = Deadline(settings.timeout_s)
         try:
-            self._redis = Redis.from_url(
-                url,
-                socket_timeout=settings.timeout_s,
-                socket_connect_timeout=settings.timeout_s,
-                # Said aloud: other ways to make a client try three times more. Here that is the breaker's business.
-                retry=Retry(NoBackoff(), 0),
-                protocol=2,
-            )
+            self._redis = connect(url, self._deadline)
             self._claim = self._redis.register_script(_CLAIM)
             self._let_go = self._redis.register_script(_RELEASE)
         except ValueError:
@@ -174,8 +165,8 @@ class RedisTier:
             return ()
         with self._guarded():
             answer: object = self._claim(keys=[claim_key(key) for key in keys], args=[owner, round(1000 * seconds)])
-            if not isinstance(answer, list) or len(answer) != len(keys):
-                raise InvalidResponse
+            if not isinstance(answer, list) or len(answer) != len(keys) or not all(one in (0, 1) for one in answer):
+                raise InvalidResponse  # what is not ours would be waited for
         return {key for key, ours in zip(keys, answer, strict=True) if ours == 1}
 
     def release_many(self, keys: Sequence[str], owner: str) -> None:
@@ -187,17 +178,24 @@ class RedisTier:
     def erase(self, sha256: str | None, scope: str | None, *, dry_run: bool = False) -> int:
         """Forget all of a content, of whom computations are shared by, or of both; how many keys that were.
 
-        Looks at every name in Redis. With ``dry_run`` it only counts. Raises TierError.
+        Looks at every name in Redis, in as many calls as that takes. With ``dry_run`` it only counts. Raises TierError.
         """
         pattern = f"{_short(sha256, 24) if sha256 else '*'}:{_short(scope, 6) if scope else '*'}:*"
-        erased = 0
-        with self._guarded():
-            for prefix in (PREFIX, FINISHED_PREFIX, CLAIM_PREFIX):
-                names = self._redis.scan_iter(prefix + pattern, _SCANNED)
-                while some := list(islice(names, _SCANNED)):
-                    answer: object = len(some) if dry_run else self._redis.unlink(*some)
-                    erased += answer if isinstance(answer, int) else 0
-        return erased
+        prefixes = (PREFIX, FINISHED_PREFIX, CLAIM_PREFIX)
+        return sum(self._erase(prefix + pattern, dry_run=dry_run) for prefix in prefixes)
+
+    def _erase(self, pattern: str, *, dry_run: bool) -> int:
+        """Step by step: however many names there are, each call is a short one."""
+        erased, cursor = 0, 0
+        while True:
+            with self._guarded():
+                cursor, names = self._redis.scan(cursor, pattern, _SCANNED)
+            if names:
+                with self._guarded():
+                    answer: object = len(names) if dry_run else self._redis.unlink(*names)
+                erased += answer if isinstance(answer, int) else 0
+            if not cursor:
+                return erased
 
     def erase_aliases(self, names: Sequence[str], *, dry_run: bool = False) -> int:
         """Forget these aliases; how many were known. With ``dry_run`` it only counts. Raises TierError."""
@@ -289,7 +287,8 @@ class RedisTier:
         if not self._breaker.open or not self._breaker.allows(now):
             return
         try:
-            written = self._redis.set(AGAIN_KEY, b"", px=_AGAIN_MS)
+            with self._deadline.call():
+                written = self._redis.set(AGAIN_KEY, b"", px=_AGAIN_MS)
         except RedisError:
             written = None  # that it is away has been said
         if written is True:
@@ -303,12 +302,13 @@ class RedisTier:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """One call to Redis, through the breaker, with its errors as TierError."""
+        """One call to Redis, through the breaker and in its time, with its errors as TierError."""
         if not self._breaker.allows(self._clock.monotonic()):
             self._metrics.tier_errors[TierFault.UNAVAILABLE].inc()
             raise TierError("redis failed several times in a row and is left alone for a while")
         try:
-            yield
+            with self._deadline.call():
+                yield
         except RedisError as error:
             self._metrics.tier_errors[TierFault.UNAVAILABLE].inc()
             detail = _describe(error)
