@@ -19,7 +19,6 @@ from streamproc.bench.played import Latency, latency, open_line, play
 from streamproc.bench.waves import to_wav, voice
 from streamproc.bench.zipf import draws
 from streamproc.dedupe.archive import ArchiveTier
-from streamproc.dedupe.memory import weight
 from streamproc.local import stack as servers
 from streamproc.local.apart import apart
 from streamproc.local.signals import interrupted_by_sigterm, shielded
@@ -28,6 +27,7 @@ from streamproc.local.worker import WorkerProcess, parse_histogram, parse_series
 from streamproc.records.analysis import Analysis, AudioInfo, SegmentAnalysis, Tier, whole
 from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
 from streamproc.records.identity import content_key, fingerprint, scope
+from streamproc.records.weight import weight
 from streamproc.settings import Settings
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import SystemClock

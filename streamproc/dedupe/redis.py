@@ -148,13 +148,16 @@ class RedisTier:
     def put_many(self, analyses: Mapping[str, Analysis]) -> None:
         """Remember these for ``redis.ttl_s``, in one pipeline. Raises TierError.
 
-        When Redis refuses some, others may have been stored: each is a pure value of its key.
+        One that is too large is counted and not sent. When Redis refuses some, others may have been stored: each is a
+        pure value of its key.
         """
         values = {key: self._encode(analysis) for key, analysis in analyses.items()}
         pipeline = self._redis.pipeline(transaction=False)
         for key, value in values.items():
             if len(value) <= MOST_VALUE_BYTES:
                 pipeline.set(redis_key(key), value, ex=self._ttl_s)
+            else:
+                self._metrics.tier_errors[TierFault.TOO_LARGE].inc()
         if len(pipeline):
             with self._guarded():
                 pipeline.execute()

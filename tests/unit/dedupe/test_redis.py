@@ -339,6 +339,7 @@ def test_a_write_expires(world: World) -> None:
 def test_a_value_that_is_too_large_to_share_is_not_sent(world: World) -> None:
     world.tier().put_many({"a": analysis("x" * (MOST_VALUE_BYTES + 1))})
     assert world.server.connections == []
+    assert world.exposes('streamproc_tier_errors_total{fault="too_large"} 1.0')
 
 
 def test_nothing_to_ask_is_not_asked(world: World) -> None:
