@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 import soundfile
 from prometheus_client.parser import text_string_to_metric_families
@@ -19,6 +20,7 @@ from tests.e2e.corpus import Corpus, wav
 from tests.e2e.oracle import Oracle
 from tests.e2e.slow_way import SlowWay
 from tests.e2e.workers import PATIENCE_S, Worker, until
+from tests.unit.audio.sounds import encoded, talk
 
 pytestmark = pytest.mark.timeout(4 * PATIENCE_S)
 
@@ -26,6 +28,17 @@ CLIPS = 4
 SCORES = ("label", "confidence", "margin", *(f"score_{label}" for label in SCORE_COLUMNS), "segment_count", "speech_ms")
 COMMANDS = ("mget", "set", "evalsha", "eval", "script|load", "get", "del", "hset", "hvals", "expire", "ping")
 """What docs/configuration.md tells people to grant."""
+SELDOM = {"eval", "get", "del", "ping"}
+"""Of these: what the library falls back on, what a claim asks that another one has, what gives up a claim, and what
+the library asks a connection that it doubts."""
+HASTY = {
+    "STREAMPROC_KAFKA__TRANSACTION_TIMEOUT_S": "10",
+    "STREAMPROC_FLOW__DRAIN_S": "11",
+    "STREAMPROC_AUDIO__MAX_OBJECT_BYTES": str(256 * 1024**2),
+    "STREAMPROC_AUDIO__MAX_SECONDS": "3600",
+}
+"""A drain so short that some minutes are a long recording, of which finished segments are kept."""
+MINUTES = 10
 Trouble = Callable[[Redis, SlowWay], AbstractContextManager[None]]
 
 
@@ -72,6 +85,11 @@ class Rounds:
         keys = [self._corpus.put(name, body) for name, body in zip(names, bodies, strict=True)]
         return [self._corpus.event(key, outputs=["scores"]) for key in keys]
 
+    def long(self) -> bytes:
+        """An event of a recording that takes longer than a micro-batch may."""
+        body = encoded(np.tile(talk([(11, 1)] * 5), MINUTES), 16_000, "FLAC")
+        return self._corpus.event(self._corpus.put(f"redis-{self._own.kafka.group}-long.flac", body))
+
     def play(self, events: Sequence[bytes] = ()) -> list[Mapping[str, object]]:
         """Announce these, or those that are known, and wait; the rows of this round."""
         places = [self._oracle.produce(event, b"call-%d" % (n % CLIPS)) for n, event in enumerate(events or self.known)]
@@ -111,6 +129,11 @@ class Rounds:
 def said(rows: list[Mapping[str, object]]) -> list[Mapping[str, object]]:
     """What rows say of their recordings, bit for bit, whoever computed it."""
     return [{name: row[name] for name in SCORES} for row in rows]
+
+
+def sent(redis: Redis) -> set[str]:
+    """Commands that Redis was sent, whoever sent them, since its counts began."""
+    return {name.removeprefix("cmdstat_") for name in redis.info("commandstats")}
 
 
 def tiers(rows: list[Mapping[str, object]]) -> set[object]:
@@ -259,10 +282,15 @@ def test_a_user_with_only_the_commands_that_are_named_is_enough(
     address = urlsplit(own.redis.url.get_secret_value() if own.redis.url else "")
     worker.set("STREAMPROC_REDIS__URL", f"redis://lean:secret@{address.netloc}{address.path}")
     worker.set("STREAMPROC_DEDUPE__TRUST", "etag")
+    for name, value in HASTY.items():
+        worker.set(name, value)
     redis.acl_log_reset()
+    redis.config_resetstat()
     worker.start()
     assert tiers(rounds.play()) == {"computed"}
+    assert tiers(rounds.play([rounds.long()])) == {"computed"}
     time.sleep(1)  # what is written behind
     assert tiers(rounds.play()) == {"redis"}
+    assert sent(redis) >= set(COMMANDS) - SELDOM
     refused = [entry for entry in redis.acl_log() if entry["object"] not in (b"client|setinfo", "client|setinfo")]
     assert not refused
