@@ -79,7 +79,8 @@ def allowed_bytes(settings: Settings) -> int:
     """Bytes and waveforms in flight, and what the worker remembers by itself."""
     flow, dedupe = settings.flow, settings.dedupe
     waveforms = round(flow.in_flight_audio_s * SAMPLE_RATE * _SAMPLE_BYTES)
-    return flow.in_flight_bytes + waveforms + dedupe.memory_bytes + dedupe.alias_bytes
+    waiting = dedupe.archive_waiting_bytes if dedupe.archive else 0
+    return flow.in_flight_bytes + waveforms + dedupe.memory_bytes + dedupe.alias_bytes + waiting
 
 
 def run_bounded(

@@ -19,7 +19,6 @@ from streamproc.bench.played import Latency, latency, open_line, play
 from streamproc.bench.waves import to_wav, voice
 from streamproc.bench.zipf import draws
 from streamproc.dedupe.archive import ArchiveTier
-from streamproc.dedupe.memory import weight
 from streamproc.local import stack as servers
 from streamproc.local.apart import apart
 from streamproc.local.signals import interrupted_by_sigterm, shielded
@@ -27,6 +26,7 @@ from streamproc.local.toolbox import Report
 from streamproc.local.worker import WorkerProcess, parse_histogram, parse_series
 from streamproc.records.analysis import Tier
 from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
+from streamproc.records.weight import weight
 from streamproc.settings import Settings
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import SystemClock

@@ -34,7 +34,8 @@ class Objects(Protocol):
 class ArchiveTier:
     """Analyses by content key, one object each. Methods block and may be called from any thread.
 
-    Each error of the store but a missing object counts in ``tier_errors`` and raises TierError; after three in a row
+    Each error of the store but a missing object counts in ``tier_errors``, and all but one that is too large raise
+    TierError; after three in a row
     calls are refused at once for five seconds, then one of them tries.
     """
 
@@ -57,13 +58,19 @@ class ArchiveTier:
         self._breaker = Breaker(POLICY)
 
     def get(self, key: str) -> Analysis | None:
-        """What is known of a content key. Raises TierError. What does not verify is unknown, logged and counted."""
+        """What is known of a content key. Raises TierError.
+
+        What does not verify, or is larger than any that is written, is unknown, logged and counted.
+        """
         self._check()
         try:
             stored = self._objects.get(self._bucket, object_name(key, NAME), None, MOST_VALUE_BYTES)
         except StoreError as error:
             if error.cause is Cause.MISSING:
                 self._breaker.succeeded()
+                return None
+            if error.cause is Cause.TOO_LARGE:
+                self._too_large(key)
                 return None
             raise self._failed(error) from None
         self._breaker.succeeded()
@@ -75,9 +82,10 @@ class ArchiveTier:
             return None
 
     def put(self, key: str, analysis: Analysis) -> None:
-        """Keep an analysis. Raises TierError. One that is too large to be read again is not kept."""
+        """Keep an analysis. Raises TierError. One that is too large to be read again is counted, not kept."""
         body = self._encode(analysis)
         if len(body) > MOST_VALUE_BYTES:
+            self._metrics.tier_errors[TierFault.TOO_LARGE].inc()
             return
         self._check()
         try:
@@ -85,6 +93,12 @@ class ArchiveTier:
         except StoreError as error:
             raise self._failed(error) from None
         self._breaker.succeeded()
+
+    def _too_large(self, key: str) -> None:
+        """What nobody of us wrote. The store is well: it answered."""
+        self._breaker.succeeded()
+        _log.warning("a value in the archive is too large", detail=f"{self._bucket}/{object_name(key, NAME)}")
+        self._metrics.tier_errors[TierFault.TOO_LARGE].inc()
 
     def _check(self) -> None:
         if not self._breaker.allows(self._clock.monotonic()):

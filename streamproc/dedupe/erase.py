@@ -6,6 +6,7 @@ from itertools import islice
 from redis import Redis
 from redis.exceptions import RedisError
 
+from streamproc.dedupe.deadline import Deadline, connect
 from streamproc.dedupe.redis import (
     ALIAS_PREFIX,
     CLAIM_PREFIX,
@@ -14,7 +15,6 @@ from streamproc.dedupe.redis import (
     content_part,
     describe,
     names_like,
-    open_redis,
     part_in,
 )
 from streamproc.errors import TierError
@@ -47,7 +47,8 @@ def erase(
         for names in _found(redis, patterns):
             yield [name for name in names if not wanted or part_in(name) in wanted]
 
-    with open_redis(settings) as redis:
+    # No call of it has an end of its own: each of its reads has.
+    with connect(settings.url.get_secret_value() if settings.url else "", Deadline(settings.timeout_s)) as redis:
         try:
             standing = {*wanted, *map(content_part, also)}
             if not wanted:

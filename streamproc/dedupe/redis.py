@@ -5,13 +5,11 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import InvalidResponse, RedisError, ResponseError
-from redis.retry import Retry
 
 from streamproc.dedupe.breaker import Breaker, BreakerPolicy
-from streamproc.errors import TierError, UsageError
+from streamproc.dedupe.deadline import Deadline, connect
+from streamproc.errors import TierError
 from streamproc.records.alias import hash_from_bytes, hash_to_bytes
 from streamproc.records.analysis import Analysis
 from streamproc.records.finished import FinishedSegment
@@ -105,23 +103,8 @@ def _short(text: str, size: int) -> str:
     return urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:size]).decode()
 
 
-def open_redis(settings: RedisSettings) -> Redis:
-    """A client of ``redis.url``, connected to nothing yet. Raises UsageError for a url that Redis cannot have."""
-    try:
-        return Redis.from_url(
-            settings.url.get_secret_value() if settings.url else "",
-            socket_timeout=settings.timeout_s,
-            socket_connect_timeout=settings.timeout_s,
-            # Said aloud: other ways to make a client try three times more. Here that is the breaker's business.
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-        )
-    except ValueError:
-        raise UsageError("redis.url is not redis://, rediss:// or unix:// with a database number") from None
-
-
 class RedisTier:
-    """Analyses by content key. Methods block for one round trip and may be called from any thread.
+    """Analyses by content key. Methods block for ``redis.timeout_s`` at most and may be called from any thread.
 
     Each error of Redis counts in ``tier_errors`` and raises TierError; after three in a row calls are refused at once
     for five seconds, then one of them tries.
@@ -146,8 +129,10 @@ class RedisTier:
         self._clock = clock
         self._metrics = metrics
         self._breaker = Breaker(policy)
-        self._address = without_credentials(settings.url.get_secret_value() if settings.url else "")
-        self._redis = open_redis(settings)
+        url = settings.url.get_secret_value() if settings.url else ""
+        self._address = without_credentials(url)
+        self._deadline = Deadline(settings.timeout_s)
+        self._redis = connect(url, self._deadline)
         self._claim = self._redis.register_script(_CLAIM)
         self._let_go = self._redis.register_script(_RELEASE)
 
@@ -173,13 +158,16 @@ class RedisTier:
     def put_many(self, analyses: Mapping[str, Analysis]) -> None:
         """Remember these for ``redis.ttl_s``, in one pipeline. Raises TierError.
 
-        When Redis refuses some, others may have been stored: each is a pure value of its key.
+        One that is too large is counted and not sent. When Redis refuses some, others may have been stored: each is a
+        pure value of its key.
         """
         values = {key: self._encode(analysis) for key, analysis in analyses.items()}
         pipeline = self._redis.pipeline(transaction=False)
         for key, value in values.items():
             if len(value) <= MOST_VALUE_BYTES:
                 pipeline.set(redis_key(key), value, ex=self._ttl_s)
+            else:
+                self._metrics.tier_errors[TierFault.TOO_LARGE].inc()
         if len(pipeline):
             with self._guarded():
                 pipeline.execute()
@@ -190,8 +178,8 @@ class RedisTier:
             return ()
         with self._guarded():
             answer: object = self._claim(keys=[claim_key(key) for key in keys], args=[owner, round(1000 * seconds)])
-            if not isinstance(answer, list) or len(answer) != len(keys):
-                raise InvalidResponse
+            if not isinstance(answer, list) or len(answer) != len(keys) or not all(one in (0, 1) for one in answer):
+                raise InvalidResponse  # what is not ours would be waited for
         return {key for key, ours in zip(keys, answer, strict=True) if ours == 1}
 
     def release_many(self, keys: Sequence[str], owner: str) -> None:
@@ -281,7 +269,8 @@ class RedisTier:
         if not self._breaker.open or not self._breaker.allows(now):
             return
         try:
-            written = self._redis.set(AGAIN_KEY, b"", px=_AGAIN_MS)
+            with self._deadline.call():
+                written = self._redis.set(AGAIN_KEY, b"", px=_AGAIN_MS)
         except RedisError:
             written = None  # that it is away has been said
         if written is True:
@@ -295,12 +284,13 @@ class RedisTier:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """One call to Redis, through the breaker, with its errors as TierError."""
+        """One call to Redis, through the breaker and in its time, with its errors as TierError."""
         if not self._breaker.allows(self._clock.monotonic()):
             self._metrics.tier_errors[TierFault.UNAVAILABLE].inc()
             raise TierError("redis failed several times in a row and is left alone for a while")
         try:
-            yield
+            with self._deadline.call():
+                yield
         except RedisError as error:
             self._metrics.tier_errors[TierFault.UNAVAILABLE].inc()
             detail = describe(error)

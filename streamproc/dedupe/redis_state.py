@@ -4,11 +4,10 @@ import uuid
 from dataclasses import dataclass
 
 from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
-from streamproc.errors import TierError, UsageError
+from streamproc.dedupe.deadline import Deadline, connect
+from streamproc.errors import TierError
 from streamproc.settings import RedisSettings, without_credentials
 from streamproc.telemetry.clock import Clock
 
@@ -32,20 +31,16 @@ class RedisState:
 
 
 def look(settings: RedisSettings, clock: Clock, within_s: float) -> RedisState:
-    """Ask it, and try what a worker does: write a key that expires, read it, remove it.
+    """Ask it, and try what a worker does, in ``within_s`` altogether: write a key that expires, read it, remove it.
 
     Raises TierError, which holds no password; UsageError for a url that Redis cannot have.
     """
     url = settings.url.get_secret_value() if settings.url else ""
     address = without_credentials(url)
+    deadline = Deadline(within_s)
+    client = connect(url, deadline)
     try:
-        client = Redis.from_url(
-            url, socket_timeout=within_s, socket_connect_timeout=within_s, retry=Retry(NoBackoff(), 0), protocol=2
-        )
-    except ValueError:
-        raise UsageError("redis.url is not redis://, rediss:// or unix:// with a database number") from None
-    try:
-        with client:
+        with client, deadline.call():
             return _look(client, address, clock)
     except RedisError as error:
         raise TierError(f"{address} (redis.url): {type(error).__name__}: {error}") from None

@@ -14,14 +14,20 @@ from typing import Any
 Encode = Callable[[Any], bytes]
 
 KEPT = 1_024
-"""Encodings that are remembered of each stretch: with their keys some 2 KB each, 10 KB with all the channels and labels
-that there can be."""
+"""Encodings that are remembered of each stretch."""
+MOST_KEPT_BYTES = 2_048
+"""Of one that is remembered. With its key it takes some 2 KB of memory, and three times this at most where the text is
+ASCII: 25 MB for the four stretches of the outputs, whatever rows say. Longer are many channels or labels."""
 _NULL, _VALUE = b"\0", b"\2"
 """Which branch of ``["null", T]`` follows."""
 _DOUBLE = struct.Struct("<d")
 _SEVEN_BITS = 0x7F
 _MORE = 0x80
 _SMALL = [bytes([zigzag]) for zigzag in range(_MORE)]
+
+
+class _LongError(Exception):
+    """Raised instead of an encoding that is too long: what raises is not remembered."""
 
 
 class FlatAvro:
@@ -35,6 +41,7 @@ class FlatAvro:
         names = [field["name"] for field in schema["fields"]]
         encoders = [_encoder(field["type"]) for field in schema["fields"]]
         stretches = [(names.index(first), names.index(last) + 1) for first, last in shared]
+        self._encoders = encoders
         self._steps: list[tuple[int | slice, Encode]] = []
         for (_, behind), (start, end) in pairwise([(0, 0), *stretches, (len(names), len(names))]):
             if not behind <= start <= end:
@@ -51,14 +58,24 @@ class FlatAvro:
         """
         # A named tuple has the fields of its schema, in order: it is its values.
         values = row if isinstance(row, tuple) else self._values(row)
-        return b"".join([step(values[where]) for where, step in self._steps])
+        try:
+            return b"".join([step(values[where]) for where, step in self._steps])
+        except _LongError:
+            return _joined(self._encoders, values)
 
 
 def _in_turn(encoders: Sequence[Encode]) -> Callable[[tuple[Any, ...]], bytes]:
     def stretch(values: tuple[Any, ...]) -> bytes:
-        return b"".join([encode(value) for encode, value in zip(encoders, values, strict=True)])
+        encoded = _joined(encoders, values)
+        if len(encoded) > MOST_KEPT_BYTES:
+            raise _LongError
+        return encoded
 
     return stretch
+
+
+def _joined(encoders: Sequence[Encode], values: tuple[Any, ...]) -> bytes:
+    return b"".join([encode(value) for encode, value in zip(encoders, values, strict=True)])
 
 
 def _encoder(kind: Any) -> Encode:

@@ -20,6 +20,8 @@ class DedupeSettings(Section):
     archive: bool = False
     """Keep analyses in ``storage.bucket`` too, under ``analyses/``, for as long as you keep them there. What is new
     costs a GET and a PUT more."""
+    archive_waiting_bytes: Count = 16 * 1024**2
+    """What may wait to be archived. Beyond it the oldest are not: they cost the work once more, one day."""
     memory_bytes: Count = 64 * 1024**2
     """What a worker remembers by itself."""
     alias_bytes: Count = 16 * 1024**2

@@ -12,6 +12,6 @@ class RedisSettings(Section):
     url: RedisAddress = SecretStr("redis://127.0.0.1:6379/0")
     """As in redis://host:6379/0, rediss:// for TLS; empty runs without it."""
     timeout_s: Positive = 0.5
-    """For one request. Work goes on without the tier when it is slower."""
+    """For one request, with connecting and its whole answer. Work goes on without the tier when it is slower."""
     ttl_s: Count = 86_400
     """How long an analysis is remembered."""

@@ -54,6 +54,9 @@ class TierFault(StrEnum):
 
     UNAVAILABLE = "unavailable"
     CORRUPT = "corrupt"
+    TOO_LARGE = "too_large"
+    BEHIND = "behind"
+    """The archive took longer than what waits for it may weigh."""
 
 
 class Queue(StrEnum):

@@ -130,7 +130,7 @@ class Pipeline:
         self._recall = Recall(settings.dedupe, world.store, world.heads, flow.io_threads, aliases, batches)
         self._fetch = Fetch(settings, world.store, world.fetches, world.probes, batches, credit, world.clock, metrics)
         owner = f"{settings.kafka.transactional_prefix}-{slot}"
-        tiers = Tiers(world.shared, world.archive, world.tier_calls, owner, settings.dedupe.claim_wait_s)
+        tiers = Tiers(world.shared, world.archive, world.tier_calls, owner, settings.dedupe, metrics)
         self._lookup = Lookup(world.near, tiers, prices, batches, credit, metrics)
         self._prepare = Prepare(world.arena, world.decoders, batches, credit, metrics)
         share_s = share(settings).seconds

@@ -2,10 +2,11 @@
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from streamproc.dedupe.archive import NAME, ArchiveTier
+from streamproc.dedupe.archive import MOST_VALUE_BYTES, NAME, ArchiveTier
 from streamproc.errors import Cause, TierError
 from streamproc.records.analysis import Analysis, AudioInfo, Status
 from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
@@ -91,3 +92,22 @@ def test_a_store_that_is_down_is_left_alone_for_a_while(key: str) -> None:
     clock.advance(6)
     archive.put(key, WORD)
     assert archive.get(key) == WORD
+
+
+def test_what_is_larger_than_any_of_ours_is_unknown_and_called_too_large(key: str) -> None:
+    store, metrics = MemoryStore(), Metrics()
+    archive = on(store, metrics)
+    store.put(BUCKET, object_name(key, NAME), b"x" * (MOST_VALUE_BYTES + 1), "")
+    for _ in range(5):  # more often than an archive fails before it is left alone
+        assert archive.get(key) is None
+    assert metrics.tier_errors[TierFault.TOO_LARGE]._value.get() == 5
+    assert metrics.tier_errors[TierFault.UNAVAILABLE]._value.get() == 0
+    archive.put(key, WORD)
+    assert archive.get(key) == WORD
+
+
+def test_what_is_too_large_to_be_read_again_is_not_kept_and_counted(key: str) -> None:
+    store, metrics = MemoryStore(), Metrics()
+    on(store, metrics).put(key, replace(WORD, embeddings=(b"x" * MOST_VALUE_BYTES,)))
+    assert store.holds(BUCKET, object_name(key, NAME)) is None
+    assert metrics.tier_errors[TierFault.TOO_LARGE]._value.get() == 1

@@ -8,13 +8,17 @@ from typing import Self
 
 
 class SlowWay:
-    """Passes on what it is sent, and what comes back after ``delay_s``, which may be changed at any time."""
+    """Passes on what it is sent, and what comes back after ``delay_s``, which may be changed at any time.
+
+    With ``drip_s`` that comes byte by byte, and each takes as long.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._there = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
         self.delay_s = 0.0
+        self.drip_s = 0.0
 
     @property
     def port(self) -> int:
@@ -46,7 +50,16 @@ class SlowWay:
             while data := one.recv(65_536):
                 if slowly:
                     time.sleep(self.delay_s)
+                    data = self._dripped(data, other)
                 other.sendall(data)
         for end in (one, other):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+
+    def _dripped(self, data: bytes, other: socket.socket) -> bytes:
+        """What is left of it when it does not drip, or no more."""
+        while data and self.drip_s:
+            other.sendall(data[:1])
+            data = data[1:]
+            time.sleep(self.drip_s)
+        return data

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from streamproc.dedupe.redis import open_redis
+from streamproc.dedupe.deadline import Deadline, connect
 from streamproc.errors import UsageError
 from streamproc.glance import glance
 from streamproc.settings import AnalyticsSettings, FlowSettings, Settings, TopicSettings, load_settings, users_settings
@@ -471,7 +471,7 @@ def test_addresses_that_a_redis_client_takes_are_taken(toml: Path, value: str) -
     toml.write_text(f"[redis]\nurl = '{value}'\n")
     settings = load_settings()
     if value:
-        open_redis(settings.redis).close()
+        connect(value, Deadline(settings.redis.timeout_s)).close()
 
 
 DEEP = 2_000

@@ -8,8 +8,11 @@ from typing import TypeVar
 
 from streamproc.errors import FatalError, TierError
 from streamproc.records.analysis import Analysis, Tier
+from streamproc.settings import DedupeSettings
+from streamproc.telemetry.metrics import Metrics, TierFault
 from streamproc.worker.core.instant import Instant
 from streamproc.worker.ports import Archive, Calls, SharedTier
+from streamproc.worker.stages.unarchived import Unarchived
 
 Found = Mapping[str, Analysis]
 Keys = tuple[str, ...]
@@ -21,8 +24,6 @@ ASK_AGAIN_S = 0.1
 """How often the value is looked for that another worker computes."""
 MOST_ARCHIVED = 8
 """Objects of the archive that are read, and that are written, at a time."""
-MOST_UNWRITTEN = 1_000
-"""Analyses that wait to be archived. What is beyond is not archived: it costs the work once more, one day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +50,25 @@ class Tiers:
     """Answers each content key that is asked for once: with its analysis, or with None to whoever is to compute it.
 
     First the shared tier, in one question for all who came meanwhile; then the archive; then a claim, which makes the
-    second of two workers wait for the first, for ``wait_s`` at most. A claim is advice: values are pure, so a lost one
-    costs work and never truth. Whatever fails here is a miss.
+    second of two workers wait for the first, for ``dedupe.claim_wait_s`` at most. A claim is advice: values are pure,
+    so a lost one costs work and never truth. Whatever fails here is a miss.
     """
 
     def __init__(
-        self, shared: SharedTier | None, archive: Archive | None, calls: TierCalls, owner: str, wait_s: float
+        self,
+        shared: SharedTier | None,
+        archive: Archive | None,
+        calls: TierCalls,
+        owner: str,
+        settings: DedupeSettings,
+        metrics: Metrics,
     ) -> None:
         self._shared = shared
         self._archive = archive
         self._calls = calls
         self._owner = owner
-        self._wait_s = wait_s
+        self._wait_s = settings.claim_wait_s
+        self._metrics = metrics
         self._to_read: list[str] = []
         self._reading = False
         self._to_claim: list[str] = []
@@ -72,7 +80,7 @@ class Tiers:
         self._writing = False
         self._unread: deque[str] = deque()
         self._archive_reads = 0
-        self._unwritten: deque[tuple[str, Analysis]] = deque(maxlen=MOST_UNWRITTEN)
+        self._unwritten = Unarchived(settings.archive_waiting_bytes)
         self._archive_writes = 0
         self.answer: Callable[[str, Analysis | None, Tier], None]
 
@@ -89,7 +97,7 @@ class Tiers:
         if self._shared is not None:
             self._to_write[key] = analysis
         if self._archive is not None:
-            self._unwritten.append((key, analysis))
+            self._metrics.tier_errors[TierFault.BEHIND].inc(self._unwritten.add(key, analysis))
 
     def give_up(self, key: str) -> None:
         """Let others compute what was to be computed here."""
@@ -215,7 +223,7 @@ class Tiers:
             or_else(answer, None)
         began = False
         while self._archive is not None and self._unwritten and self._archive_writes < MOST_ARCHIVED:
-            key, analysis = self._unwritten.popleft()
+            key, analysis = self._unwritten.take()
             self._archive_writes += 1
             self._calls.archive_writes.submit(key, partial(self._archive.put, key, analysis))
             began = True

@@ -94,6 +94,8 @@ def test_what_is_allowed_follows_the_settings() -> None:
         dedupe=DedupeSettings(memory_bytes=30, alias_bytes=7),
     )
     assert allowed_bytes(settings) == 300 * MIB + 2 * 64_000 + 37
+    archiving = settings.dedupe.model_copy(update={"archive": True, "archive_waiting_bytes": 5})
+    assert allowed_bytes(settings.model_copy(update={"dedupe": archiving})) == 300 * MIB + 2 * 64_000 + 42
 
 
 def test_long_ones_are_spread_and_none_is_lost() -> None:

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamproc.dedupe.memory import MemoryTier, weight
+from streamproc.dedupe.memory import MemoryTier
 from streamproc.records.analysis import Analysis, AudioInfo, SegmentAnalysis, Status
+from streamproc.records.weight import weight
 
 
 def analysis(seed: int = 0, *, segments: int = 1, labels: int = 9, channels: int = 0) -> Analysis:

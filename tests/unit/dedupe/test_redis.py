@@ -13,8 +13,10 @@ from prometheus_client import generate_latest
 from pydantic import SecretStr
 
 from streamproc.dedupe.breaker import BreakerPolicy
+from streamproc.dedupe.erase import erase
 from streamproc.dedupe.redis import MOST_VALUE_BYTES, RedisTier, redis_key
 from streamproc.errors import TierError, UsageError
+from streamproc.records.alias import hash_to_bytes
 from streamproc.records.analysis import Analysis, AudioInfo, Status
 from streamproc.records.finished import FinishedSegment, Stretch
 from streamproc.records.finished_codec import finished_to_bytes
@@ -26,6 +28,9 @@ from streamproc.testing.clock import ManualClock
 SECRET = "sekrit"
 ONE = FinishedSegment(Stretch(-1, 0, 14_976), (0.25, 0.75))
 PATIENT = BreakerPolicy(failures=1000)
+TIMEOUT_S = 0.2
+DRIP_S = 0.15
+"""Less than the time-out: each byte alone comes in time."""
 
 
 def analysis(codec: str) -> Analysis:
@@ -43,10 +48,15 @@ def decode(value: bytes) -> Analysis:
 
 
 class LyingRedis:
-    """A TCP server that answers each command with the same bytes; None is silence, b"" hangs up."""
+    """A TCP server that answers each command with the same bytes; None is silence, b"" hangs up.
+
+    ``drip_s``: how long it takes for each byte that it sends.
+    """
 
     def __init__(self) -> None:
         self.answer: bytes | None = None
+        self.drip_s = 0.0
+        self.greets = True
         self.received = b""
         self.connections: list[socket.socket] = []
         self._stopped = threading.Event()
@@ -83,14 +93,20 @@ class LyingRedis:
         with connection, contextlib.suppress(OSError):
             while data := connection.recv(65_536):
                 self.received += data
-                if b"SETINFO" in data:
+                if b"SETINFO" in data and self.greets:
                     connection.sendall(b"+OK\r\n" * data.count(b"SETINFO"))
                 elif self.answer is None:
                     self._stopped.wait(10)
                 elif not self.answer:
                     return
                 else:
-                    connection.sendall(self.answer)
+                    self._say(connection, self.answer)
+
+    def _say(self, connection: socket.socket, answer: bytes) -> None:
+        step = 1 if self.drip_s else len(answer)
+        for start in range(0, len(answer), step):
+            connection.sendall(answer[start : start + step])
+            self._stopped.wait(self.drip_s)
 
 
 class World:
@@ -101,7 +117,7 @@ class World:
         self.tiers: list[RedisTier] = []
 
     def tier(self, url: SecretStr | None = None, policy: BreakerPolicy = PATIENT) -> RedisTier:
-        settings = RedisSettings(url=url or self.server.url, timeout_s=0.2)
+        settings = RedisSettings(url=url or self.server.url, timeout_s=TIMEOUT_S)
         self.tiers.append(RedisTier(settings, encode, decode, self.clock, self.metrics, policy))
         return self.tiers[-1]
 
@@ -129,7 +145,10 @@ REFUSALS = [
     b"-CLUSTERDOWN The cluster is down\r\n",
     b"-MOVED 1234 127.0.0.1:7000\r\n",
     b"-ERR " + SECRET.encode() + b"\r\n",
+    b"-NOSCRIPT No matching script\r\n",
     b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    b"\x00\xff\xfe\r\n",
+    b"$-7\r\n",
     b":7\r\n",
     b"+OK\r\n",
     b"*1\r\n$1\r\nx\r\n",
@@ -138,7 +157,15 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize("answer", REFUSALS, ids=lambda a: a.split()[0].decode() if a else repr(a))
+VALUES = (b":7\r\n", b"+OK\r\n", b"*1\r\n$1\r\nx\r\n")
+"""Well-formed answers of the wrong type. That to a write is of no use to anybody, and is not looked at."""
+
+
+def shown(answer: bytes | None) -> str:
+    return repr(answer.split()[0]) if answer else repr(answer)
+
+
+@pytest.mark.parametrize("answer", REFUSALS, ids=shown)
 def test_each_refusal_of_a_read_is_a_tier_error(world: World, answer: bytes | None) -> None:
     world.server.answer = answer
     with pytest.raises(TierError) as caught:
@@ -147,11 +174,7 @@ def test_each_refusal_of_a_read_is_a_tier_error(world: World, answer: bytes | No
     assert world.exposes('streamproc_tier_errors_total{fault="unavailable"} 1.0')
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [a for a in REFUSALS if a != b"*1\r\n$1\r\nx\r\n"],
-    ids=lambda a: a.split()[0].decode() if a else repr(a),
-)
+@pytest.mark.parametrize("answer", [a for a in REFUSALS if a != b"*1\r\n$1\r\nx\r\n"], ids=shown)
 def test_each_refusal_to_tell_what_is_finished_is_a_tier_error(world: World, answer: bytes | None) -> None:
     world.server.answer = answer
     with pytest.raises(TierError) as caught:
@@ -166,11 +189,7 @@ def test_groups_that_do_not_verify_are_unknown_and_counted(world: World) -> None
     assert world.exposes('streamproc_tier_errors_total{fault="corrupt"} 3.0')
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [a for a in REFUSALS if a not in (b":7\r\n", b"+OK\r\n", b"*1\r\n$1\r\nx\r\n")],
-    ids=lambda a: a.split()[0].decode() if a else repr(a),
-)
+@pytest.mark.parametrize("answer", [a for a in REFUSALS if a not in VALUES], ids=shown)
 def test_each_refusal_of_a_write_is_a_tier_error(world: World, answer: bytes | None) -> None:
     world.server.answer = answer
     with pytest.raises(TierError) as caught:
@@ -181,11 +200,111 @@ def test_each_refusal_of_a_write_is_a_tier_error(world: World, answer: bytes | N
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
+WRONG_CLAIMS = [
+    b"*2\r\n:1\r\n$1\r\n1\r\n",
+    b"*2\r\n:1\r\n*0\r\n",
+    b"*2\r\n:1\r\n-ERR x\r\n",
+    b"*3\r\n:1\r\n:1\r\n:1\r\n",
+]
+"""Of two keys, all but one: the second is no yes and no no, or there is a third."""
+
+
+@pytest.mark.parametrize("answer", [*REFUSALS, *WRONG_CLAIMS], ids=shown)
+def test_each_refusal_to_claim_is_a_tier_error(world: World, answer: bytes | None) -> None:
+    world.server.answer = answer
+    with pytest.raises(TierError) as caught:
+        world.tier().claim_many(["a", "b"], "me", 60)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert world.exposes('streamproc_tier_errors_total{fault="unavailable"} 1.0')
+
+
+@pytest.mark.parametrize("answer", [a for a in REFUSALS if a not in VALUES], ids=shown)
+def test_each_refusal_to_release_is_a_tier_error(world: World, answer: bytes | None) -> None:
+    world.server.answer = answer
+    with pytest.raises(TierError) as caught:
+        world.tier().release_many(["a", "b"], "me")
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert world.exposes('streamproc_tier_errors_total{fault="unavailable"} 1.0')
+
+
+@pytest.mark.parametrize("answer", [a for a in REFUSALS if a not in VALUES], ids=shown)
+def test_each_refusal_of_an_alias_is_a_tier_error(world: World, answer: bytes | None) -> None:
+    world.server.answer = answer
+    with pytest.raises(TierError) as caught:
+        world.tier().put_aliases({"a\nv1": "0f" * 32, "b\nv1": "f0" * 32})
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert world.exposes('streamproc_tier_errors_total{fault="unavailable"} 1.0')
+
+
+@pytest.mark.parametrize("answer", REFUSALS, ids=shown)
+def test_each_refusal_to_tell_an_alias_is_a_tier_error(world: World, answer: bytes | None) -> None:
+    world.server.answer = answer
+    with pytest.raises(TierError) as caught:
+        world.tier().get_aliases(["a\nv1", "b\nv1"])
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert world.exposes('streamproc_tier_errors_total{fault="unavailable"} 1.0')
+
+
+def test_an_alias_that_does_not_verify_is_unknown_and_counted(world: World) -> None:
+    good = hash_to_bytes("a\nv1", "0f" * 32)
+    spoilt = good[:-1] + bytes([good[-1] ^ 1])
+    world.server.answer = b"*3\r\n" + b"".join(b"$%d\r\n%s\r\n" % (len(v), v) for v in (good, spoilt, good[:-1]))
+    assert world.tier().get_aliases(["a\nv1", "b\nv1", "c\nv1"]) == {"a\nv1": "0f" * 32}
+    assert world.exposes('streamproc_tier_errors_total{fault="corrupt"} 2.0')
+
+
 def test_a_silent_server_costs_one_time_out(world: World) -> None:
     started = time.monotonic()
     with pytest.raises(TierError, match="TimeoutError"):
         world.tier().get_many(["a"])
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < TIMEOUT_S + 1
+
+
+@contextlib.contextmanager
+def in_time() -> Iterator[None]:
+    """What a call may take and a second for a busy machine; a server that drips needs more than two."""
+    started = time.monotonic()
+    with pytest.raises(TierError, match="TimeoutError"):
+        yield
+    assert time.monotonic() - started < TIMEOUT_S + 1
+
+
+def test_an_answer_that_comes_byte_by_byte_takes_no_longer_than_one_that_does_not_come(world: World) -> None:
+    world.server.answer, world.server.drip_s = b"*1\r\n$3\r\npcm\r\n", DRIP_S
+    tier = world.tier()
+    with in_time():
+        tier.get_many(["a"])
+    with in_time():
+        tier.put_many({"a": analysis("pcm")})
+    with in_time():
+        tier.claim_many(["a"], "me", 60)
+    world.server.drip_s = 0.0
+    assert tier.get_many(["a"]) == {"a": analysis("pcm")}  # and what was late is nobody's answer
+
+
+def test_nor_does_a_greeting_that_comes_byte_by_byte(world: World) -> None:
+    world.server.greets, world.server.answer, world.server.drip_s = False, b"+OK\r\n" * 20, DRIP_S
+    tier = world.tier(SecretStr(world.server.url.get_secret_value().replace("//", f"//user:{SECRET}@")))
+    with in_time():
+        tier.get_many(["a"])
+
+
+def test_nor_does_a_look_at_whether_it_is_back(world: World) -> None:
+    tier = world.tier(policy=BreakerPolicy(failures=1, rest_s=5))
+    world.server.answer, world.server.drip_s = b"+" + b"x" * 100, DRIP_S
+    with in_time():
+        tier.get_many(["a"])
+    world.clock.advance(6)
+    started = time.monotonic()
+    tier.look_again()
+    assert time.monotonic() - started < TIMEOUT_S + 1
+
+
+def test_a_search_of_many_steps_may_take_longer_than_each_of_them(world: World) -> None:
+    world.server.answer, world.server.drip_s = b"*2\r\n$1\r\n0\r\n*0\r\n", TIMEOUT_S / 40  # half of it each
+    started = time.monotonic()
+    assert erase(RedisSettings(url=world.server.url, timeout_s=TIMEOUT_S), ["00" * 32], None) == 0
+    assert time.monotonic() - started > TIMEOUT_S
 
 
 def test_nobody_there_is_a_tier_error(world: World) -> None:
@@ -221,6 +340,7 @@ def test_a_write_expires(world: World) -> None:
 def test_a_value_that_is_too_large_to_share_is_not_sent(world: World) -> None:
     world.tier().put_many({"a": analysis("x" * (MOST_VALUE_BYTES + 1))})
     assert world.server.connections == []
+    assert world.exposes('streamproc_tier_errors_total{fault="too_large"} 1.0')
 
 
 def test_nothing_to_ask_is_not_asked(world: World) -> None:

@@ -1,6 +1,7 @@
 import io
 import math
 import struct
+import tracemalloc
 import uuid
 from typing import Any
 
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 
 from streamproc.errors import PoisonError, Reason
 from streamproc.records.alert import EmotionAlert
-from streamproc.records.avro import Row, encode, schema_of
-from streamproc.records.flat_avro import KEPT, FlatAvro
+from streamproc.records.avro import Row, _flat, encode, schema_of
+from streamproc.records.flat_avro import KEPT, MOST_KEPT_BYTES, FlatAvro
 from streamproc.records.identity import RESULT_NAMESPACE, result_id, segment_id
 from streamproc.records.ledger import LedgerEntry
 from streamproc.records.result import EmotionResult
@@ -132,6 +133,54 @@ def test_what_is_remembered_is_bounded() -> None:
         assert flat.encode(Point(number)) == FlatAvro(POINT).encode(Point(number))
     (_, remembered) = next((where, step) for where, step in flat._steps if hasattr(step, "cache_info"))
     assert remembered.cache_info().currsize == KEPT
+
+
+def text_point(number: int, size: int) -> Point:
+    return Point(number, z=f"{number:08}" + "z" * (size - 8))
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_what_is_long_is_encoded_and_not_remembered(over: bool) -> None:  # noqa: FBT001  # of a parametrized test
+    flat, plain = FlatAvro(POINT, [("x", "z")]), FlatAvro(POINT)
+    head = len(plain.encode(text_point(0, 1_000))) - 1_000
+    for _ in range(2):
+        point = text_point(0, MOST_KEPT_BYTES - head + over)
+        assert flat.encode(point) == plain.encode(point)
+    ((_, remembered),) = flat._steps
+    assert remembered.cache_info().currsize == (not over)  # type: ignore[attr-defined]  # an lru_cache
+    assert remembered.cache_info().hits == (not over)  # type: ignore[attr-defined]
+
+
+def test_what_is_remembered_of_the_outputs_takes_no_more_memory_than_is_said() -> None:
+    """The longest rows that are remembered at all, no two alike in any stretch."""
+    results, segments = _flat.__wrapped__("EmotionResult"), _flat.__wrapped__("EmotionSegment")
+    plain = {"string": "", "int": 0, "long": 0, "double": 0.5}
+    blank: dict[type[Row], dict[str, Any]] = {
+        kind: {field["name"]: plain[bare(field["type"])] for field in schema_of(kind).parsed["fields"]}
+        for kind in (EmotionResult, EmotionSegment)
+    }
+    stretches = sum(hasattr(step, "cache_info") for flat in (results, segments) for _, step in flat._steps)
+    assert stretches == 4
+    rest = 200  # of a stretch, beside its longest text
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for number in range(KEPT + 10):
+        a, b, c, d = (f"{letter}{number:07}" * ((MOST_KEPT_BYTES - rest) // 8) for letter in "abcd")
+        long = {"channels_json": a, "object_key": b, "timeline_uri": c}
+        results.encode(EmotionResult(**{**blank[EmotionResult], **long}))
+        segments.encode(EmotionSegment(**{**blank[EmotionSegment], "label": d}))
+    taken = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    for flat in (results, segments):
+        assert all(step.cache_info().currsize == KEPT for _, step in flat._steps if hasattr(step, "cache_info"))
+    assert MOST_KEPT_BYTES * stretches * KEPT < taken < 3 * MOST_KEPT_BYTES * stretches * KEPT <= 26_000_000
+
+
+def bare(kind: Any) -> str:
+    """The type that is not null."""
+    if isinstance(kind, list):
+        return bare(kind[1])
+    return bare(kind["type"]) if isinstance(kind, dict) else kind
 
 
 def test_not_a_number_goes_through() -> None:

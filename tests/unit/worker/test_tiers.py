@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 
 from streamproc.errors import FatalError
+from streamproc.records.weight import weight
 from streamproc.settings import DedupeSettings, Settings
+from streamproc.telemetry.metrics import TierFault
 from streamproc.testing.codec import encode_event
 from streamproc.testing.decoders import recording
 from streamproc.testing.harness import WorkerHarness
 from streamproc.testing.tier import MemoryArchive, MemorySharedTier
-from streamproc.worker.stages.tiers import CLAIM_S, MOST_ARCHIVED, MOST_UNWRITTEN
+from streamproc.worker.stages.tiers import CLAIM_S, MOST_ARCHIVED
 
 BODY = recording(1000, name="one")
 WAIT_S = 2.0
@@ -171,22 +173,24 @@ def test_an_archive_that_is_away_costs_the_work_alone() -> None:
 
 
 def test_an_archive_that_is_slow_takes_no_more_memory_than_it_may() -> None:
+    one = MemoryArchive()
+    poll(worker_with(None, archive=one), "a.wav")
+    size = weight(*one.analyses.values())
     archive = MemoryArchive()
-    worker = worker_with(None, archive=archive)
+    worker = worker_with(None, archive=archive, archive_waiting_bytes=20 * size)
     worker.archive_writes.at_once = False
-    many = MOST_ARCHIVED + MOST_UNWRITTEN + 10
-    for first in range(0, many, 100):
-        for number in range(first, min(first + 100, many)):
-            worker.store.put("recordings", f"{number}.wav", recording(1000, name=number), "audio/wav")
-        worker.poll(
-            *(worker.record(encode_event(f"{n}.wav", event_id=str(n))) for n in range(first, min(first + 100, many)))
-        )
-        worker.settle()
+    many = MOST_ARCHIVED + 20 + 10
+    for number in range(many):
+        poll(worker, f"{number}.wav", body=recording(1000, name=number))
     assert len(worker.archive_writes.waiting) == MOST_ARCHIVED
     assert len(worker.results()) == many
+    assert worker.metrics.tier_errors[TierFault.BEHIND]._value.get() == 10
     worker.archive_writes.at_once = True
     worker.settle()
-    assert len(archive.analyses) == MOST_ARCHIVED + MOST_UNWRITTEN
+    assert len(archive.analyses) == MOST_ARCHIVED + 20
+    poll(worker, "last.wav", body=recording(1000, name="last"))  # there is room again
+    assert len(archive.analyses) == MOST_ARCHIVED + 21
+    assert worker.metrics.tier_errors[TierFault.BEHIND]._value.get() == 10
 
 
 @pytest.mark.parametrize("where", ["tier_reads", "tier_writes", "claims", "archive_reads", "archive_writes"])
