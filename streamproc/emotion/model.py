@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from streamproc.cache_root import cache_root
 from streamproc.emotion.directory import find_directory
 from streamproc.emotion.engine import Engine, Wave
 from streamproc.emotion.errors import WaveformError
@@ -20,7 +21,6 @@ from streamproc.records.compute import ItemError, Scored
 from streamproc.records.embedding import pack
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.profile import Profile
-from streamproc.settings import cache_root
 
 
 @dataclass(frozen=True, slots=True)
