@@ -11,7 +11,7 @@ import numpy as np
 
 from streamproc.cache_root import cache_root
 from streamproc.emotion.directory import find_directory
-from streamproc.emotion.engine import Engine, Wave
+from streamproc.emotion.engine import Choosing, Engine, Wave
 from streamproc.emotion.errors import WaveformError
 from streamproc.emotion.passes import Begun, Passes, Row
 from streamproc.emotion.precision import check, stated
@@ -46,6 +46,11 @@ class EmotionModel:
         self._live = list(live)
         self._engine = engine
         self._passes = Passes(engine)
+
+    @property
+    def choices(self) -> Sequence[str]:
+        """What the start chose on this machine, and from what; empty where there was nothing to choose from."""
+        return [str(choice) for choice in self._engine.choices] if isinstance(self._engine, Choosing) else []
 
     def analyze(self, waves: Sequence[Wave], *, frames: bool = False) -> list[Emotion]:
         """One value per waveform (1-D float32, 16 kHz, mono, at least 400 samples), in order; nothing is cut.
