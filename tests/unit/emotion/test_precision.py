@@ -99,13 +99,13 @@ def test_on_a_cpu_each_is_near_fp32_and_the_same_in_company(
 
 
 @pytest.mark.parametrize("precision", [Precision.BF16, Precision.INT8])
-def test_what_two_cpus_of_a_group_may_choose_agrees_as_a_clip_in_company_does(
+def test_the_kinds_that_a_group_may_choose_from_agree_as_a_clip_in_company_does(
     precision: Precision,
     shapes: dict[str, NetworkConfig],
     random_network: Callable[[NetworkConfig], Network],
     clip: Callable[[int, int], Wave],
 ) -> None:
-    """They have one fingerprint, so each other's results stand for their own: fp32's last bit is all they differ by."""
+    """They have one fingerprint, so each other's results stand for their own: this holds the kinds, not two CPUs."""
     kinds = here(CPU_KINDS[precision])
     if len(kinds) == 1:
         pytest.skip("only one kind here")
