@@ -6,6 +6,7 @@
 # make integration  take PostgreSQL, the registry and Kafka Connect away while results are on their way there
 # make analytics  kill the analytics app under load, compare every window, and time it beside its peers (RESULTS=n: fewer)
 # make parity    compare the engine with FunASR, one file at a time (CLIPS=n: fewer)
+# make hub       pull, load and spoil a model of full size from a hub on this machine, both layouts (6 GB of disk)
 # make dashboard  write Grafana's dashboard anew and hold it against Grafana's own types (with Node.js)
 # make pictures  take the pictures of docs/operate.md anew, of a worker under load (with Chromium)
 # make bench     measure engine, pipeline, new events, workers, device, latency, memory, delivery and peers, and hold ratios to their bounds (WHAT=pipeline: just that)
@@ -37,7 +38,7 @@ LEAN := --override requirements/lean.txt
 SUITES := $(wildcard tests/simulation tests/e2e tests/parity tests/contract tests/integration tests/unit)
 HALVES := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test check simulate mutants integration analytics parity dashboard pictures bench lock clean
+.PHONY: help demo test check simulate mutants integration analytics parity hub dashboard pictures bench lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -76,6 +77,10 @@ analytics: $(VENV)/dev.done $(VENV)/servers.done
 # Only the whole of it writes the report.
 parity: $(VENV)/dev.done
 	@$(RUN)python -m tools.parity --clips $(CLIPS) $(if $(filter 320,$(CLIPS)),--report docs/reports/parity.md)
+
+hub: $(VENV)/dev.done
+	@mkdir -p .streamproc
+	@PYTHONPATH=. $(RUN)python -m tools.model_path .streamproc
 
 dashboard: $(VENV)/dev.done
 	@$(RUN)python -m tools.dashboard

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from streamproc.arena import SLOT_SECONDS, Arena
 from streamproc.audio.pool import DecoderPool
+from streamproc.cache_root import cache_root
 from streamproc.client.recordings import RecordingClient
 from streamproc.dedupe.aliases import MemoryAliases
 from streamproc.dedupe.archive import ArchiveTier
@@ -41,7 +42,7 @@ from streamproc.operate.warehouse.watch import Watch
 from streamproc.patience import Patience
 from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_bytes
 from streamproc.records.record import CommitOffset
-from streamproc.settings import ModelSettings, Settings, TraceSettings, cache_root, takeover_s
+from streamproc.settings import ModelSettings, Settings, TraceSettings, takeover_s
 from streamproc.storage.causes import for_people
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import Clock, SystemClock

@@ -13,9 +13,10 @@ from types import MappingProxyType
 
 import httpx2
 
+from streamproc.cache_root import cache_root
 from streamproc.local.cache import Cache
 from streamproc.local.ports import choose, fresh_candidates
-from streamproc.settings import cache_root, users_settings
+from streamproc.settings import users_settings
 from tests.programs import missing
 
 FETCH_S = 180

@@ -1,9 +1,9 @@
-"""The way of a full-size model, measured: ``PYTHONPATH=. python -m tools.model_path FOLDER`` (4 GB of disk there).
+"""The way of a full-size model, measured: ``PYTHONPATH=. python -m tools.model_path FOLDER`` (6 GB of disk there).
 
 A checkpoint of plus_large's shape with random weights and the optimizer's state, 1.9 GB, in the published layout, is
-served by a hub on this machine, pulled, and loaded by processes of their own: first as nobody knows it yet, then as it
-was checked before, then with one byte flipped. Times are pairs: on the clock, and of the processor. What it makes in
-FOLDER it removes.
+served by a hub on this machine in the layouts of both, pulled from each, and loaded by processes of their own: first as
+nobody knows it yet, then as it was checked before, then with one byte flipped. Times are pairs: on the clock, and of
+the processor. What it makes in FOLDER it removes. Exits with 1 where a load did not end as it has to.
 """
 
 import json
@@ -23,7 +23,7 @@ from streamproc.emotion.layout import WEIGHTS
 from streamproc.emotion.manifest import sha256
 from streamproc.emotion.network import Network, NetworkConfig
 from streamproc.emotion.pins import NEEDED, PUBLISHED, Hub
-from streamproc.emotion.pull import Order, pull
+from streamproc.emotion.pull import Order, Pulled, pull
 from tools.hub import Address, LocalHub, serving
 
 LARGE = NetworkConfig(1024, 16, 4, 8, 9)
@@ -96,39 +96,67 @@ def flip(path: Path, place: int) -> None:
     os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
 
 
-def measure(folder: Path) -> dict[str, Any]:
-    """All of it, in order."""
-    published, cache = folder / "published", folder / "cache"
-    make(published)
-    repo = PUBLISHED[NAME].releases[Hub.HUGGINGFACE].repo
+def fetch(published: Path, kind: Hub, cache: Path) -> tuple[Pulled, float]:
+    """Pull it from one hub; what came, and the seconds."""
+    repo = PUBLISHED[NAME].releases[kind].repo
     files = {Address(repo, "made", name): published / name for name in NEEDED}
     pins = {name: sha256(published / name) for name in NEEDED}
     with serving(LocalHub(files, frozenset({WEIGHTS}))) as hub:
-        order = Order(NAME, Hub.HUGGINGFACE, hub.url, "made", pins)
+        order = Order(NAME, kind, hub.url, "made", pins)
         begun = time.perf_counter()
         pulled = pull(order, cache, lambda *_: None)
-        pulled_s = time.perf_counter() - begun
-    shutil.rmtree(published)
-    weights = pulled.directory / WEIGHTS
+        return pulled, time.perf_counter() - begun
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """All of it, in order."""
+    published = folder / "published"
+    make(published)
+    found = {}
+    for kind in Hub:
+        pulled, seconds = fetch(published, kind, folder / kind.value)
+        found[kind.value] = {"pull_s": seconds} | loads(pulled.directory / WEIGHTS)
+        shutil.rmtree(folder / kind.value)
+    return found
+
+
+def loads(weights: Path) -> dict[str, Any]:
+    """What processes of their own make of it."""
     clock, processor = time.perf_counter(), time.process_time()
     sha256(weights)
     hash_s = time.perf_counter() - clock, time.process_time() - processor
     time.sleep(3)  # past the time in which a file's clock cannot be trusted
-    loads = {"first": load(pulled.directory)}
-    loads |= {f"again {turn}": load(pulled.directory) for turn in range(5)}
-    size = weights.stat().st_size
+    directory, size = weights.parent, weights.stat().st_size
+    found = {"first": load(directory)}
+    found |= {f"again {turn}": load(directory) for turn in range(5)}
     flip(weights, size // 2)
-    loads["flipped"] = load(pulled.directory)
-    return {"bytes": size, "pull_s": pulled_s, "hash_s": hash_s, "loads": loads}
+    found["flipped"] = load(directory)
+    return {"bytes": size, "hash_s": hash_s, "loads": found}
+
+
+def faults(found: dict[str, Any]) -> list[str]:
+    """Loads that did not end as they have to: alike, but for the one of the flipped byte, which is refused."""
+    said = []
+    for hub, of in found.items():
+        *whole, flipped = of["loads"].values()
+        if any(one["refused"] for one in whole) or len({one["sum"] for one in whole}) != 1:
+            said.append(f"{hub}: what was pulled does not load, or not always the same")
+        if not flipped["refused"]:
+            said.append(f"{hub}: a flipped byte was loaded")
+    return said
 
 
 def main() -> None:
     """Measure in a folder of its own and say what was found."""
     folder = Path(sys.argv[1]) / f"model-path-{os.getpid()}"
     try:
-        print(json.dumps(measure(folder), indent=2))
+        found = measure(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    print(json.dumps(found, indent=2))
+    for fault in (said := faults(found)):
+        print(fault, file=sys.stderr)
+    raise SystemExit(bool(said))
 
 
 if __name__ == "__main__":

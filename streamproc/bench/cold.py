@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import select
 import subprocess
 import sys
@@ -84,7 +85,7 @@ class ColdReport:
     """From the spawn of a device process until it says that it is ready, of each round."""
     crowds: Sequence[Crowd]
     import_s: Mapping[str, Sequence[float]]
-    """Of each round, the best ``python -c`` of both lines in turn: ``BARE`` and ``IMPORT``."""
+    """Processor time; of each round, the best ``python -c`` of both lines in turn: ``BARE`` and ``IMPORT``."""
 
     @property
     def package_s(self) -> Spread:
@@ -147,17 +148,23 @@ def run_cold(model: str, threads: int, rounds: int, told: Told) -> ColdReport:
 
 
 def import_once() -> Mapping[str, float]:
-    """Seconds from the call to the end of a process that imports the package, and of one that does nothing.
+    """Processor seconds of a process that imports the package, and of one that does nothing: busy cores add to no such.
 
     Raises CalledProcessError.
     """
     best = {BARE: float("inf"), IMPORT: float("inf")}
     for _ in range(IMPORTS):
         for line in (BARE, IMPORT):
-            begun = time.monotonic()
+            before = _children_s()
             subprocess.run([sys.executable, "-c", line], check=True)
-            best[line] = min(best[line], time.monotonic() - begun)
+            best[line] = min(best[line], _children_s() - before)
     return best
+
+
+def _children_s() -> float:
+    """Processor time of all processes that this one started and saw end."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def start_once(kind: str, directory: Path, threads: int) -> Start:

@@ -56,7 +56,7 @@ def cold_lines(report: ColdReport) -> Iterator[str]:
         f"{1000 * value:.0f}" for value in (report.package_s.middle, report.package_s.least, report.package_s.most)
     ]
     yield (
-        f"import streamproc adds {package[0]} ms ({package[1]} to {package[2]}) to the "
+        f"import streamproc adds {package[0]} ms ({package[1]} to {package[2]}) of processor time to the "
         f"{1000 * median(report.import_s[BARE]):.0f} of python -c pass."
     )
     for crowd in report.crowds:

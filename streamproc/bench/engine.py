@@ -105,6 +105,8 @@ class EngineReport:
     peers: Sequence[PeerFigures]
     missing: Mapping[str, Sequence[str]]
     """Peers that are not installed, and what they take."""
+    choices: Sequence[str] = ()
+    """What our start chose on this machine, in fp32, and from what."""
 
     @property
     def of_best_gemm(self) -> float:
@@ -160,6 +162,7 @@ def _measure(machine: Machine, directory: Path, repeats: int, told: Told, *, nar
         of_gemm=ratios([operations / turn for turn in turns.seconds[OURS]], list(map(harmonic_mean, turns.gflops))),
         peers=[compare(entry, turns, seconds) for entry in entries[1:]],
         missing=missing,
+        choices=ours.choices,
     )
 
 

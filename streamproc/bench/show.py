@@ -60,6 +60,7 @@ def engine_lines(report: EngineReport) -> Iterator[str]:
         f"{trials.most:.0f}. Ours: {share.middle:.0%} of the turn's ({share.least:.0%} to {share.most:.0%}), "
         f"{report.of_best_gemm:.0%} of the best."
     )
+    yield from (f"Chosen at the start: {choice}." for choice in report.choices)
 
 
 def show_cost(report: CostReport, console: Console) -> None:

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from streamproc.bench.random import SHAPES, add_training_state, random_model
+from streamproc.cache_root import cache_root
 from streamproc.emotion.directory import find_directory
-from streamproc.settings import cache_root
 from streamproc.telemetry.told import Told
 
 SEED = 7

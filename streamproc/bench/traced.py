@@ -11,7 +11,7 @@ from typing import Any
 
 from streamproc import wiring
 from streamproc.settings import load_settings
-from streamproc.telemetry.log import configure_log
+from streamproc.telemetry.voice import configure_log
 from streamproc.worker import runtime
 from streamproc.worker.core.batch import MicroBatch
 from streamproc.worker.pipeline import Pipeline

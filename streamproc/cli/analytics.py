@@ -32,7 +32,7 @@ def run(ctx: typer.Context) -> None:
     if ctx.invoked_subcommand is not None:
         return
     _installed()
-    from streamproc.telemetry.log import configure_log
+    from streamproc.telemetry.voice import configure_log
 
     ctx.meta[LOGS] = "analytics"
     configure_log(LogSettings())  # settings that cannot be read are told there too

@@ -171,7 +171,7 @@ def watch() -> None:
 
     Example: `streamproc connect watch`
     """
-    from streamproc.telemetry.log import configure_log
+    from streamproc.telemetry.voice import configure_log
     from streamproc.wiring import run_watch
 
     settings = load_settings()

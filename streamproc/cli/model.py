@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from streamproc.cache_root import cache_root
 from streamproc.errors import UsageError
-from streamproc.settings import Settings, cache_root, load_settings
+from streamproc.settings import Settings, load_settings
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")]
 Name = Annotated[str | None, typer.Argument(help="A name or a directory. Default: setting model.name_or_dir.")]

@@ -16,7 +16,7 @@ def worker(ctx: typer.Context) -> None:
 
     Example: `STREAMPROC_HTTP__PORT=9465 streamproc worker`
     """
-    from streamproc.telemetry.log import configure_log
+    from streamproc.telemetry.voice import configure_log
 
     configure_log(LogSettings())  # settings that cannot be read are told there too
     settings = load_settings()

@@ -1,9 +1,10 @@
 """Choice: which of several ways to equal numbers this machine runs fastest, by a short timing."""
 
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +15,9 @@ from streamproc.emotion.linears import FP32, Kind
 from streamproc.emotion.network import Attention
 from streamproc.emotion.onednn import ROWS as TOKENS
 from streamproc.emotion.onednn import head_by_head
-from streamproc.telemetry.log import get_log
 
 M = TypeVar("M", bound=nn.Module)
 W = TypeVar("W", bound=Hashable)
-
-log = get_log(__name__)
 
 TRIALS = 3
 MISSING = (AttributeError, NotImplementedError, RuntimeError)
@@ -38,25 +36,49 @@ ATTENTIONS: Mapping[str, Attention] = {"heads together": together, "head by head
 """The second asks oneDNN for its products, which are far faster than those of torch's own library on some CPUs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What was timed, and what came of it."""
+
+    of: str
+    """The product: its layers and its size."""
+    chosen: str
+    best_ms: Mapping[str, float]
+    """The least of each way that this machine has; empty where there was nothing to choose from."""
+
+    def __str__(self) -> str:
+        times = ", ".join(f"{name} {best_ms:.2f} ms" for name, best_ms in self.best_ms.items())
+        return f"{self.of}: {self.chosen}" + (f", of {times}" if times else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen(Generic[W]):
+    """A way, and why it is taken."""
+
+    way: W
+    timing: Timing
+
+
 @torch.inference_mode()
-def choose(tables: Sequence[Mapping[str, Kind]], linear: nn.Linear) -> list[Kind]:
-    """Time all kinds of ``linear`` on this machine, turn by turn, and take one of each table.
+def choose(tables: Mapping[str, Mapping[str, Kind]], linear: nn.Linear) -> list[Chosen[Kind]]:
+    """Time all kinds of ``linear`` on this machine, turn by turn, and take one of each table, which is named.
 
     Kinds that this build of torch lacks, or whose numbers are not those of ``linear``, are left out. Raises ValueError
     where none is left of a table.
     """
     rows, layers = noise(ROWS, linear.in_features), dict[Kind, nn.Module]()
     expected = linear(rows)
-    for kind in dict.fromkeys(kind for table in tables for kind in table.values()):
+    for kind in dict.fromkeys(kind for table in tables.values() for kind in table.values()):
         layer = made(kind, linear, rows, expected, EXACT if kind in FP32.values() else ROUNDED)
         if layer is not None:
             layers[kind] = layer
     best = _best({kind: partial(layer, rows) for kind, layer in layers.items()})
-    return [_preferred("linear layers", table, best) for table in tables]
+    size = f"{ROWS} rows by [{linear.in_features}, {linear.out_features}]"
+    return [_preferred(f"linear layers {where} ({size})", table, best) for where, table in tables.items()]
 
 
 @torch.inference_mode()
-def choose_attention(dim: int) -> Attention:
+def choose_attention(dim: int) -> Chosen[Attention]:
     """The same for attention with heads of so many channels; torch's own where there is no other."""
     query, key, value = noise(3, 1, HEADS, TOKENS, dim).unbind(0)
     bias = noise(1, HEADS, TOKENS, TOKENS)
@@ -66,7 +88,10 @@ def choose_attention(dim: int) -> Attention:
         for attend in ATTENTIONS.values()
         if _is_right(run := partial(attend, query, key, value, bias), expected)
     }
-    return _preferred("attention", ATTENTIONS, _best(runs)) if runs else functional.scaled_dot_product_attention
+    what = f"attention ({HEADS} heads of {dim}, {TOKENS} tokens)"
+    if not runs:
+        return Chosen(functional.scaled_dot_product_attention, Timing(what, "torch's own", {}))
+    return _preferred(what, ATTENTIONS, _best(runs))
 
 
 def made(
@@ -104,16 +129,15 @@ def _best(runs: Mapping[W, Callable[[], object]]) -> Mapping[W, float]:
     return {way: min(turn[way] for turn in turns) for way in runs}
 
 
-def _preferred(what: str, table: Mapping[str, W], best: Mapping[W, float]) -> W:
+def _preferred(what: str, table: Mapping[str, W], best: Mapping[W, float]) -> Chosen[W]:
     """The first of a table that is there, unless another is a tenth faster. Raises ValueError for none."""
     there = {name: best[way] for name, way in table.items() if way in best}
     if not there:
         raise ValueError(f"this build of torch has none of the {what} {', '.join(table)}")
     first, fastest = next(iter(there)), min(there, key=there.__getitem__)
     chosen = fastest if there[fastest] < GAIN * there[first] else first
-    times = ", ".join(f"{name} {1000 * seconds:.2f} ms" for name, seconds in there.items())
-    log.info("the fastest of equals is chosen", detail=f"{what}: {chosen}, of {times}")
-    return table[chosen]
+    best_ms = {name: 1000 * seconds for name, seconds in there.items()}
+    return Chosen(table[chosen], Timing(what, chosen, best_ms))
 
 
 def _seconds(run: Callable[[], object]) -> float:

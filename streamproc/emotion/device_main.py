@@ -15,8 +15,8 @@ from streamproc.emotion.engines import load_analyzer
 from streamproc.emotion.model import EmotionModel
 from streamproc.errors import ExitCode, FatalError, NoRestartError, UsageError
 from streamproc.records.embedding import MOST_DIM
-from streamproc.settings import LogSettings
-from streamproc.telemetry.log import configure_log, get_log
+from streamproc.telemetry.log import get_log
+from streamproc.telemetry.voice import Usual, configure_log
 
 log = get_log(__name__)
 
@@ -29,7 +29,7 @@ def main(argument: str) -> ExitCode:
     _bind_to_parent()
     if _left(start.socket):  # before that
         return ExitCode.DONE
-    configure_log(LogSettings())  # one JSON line a sentence, as the parent speaks: both write to the same stderr
+    configure_log(Usual())  # one JSON line a sentence, as the parent speaks: both write to the same stderr
     with socket.socket(fileno=start.socket) as connection:
         try:
             return _serve(start, connection)

@@ -51,6 +51,14 @@ class Lone(Engine, Protocol):
         ...
 
 
+@runtime_checkable
+class Choosing(Engine, Protocol):
+    """An engine that timed this machine before it took one of several ways to equal numbers."""
+
+    choices: Sequence[object]
+    """What was chosen, and from what, as texts tell it."""
+
+
 class Running(Protocol):
     """A pass that was launched. It has to be taken."""
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from streamproc.analyzer import Wave, measure
 from streamproc.arena import SAMPLE_RATE, SLOT_SAMPLES
+from streamproc.cache_root import cache_root
 from streamproc.emotion.checkpoint import ONE_MODEL, SCOPE, ModelFiles, check_names, find_files, ignored, read_weights
 from streamproc.emotion.directory import find_directory
 from streamproc.emotion.errors import CheckpointError
@@ -30,7 +31,6 @@ from streamproc.records.compute import ItemError, Scored
 from streamproc.records.embedding import pack
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.profile import Profile
-from streamproc.settings import cache_root
 
 
 @dataclass(frozen=True, slots=True)

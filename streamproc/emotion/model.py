@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from streamproc.cache_root import cache_root
 from streamproc.emotion.directory import find_directory
-from streamproc.emotion.engine import Engine, Wave
+from streamproc.emotion.engine import Choosing, Engine, Wave
 from streamproc.emotion.errors import WaveformError
 from streamproc.emotion.passes import Begun, Passes, Row
 from streamproc.emotion.precision import check, stated
@@ -20,7 +21,6 @@ from streamproc.records.compute import ItemError, Scored
 from streamproc.records.embedding import pack
 from streamproc.records.identity import ModelIdentity
 from streamproc.records.profile import Profile
-from streamproc.settings import cache_root
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,11 @@ class EmotionModel:
         self._live = list(live)
         self._engine = engine
         self._passes = Passes(engine)
+
+    @property
+    def choices(self) -> Sequence[str]:
+        """What the start chose on this machine, and from what; empty where there was nothing to choose from."""
+        return [str(choice) for choice in self._engine.choices] if isinstance(self._engine, Choosing) else []
 
     def analyze(self, waves: Sequence[Wave], *, frames: bool = False) -> list[Emotion]:
         """One value per waveform (1-D float32, 16 kHz, mono, at least 400 samples), in order; nothing is cut.

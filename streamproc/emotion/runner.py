@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import nn
 
-from streamproc.emotion.choice import ROWS, choose, choose_attention, made, noise
+from streamproc.emotion.choice import ROWS, Timing, choose, choose_attention, made, noise
 from streamproc.emotion.engine import Passed, Wave
 from streamproc.emotion.half import BF16
 from streamproc.emotion.int8 import INT8
@@ -18,6 +19,9 @@ from streamproc.emotion.onednn import PackedConvolution
 from streamproc.emotion.precision import Precision
 from streamproc.emotion.torch_errors import translated
 from streamproc.errors import UsageError
+from streamproc.telemetry.log import get_log
+
+log = get_log(__name__)
 
 CPU_KINDS: Mapping[Precision, Mapping[str, Kind]] = {
     Precision.FP32: FP32,
@@ -28,6 +32,9 @@ CPU_KINDS: Mapping[Precision, Mapping[str, Kind]] = {
 
 STEM_FRAMES = 100
 """Spans of 2 s: what the stem's first layer makes of one, 13 MB, still lies in a cache when the next layer reads it."""
+PACKERS = 2
+"""Weights that are laid out at once. Libraries do it with one thread, half as fast as memory is with two; some make as
+many more as there are cores for each that asks, so no more of those."""
 TOKENS_OF = 4
 """Some other counts, as the 259 of a clip of 5 s, cost oneDNN's products up to a fifth more."""
 
@@ -44,7 +51,8 @@ class Runner:
     def __init__(self, network: Network, kinds: Mapping[str, Kind] = FP32) -> None:
         self._network = network
         self.min_samples = field(1, network.config.stem)
-        fit(network, kinds)
+        self.choices: Sequence[object] = fit(network, kinds)
+        """What was chosen on this machine, and from what."""
         network.stem_frames, network.tokens_of = STEM_FRAMES, TOKENS_OF
 
     @torch.inference_mode()
@@ -85,8 +93,8 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if name == "cuda" else "cpu")
 
 
-def fit(network: Network, kinds: Mapping[str, Kind]) -> None:
-    """Make the network's products of the kind that this machine runs fastest.
+def fit(network: Network, kinds: Mapping[str, Kind]) -> Sequence[Timing]:
+    """Make the network's products of the kind that this machine runs fastest, and say which.
 
     ``kinds`` are the blocks'. What is around them is fp32 always; where oneDNN is taken there, it is for the
     convolutions, too. Raises ValueError for a network that was fitted.
@@ -96,17 +104,28 @@ def fit(network: Network, kinds: Mapping[str, Kind]) -> None:
     network.fitted = True
     blocks = [block for block in network.blocks if isinstance(block, Block)]
     sample = blocks[0].qkv  # no larger one, since each start waits for its trial, and no smaller: it would fit a cache
-    kind, around = choose([kinds, AROUND], sample)
+    blocks_are, around_is = choose({"of the blocks": kinds, "around them": AROUND}, sample)
     attention = choose_attention(network.config.embed_dim // network.config.heads)
+    _fit_blocks(blocks, blocks_are.way)
     for block in blocks:
-        _replace(block, ("qkv", "proj", "fc1", "fc2"), kind)
-        block.attention = attention
-    if around is not plain:
-        _fit_around(network, around)
-    if kind is not plain:
+        block.attention = attention.way
+    if around_is.way is not plain:
+        _fit_around(network, around_is.way)
+    if blocks_are.way is not plain:
         # What is left of the weights file, norms and biases, would keep all of it mapped: let it go.
         for parameter in network.parameters():
             parameter.data = parameter.data.clone()
+    timings = (blocks_are.timing, around_is.timing, attention.timing)
+    for timing in timings:
+        log.info("the fastest of equals is chosen", detail=str(timing))
+    return timings
+
+
+def _fit_blocks(blocks: Sequence[Block], kind: Kind) -> None:
+    names = ("qkv", "proj", "fc1", "fc2")
+    with ThreadPoolExecutor(min(PACKERS, torch.get_num_threads())) as threads:
+        for done in [threads.submit(_replace, block, (name,), kind) for block in blocks for name in names]:
+            done.result()
 
 
 def _fit_around(network: Network, kind: Kind) -> None:

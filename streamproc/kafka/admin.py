@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-import structlog
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it re-exports these without saying so to mypy
     AdminClient,
@@ -20,10 +19,11 @@ from streamproc.kafka.config import build, client_config
 from streamproc.kafka.errors import away, describe, fatal, passes
 from streamproc.records.topics import TopicSpec, analytics_specs, topic_specs, warehouse_specs
 from streamproc.settings import Settings
+from streamproc.telemetry.log import get_log
 
 T = TypeVar("T")
 
-_log = structlog.stdlib.get_logger(__name__)
+_log = get_log(__name__)
 _TIMEOUT_S = 15.0
 _WAIT_S = 0.2
 _SESSION = "consumer.session.timeout.ms"

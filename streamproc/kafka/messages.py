@@ -2,13 +2,13 @@
 
 from operator import methodcaller
 
-import structlog
 from confluent_kafka import Message
 
 from streamproc.errors import FatalError
 from streamproc.records.record import Headers, Record, TopicPartition
+from streamproc.telemetry.log import get_log
 
-_log = structlog.stdlib.get_logger(__name__)
+_log = get_log(__name__)
 _headers_of = methodcaller("headers")
 """Not ``message.headers()``: for names that are not UTF-8 the client may return with an exception set. Python then
 raises SystemError, but not from a call site that it has specialised: there the exception turns up some lines later."""

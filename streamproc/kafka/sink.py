@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import ParamSpec
 
-import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from streamproc.errors import AbortedError, Fatal, FatalError
@@ -17,10 +16,11 @@ from streamproc.kafka.positions import to_positions
 from streamproc.kafka.skew import Skew
 from streamproc.records.record import CommitOffset, OutputRecord
 from streamproc.settings import Settings
+from streamproc.telemetry.log import get_log
 
 P = ParamSpec("P")
 
-_log = structlog.stdlib.get_logger(__name__)
+_log = get_log(__name__)
 _OPEN_CALL_S = 5.0
 _BACKOFF_S = 0.2
 """Between calls that fail at once; those that time out have waited already."""

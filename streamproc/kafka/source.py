@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 import confluent_kafka
-import structlog
 from confluent_kafka import Consumer, KafkaException, Message
 
 from streamproc.chain import START_EXTRA_S
@@ -21,8 +20,9 @@ from streamproc.kafka.starts import ExpelledError, out_of_range, read_starts
 from streamproc.kafka.trouble import Trouble
 from streamproc.records.record import CommitOffset, Record, TopicPartition
 from streamproc.settings import Settings
+from streamproc.telemetry.log import get_log
 
-_log = structlog.stdlib.get_logger(__name__)
+_log = get_log(__name__)
 _GIVE_BACK_S = 10.0
 """While no broker answers, nothing comes back."""
 _TURN_S = 0.05

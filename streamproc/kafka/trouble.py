@@ -1,12 +1,12 @@
 """What a consumer complains of: what passes, and what is beyond repair."""
 
-import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from streamproc.errors import Fatal, FatalError
 from streamproc.kafka.errors import Decision, decide, describe, is_fatal
+from streamproc.telemetry.log import get_log
 
-_log = structlog.stdlib.get_logger(__name__)
+_log = get_log(__name__)
 _PROBE_S = 0.5
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from streamproc.cache_root import cache_root
 from streamproc.errors import UsageError
 from streamproc.local.cache import Cache
 from streamproc.local.connect import ConnectRecipe
@@ -24,7 +25,7 @@ from streamproc.local.state import State
 from streamproc.local.status import ServerStatus, look
 from streamproc.local.toolbox import Report, Toolbox
 from streamproc.local.watch import WatchRecipe
-from streamproc.settings import Settings, cache_root
+from streamproc.settings import Settings
 
 T = TypeVar("T")
 

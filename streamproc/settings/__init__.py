@@ -14,7 +14,7 @@ from streamproc.settings.flow import FlowSettings
 from streamproc.settings.http import HttpSettings
 from streamproc.settings.kafka import KafkaSettings
 from streamproc.settings.load import load_settings, users_settings
-from streamproc.settings.local import LOCAL_ENV, LocalSettings, cache_root
+from streamproc.settings.local import LOCAL_ENV, LocalSettings
 from streamproc.settings.log import LogSettings
 from streamproc.settings.model import ModelSettings
 from streamproc.settings.prometheus import PrometheusSettings
@@ -55,7 +55,6 @@ __all__ = [
     "TraceSettings",
     "WarehouseSettings",
     "WorkerSettings",
-    "cache_root",
     "handover_s",
     "heartbeat_s",
     "load_settings",

@@ -1,6 +1,5 @@
 """What is set below ``local``."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from streamproc.kinds import Count
@@ -20,11 +19,3 @@ class LocalSettings(Section):
     """Downloads, models and built servers; None means STREAMPROC_CACHE, else ~/.cache/streamproc."""
     kafka_heap_mb: Count = 512
     """Memory of the local Kafka."""
-
-
-def cache_root(configured: Path | None, environment: Mapping[str, str]) -> Path:
-    """The cache folder: the setting ``local.cache_dir``, else STREAMPROC_CACHE, else ~/.cache/streamproc."""
-    if configured is not None:
-        return configured.absolute()
-    named = environment.get("STREAMPROC_CACHE")
-    return Path(named).absolute() if named else Path.home() / ".cache" / "streamproc"

@@ -1,21 +1,14 @@
-"""How the process speaks, on stderr: one JSON object a line, or lines for people on a terminal.
+"""What rooms say, and to whom they say it. Field names are from one closed list; ``voice`` is how it comes out.
 
-Field names are from one closed list.
-
-Everything goes through the standard library's root logger, so what libraries say comes out in the same shape.
+Whatever is imported here is imported by every process before it does anything, so that is next to nothing.
 """
 
 import logging
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from types import MappingProxyType
-from typing import TextIO
-
-import structlog
-from structlog.typing import EventDict, WrappedLogger
-
-from streamproc.settings import LogSettings
+from typing import Any
 
 FIELDS: Mapping[str, str] = MappingProxyType(
     {
@@ -73,93 +66,49 @@ class MicroBatchLine:
     aborts: int
 
 
-def get_log(room: str) -> structlog.stdlib.BoundLogger:
+class Log:
+    """The logger of a room. What speaks for it (``voice``) is imported with the first sentence that somebody hears."""
+
+    __slots__ = ("_heard", "_room", "_voice")
+
+    def __init__(self, room: str) -> None:
+        self._room = room
+        self._heard = logging.getLogger(room).isEnabledFor
+        self._voice: Any = None
+
+    def debug(self, event: str, /, **fields: object) -> None:
+        """For whoever looks for a fault."""
+        self._say(logging.DEBUG, "debug", event, fields)
+
+    def info(self, event: str, /, **fields: object) -> None:
+        """What happened, as it should."""
+        self._say(logging.INFO, "info", event, fields)
+
+    def warning(self, event: str, /, **fields: object) -> None:
+        """What somebody may want to look at."""
+        self._say(logging.WARNING, "warning", event, fields)
+
+    def error(self, event: str, /, **fields: object) -> None:
+        """What somebody has to look at."""
+        self._say(logging.ERROR, "error", event, fields)
+
+    def exception(self, event: str, /, **fields: object) -> None:
+        """``error``, with the traceback of the exception that is being handled."""
+        self._say(logging.ERROR, "exception", event, fields)
+
+    def _say(self, level: int, verb: str, event: str, fields: Mapping[str, object]) -> None:
+        if not self._heard(level):
+            return
+        if self._voice is None:
+            self._voice = import_module("streamproc.telemetry.voice").of_room(self._room)
+        getattr(self._voice, verb)(event, **fields)
+
+
+def get_log(room: str) -> Log:
     """The logger of a room (``__name__``)."""
-    return structlog.stdlib.get_logger(room)
+    return Log(room)
 
 
-def micro_batch_line(log: structlog.stdlib.BoundLogger, line: MicroBatchLine) -> None:
+def micro_batch_line(log: Log, line: MicroBatchLine) -> None:
     """Write the canonical line."""
     log.info("micro-batch committed", **{name: getattr(line, name) for name in MicroBatchLine.__slots__})
-
-
-def configure_log(settings: LogSettings, stream: TextIO | None = None) -> None:
-    """Set up structlog and the standard library's root logger; later calls replace what earlier ones set.
-
-    ``stream`` is where lines go; None takes stderr as it is now, since stdout belongs to what a command answers.
-    """
-    target = stream or sys.stderr
-    handler = logging.StreamHandler(target)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_shared(),
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(settings, target)],
-        )
-    )
-    root = logging.getLogger()
-    root.handlers = [handler]
-    # Libraries narrate at info (an HTTP client, every request): theirs is heard from warning on.
-    root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[settings.level.upper()]))
-    logging.getLogger("streamproc").setLevel(settings.level.upper())
-    logging.captureWarnings(capture=True)
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.contextvars.merge_contextvars,
-            *_shared(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,
-    )
-
-
-def _as_a_library() -> None:
-    """What holds until a program sets its own log up: structlog alone would print everything, on stdout."""
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["event"]),
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,
-    )
-
-
-def _shared() -> list[structlog.typing.Processor]:
-    return [
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.PositionalArgumentsFormatter(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-    ]
-
-
-def _renderers(settings: LogSettings, target: TextIO) -> list[structlog.typing.Processor]:
-    # Neither renderer may show the values of local variables, as structlog's richer tracebacks do: secrets live there.
-    if settings.format == "console" or (settings.format == "auto" and target.isatty()):
-        console = structlog.dev.ConsoleRenderer(
-            colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback, timestamp_key="at"
-        )
-        return [_only_known_fields, console]
-    return [structlog.processors.format_exc_info, _only_known_fields, structlog.processors.JSONRenderer()]
-
-
-def _only_known_fields(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Drop a field outside the list and say so: an index does not grow by a typing error, nor does a value leak."""
-    unknown = [name for name in event if name not in FIELDS and name not in _RENDERED]
-    for name in unknown:
-        del event[name]
-    if unknown:
-        event["unknown_fields"] = sorted(unknown)
-    return event
-
-
-_RENDERED = frozenset({"exc_info", "stack_info", "stack"})
-"""What structlog itself passes to the console renderer."""
-
-if not structlog.is_configured():
-    _as_a_library()

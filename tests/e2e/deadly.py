@@ -13,7 +13,7 @@ from streamproc.records.decoding import DecodeJob
 from streamproc.records.stored import StoredObject
 from streamproc.settings import load_settings
 from streamproc.storage.s3 import S3Store
-from streamproc.telemetry.log import configure_log
+from streamproc.telemetry.voice import configure_log
 
 KILLS_DECODER = b"this one ends its decoder"
 KILLS_WORKER = b"this one ends its worker"

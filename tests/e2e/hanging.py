@@ -6,7 +6,7 @@ from streamproc import wiring
 from streamproc.records.stored import StoredObject
 from streamproc.settings import load_settings
 from streamproc.storage.s3 import S3Store
-from streamproc.telemetry.log import configure_log
+from streamproc.telemetry.voice import configure_log
 
 HANGS = "hangs"
 

@@ -24,7 +24,7 @@ def compare(name: str, directory: Path, rounds: tuple[Round, ...], seed: int, th
     """Run every round through FunASR, through the engine alone, and through the engine in company."""
     ours = Ours(directory)
     with open_peer(directory, threads) as peer:
-        tally = Tally(name, ours.parameters, parameters(peer))
+        tally = Tally(name, ours.parameters, parameters(peer), ours.choices)
         _control(tally, peer, seed)
         for one in rounds:
             _round(tally, one, ours, peer, seed, told)

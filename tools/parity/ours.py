@@ -51,6 +51,7 @@ class Ours:
         self._live = list(loaded.live)
         self._engine = Runner(loaded.network, kinds)
         self._model = EmotionModel(identity, loaded.live, self._engine)
+        self.choices = self._model.choices
 
     def alone(self, wave: Wave) -> Value:
         """What ``analyze`` says of one clip."""

@@ -62,6 +62,8 @@ def _section(tally: Tally) -> Iterator[str]:
         "",
         f"{tally.parameters:,} parameters. {tally.clips:,} clips, {tally.audio_s:,.0f} s of audio. Batches: {batches}.",
         f"{tally.unsaturated:.0%} of the clips have no score over {SATURATED}; {len(tally.labels)} labels occur.",
+        *(["", "Computed by what was fastest at its start:", ""] if tally.choices else []),
+        *(f"- {choice}" for choice in tally.choices),
         "",
         "| against | of | compared | 99.9 % are within | largest | of its bound | in | of |",
         "|---|---|---:|---:|---:|---:|---|---|",

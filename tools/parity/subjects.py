@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamproc.bench.random import SHAPES, random_model
+from streamproc.cache_root import cache_root
 from streamproc.emotion.directory import find_directory
 from streamproc.emotion.network import NetworkConfig
-from streamproc.settings import cache_root
 
 
 @dataclass(frozen=True, slots=True)

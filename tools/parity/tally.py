@@ -1,7 +1,7 @@
 """What was found: every difference of every clip, and whether a bound was broken."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,6 +49,8 @@ class Tally:
     parameters: int
     reference_parameters: int
     """FunASR's own count of its own network."""
+    choices: Sequence[str] = ()
+    """What our start chose on this machine, and from what."""
     audio_s: float = 0
     batches: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     highest: list[float] = field(default_factory=list)

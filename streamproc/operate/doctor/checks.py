@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from streamproc.cache_root import cache_root
 from streamproc.operate.doctor import (
     brokers,
     cache,
@@ -24,7 +25,7 @@ from streamproc.operate.doctor import (
     warehouse,
 )
 from streamproc.operate.doctor.check import Check
-from streamproc.settings import Settings, cache_root
+from streamproc.settings import Settings
 from streamproc.telemetry.clock import Clock
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from streamproc.cache_root import cache_root
 from streamproc.emotion.directory import SHIPPED, find_directory
 from streamproc.emotion.engines import check_engine
 from streamproc.emotion.layout import WEIGHTS
@@ -9,7 +10,7 @@ from streamproc.emotion.manifest import read_manifest, sha256, verify
 from streamproc.emotion.pins import NEEDED
 from streamproc.operate.doctor.check import Check
 from streamproc.operate.doctor.finding import Finding, doubtful, well, wrong
-from streamproc.settings import Settings, cache_root
+from streamproc.settings import Settings
 
 WITHIN_S = 120.0
 """To read 2 GB from a cold disk."""

@@ -10,7 +10,8 @@ from streamproc.analytics.seldom import EVERY_S, Seldom
 from streamproc.errors import DependencyDownError
 from streamproc.patience import tell_waiting
 from streamproc.settings import LogSettings
-from streamproc.telemetry.log import configure_log, get_log
+from streamproc.telemetry.log import get_log
+from streamproc.telemetry.voice import configure_log
 
 
 class Said:

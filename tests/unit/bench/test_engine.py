@@ -38,6 +38,10 @@ def test_the_engine_gives_the_scores_of_its_peer_and_leaves_the_process_as_it_wa
     assert report.threads == 1
     assert told[-1] == ("turns", 1, 1)
     assert engine_json(report)["of_best_gemm"] == report.of_best_gemm > 0
+    assert [choice.split(" (")[0] for choice in report.choices] == [
+        *("linear layers of the blocks", "linear layers around them", "attention")
+    ]
+    assert engine_json(report)["choices"] == report.choices
     assert 0 < report.of_gemm.least <= report.of_gemm.most
     assert torch.get_num_threads() == 2
     assert torch.initial_seed() == 1

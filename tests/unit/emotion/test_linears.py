@@ -10,19 +10,21 @@ from torch import Tensor, nn
 
 from streamproc.emotion import choice
 from streamproc.emotion.attention import shares, together
-from streamproc.emotion.choice import choose, choose_attention
+from streamproc.emotion.choice import choose_attention
 from streamproc.emotion.half import BF16
 from streamproc.emotion.linears import AROUND, FP32, Kind, plain
 from streamproc.emotion.mkl import MklLinear
 from streamproc.emotion.network import Attention, Network, NetworkConfig, frames
 from streamproc.emotion.onednn import FEW, PackedConvolution, PackedLinear, head_by_head
 from streamproc.emotion.runner import fit
+from tests.kinds import attends_here, convolves_here, each, needs
 
-mkl_is_here = pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="this torch has no MKL")  # type: ignore[no-untyped-call]  # torch left it without types
-packed_is_here = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")  # type: ignore[no-untyped-call]  # torch left it without types
-
-
-PACKED = [pytest.param(PackedLinear, marks=packed_is_here), pytest.param(MklLinear, marks=mkl_is_here)]
+mkl_is_here, packed_is_here = needs(MklLinear), needs(PackedLinear)
+convolutions_are_here = pytest.mark.skipif(not convolves_here(), reason="no packed convolutions here")
+HEAD_BY_HEAD = pytest.param(
+    head_by_head, marks=pytest.mark.skipif(not attends_here(head_by_head), reason="no such attention here")
+)
+PACKED = each([PackedLinear, MklLinear])
 
 
 def late(seconds: float) -> Kind:
@@ -39,6 +41,14 @@ def late(seconds: float) -> Kind:
     return Late
 
 
+def choose(tables: list[dict[str, Kind]], linear: nn.Linear) -> list[Kind]:
+    return [chosen.way for chosen in choice.choose({str(place): table for place, table in enumerate(tables)}, linear)]
+
+
+def untimed(kind: Kind) -> choice.Chosen[Kind]:
+    return choice.Chosen(kind, choice.Timing("", "", {}))
+
+
 class Doubled(PackedConvolution):
     def forward(self, x: Tensor) -> Tensor:
         return 2 * super().forward(x)
@@ -49,6 +59,7 @@ def gone(_: nn.Linear) -> nn.Module:
 
 
 @packed_is_here
+@convolutions_are_here
 @pytest.mark.parametrize("kind", PACKED)
 @pytest.mark.parametrize("samples", [8_000, 100_000])
 def test_a_network_of_packed_products_equals_the_plain_one(
@@ -61,7 +72,7 @@ def test_a_network_of_packed_products_equals_the_plain_one(
     usual, packed = random_network(shapes["thin"]), random_network(shapes["thin"])
     monkeypatch.setattr(
         "streamproc.emotion.runner.choose",
-        lambda tables, _: [kind if kind in table.values() else PackedLinear for table in tables],
+        lambda tables, _: [untimed(kind if kind in table.values() else PackedLinear) for table in tables.values()],
     )
     fit(packed, FP32)
     stem = 2 * 4 + 3  # of the published stem: strides of 2 cut a kernel of 3 in two, all others stay whole
@@ -83,7 +94,7 @@ def test_a_torch_without_packed_convolutions_or_with_wrong_ones_keeps_its_own(
     convolution: Callable[..., nn.Module],
 ) -> None:
     network = random_network(shapes["thin"])
-    monkeypatch.setattr("streamproc.emotion.runner.choose", lambda tables, _sample: [PackedLinear for _ in tables])
+    monkeypatch.setattr("streamproc.emotion.runner.choose", lambda tables, _: [untimed(PackedLinear) for _ in tables])
     monkeypatch.setattr("streamproc.emotion.runner.PackedConvolution", convolution)
     fit(network, FP32)
     assert all(isinstance(module, nn.Conv1d) for module in network.positions)
@@ -106,7 +117,7 @@ def test_a_layer_packed_by_mkl_takes_any_number_of_rows_and_threads(threads: tup
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("attention", [together, pytest.param(head_by_head, marks=packed_is_here)])
+@pytest.mark.parametrize("attention", [together, HEAD_BY_HEAD])
 @pytest.mark.parametrize("tokens", [60, FEW - 1, FEW, FEW + 3, 3_000])
 @pytest.mark.parametrize("clips", [1, 2])
 def test_attention_equals_torchs(attention: Attention, tokens: int, clips: int) -> None:
@@ -140,14 +151,14 @@ def test_attention_is_the_one_that_is_faster_here_and_there(monkeypatch: pytest.
         return query.new_zeros(query.shape)
 
     monkeypatch.setattr(choice, "ATTENTIONS", {"slow": slow, "missing": missing, "wrong": wrong, "fast": together})
-    assert choose_attention(8) is together
+    assert choose_attention(8).way is together
     monkeypatch.setattr(choice, "ATTENTIONS", {"slow": slow, "missing": missing, "wrong": wrong})
-    assert choose_attention(8) is slow
+    assert choose_attention(8).way is slow
     monkeypatch.setattr(choice, "ATTENTIONS", {"missing": missing, "wrong": wrong})
-    assert choose_attention(8) is nn.functional.scaled_dot_product_attention
+    assert choose_attention(8).way is nn.functional.scaled_dot_product_attention
 
 
-@packed_is_here
+@convolutions_are_here
 @pytest.mark.parametrize("shape", [(1, 1), (1, 19), (3, 30)])
 def test_a_packed_convolution_equals_the_plain_one(shape: tuple[int, int]) -> None:
     convolution = nn.Conv1d(32, 32, 19, padding=9, groups=4)
@@ -180,9 +191,18 @@ def test_a_tie_goes_to_the_first_kind_which_costs_nothing() -> None:
     assert choose([kinds], nn.Linear(8, 8)) == [kinds["first"]]
 
 
+def test_what_was_chosen_and_from_what_can_be_read() -> None:
+    kinds = {"slow": late(3e-3), "gone": gone, "fast": plain}
+    (chosen,) = choice.choose({"of the blocks": kinds}, nn.Linear(8, 24))
+    assert (chosen.timing.of, chosen.timing.chosen) == ("linear layers of the blocks (128 rows by [8, 24])", "fast")
+    assert chosen.timing.best_ms["slow"] >= 3 > chosen.timing.best_ms["fast"]
+    assert "gone" not in chosen.timing.best_ms
+    assert str(chosen.timing).startswith("linear layers of the blocks (128 rows by [8, 24]): fast, of slow ")
+
+
 def test_kinds_that_this_torch_lacks_are_left_out() -> None:
     assert choose([{"gone": gone, "plain": plain}], nn.Linear(8, 8)) == [plain]
-    with pytest.raises(ValueError, match="none of the linear layers gone"):
+    with pytest.raises(ValueError, match=r"none of the linear layers 0 .* gone"):
         choose([{"gone": gone}], nn.Linear(8, 8))
 
 

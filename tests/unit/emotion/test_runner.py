@@ -8,6 +8,7 @@ from streamproc.emotion.network import Network, NetworkConfig
 from streamproc.emotion.onednn import PackedLinear
 from streamproc.emotion.runner import Runner, choose_device
 from streamproc.errors import UsageError
+from tests.kinds import needs
 
 
 @pytest.mark.parametrize("there_is_cuda", [True, False])
@@ -24,7 +25,9 @@ def test_a_device_that_nobody_measured_is_taken_only_when_it_is_named(
             choose_device("cuda")
 
 
-@pytest.mark.parametrize("kinds", [{"plain": plain}, {"packed": PackedLinear}], ids=["plain", "packed"])
+@pytest.mark.parametrize(
+    "kinds", [{"plain": plain}, pytest.param({"packed": PackedLinear}, marks=needs(PackedLinear), id="packed")]
+)
 def test_a_network_serves_one_runner_whatever_that_made_of_it(
     kinds: Mapping[str, Kind], random_network: Callable[[NetworkConfig], Network], shapes: dict[str, NetworkConfig]
 ) -> None:

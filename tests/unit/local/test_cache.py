@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from streamproc.cache_root import cache_root
 from streamproc.local.cache import Cache, locked
 from streamproc.local.failure import StoppedError
-from streamproc.settings import cache_root
 
 
 def nobody() -> None:

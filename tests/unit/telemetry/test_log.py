@@ -15,7 +15,8 @@ from pydantic import SecretStr
 
 import streamproc
 from streamproc.settings import LogSettings
-from streamproc.telemetry.log import FIELDS, MicroBatchLine, configure_log, get_log, micro_batch_line
+from streamproc.telemetry.log import FIELDS, MicroBatchLine, get_log, micro_batch_line
+from streamproc.telemetry.voice import configure_log
 
 LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
 

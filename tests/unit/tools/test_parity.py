@@ -34,7 +34,7 @@ def value(frame: float = 0.0, embedding: float = 0.0, score: float = 0.5, *, fra
 
 
 def tally_of(found: Value, expected: Value = value()) -> Tally:  # noqa: B008  # immutable by agreement
-    tally = Tally("m", 7, 7, control=dict.fromkeys(Output, 1.0))
+    tally = Tally("m", 7, 7, ["attention: some way, of others"], control=dict.fromkeys(Output, 1.0))
     for one in (expected, value(score=0.4)):
         tally.judged(CLIP, one)
     for against in Against:
@@ -160,6 +160,7 @@ def test_the_report_says_the_largest_difference_and_of_which_clip(tmp_path: Path
     text = page.read_text()
     assert "Commit abc, seed 5, a CPU, 2 threads" in text
     assert "| FunASR, that file alone | frames | 1 | 5.0e-05 | 5.0e-05 | 50.0% | alone | voice, 400 samples |" in text
+    assert "Computed by what was fastest at its start:\n\n- attention: some way, of others\n" in text
     assert "**1 faults.**" in text
     write_report(page, run_of(tally_of(value())))
     assert "**Every bound held.**" in page.read_text()

@@ -132,7 +132,7 @@ def test_a_call_that_hangs_is_found() -> None:
 
 PROGRAM = """
 import threading, time
-from streamproc.telemetry.log import configure_log
+from streamproc.telemetry.voice import configure_log
 from streamproc.settings import LogSettings
 from streamproc.worker.stuck import Verdict
 from streamproc.worker.watchdog import end_process
@@ -161,7 +161,8 @@ def test_the_end_writes_the_stacks_of_all_threads_and_exits_with_4(tmp_path: Pat
 
 FULL = """
 import os, threading, time
-from streamproc.telemetry.log import configure_log, get_log
+from streamproc.telemetry.log import get_log
+from streamproc.telemetry.voice import configure_log
 from streamproc.settings import LogSettings
 from streamproc.worker.stuck import Verdict
 from streamproc.worker.watchdog import end_process
