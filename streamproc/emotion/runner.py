@@ -16,6 +16,7 @@ from streamproc.emotion.linears import AROUND, FP32, Kind, plain
 from streamproc.emotion.network import Block, Network, StemLayer, collate, field
 from streamproc.emotion.network import frames as frames_of
 from streamproc.emotion.onednn import PackedConvolution
+from streamproc.emotion.pages import Pages
 from streamproc.emotion.precision import Precision
 from streamproc.emotion.torch_errors import translated
 from streamproc.errors import UsageError
@@ -106,11 +107,12 @@ def fit(network: Network, kinds: Mapping[str, Kind]) -> Sequence[Timing]:
     sample = blocks[0].qkv  # no larger one, since each start waits for its trial, and no smaller: it would fit a cache
     blocks_are, around_is = choose({"of the blocks": kinds, "around them": AROUND}, sample)
     attention = choose_attention(network.config.embed_dim // network.config.heads)
-    _fit_blocks(blocks, blocks_are.way)
+    pages = Pages.here()
+    _fit_blocks(blocks, blocks_are.way, pages)
     for block in blocks:
         block.attention = attention.way
     if around_is.way is not plain:
-        _fit_around(network, around_is.way)
+        _fit_around(network, around_is.way, pages)
     if blocks_are.way is not plain:
         # What is left of the weights file, norms and biases, would keep all of it mapped: let it go.
         for parameter in network.parameters():
@@ -121,16 +123,16 @@ def fit(network: Network, kinds: Mapping[str, Kind]) -> Sequence[Timing]:
     return timings
 
 
-def _fit_blocks(blocks: Sequence[Block], kind: Kind) -> None:
+def _fit_blocks(blocks: Sequence[Block], kind: Kind, pages: Pages) -> None:
     names = ("qkv", "proj", "fc1", "fc2")
     with ThreadPoolExecutor(min(PACKERS, torch.get_num_threads())) as threads:
-        for done in [threads.submit(_replace, block, (name,), kind) for block in blocks for name in names]:
+        for done in [threads.submit(_replace, block, name, kind, pages) for block in blocks for name in names]:
             done.result()
 
 
-def _fit_around(network: Network, kind: Kind) -> None:
+def _fit_around(network: Network, kind: Kind, pages: Pages) -> None:
     """Replace the products before and after the blocks, and the convolutions."""
-    _replace(network, ("feature_proj",), kind)
+    _replace(network, "feature_proj", kind, pages)
     for layer in network.stem:
         if isinstance(layer, StemLayer):
             layer.products = nn.ModuleList(map(kind, layer.linears()))
@@ -143,6 +145,9 @@ def _fit_around(network: Network, kind: Kind) -> None:
         network.positions = nn.ModuleList([packed, *map(PackedConvolution, others)])
 
 
-def _replace(module: nn.Module, names: Sequence[str], kind: Kind) -> None:
-    for name in names:
-        setattr(module, name, kind(getattr(module, name)))
+def _replace(module: nn.Module, name: str, kind: Kind, pages: Pages) -> None:
+    """Lay one layer's weight out anew, and give back what the file's takes."""
+    linear = getattr(module, name)
+    setattr(module, name, kind(linear))
+    if kind is not plain:
+        pages.let_go(linear.weight)
