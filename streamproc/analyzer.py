@@ -34,6 +34,8 @@ class AnalyzerOptions:
     threads: int
     """0 means all cores that there are for it (``cores``)."""
     max_batch_seconds: float
+    weights: str = "fastest"
+    """How they are to lie in memory: fastest, or mapped, which processes of one host share."""
 
 
 class Analyzer(Protocol):

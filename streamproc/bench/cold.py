@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from streamproc.arena import Arena
 from streamproc.bench.machine import Machine, look
@@ -23,14 +24,17 @@ from streamproc.emotion.device import DeviceProcess
 from streamproc.emotion.device_child import MEMORY
 from streamproc.emotion.engines import funasr_installed
 from streamproc.emotion.funasr_config import read_paths
+from streamproc.emotion.precision import FASTEST, MAPPED
 from streamproc.errors import StreamprocError
 from streamproc.records.compute import BatchDone, DeviceEvent, DeviceReady, SegmentHandle
 from streamproc.settings import ModelSettings
 from streamproc.telemetry.told import Told
 
 PACKAGES = ("torch", "numpy", "funasr")
-TORCH, OURS, FUNASR = "torch", "streamproc", "funasr"
+TORCH, OURS, SHARED, FUNASR = "torch", "streamproc", "mapped", "funasr"
 MODULE = "streamproc.bench.cold_start"
+Weights = Literal["fastest", "mapped"]
+WEIGHTS: tuple[Weights, ...] = (FASTEST, MAPPED)
 CROWDS = (1, 2, 4)
 """Device processes at once on one checkpoint."""
 SEED = 7
@@ -67,6 +71,8 @@ class Crowd:
 
     processes: int
     mib: Mapping[str, float]
+    weights: Weights = FASTEST
+    """How they lie in memory: the setting ``model.weights``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,7 @@ def run_cold(model: str, threads: int, rounds: int, told: Told) -> ColdReport:
     Raises CheckpointError, NoStartError.
     """
     machine, threads = look(PACKAGES), threads or cores()
-    kinds = [TORCH, OURS, FUNASR] if funasr_installed() else [TORCH, OURS]
+    kinds = [TORCH, OURS, SHARED, *([FUNASR] if funasr_installed() else [])]
     with open_subject(model, told, training_state=True) as directory:
         starts: dict[str, list[Start]] = {kind: [] for kind in kinds}
         ready: list[float] = []
@@ -141,7 +147,7 @@ def run_cold(model: str, threads: int, rounds: int, told: Told) -> ColdReport:
                 for line, taken in best.items():
                     imports[line].append(taken)
             told("rounds", ", ".join(kinds), number, rounds)
-        crowds = [_crowd(settings, processes) for processes in CROWDS]
+        crowds = [_crowd(settings, weights, processes) for weights in WEIGHTS for processes in CROWDS]
         size = read_paths(directory)[1].stat().st_size / 2**20
         used = sum(each.nbytes for each in checkpoint.load(directory).network.parameters()) / 2**20
     return ColdReport(machine, directory.name, size, used, threads, starts, ready, crowds, imports)
@@ -212,8 +218,9 @@ def _await(device: DeviceProcess, kind: type[DeviceEvent]) -> None:
     raise NoStartError(f"the device process was not ready within {PATIENCE_S:g} s")
 
 
-def _crowd(settings: ModelSettings, processes: int) -> Crowd:
+def _crowd(settings: ModelSettings, weights: Weights, processes: int) -> Crowd:
     (wave,) = make_waves(1, SEED, 2, 2)
+    settings = settings.model_copy(update={"weights": weights})
     with ExitStack() as stack:
         found = [_device(stack, settings)[1:] for _ in range(processes)]
         for device, arena in found:
@@ -224,7 +231,7 @@ def _crowd(settings: ModelSettings, processes: int) -> Crowd:
             device.submit(1, [SegmentHandle(lease, len(wave))])
             _await(device, BatchDone)
         shares = [shares_mib(Path(f"/proc/{device.pid}/smaps_rollup").read_text()) for device, _ in found]
-    return Crowd(processes, {name: sum(share[name] for share in shares) for name in SHARES})
+    return Crowd(processes, {name: sum(share[name] for share in shares) for name in SHARES}, weights)
 
 
 def shares_mib(rollup: str) -> Mapping[str, float]:

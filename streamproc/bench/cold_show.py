@@ -8,12 +8,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from streamproc.bench.cold import BARE, FUNASR, OURS, TORCH, ColdReport
+from streamproc.bench.cold import BARE, FUNASR, OURS, SHARED, TORCH, ColdReport
 from streamproc.bench.show import machine_line
 from streamproc.bench.spread import Spread
 
 PHASES = ("python", "imports", "load", "warm-up", "forward")
-NAMES = {TORCH: "torch", OURS: "streamproc", FUNASR: "FunASR"}
+NAMES = {TORCH: "torch", OURS: "streamproc", SHARED: "streamproc, mapped", FUNASR: "FunASR"}
 
 
 def show_cold(report: ColdReport, console: Console) -> None:
@@ -62,8 +62,8 @@ def cold_lines(report: ColdReport) -> Iterator[str]:
     for crowd in report.crowds:
         rss, pss, clean, dirty = crowd.mib.values()
         yield (
-            f"{crowd.processes} device processes: {rss:.0f} MiB resident, {pss:.0f} MiB with what they share counted "
-            f"once, {clean + dirty:.0f} MiB of it nobody else's."
+            f"{crowd.processes} device processes, weights {crowd.weights}: {rss:.0f} MiB resident, {pss:.0f} MiB with "
+            f"what they share counted once, {clean + dirty:.0f} MiB of it nobody else's."
         )
 
 

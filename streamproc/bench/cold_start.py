@@ -7,7 +7,7 @@ phase imports is imported in it, so this module's own imports are the standard l
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 Mark = Callable[[str], None]
@@ -21,7 +21,7 @@ def bare_torch(mark: Mark, _directory: Path, _threads: int) -> None:
     mark("imports")
 
 
-def streamproc(mark: Mark, directory: Path, threads: int) -> None:
+def streamproc(mark: Mark, directory: Path, threads: int, *, share: bool = False) -> None:
     """What ``load_model`` does, and the first clip."""
     import torch  # noqa: PLC0415  # measured
 
@@ -35,10 +35,15 @@ def streamproc(mark: Mark, directory: Path, threads: int) -> None:
     loaded = checkpoint.load(directory)
     mark("load")
     identity = ModelIdentity(loaded.name, loaded.weights_sha256, "fp32", loaded.labels)
-    model = EmotionModel(identity, loaded.live, runner.Runner(loaded.network))
+    model = EmotionModel(identity, loaded.live, runner.Runner(loaded.network, share=share))
     mark("warm-up")
     model.run(make_waves(1, CLIP_S, CLIP_S, CLIP_S))
     mark("forward")
+
+
+def mapped(mark: Mark, directory: Path, threads: int) -> None:
+    """The same with weights that stay in their file."""
+    streamproc(mark, directory, threads, share=True)
 
 
 def funasr(mark: Mark, directory: Path, threads: int) -> None:
@@ -55,7 +60,12 @@ def funasr(mark: Mark, directory: Path, threads: int) -> None:
         mark("forward")
 
 
-KINDS = {"torch": bare_torch, "streamproc": streamproc, "funasr": funasr}
+KINDS: Mapping[str, Callable[[Mark, Path, int], None]] = {
+    "torch": bare_torch,
+    "streamproc": streamproc,
+    "mapped": mapped,
+    "funasr": funasr,
+}
 
 
 def memory_kib() -> dict[str, int]:

@@ -36,6 +36,7 @@ class DeviceChild:
                 model=settings.name_or_dir,
                 device=settings.device,
                 precision=settings.precision,
+                weights=settings.weights,
                 threads=settings.threads,
                 max_batch_seconds=settings.max_batch_seconds,
             )

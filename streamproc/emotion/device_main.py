@@ -70,7 +70,9 @@ def _left(connection: int) -> bool:
 
 
 def _load(start: Start) -> Analyzer:
-    options = AnalyzerOptions(start.model, start.device, start.precision, start.threads, start.max_batch_seconds)
+    options = AnalyzerOptions(
+        start.model, start.device, start.precision, start.threads, start.max_batch_seconds, start.weights
+    )
     analyzer = load_analyzer(start.engine, options)
     if (labels := len(analyzer.identity.labels)) > MOST_LABELS:
         raise UsageError(f"model.engine is {start.engine}, which has {labels} labels; {MOST_LABELS} are the most")

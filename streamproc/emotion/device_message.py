@@ -36,6 +36,7 @@ class Start:
     model: str
     device: str
     precision: str
+    weights: str
     threads: int
     max_batch_seconds: float
 

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 
 from streamproc.analyzer import Analyzer, AnalyzerOptions, Factory
 from streamproc.cores import cores
+from streamproc.emotion.precision import FASTEST
 from streamproc.errors import UsageError
 
 OURS, FUNASR = "streamproc", "funasr"
@@ -44,7 +45,15 @@ def _load_emotion(engine: str, options: AnalyzerOptions) -> Analyzer:
     if engine == OURS:
         from streamproc.emotion.model import load_model  # noqa: PLC0415  # same
 
-        return load_model(options.model, options.device, options.precision, max_batch_seconds=options.max_batch_seconds)
+        return load_model(
+            options.model,
+            options.device,
+            options.precision,
+            weights=options.weights,
+            max_batch_seconds=options.max_batch_seconds,
+        )
+    if options.weights != FASTEST:
+        raise UsageError("model.engine is funasr, which reads weights its own way: leave model.weights unset")
     from streamproc.emotion.funasr_model import load_funasr  # noqa: PLC0415  # same
 
     return load_funasr(options.model, options.device, options.precision)

@@ -21,6 +21,8 @@ def plain(linear: nn.Linear) -> nn.Linear:
 
 FP32: Mapping[str, Kind] = {"plain": plain, "packed by oneDNN": PackedLinear, "packed by MKL": MklLinear}
 """Kinds that differ by rounding alone. The first one is what is there anyway: it needs no copy of the weights."""
+SHARED: Mapping[str, Kind] = {"plain": plain}
+"""Kinds that leave the weights where they are: mapped from a file, they are the same pages in each process."""
 AROUND: Mapping[str, Kind] = {"packed by oneDNN": PackedLinear, "plain": plain}
 """What the layers around the blocks may be: fp32 in every precision, and products of thousands of rows. There a copy is
 small, and with oneDNN come the convolutions between them, so a tie is oneDNN's."""

@@ -14,7 +14,7 @@ from streamproc.emotion.directory import find_directory
 from streamproc.emotion.engine import Choosing, Engine, Wave
 from streamproc.emotion.errors import WaveformError
 from streamproc.emotion.passes import Begun, Passes, Row
-from streamproc.emotion.precision import check, stated
+from streamproc.emotion.precision import FASTEST, MAPPED, check, check_weights, stated
 from streamproc.emotion.trials import measure
 from streamproc.records.analysis import best
 from streamproc.records.compute import ItemError, Scored
@@ -135,18 +135,25 @@ class BegunBatch:
 
 
 def load_model(
-    name_or_dir: str | Path, device: str = "auto", precision: str = "fp32", *, max_batch_seconds: float = 60
+    name_or_dir: str | Path,
+    device: str = "auto",
+    precision: str = "fp32",
+    *,
+    weights: str = FASTEST,
+    max_batch_seconds: float = 60,
 ) -> EmotionModel:
     """Load a shipped model ("demo") or a pulled one by name, or a FunASR model directory by path.
 
-    ``device`` is auto (the CPU), cpu or cuda, which is experimental. Raises CheckpointError for a directory
-    that does not hold a whole model, UsageError for a device or a precision that there is not.
+    ``device`` is auto (the CPU), cpu or cuda, which is experimental. ``weights`` are laid out as this CPU computes
+    fastest, or stay mapped from their file, where processes share them. Raises CheckpointError for a directory that
+    does not hold a whole model, UsageError for a device or a precision that there is not.
     """
     # torch takes a second and 200 MB: only who computes pays for it.
     from streamproc.emotion import checkpoint, half, runner  # noqa: PLC0415  # see above
 
     kind = runner.choose_device(device).type
     bits = check(precision, kind)
+    check_weights(weights, bits, kind)
     loaded = checkpoint.load(find_directory(name_or_dir, cache_root(None, os.environ)))
     identity = ModelIdentity(
         loaded.name,
@@ -161,7 +168,7 @@ def load_model(
 
         engine = open_cuda(half.cast(loaded.network, bits), max_batch_seconds)
     else:
-        engine = runner.Runner(loaded.network, runner.CPU_KINDS[bits])
+        engine = runner.Runner(loaded.network, runner.CPU_KINDS[bits], share=weights == MAPPED)
     return EmotionModel(identity, loaded.live, engine)
 
 

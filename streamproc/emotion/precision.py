@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 
 from streamproc.errors import UsageError
 
@@ -18,6 +19,10 @@ class Precision(StrEnum):
     FP16 = "fp16"
     INT8 = "int8"
 
+
+FASTEST: Final = "fastest"
+MAPPED: Final = "mapped"
+"""How weights lie in memory: laid out by each process for itself, or in pages of the file, which processes share."""
 
 OFFERED: Mapping[str, tuple[Precision, ...]] = MappingProxyType(
     {
@@ -46,3 +51,14 @@ def check(name: str, device: str) -> Precision:
         f"precision {name} runs on {others} only, and the device is {device}: set model.precision to one of {choice}, "
         f"or model.device to {others}; it has to be the same for the whole group"
     )
+
+
+def check_weights(weights: str, precision: Precision, device: str) -> None:
+    """Raise UsageError for weights that are to stay in their file where they cannot, and for what there is not."""
+    if weights not in {FASTEST, MAPPED}:
+        raise UsageError(f"weights {weights!r} are not known: set model.weights to {FASTEST} or {MAPPED}")
+    if weights == MAPPED and (precision, device) != (Precision.FP32, "cpu"):
+        raise UsageError(
+            f"model.weights is {MAPPED}, and {precision} on {device} needs weights of its own: set model.weights to "
+            f"{FASTEST}, or compute in fp32 on the CPU"
+        )

@@ -12,7 +12,7 @@ from streamproc.emotion.choice import ROWS, Timing, choose, choose_attention, ma
 from streamproc.emotion.engine import Passed, Wave
 from streamproc.emotion.half import BF16
 from streamproc.emotion.int8 import INT8
-from streamproc.emotion.linears import AROUND, FP32, Kind, plain
+from streamproc.emotion.linears import AROUND, FP32, SHARED, Kind, plain
 from streamproc.emotion.network import Block, Network, StemLayer, collate, field
 from streamproc.emotion.network import frames as frames_of
 from streamproc.emotion.onednn import PackedConvolution
@@ -44,15 +44,16 @@ class Runner:
     """Waveforms to embeddings, logits and frames, each alone. Not for several threads at once.
 
     The network becomes the runner's own: it is changed (``fit``). ``kinds`` are what a CPU may choose from for the
-    blocks' linear layers: equal numbers, within one precision's bound.
+    blocks' linear layers: equal numbers, within one precision's bound. With ``share`` the weights stay where they are,
+    which is for fp32.
     """
 
     most_samples = 0
 
-    def __init__(self, network: Network, kinds: Mapping[str, Kind] = FP32) -> None:
+    def __init__(self, network: Network, kinds: Mapping[str, Kind] = FP32, *, share: bool = False) -> None:
         self._network = network
         self.min_samples = field(1, network.config.stem)
-        self.choices: Sequence[object] = fit(network, kinds)
+        self.choices: Sequence[object] = fit(network, SHARED if share else kinds, SHARED if share else AROUND)
         """What was chosen on this machine, and from what."""
         network.stem_frames, network.tokens_of = STEM_FRAMES, TOKENS_OF
 
@@ -94,18 +95,18 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if name == "cuda" else "cpu")
 
 
-def fit(network: Network, kinds: Mapping[str, Kind]) -> Sequence[Timing]:
+def fit(network: Network, kinds: Mapping[str, Kind], around_kinds: Mapping[str, Kind] = AROUND) -> Sequence[Timing]:
     """Make the network's products of the kind that this machine runs fastest, and say which.
 
-    ``kinds`` are the blocks'. What is around them is fp32 always; where oneDNN is taken there, it is for the
-    convolutions, too. Raises ValueError for a network that was fitted.
+    ``kinds`` are the blocks'. What is around them is fp32 always, of ``around_kinds``; where oneDNN is taken there, it
+    is for the convolutions, too. Raises ValueError for a network that was fitted.
     """
     if network.fitted:
         raise ValueError("this network is fitted already: give each runner one of its own")
     network.fitted = True
     blocks = [block for block in network.blocks if isinstance(block, Block)]
     sample = blocks[0].qkv  # no larger one, since each start waits for its trial, and no smaller: it would fit a cache
-    blocks_are, around_is = choose({"of the blocks": kinds, "around them": AROUND}, sample)
+    blocks_are, around_is = choose({"of the blocks": kinds, "around them": around_kinds}, sample)
     attention = choose_attention(network.config.embed_dim // network.config.heads)
     pages = Pages.here()
     _fit_blocks(blocks, blocks_are.way, pages)

@@ -25,6 +25,9 @@ class ModelSettings(Section):
     precision: Literal["fp32", "bf16", "fp16", "int8"] = "fp32"
     """The same for the whole group: it is part of the fingerprint. `fp16` needs CUDA, `int8` the CPU;
     `model info --measure` tells what each gains and costs."""
+    weights: Literal["fastest", "mapped"] = "fastest"
+    """How they lie in memory: `fastest`, laid out by each process for itself as this CPU computes fastest; `mapped`, as
+    they are in the file, which the processes of a host share and which starts sooner. `mapped` is for fp32 on a CPU."""
     threads: Number = 0
     """CPU threads of the device process; 0 means all cores of its affinity that its cgroup's CPU quota pays for."""
     max_batch_seconds: Positive = 60

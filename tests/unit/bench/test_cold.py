@@ -70,7 +70,10 @@ def test_the_phases_and_the_memory_are_shown_in_80_columns() -> None:
         "ready after 2.25 s, 0.75 (0.50 to 1.00) s more than torch's import, -0.50 (-1.50 to 0.50) s more than" in text
     )
     assert "Weights and a first result add 250 MiB at most to what the imports took, 0.40 times the 625 MiB" in text
-    assert "2 device processes: 1000 MiB resident, 700 MiB with what they share counted once, 600 MiB of it" in text
+    assert (
+        "2 device processes, weights fastest: 1000 MiB resident, 700 MiB with what they share counted once, 600 MiB"
+        in text
+    )
     assert "import streamproc adds 15 ms (10 to 20) of processor time to the 25 of python -c pass" in text
     assert "…" not in text
     assert json.loads(json.dumps(cold_json(report())))["over"][TORCH]["most"] == 2.0

@@ -427,9 +427,11 @@ def test_a_parent_that_is_killed_leaves_no_child(settings: ModelSettings) -> Non
 def test_a_child_whose_parent_ended_while_it_was_read_in_loads_nothing(settings: ModelSettings, arena: Arena) -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.close()
-    model = (settings.engine, settings.name_or_dir, settings.device, settings.precision, settings.threads)
+    model = (settings.engine, settings.name_or_dir, settings.device, settings.precision)
     with theirs:
-        start = Start(theirs.fileno(), arena.descriptor, arena.slots, *model, settings.max_batch_seconds)
+        start = Start(
+            theirs.fileno(), arena.descriptor, arena.slots, *model, settings.weights, 1, settings.max_batch_seconds
+        )
         done = subprocess.run(
             [sys.executable, "-m", MODULE, encode_start(start)],
             pass_fds=(theirs.fileno(), arena.descriptor),

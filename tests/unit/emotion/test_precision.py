@@ -1,5 +1,6 @@
 """Precisions: near fp32, the same in any company, refused where they cannot be, told apart by the fingerprint."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +18,11 @@ from torch.nn import functional
 from streamproc.emotion import load_model
 from streamproc.emotion.half import BF16, HALVES, HalfLinear, cast
 from streamproc.emotion.int8 import INT8, MOST, EmulatedLinear, Int8Linear, quantize
+from streamproc.emotion.layout import WEIGHTS
 from streamproc.emotion.linears import Kind
 from streamproc.emotion.model import softmax
 from streamproc.emotion.network import Network, NetworkConfig, collate
-from streamproc.emotion.precision import OFFERED, Precision, check, stated
+from streamproc.emotion.precision import FASTEST, MAPPED, OFFERED, Precision, check, check_weights, stated
 from streamproc.emotion.runner import CPU_KINDS, Runner
 from streamproc.errors import UsageError
 from streamproc.records.identity import ModelIdentity, fingerprint
@@ -72,6 +74,31 @@ def test_results_of_two_precisions_have_two_fingerprints(directories: Callable[[
     assert len({fingerprint(identity, "mix") for identity in found.values()}) == len(found)
     assert len({replace(identity, precision="") for identity in found.values()}) == 1
     assert isinstance(found[Precision.FP32], ModelIdentity)
+
+
+def test_weights_can_stay_in_their_file_where_they_are_used_as_they_are() -> None:
+    check_weights(MAPPED, Precision.FP32, "cpu")
+    for weights in (FASTEST, MAPPED):
+        assert ModelSettings(weights=weights).weights == weights
+    for precision, device in ((Precision.BF16, "cpu"), (Precision.INT8, "cpu"), (Precision.FP32, "cuda")):
+        check_weights(FASTEST, precision, device)
+        with pytest.raises(UsageError, match=rf"{precision} on {device} needs weights of its own: set model\.weights"):
+            check_weights(MAPPED, precision, device)
+    with pytest.raises(UsageError, match=r"weights 'here' are not known: set model\.weights to fastest or mapped"):
+        check_weights("here", Precision.FP32, "cpu")
+
+
+def test_mapped_weights_give_the_numbers_of_laid_out_ones_and_stay_pages_of_the_file(
+    directories: Callable[[str], Path], clip: Callable[[int, int], Wave], tmp_path: Path
+) -> None:
+    waves = [clip(length, length) for length in (9_000, 400, 20_000)]
+    directory = Path(shutil.copytree(directories("small"), tmp_path / "of its own"))
+    fastest, mapped = (load_model(directory, weights=weights) for weights in (FASTEST, MAPPED))
+    assert fastest.identity == mapped.identity
+    for one, other in zip(fastest.analyze(waves), mapped.analyze(waves), strict=True):
+        assert np.abs(one.embedding - other.embedding).max() <= 1e-4
+        assert max(abs(one.scores[label] - other.scores[label]) for label in one.scores) <= 1e-5
+    assert str(directory / WEIGHTS) in Path("/proc/self/maps").read_text()
 
 
 def test_what_rounds_other_layers_on_each_kind_of_device_is_of_that_kind() -> None:
