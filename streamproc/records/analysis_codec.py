@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
@@ -40,9 +40,15 @@ _EMBEDDED = CheckedAvro(
 )
 
 
+_NAMES = {kind: [field.name for field in fields(kind)] for kind in (Analysis, AudioInfo, SegmentAnalysis)}
+
+
 def analysis_to_bytes(analysis: Analysis) -> bytes:
     """Encode; ``analysis_from_bytes`` gives back an equal value, bit for bit in every score."""
-    return (_EMBEDDED if analysis.embeddings else _PLAIN).to_bytes(asdict(analysis))
+    values = _values(analysis)
+    values["info"] = _values(analysis.info)
+    values["segments"] = list(map(_values, analysis.segments))
+    return (_EMBEDDED if analysis.embeddings else _PLAIN).to_bytes(values)
 
 
 def analysis_from_bytes(value: bytes) -> Analysis:
@@ -50,15 +56,20 @@ def analysis_from_bytes(value: bytes) -> Analysis:
     return _verified(_build((_EMBEDDED if _EMBEDDED.wrote(value) else _PLAIN).from_bytes(value)))
 
 
-def _build(fields: dict[str, Any]) -> Analysis:
+def _values(one: Analysis | AudioInfo | SegmentAnalysis) -> dict[str, Any]:
+    """Of its fields as they are. ``asdict`` copies all that is below them: that takes twice as long as the rest."""
+    return {name: getattr(one, name) for name in _NAMES[type(one)]}
+
+
+def _build(found: dict[str, Any]) -> Analysis:
     return Analysis(
-        status=Status(fields["status"]),
-        labels=tuple(fields["labels"]),
-        scores=tuple(fields["scores"]),
-        speech_ms=fields["speech_ms"],
-        info=AudioInfo(**fields["info"]),
-        segments=tuple(SegmentAnalysis(**{**s, "scores": tuple(s["scores"])}) for s in fields["segments"]),
-        embeddings=tuple(fields.get("embeddings", ())),
+        status=Status(found["status"]),
+        labels=tuple(found["labels"]),
+        scores=tuple(found["scores"]),
+        speech_ms=found["speech_ms"],
+        info=AudioInfo(**found["info"]),
+        segments=tuple(SegmentAnalysis(**{**s, "scores": tuple(s["scores"])}) for s in found["segments"]),
+        embeddings=tuple(found.get("embeddings", ())),
     )
 
 
