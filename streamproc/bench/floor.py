@@ -119,7 +119,7 @@ def measure_floor(
             schema_id = look_up_outputs(registry, own.topics).result_schema_id
         with timed(ENCODE, costs):
             rows = _encode(row, schema_id, len(values))
-        _encode_ourselves(row, schema_id, len(values), ours)
+        _encode_ourselves(_rows(row, len(values), apart=names is not None), schema_id, ours)
         producer = Producer(transactional_config(own, 0), logger=log)
         producer.init_transactions(_CALL_S)
         offsets = [TopicPartition(topic, part.partition, part.end) for part in parts]
@@ -178,9 +178,18 @@ def _encode(row: EmotionResult, schema_id: int, count: int) -> Sequence[bytes]:
     return rows
 
 
-def _encode_ourselves(row: EmotionResult, schema_id: int, count: int, costs: list[Cost]) -> None:
-    """Rows that differ where rows of one analysis do: equal ones would all be remembered."""
+def _rows(row: EmotionResult, count: int, *, apart: bool) -> Sequence[EmotionResult]:
+    """Rows that differ where a worker's do: equal ones would all be remembered. ``apart``: each of its own content."""
     rows = [row._replace(event_id=f"floor-{number}", input_offset=number) for number in range(count)]
+    if not apart:
+        return rows
+    return [
+        one._replace(object_key=f"floor/{number}.wav", content_sha256=f"{number:064x}")
+        for number, one in enumerate(rows)
+    ]
+
+
+def _encode_ourselves(rows: Sequence[EmotionResult], schema_id: int, costs: list[Cost]) -> None:
     with timed(ENCODE, costs):
         for one in rows:
             frame(schema_id, encode(one))

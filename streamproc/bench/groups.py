@@ -10,8 +10,8 @@ from itertools import count, pairwise
 
 from streamproc.bench.machine import Machine, look
 from streamproc.bench.member import Member, Progress
-from streamproc.bench.relay import UntrueRunError
 from streamproc.bench.scratch import PARTITIONS, scratch
+from streamproc.bench.stretch import UntrueRunError
 from streamproc.kafka.publisher import Publisher
 from streamproc.kafka.tail import Tail
 from streamproc.local import stack as servers

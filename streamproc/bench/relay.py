@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from streamproc.errors import StreamprocError
+from streamproc.bench.stretch import UntrueRunError
 from streamproc.kafka.sink import IdempotentSink, TransactionalSink
 from streamproc.kafka.source import KafkaSource
 from streamproc.records.record import CommitOffset, OutputRecord, Record, TopicPartition
@@ -13,10 +13,6 @@ from streamproc.settings import Settings
 SLOT = 0
 PATIENCE_S = 30.0
 POLL_S = 0.1
-
-
-class UntrueRunError(StreamprocError):
-    """Raised when the run was not what it claims to measure."""
 
 
 @dataclass(frozen=True, slots=True)
