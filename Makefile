@@ -9,7 +9,7 @@
 # make hub       pull, load and spoil a model of full size from a hub on this machine, both layouts (6 GB of disk)
 # make dashboard  write Grafana's dashboard anew and hold it against Grafana's own types (with Node.js)
 # make pictures  take the pictures of docs/operate.md anew, of a worker under load (with Chromium)
-# make bench     measure engine, pipeline, new events, workers, device, latency, memory, delivery and peers, and hold ratios to their bounds (WHAT=pipeline: just that)
+# make bench     measure engine, cold starts, pipeline, new events, workers, device, latency, memory, delivery and peers, and hold ratios to their bounds (WHAT=pipeline: just that)
 # make lock      resolve the dependencies anew (UPGRADE=--upgrade takes newer ones)
 # make clean     remove what was set up; the data of local servers stays in .streamproc
 

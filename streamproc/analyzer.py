@@ -97,9 +97,9 @@ def trial(run: Callable[[Wave], Sequence[object]], items: int, seconds: float, e
     return Trial(items, len(wave), best(timed, enough_s))
 
 
-def best(run: Callable[[], float], enough_s: float = 0.0, least: int = TRIALS) -> float:
-    """The least of so many, or of as many as take ``enough_s``: whatever else the machine does only adds."""
-    found = [run() for _ in range(least)]
+def best(run: Callable[[], float], enough_s: float = 0.0) -> float:
+    """The least of a few, or of as many as take ``enough_s``: whatever else the machine does only adds."""
+    found = [run() for _ in range(TRIALS)]
     while sum(found) < enough_s:
         found.append(run())
     return min(found)

@@ -13,6 +13,13 @@ from streamproc.emotion.network import Attention
 from streamproc.emotion.onednn import FEW, PackedConvolution
 
 
+def promised() -> bool:
+    """Whether this machine has all kinds, by what torch says of itself: then none may be missing, or skipped."""
+    onednn = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]  # torch has no types here
+    libraries = onednn and torch.backends.mkl.is_available()
+    return libraries and torch.backends.cpu.get_cpu_capability() in {"AVX2", "AVX512"}
+
+
 @cache
 def is_here(kind: Kind) -> bool:
     """By making one, as a start does."""

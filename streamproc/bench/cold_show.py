@@ -75,6 +75,7 @@ def cold_json(report: ColdReport) -> Mapping[str, object]:
         "ready_over_ours_s": asdict(report.ready_over_ours_s),
         "package_s": asdict(report.package_s),
         "added_mib": report.added_mib,
+        "added_of_weights": median(report.added_mib) / report.weights_mib,
     }
     return {"bench": "cold", **asdict(report), "over": over, **spreads}
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from streamproc.emotion.attention import together
-from streamproc.emotion.linears import FP32, Kind
+from streamproc.emotion.linears import FP32, Kind, plain
 from streamproc.emotion.network import Attention
 from streamproc.emotion.onednn import ROWS as TOKENS
 from streamproc.emotion.onednn import head_by_head
@@ -66,6 +66,9 @@ def choose(tables: Mapping[str, Mapping[str, Kind]], linear: nn.Linear) -> list[
     Kinds that this build of torch lacks, or whose numbers are not those of ``linear``, are left out. Raises ValueError
     where none is left of a table.
     """
+    size = f"{ROWS} rows by [{linear.in_features}, {linear.out_features}]"
+    if all([*table.values()] == [plain] for table in tables.values()):
+        return [Chosen(plain, Timing(f"linear layers {where} ({size})", "plain", {})) for where in tables]
     rows, layers = noise(ROWS, linear.in_features), dict[Kind, nn.Module]()
     expected = linear(rows)
     for kind in dict.fromkeys(kind for table in tables.values() for kind in table.values()):
@@ -73,7 +76,6 @@ def choose(tables: Mapping[str, Mapping[str, Kind]], linear: nn.Linear) -> list[
         if layer is not None:
             layers[kind] = layer
     best = _best({kind: partial(layer, rows) for kind, layer in layers.items()})
-    size = f"{ROWS} rows by [{linear.in_features}, {linear.out_features}]"
     return [_preferred(f"linear layers {where} ({size})", table, best) for where, table in tables.items()]
 
 

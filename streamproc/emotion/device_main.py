@@ -29,7 +29,7 @@ def main(argument: str) -> ExitCode:
     _bind_to_parent()
     if _left(start.socket):  # before that
         return ExitCode.DONE
-    configure_log(Usual())  # one JSON line a sentence, as the parent speaks: both write to the same stderr
+    configure_log(Usual())  # by the defaults: it writes to the stderr of its parent, who may have other settings
     with socket.socket(fileno=start.socket) as connection:
         try:
             return _serve(start, connection)

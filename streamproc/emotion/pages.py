@@ -35,9 +35,8 @@ class Pages:
         start, end = tensor.data_ptr(), tensor.data_ptr() + tensor.nbytes
         first, last = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE, end // mmap.PAGESIZE * mmap.PAGESIZE
         if first < last and any(begin <= start and end <= behind for begin, behind in self.ranges):
-            libc = ctypes.CDLL(None, use_errno=True)
-            if libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), mmap.MADV_DONTNEED) != 0:
-                raise OSError(ctypes.get_errno(), "madvise(MADV_DONTNEED)")
+            # What the system does not take back, as of a process that locked its memory, stays where it is.
+            ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), mmap.MADV_DONTNEED)
 
 
 def _file(line: str) -> tuple[int, int] | None:

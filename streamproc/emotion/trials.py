@@ -43,6 +43,5 @@ def _pass(passes: Passes, items: int, seconds: float) -> Trial:
 
 
 def _blocks(engine: Lone, seconds: float) -> Trial:
-    # Once, where that is enough: they only bend the cost, and two of these are as long as all the rest.
     samples = int(seconds * SAMPLE_RATE)
-    return Trial(1, samples, best(lambda: engine.blocks_s(samples), ENOUGH_S, least=1))
+    return Trial(1, samples, best(lambda: engine.blocks_s(samples)))

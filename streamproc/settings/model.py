@@ -27,7 +27,8 @@ class ModelSettings(Section):
     `model info --measure` tells what each gains and costs."""
     weights: Literal["fastest", "mapped"] = "fastest"
     """How they lie in memory: `fastest`, laid out by each process for itself as this CPU computes fastest; `mapped`, as
-    they are in the file, which the processes of a host share and which starts sooner. `mapped` is for fp32 on a CPU."""
+    they are in the file, which the processes of a host share and which starts sooner; products take up to twice as
+    long, and nobody may write to the file meanwhile. `mapped` is for fp32 on a CPU."""
     threads: Number = 0
     """CPU threads of the device process; 0 means all cores of its affinity that its cgroup's CPU quota pays for."""
     max_batch_seconds: Positive = 60

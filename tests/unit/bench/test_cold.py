@@ -11,6 +11,7 @@ from streamproc.bench.cold import (
     FUNASR,
     IMPORT,
     OURS,
+    SHARED,
     TORCH,
     ColdReport,
     Crowd,
@@ -47,10 +48,13 @@ def report() -> ColdReport:
         checkpoint_mib=1855,
         weights_mib=625,
         threads=2,
-        starts={TORCH: starts(0.5, 1.5), OURS: starts(1.0, 3.5), FUNASR: starts(5.5, 7.5)},
+        starts={TORCH: starts(0.5, 1.5), OURS: starts(1.0, 3.5), SHARED: starts(1.0, 1.5), FUNASR: starts(5.5, 7.5)},
         ready_s=[2.0, 2.5],
         import_s={BARE: [0.02, 0.03], IMPORT: [0.03, 0.05]},
-        crowds=[Crowd(2, {"Rss": 1000, "Pss": 700, "Private_Clean": 10, "Private_Dirty": 590})],
+        crowds=[
+            Crowd(2, {"Rss": 1000, "Pss": 700, "Private_Clean": 10, "Private_Dirty": 590}),
+            Crowd(2, {"Rss": 1000, "Pss": 600, "Private_Clean": 10, "Private_Dirty": 90}, "mapped"),
+        ],
     )
 
 
@@ -83,8 +87,9 @@ def test_the_shares_of_memory_are_read_by_name() -> None:
     assert shares_mib(ROLLUP) == {"Rss": 10, "Pss": 5, "Private_Clean": 2, "Private_Dirty": 1}
 
 
-def test_a_process_starts_and_tells_its_phases() -> None:
-    found = start_once(OURS, find_directory("demo", Path()), 1)
+@pytest.mark.parametrize("kind", [OURS, SHARED])
+def test_a_process_starts_and_tells_its_phases(kind: str) -> None:
+    found = start_once(kind, find_directory("demo", Path()), 1)
     assert list(found.phases_s) == ["python", "imports", "load", "warm-up", "forward"]
     assert all(seconds > 0 for seconds in found.phases_s.values())
     assert 50 < found.peak_mib["imports"] <= found.peak_mib["forward"]

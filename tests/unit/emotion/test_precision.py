@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from streamproc.emotion import load_model
+from streamproc.emotion import checkpoint, load_model
 from streamproc.emotion.half import BF16, HALVES, HalfLinear, cast
 from streamproc.emotion.int8 import INT8, MOST, EmulatedLinear, Int8Linear, quantize
-from streamproc.emotion.layout import WEIGHTS
 from streamproc.emotion.linears import Kind
 from streamproc.emotion.model import softmax
-from streamproc.emotion.network import Network, NetworkConfig, collate
+from streamproc.emotion.network import Block, Network, NetworkConfig, collate
+from streamproc.emotion.pages import Pages
 from streamproc.emotion.precision import FASTEST, MAPPED, OFFERED, Precision, check, check_weights, stated
 from streamproc.emotion.runner import CPU_KINDS, Runner
 from streamproc.errors import UsageError
@@ -93,12 +93,19 @@ def test_mapped_weights_give_the_numbers_of_laid_out_ones_and_stay_pages_of_the_
 ) -> None:
     waves = [clip(length, length) for length in (9_000, 400, 20_000)]
     directory = Path(shutil.copytree(directories("small"), tmp_path / "of its own"))
+    here = checkpoint.load(directory).network
+    engine = Runner(here, share=True)
+    assert engine.run(waves).logits.shape == (3, 9)
+    ranges = Pages.here().ranges
+    for block in here.blocks:
+        assert isinstance(block, Block)
+        for layer in (block.qkv, block.proj, block.fc1, block.fc2):
+            assert any(start <= layer.weight.data_ptr() < end for start, end in ranges), "a copy of its own"
     fastest, mapped = (load_model(directory, weights=weights) for weights in (FASTEST, MAPPED))
     assert fastest.identity == mapped.identity
     for one, other in zip(fastest.analyze(waves), mapped.analyze(waves), strict=True):
         assert np.abs(one.embedding - other.embedding).max() <= 1e-4
         assert max(abs(one.scores[label] - other.scores[label]) for label in one.scores) <= 1e-5
-    assert str(directory / WEIGHTS) in Path("/proc/self/maps").read_text()
 
 
 def test_what_rounds_other_layers_on_each_kind_of_device_is_of_that_kind() -> None:

@@ -76,7 +76,18 @@ def test_what_is_optional_and_was_not_measured_is_left_out() -> None:
 
 def test_the_bounds_of_the_repository_name_benchmarks_that_there_are() -> None:
     subjects = read_bounds(BOUNDS)
-    assert set(subjects) == {"engine", "pipeline", "fresh", "scale", "device", "latency", "memory", "delivery", "peers"}
+    assert set(subjects) == {
+        "engine",
+        "cold",
+        "pipeline",
+        "fresh",
+        "scale",
+        "device",
+        "latency",
+        "memory",
+        "delivery",
+        "peers",
+    }
     for subject in subjects.values():
         for figure in subject.figures:
             assert figure.why or (figure.at_least is figure.at_most is figure.goal is None), figure.name
