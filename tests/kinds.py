@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -15,8 +16,8 @@ from streamproc.emotion.onednn import FEW, PackedConvolution
 
 def promised() -> bool:
     """Whether this machine has all kinds, by what torch says of itself: then none may be missing, or skipped."""
-    onednn = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]  # torch has no types here
-    libraries = onednn and torch.backends.mkl.is_available()
+    backends: Any = torch.backends  # without types
+    libraries = backends.mkldnn.is_available() and backends.mkl.is_available()
     return libraries and torch.backends.cpu.get_cpu_capability() in {"AVX2", "AVX512"}
 
 
