@@ -71,6 +71,8 @@ class Tiers:
         self._metrics = metrics
         self._to_read: list[str] = []
         self._reading = False
+        self._asked_again: Collection[str] = ()
+        """Of the keys that are being read, those that were waited for."""
         self._to_claim: list[str] = []
         self._claiming = False
         self._waiting: dict[str, _Wait] = {}
@@ -118,26 +120,34 @@ class Tiers:
             self._reading = False
             found: Found = or_else(answer, {})
             for key in keys:
+                if key in self._asked_again and key not in self._waiting:
+                    continue  # too late
                 if key in found:
                     self._waiting.pop(key, None)
                     self.answer(key, found[key], Tier.REDIS)
                 elif key not in self._waiting:
                     self._missed(key)
-        again = [] if self._reading else list(self._waited(now))
+        expired = self._expire(now)
+        again = () if self._reading else tuple(self._waited(now))
         if (self._to_read or again) and not self._reading and self._shared is not None:
             keys, self._to_read = (*self._to_read, *again), []
-            self._reading = True
+            self._reading, self._asked_again = True, again
             self._calls.reads.submit(keys, partial(self._shared.get_many, keys))
             return True
-        return bool(answers)
+        return expired or bool(answers)
+
+    def _expire(self, now: Instant) -> bool:
+        """Wait no more for what was waited for long enough, whatever a slow tier is being asked; whether any was."""
+        expired = [key for key, wait in self._waiting.items() if now.mono >= wait.until]
+        for key in expired:
+            del self._waiting[key]
+            self.answer(key, None, Tier.COMPUTED)
+        return bool(expired)
 
     def _waited(self, now: Instant) -> Iterator[str]:
-        """Keys whose value may be there by now. For those that were waited for long enough nobody waits any more."""
-        for key, wait in list(self._waiting.items()):
-            if now.mono >= wait.until:
-                del self._waiting[key]
-                self.answer(key, None, Tier.COMPUTED)
-            elif now.mono >= wait.again_at:
+        """Keys whose value may be there by now."""
+        for key, wait in self._waiting.items():
+            if now.mono >= wait.again_at:
                 wait.again_at = now.mono + ASK_AGAIN_S
                 yield key
 

@@ -72,6 +72,45 @@ def test_nobody_waits_for_longer_than_is_allowed() -> None:
     assert tiers(second) == ["computed"]
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_nobody_waits_for_longer_because_the_tier_is_slow(*, known: bool) -> None:
+    shared = MemorySharedTier()
+    first, second = held_up(shared), worker_with(shared, "1")
+    poll(second, "b.wav")
+    second.tier_reads.at_once = False
+    second.settle(seconds=WAIT_S - 0.1)
+    assert len(second.tier_reads.waiting) == 1
+    second.settle(seconds=0.1)
+    assert tiers(second) == ["computed"]
+    poll(second, "c.wav")
+    first.device.held = not known
+    first.settle()
+    second.tier_reads.at_once = True  # the answer comes late: nobody waits for it
+    second.settle()
+    assert tiers(second) == ["computed", "memory"]
+    assert second.device.batches == [1]
+
+
+def test_a_late_answer_is_not_taken_for_one_to_who_asks_anew() -> None:
+    shared = MemorySharedTier()
+    held_up(shared)
+    second = worker_with(shared, "1", memory_bytes=1)
+    poll(second, "b.wav")
+    second.tier_reads.at_once = False
+    second.tier_writes.at_once = False
+    second.settle(seconds=WAIT_S - 0.1)
+    second.settle(seconds=0.1)
+    poll(second, "c.wav")  # this process has forgotten it
+    second.tier_reads.run()
+    second.settle()
+    assert tiers(second) == ["computed"]
+    assert len(second.tier_reads.waiting) == 1
+    second.tier_writes.run()
+    second.tier_reads.run()
+    second.settle()
+    assert tiers(second) == ["computed", "redis"]
+
+
 def test_what_is_one_s_own_is_computed_meanwhile() -> None:
     shared = MemorySharedTier()
     held_up(shared)
