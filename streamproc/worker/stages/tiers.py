@@ -9,10 +9,13 @@ from typing import TypeVar
 from streamproc.errors import FatalError, TierError
 from streamproc.records.analysis import Analysis, Tier
 from streamproc.settings import DedupeSettings
+from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Metrics, TierFault
 from streamproc.worker.core.instant import Instant
 from streamproc.worker.ports import Archive, Calls, SharedTier
 from streamproc.worker.stages.unarchived import Unarchived
+
+log = get_log(__name__)
 
 Found = Mapping[str, Analysis]
 Keys = tuple[str, ...]
@@ -106,6 +109,12 @@ class Tiers:
         if key in self._claimed:
             self._claimed.discard(key)
             self._to_release.append(key)
+
+    def archive_no_more(self) -> None:
+        """Let go of what waits to be archived: who stops keeps no partitions for it. What is on its way goes on."""
+        if forgotten := self._unwritten.clear():
+            self._metrics.tier_errors[TierFault.BEHIND].inc(forgotten)
+            log.warning("analyses are not archived: the worker stops", count=forgotten)
 
     def step(self, now: Instant) -> bool:
         """Take answers, ask what is wanted by now."""

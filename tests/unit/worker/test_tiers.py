@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from streamproc.errors import FatalError
 from streamproc.records.weight import weight
@@ -33,6 +34,20 @@ def poll(worker: WorkerHarness, *keys: str, body: bytes = BODY) -> None:
         worker.store.put("recordings", key, body, "audio/wav")
     worker.poll(*(worker.record(encode_event(key, event_id=key)) for key in keys))
     worker.settle()
+
+
+def store_and_poll(worker: WorkerHarness, count: int) -> None:
+    """Announce recordings of different bytes, in one micro-batch, and go as far as that goes at once."""
+    keys = [f"{number}.wav" for number in range(count)]
+    for key in keys:
+        worker.store.put("recordings", key, recording(1000, name=key), "audio/wav")
+    worker.poll(*(worker.record(encode_event(key, event_id=key)) for key in keys))
+    worker.settle()
+
+
+def behind(worker: WorkerHarness) -> float:
+    count: float = worker.metrics.tier_errors[TierFault.BEHIND]._value.get()
+    return count
 
 
 def tiers(worker: WorkerHarness) -> list[object]:
@@ -230,6 +245,39 @@ def test_an_archive_that_is_slow_takes_no_more_memory_than_it_may() -> None:
     poll(worker, "last.wav", body=recording(1000, name="last"))  # there is room again
     assert len(archive.analyses) == MOST_ARCHIVED + 21
     assert worker.metrics.tier_errors[TierFault.BEHIND]._value.get() == 10
+
+
+def test_a_stop_waits_for_no_archive_and_counts_what_it_drops() -> None:
+    archive = MemoryArchive()
+    worker = worker_with(None, archive=archive)
+    worker.archive_writes.at_once = False
+    worker.device.held = True
+    store_and_poll(worker, MOST_ARCHIVED + 5)
+    with capture_logs() as lines:
+        worker.pipeline.drain()
+        worker.settle()
+        assert worker.results() == []
+        worker.device.held = False
+        worker.settle()
+        assert worker.pipeline.idle
+        assert behind(worker) == 0  # it has its turn until the last commit
+        for _ in range(2):
+            worker.pipeline.drain()  # as the runtime does, over and over
+            worker.settle()
+    assert behind(worker) == 5
+    assert [(line["event"], line["count"]) for line in lines] == [("analyses are not archived: the worker stops", 5)]
+    worker.archive_writes.at_once = True
+    worker.settle()
+    assert len(archive.analyses) == MOST_ARCHIVED
+
+
+def test_a_stop_of_a_worker_whose_archive_keeps_up_drops_nothing() -> None:
+    archive = MemoryArchive()
+    worker = worker_with(None, archive=archive)
+    store_and_poll(worker, MOST_ARCHIVED + 5)
+    worker.pipeline.drain()
+    assert behind(worker) == 0
+    assert len(archive.analyses) == MOST_ARCHIVED + 5
 
 
 @pytest.mark.parametrize("where", ["tier_reads", "tier_writes", "claims", "archive_reads", "archive_writes"])
