@@ -63,6 +63,24 @@ def held_up(shared: MemorySharedTier) -> WorkerHarness:
     return first
 
 
+def test_the_shared_tier_is_not_asked_for_each_record() -> None:
+    """It takes a moment, as a server does: what comes meanwhile is in the next question, however much it is."""
+    count = 50
+    shared = MemorySharedTier()
+    worker = worker_with(shared)
+    calls = (worker.tier_reads, worker.claims, worker.tier_writes)
+    for one in calls:
+        one.at_once = False
+    store_and_poll(worker, count)
+    while any(one.waiting for one in calls):
+        for one in calls:
+            while one.waiting:
+                one.run()
+        worker.settle()
+    assert tiers(worker) == ["computed"] * count
+    assert shared.calls <= 8  # reads, claims and writes together
+
+
 def test_what_another_one_computes_is_waited_for() -> None:
     shared = MemorySharedTier()
     first, second = held_up(shared), worker_with(shared, "1")
