@@ -12,6 +12,7 @@ class Owner:
         self.told: list[tuple[str, list[TopicPartition]]] = []
         self.starts: dict[TopicPartition, CommitOffset] = {}
         self.on_revoke: Callable[[], None] = lambda: None
+        self.on_asked: Callable[[], None] = lambda: None
 
     def assigned(self, starts: Mapping[TopicPartition, CommitOffset]) -> None:
         self.told.append(("assigned", sorted(starts)))
@@ -23,6 +24,9 @@ class Owner:
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         self.told.append(("lost", sorted(partitions)))
+
+    def asked(self) -> None:
+        self.on_asked()
 
     def kinds(self) -> list[str]:
         return [kind for kind, partitions in self.told if partitions]

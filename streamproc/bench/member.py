@@ -62,6 +62,9 @@ class Member:
         """The same, without having been asked."""
         self._drop(partitions)
 
+    def asked(self) -> None:
+        """Nothing: only the thread that polls commits."""
+
     def _drop(self, partitions: Sequence[TopicPartition]) -> None:
         self._held = [record for record in self._held if record.source not in partitions]
 

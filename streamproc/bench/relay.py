@@ -55,6 +55,9 @@ class Relay:
         """Raises UntrueRunError: nobody else is in the group."""
         raise UntrueRunError(f"the group took {len(partitions)} partitions away from its only member")
 
+    def asked(self) -> None:
+        """Nothing: only the thread that polls commits."""
+
     def turn(self, micro_batches: int) -> Turn:
         """Relay so many. Raises UntrueRunError when the input ends before, AbortedError, FatalError."""
         commits = []

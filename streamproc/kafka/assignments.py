@@ -7,7 +7,7 @@ from streamproc.records.record import CommitOffset, TopicPartition
 
 
 class Assignments(Protocol):
-    """Told on the polling thread."""
+    """Told on the polling thread, but for ``asked``."""
 
     def assigned(self, starts: Mapping[TopicPartition, CommitOffset]) -> None:
         """These partitions are ours from these offsets on."""
@@ -19,4 +19,8 @@ class Assignments(Protocol):
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         """These are somebody else's already."""
+        ...
+
+    def asked(self) -> None:
+        """Somebody waits for the next ``poll`` or ``serve``. From any thread; must not wait."""
         ...

@@ -137,7 +137,9 @@ class KafkaSource:
         if self._polling_thread in {None, threading.get_ident()}:
             self._commits.make(self._consumer, offsets, membership.departures, self._identity.departures)
         else:
-            self._commits.ask(offsets, membership.departures).result()
+            answer = self._commits.ask(offsets, membership.departures)
+            self._assignments.asked()
+            answer.result()
 
     def serve(self) -> None:
         """Do what other threads asked of the consumer; for the polling thread, while it waits or is in a callback.

@@ -56,7 +56,7 @@ class TierFault(StrEnum):
     CORRUPT = "corrupt"
     TOO_LARGE = "too_large"
     BEHIND = "behind"
-    """The archive took longer than what waits for it may weigh."""
+    """The archive took longer than what waits for it may weigh, or than the worker went on."""
 
 
 class Queue(StrEnum):

@@ -130,7 +130,7 @@ class Pipeline:
         self._recall = Recall(settings.dedupe, world.store, world.heads, flow.io_threads, aliases, batches)
         self._fetch = Fetch(settings, world.store, world.fetches, world.probes, batches, credit, world.clock, metrics)
         owner = f"{settings.kafka.transactional_prefix}-{slot}"
-        tiers = Tiers(world.shared, world.archive, world.tier_calls, owner, settings.dedupe, metrics)
+        self._tiers = tiers = Tiers(world.shared, world.archive, world.tier_calls, owner, settings.dedupe, metrics)
         self._lookup = Lookup(world.near, tiers, prices, batches, credit, metrics)
         self._prepare = Prepare(world.arena, world.decoders, batches, credit, metrics)
         share_s = share(settings).seconds
@@ -326,8 +326,13 @@ class Pipeline:
         self.progress.show(now.wall_ms)
 
     def drain(self) -> None:
-        """Begin nothing more: only what is in flight goes on to its commit."""
+        """Begin nothing more: only what is in flight goes on to its commit. To be called until it is idle.
+
+        What waits to be archived has its turn meanwhile, and no longer.
+        """
         self._admit.stop()
+        if self.idle:
+            self._tiers.archive_no_more()
 
     def revoke(self, partitions: Sequence[TopicPartition]) -> None:
         """Keep of these partitions what is in the first micro-batches that are done or on the device; drop the rest.

@@ -22,7 +22,7 @@ from streamproc.worker.ports import Assignments, Source
 log = get_log(__name__)
 
 IDLE_POLL_S = 0.1
-"""How long a poll lasts that is only there to serve the group, and how often room is looked for."""
+"""How long a poll lasts that is only there to serve the group, and the longest wait for room without a look around."""
 
 
 SERVE_S = 0.02
@@ -61,6 +61,37 @@ class Gone:
 News = Begun | Arrived | Revoking | Gone
 
 
+class Room:
+    """Whether there is room for a micro-batch. Whoever waits for it can be called away before."""
+
+    def __init__(self, turn: Flag) -> None:
+        self._turn = turn
+        self._free = False
+
+    def set(self) -> None:
+        """There is."""
+        if not self._free:  # said again and again, by the loop
+            self._free = True
+            self._turn.set()
+
+    def clear(self) -> None:
+        """There is none."""
+        self._free = False
+
+    def is_set(self) -> bool:
+        """Whether there is."""
+        return self._free
+
+    def call(self) -> None:
+        """End the wait for it, this one or the next: there is something else to do."""
+        self._turn.set()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until there is, or for a call. It may end early; what was said while nobody waited is not lost."""
+        self._turn.wait(timeout_s)
+        self._turn.clear()
+
+
 class Poller:
     """What runs on the polling thread, and the few fields through which the loop steers it."""
 
@@ -88,7 +119,7 @@ class Poller:
         self._closing = host.flag()
         self._thread: Running | None = None
         self.news: deque[News] = deque()
-        self.room = host.flag()
+        self.room = Room(host.flag())
         self.not_due: frozenset[TopicPartition] = frozenset()
         """Lane partitions to keep paused; replaced whole by the loop, read here."""
         self.error: Exception | None = None
@@ -173,6 +204,10 @@ class Poller:
         self._metrics.rebalances[Rebalance.LOST].inc()
         self._tell(Gone(tuple(partitions)))
         log.warning("partitions lost", count=len(partitions))
+
+    def asked(self) -> None:
+        """Be told, on another thread, that it waits for this one: without room it would for ``IDLE_POLL_S``."""
+        self.room.call()
 
     # --- the thread --------------------------------------------------------------------------------------------------
 

@@ -42,7 +42,7 @@ class Calls(Protocol, Generic[K, V]):
 
 
 class Assignments(Protocol):
-    """Told by the source, on the thread that polls, what it owns."""
+    """Told by the source, on the thread that polls, what it owns; and by others that they wait for that thread."""
 
     def assigned(self, starts: Mapping[TopicPartition, CommitOffset]) -> None:
         """These partitions are ours from these offsets on; a new epoch for each begins."""
@@ -54,6 +54,10 @@ class Assignments(Protocol):
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         """These are somebody else's already; must not wait."""
+        ...
+
+    def asked(self) -> None:
+        """Somebody waits for the next ``poll`` or ``serve``. From any thread; must not wait."""
         ...
 
 

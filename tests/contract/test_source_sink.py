@@ -1,5 +1,6 @@
 """What every source and sink do on every broker, the one in memory and the real Kafka, under both group protocols."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
@@ -394,6 +395,25 @@ def test_at_least_once_is_committed_from_beside_the_thread_that(how: str, world:
     source = world.source(owner)
     poll_until(world, [source], everything_read(source))
     assert owner.starts == {name(world, 0): place(world, 4, metadata="m"), name(world, 1): place(world, 0, 1)}
+
+
+def test_who_polls_is_called_once_a_commit_at_least_once_waits_for_it(world: World, owner: Owner) -> None:
+    world.publish(9)
+    source = world.source(owner)
+    poll_until(world, [source], everything_read(source))
+    called = threading.Event()
+    waiting: list[int] = []
+
+    def asked() -> None:
+        waiting.append(len(source._commits._waiting))
+        called.set()
+
+    owner.on_asked = asked
+    answer = commit_beside(world, source, place(world, 4))
+    assert called.wait(PATIENCE_S)
+    assert waiting == [1]  # else it would be called for nothing, and then wait
+    drive_until(answer, source, "serves")
+    answer.result()
 
 
 def test_at_least_once_is_refused_beside_the_polling_thread_when_partitions_went_away(

@@ -23,12 +23,19 @@ class _Request:
 
 
 class AskedCommits:
-    """A queue of them, served by the polling thread."""
+    """A queue of them, served by the polling thread. ``asked`` is called when something waits for that thread."""
 
-    def __init__(self, broker: MemoryBroker, membership: Membership, sleep: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        broker: MemoryBroker,
+        membership: Membership,
+        sleep: Callable[[float], None],
+        asked: Callable[[], None],
+    ) -> None:
         self._broker = broker
         self._membership = membership
         self._sleep = sleep
+        self._asked = asked
         self._waiting: deque[_Request] = deque()
         self._closed = False
         self.departures = 0
@@ -40,6 +47,8 @@ class AskedCommits:
         self._waiting.append(request)
         if at_once or self._closed:
             self.serve()
+        else:
+            self._asked()
         while not request.done:
             self._sleep(_TURN_S)
         if request.error is not None:

@@ -52,7 +52,7 @@ class BrokerSource:
         self._trouble: str | None = None
         self._turn = 0
         self._membership = broker.join(group, topics, max_poll_interval_s)
-        self._commits = AskedCommits(broker, self._membership, sleep)
+        self._commits = AskedCommits(broker, self._membership, sleep, assignments.asked)
         self._metadata = self._identity()
 
     # --- the port ----------------------------------------------------------------------------------------------------

@@ -76,6 +76,10 @@ class Heard:
         self._forget(partitions)
         self._assignments.lost(partitions)
 
+    def asked(self) -> None:
+        """Pass on that somebody waits for the polling thread."""
+        self._assignments.asked()
+
     # --- for the worker ----------------------------------------------------------------------------------------------
 
     @property

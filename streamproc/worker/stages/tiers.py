@@ -9,10 +9,13 @@ from typing import TypeVar
 from streamproc.errors import FatalError, TierError
 from streamproc.records.analysis import Analysis, Tier
 from streamproc.settings import DedupeSettings
+from streamproc.telemetry.log import get_log
 from streamproc.telemetry.metrics import Metrics, TierFault
 from streamproc.worker.core.instant import Instant
 from streamproc.worker.ports import Archive, Calls, SharedTier
 from streamproc.worker.stages.unarchived import Unarchived
+
+log = get_log(__name__)
 
 Found = Mapping[str, Analysis]
 Keys = tuple[str, ...]
@@ -71,6 +74,8 @@ class Tiers:
         self._metrics = metrics
         self._to_read: list[str] = []
         self._reading = False
+        self._asked_again: Collection[str] = ()
+        """Of the keys that are being read, those that were waited for."""
         self._to_claim: list[str] = []
         self._claiming = False
         self._waiting: dict[str, _Wait] = {}
@@ -105,6 +110,12 @@ class Tiers:
             self._claimed.discard(key)
             self._to_release.append(key)
 
+    def archive_no_more(self) -> None:
+        """Let go of what waits to be archived: who stops keeps no partitions for it. What is on its way goes on."""
+        if forgotten := self._unwritten.clear():
+            self._metrics.tier_errors[TierFault.BEHIND].inc(forgotten)
+            log.warning("analyses are not archived: the worker stops", count=forgotten)
+
     def step(self, now: Instant) -> bool:
         """Take answers, ask what is wanted by now."""
         moved = [self._read(now), self._look_in_archive(), self._claim(now), self._release(), self._write()]
@@ -118,26 +129,34 @@ class Tiers:
             self._reading = False
             found: Found = or_else(answer, {})
             for key in keys:
+                if key in self._asked_again and key not in self._waiting:
+                    continue  # too late
                 if key in found:
                     self._waiting.pop(key, None)
                     self.answer(key, found[key], Tier.REDIS)
                 elif key not in self._waiting:
                     self._missed(key)
-        again = [] if self._reading else list(self._waited(now))
+        expired = self._expire(now)
+        again = () if self._reading else tuple(self._waited(now))
         if (self._to_read or again) and not self._reading and self._shared is not None:
             keys, self._to_read = (*self._to_read, *again), []
-            self._reading = True
+            self._reading, self._asked_again = True, again
             self._calls.reads.submit(keys, partial(self._shared.get_many, keys))
             return True
-        return bool(answers)
+        return expired or bool(answers)
+
+    def _expire(self, now: Instant) -> bool:
+        """Wait no more for what was waited for long enough, whatever a slow tier is being asked; whether any was."""
+        expired = [key for key, wait in self._waiting.items() if now.mono >= wait.until]
+        for key in expired:
+            del self._waiting[key]
+            self.answer(key, None, Tier.COMPUTED)
+        return bool(expired)
 
     def _waited(self, now: Instant) -> Iterator[str]:
-        """Keys whose value may be there by now. For those that were waited for long enough nobody waits any more."""
-        for key, wait in list(self._waiting.items()):
-            if now.mono >= wait.until:
-                del self._waiting[key]
-                self.answer(key, None, Tier.COMPUTED)
-            elif now.mono >= wait.again_at:
+        """Keys whose value may be there by now."""
+        for key, wait in self._waiting.items():
+            if now.mono >= wait.again_at:
                 wait.again_at = now.mono + ASK_AGAIN_S
                 yield key
 

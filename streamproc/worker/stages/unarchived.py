@@ -30,6 +30,13 @@ class Unarchived:
             forgotten += 1
         return forgotten
 
+    def clear(self) -> int:
+        """Let none wait any more. Returns how many did."""
+        forgotten = len(self._waiting)
+        self._waiting.clear()
+        self._bytes = 0
+        return forgotten
+
     def take(self) -> tuple[str, Analysis]:
         """The one that has waited longest. Raises IndexError when there is none."""
         key, analysis, size = self._waiting.popleft()

@@ -315,10 +315,12 @@ def test_nobody_there_is_a_tier_error(world: World) -> None:
 
 
 def test_many_keys_are_one_command(world: World) -> None:
-    world.server.answer = b"*3\r\n$3\r\npcm\r\n$-1\r\n$4\r\nflac\r\n"
-    found = world.tier().get_many(["a", "b", "c"])
-    assert found == {"a": analysis("pcm"), "c": analysis("flac")}
+    keys = [f"key-{number}" for number in range(50)]
+    world.server.answer = b"*50\r\n$3\r\npcm\r\n" + b"$-1\r\n" * 48 + b"$4\r\nflac\r\n"
+    found = world.tier().get_many(keys)
+    assert found == {"key-0": analysis("pcm"), "key-49": analysis("flac")}
     assert world.server.received.count(b"MGET") == 1
+    assert world.server.received.count(b"sp:a:") == 50
 
 
 def test_a_value_that_does_not_verify_is_unknown_counted_and_logged(world: World) -> None:

@@ -47,6 +47,9 @@ class Told:
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         self.names += [f"lost {name}" for name in partitions]
 
+    def asked(self) -> None:
+        """Each test serves by itself."""
+
 
 class Nobody:
     def assigned(self, starts: Mapping[TopicPartition, CommitOffset]) -> None:
@@ -57,6 +60,9 @@ class Nobody:
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Not of interest here."""
+
+    def asked(self) -> None:
+        """Each test serves by itself."""
 
 
 @pytest.fixture

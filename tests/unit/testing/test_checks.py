@@ -29,7 +29,7 @@ from streamproc.testing.simulation.simulation import play, simulate
 from streamproc.testing.simulation.spans import settings_for
 from streamproc.testing.simulation.violation import Violation
 from streamproc.worker.core.batch import Taken
-from streamproc.worker.poller import Poller
+from streamproc.worker.poller import Poller, Room
 from streamproc.worker.runtime import Runtime
 from streamproc.worker.stages.assemble import Assemble
 from streamproc.worker.stages.fetch import Fetch
@@ -152,11 +152,8 @@ def test_a_worker_that_fetches_without_credit_is_found(
 def test_a_worker_that_polls_without_room_is_found(
     found: Callable[[str], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Always:
-        """A flag that nobody can take down."""
-
-        def __init__(self, flag: Any) -> None:
-            self.set, self.wait = flag.set, flag.wait
+    class Always(Room):
+        """Room that nobody can take away."""
 
         def clear(self) -> None:
             """Stay."""
@@ -168,7 +165,7 @@ def test_a_worker_that_polls_without_room_is_found(
 
     def init(self: Poller, *arguments: Any) -> None:
         made(self, *arguments)
-        self.room = Always(self.room)
+        self.room = Always(self._host.flag())
 
     monkeypatch.setattr(Poller, "__init__", init)
     assert found("holds records")

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from streamproc.errors import FatalError
 from streamproc.records.weight import weight
@@ -35,6 +36,20 @@ def poll(worker: WorkerHarness, *keys: str, body: bytes = BODY) -> None:
     worker.settle()
 
 
+def store_and_poll(worker: WorkerHarness, count: int) -> None:
+    """Announce recordings of different bytes, in one micro-batch, and go as far as that goes at once."""
+    keys = [f"{number}.wav" for number in range(count)]
+    for key in keys:
+        worker.store.put("recordings", key, recording(1000, name=key), "audio/wav")
+    worker.poll(*(worker.record(encode_event(key, event_id=key)) for key in keys))
+    worker.settle()
+
+
+def behind(worker: WorkerHarness) -> float:
+    count: float = worker.metrics.tier_errors[TierFault.BEHIND]._value.get()
+    return count
+
+
 def tiers(worker: WorkerHarness) -> list[object]:
     return [row["tier"] for row in worker.results()]
 
@@ -46,6 +61,24 @@ def held_up(shared: MemorySharedTier) -> WorkerHarness:
     poll(first, "a.wav")
     assert list(shared.claims)
     return first
+
+
+def test_the_shared_tier_is_not_asked_for_each_record() -> None:
+    """It takes a moment, as a server does: what comes meanwhile is in the next question, however much it is."""
+    count = 50
+    shared = MemorySharedTier()
+    worker = worker_with(shared)
+    calls = (worker.tier_reads, worker.claims, worker.tier_writes)
+    for one in calls:
+        one.at_once = False
+    store_and_poll(worker, count)
+    while any(one.waiting for one in calls):
+        for one in calls:
+            while one.waiting:
+                one.run()
+        worker.settle()
+    assert tiers(worker) == ["computed"] * count
+    assert shared.calls <= 8  # reads, claims and writes together
 
 
 def test_what_another_one_computes_is_waited_for() -> None:
@@ -70,6 +103,45 @@ def test_nobody_waits_for_longer_than_is_allowed() -> None:
     assert not second.results()
     second.settle(seconds=0.2)
     assert tiers(second) == ["computed"]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_nobody_waits_for_longer_because_the_tier_is_slow(*, known: bool) -> None:
+    shared = MemorySharedTier()
+    first, second = held_up(shared), worker_with(shared, "1")
+    poll(second, "b.wav")
+    second.tier_reads.at_once = False
+    second.settle(seconds=WAIT_S - 0.1)
+    assert len(second.tier_reads.waiting) == 1
+    second.settle(seconds=0.1)
+    assert tiers(second) == ["computed"]
+    poll(second, "c.wav")
+    first.device.held = not known
+    first.settle()
+    second.tier_reads.at_once = True  # the answer comes late: nobody waits for it
+    second.settle()
+    assert tiers(second) == ["computed", "memory"]
+    assert second.device.batches == [1]
+
+
+def test_a_late_answer_is_not_taken_for_one_to_who_asks_anew() -> None:
+    shared = MemorySharedTier()
+    held_up(shared)
+    second = worker_with(shared, "1", memory_bytes=1)
+    poll(second, "b.wav")
+    second.tier_reads.at_once = False
+    second.tier_writes.at_once = False
+    second.settle(seconds=WAIT_S - 0.1)
+    second.settle(seconds=0.1)
+    poll(second, "c.wav")  # this process has forgotten it
+    second.tier_reads.run()
+    second.settle()
+    assert tiers(second) == ["computed"]
+    assert len(second.tier_reads.waiting) == 1
+    second.tier_writes.run()
+    second.tier_reads.run()
+    second.settle()
+    assert tiers(second) == ["computed", "redis"]
 
 
 def test_what_is_one_s_own_is_computed_meanwhile() -> None:
@@ -191,6 +263,39 @@ def test_an_archive_that_is_slow_takes_no_more_memory_than_it_may() -> None:
     poll(worker, "last.wav", body=recording(1000, name="last"))  # there is room again
     assert len(archive.analyses) == MOST_ARCHIVED + 21
     assert worker.metrics.tier_errors[TierFault.BEHIND]._value.get() == 10
+
+
+def test_a_stop_waits_for_no_archive_and_counts_what_it_drops() -> None:
+    archive = MemoryArchive()
+    worker = worker_with(None, archive=archive)
+    worker.archive_writes.at_once = False
+    worker.device.held = True
+    store_and_poll(worker, MOST_ARCHIVED + 5)
+    with capture_logs() as lines:
+        worker.pipeline.drain()
+        worker.settle()
+        assert worker.results() == []
+        worker.device.held = False
+        worker.settle()
+        assert worker.pipeline.idle
+        assert behind(worker) == 0  # it has its turn until the last commit
+        for _ in range(2):
+            worker.pipeline.drain()  # as the runtime does, over and over
+            worker.settle()
+    assert behind(worker) == 5
+    assert [(line["event"], line["count"]) for line in lines] == [("analyses are not archived: the worker stops", 5)]
+    worker.archive_writes.at_once = True
+    worker.settle()
+    assert len(archive.analyses) == MOST_ARCHIVED
+
+
+def test_a_stop_of_a_worker_whose_archive_keeps_up_drops_nothing() -> None:
+    archive = MemoryArchive()
+    worker = worker_with(None, archive=archive)
+    store_and_poll(worker, MOST_ARCHIVED + 5)
+    worker.pipeline.drain()
+    assert behind(worker) == 0
+    assert len(archive.analyses) == MOST_ARCHIVED + 5
 
 
 @pytest.mark.parametrize("where", ["tier_reads", "tier_writes", "claims", "archive_reads", "archive_writes"])

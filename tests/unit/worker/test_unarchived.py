@@ -35,6 +35,15 @@ def test_it_never_weighs_more_than_it_may_and_the_newest_stay(steps: list[int | 
     assert [unarchived.take() for _ in range(len(unarchived))] == model
 
 
+def test_what_is_let_go_of_is_counted_once_and_makes_room() -> None:
+    unarchived = Unarchived(2 * weight(analysis(1)))
+    for key in ("a", "b"):
+        assert unarchived.add(key, analysis(1)) == 0
+    assert (unarchived.clear(), unarchived.clear(), len(unarchived)) == (2, 0, 0)
+    for key in ("c", "d"):
+        assert unarchived.add(key, analysis(1)) == 0
+
+
 def test_one_that_is_too_large_alone_goes_alone() -> None:
     unarchived = Unarchived(weight(analysis(3)))
     assert unarchived.add("a", analysis(1)) == 0
