@@ -1,6 +1,7 @@
 """Markers by folder, and the real servers that a test session shares."""
 
 import gc
+import logging
 import os
 import re
 from collections import Counter
@@ -46,6 +47,16 @@ def _no_settings_from_outside() -> Iterator[None]:
                 patch.delenv(name)
         patch.delenv("STREAMPROC_CONFIG", raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _info_is_heard() -> Iterator[None]:
+    """What the program says at info is said in each test, whatever another one set up, or nobody did."""
+    logger = logging.getLogger("streamproc")
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    yield
+    logger.setLevel(before)
 
 
 @pytest.fixture(scope="module", autouse=True)
