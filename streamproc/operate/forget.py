@@ -13,7 +13,9 @@ from streamproc.records.identity import OBJECTS, content_in, object_scope, scope
 from streamproc.settings import Settings, StorageSettings
 
 UNREACHED: Mapping[str, str] = {
-    "workers": "what running workers remember (dedupe.memory_bytes) goes when they are started again",
+    "workers": "running workers remember it (dedupe.memory_bytes, dedupe.alias_bytes) and may write it again, with "
+    "what is in flight or waits to be archived (dedupe.archive_waiting_bytes), until they are restarted: restart them "
+    "all, then do this once more",
     "topics": "rows of results and segments, and dead letters, stay until their topics' retention; originals that no "
     "topic takes are objects below dead-letters/",
     "downstream": "warehouses, analytics and backups have copies of the rows",

@@ -256,7 +256,10 @@ def test_the_command_says_what_it_did_and_what_it_cannot_reach(kept: Kept, monke
     told = CliRunner().invoke(app, ["forget", f"sha256:{sha256}", "--dry-run"])
     assert told.exit_code == 0
     assert told.stdout.count("would be erased: s3://") == 8
-    assert "running workers" in told.stderr
+    workers = next(line for line in told.stderr.splitlines() if "running workers" in line)
+    for setting in ("memory_bytes", "alias_bytes", "archive_waiting_bytes"):
+        assert f"dedupe.{setting}" in workers
+    assert workers.endswith("until they are restarted: restart them all, then do this once more.")
     told = CliRunner().invoke(app, ["forget", sha256, "--json"])
     answer = json.loads(told.stdout)
     assert (answer["contents"], len(answer["objects"]), answer["redis_keys"]) == ([sha256], 8, 8)
