@@ -1,13 +1,14 @@
 """Erasing what the shared tiers keep of a recording or of a tenant, and saying what that does not reach."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from minio.error import MinioException
 from urllib3.exceptions import HTTPError
 
-from streamproc.dedupe.erase import erase
-from streamproc.errors import DependencyDownError, TierError, UsageError
+from streamproc.dedupe.erase import erase, rehearse
+from streamproc.errors import DependencyDownError, DependencyRefusesError, TierError, TierRefusesError, UsageError
 from streamproc.operate.contents import find_contents, open_minio
 from streamproc.records.identity import OBJECTS, content_in, object_scope, scope
 from streamproc.settings import Settings, StorageSettings
@@ -66,8 +67,8 @@ def find_wanted(settings: Settings, what: str, tenant: str | None) -> Wanted:
 def forget(settings: Settings, wanted: Wanted, *, dry_run: bool) -> Forgotten:
     """Erase it from the archive and from Redis; with ``dry_run`` say what that would be.
 
-    First the objects: a worker may else take a value from the archive back to Redis. Raises UsageError,
-    DependencyDownError.
+    First the objects: a worker may else take a value from the archive back to Redis; and before them a look at whether
+    Redis would let us. Raises UsageError, DependencyDownError, DependencyRefusesError.
     """
     if not wanted.contents and not wanted.tenant:
         raise UsageError("say what is to be forgotten: an object, a hash, or --tenant with a name")
@@ -76,6 +77,9 @@ def forget(settings: Settings, wanted: Wanted, *, dry_run: bool) -> Forgotten:
             "with dedupe.scope = global nothing is kept by tenant: all share what one sent. Name its recordings"
         )
     shared_by = scope("tenant", wanted.tenant) if wanted.tenant is not None else None
+    if _redis(settings) and not dry_run:
+        with _told("nothing is erased"):
+            rehearse(settings.redis)
     erased = tuple(_objects(settings.storage, wanted.contents, shared_by, dry_run=dry_run))
     keys = _keys(settings, wanted, shared_by, erased, dry_run=dry_run)
     unreached = {**UNREACHED, **wanted.unreached}
@@ -107,12 +111,24 @@ def _objects(
 def _keys(
     settings: Settings, wanted: Wanted, shared_by: str | None, erased: tuple[str, ...], *, dry_run: bool
 ) -> int | None:
-    url = settings.redis.url
-    if url is None or not url.get_secret_value():
+    if not _redis(settings):
         return None
-    try:
+    with _told("nothing is erased" if dry_run else "the objects are erased"):
         archived = frozenset(map(content_in, erased))
         return erase(settings.redis, wanted.contents, shared_by, archived, dry_run=dry_run)
+
+
+def _redis(settings: Settings) -> bool:
+    """Whether there is one."""
+    return bool(settings.redis.url and settings.redis.url.get_secret_value())
+
+
+@contextmanager
+def _told(done: str) -> Iterator[None]:
+    """What is done so far, and what to do, beside what Redis said."""
+    try:
+        yield
+    except TierRefusesError as error:
+        raise DependencyRefusesError("redis", f"{error}; {done}, do it again when that is mended") from None
     except TierError as error:
-        done = "nothing is erased" if dry_run else "the objects are erased"
         raise DependencyDownError("redis", f"{error}; {done}, do it again when redis answers") from None
