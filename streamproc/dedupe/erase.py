@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from itertools import islice
 
 from redis import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, InvalidResponse, NoPermissionError, RedisError, ResponseError
 
 from streamproc.dedupe.deadline import Deadline, connect
 from streamproc.dedupe.redis import (
@@ -100,7 +100,9 @@ def _aliases(redis: Redis, standing: Collection[str]) -> Iterator[Sequence[bytes
     """
     for names in _found(redis, [f"{ALIAS_PREFIX}*"]):
         values: object = redis.mget(names)
-        claimed = map(claimed_hash, values if isinstance(values, list) else [])
+        if not isinstance(values, list) or len(values) != len(names):
+            raise InvalidResponse
+        claimed = [claimed_hash(value) if isinstance(value, bytes) else None for value in values]
         yield [name for name, one in zip(names, claimed, strict=True) if one and content_part(one) in standing]
 
 
@@ -108,4 +110,6 @@ def _drop(redis: Redis, names: Sequence[bytes], *, dry_run: bool) -> int:
     if dry_run or not names:
         return len(names)
     answer: object = redis.unlink(*names)
-    return answer if isinstance(answer, int) else 0
+    if not isinstance(answer, int):
+        raise InvalidResponse  # what may still be there must not be told as erased
+    return answer

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from minio.error import MinioException
+from minio import Minio
+from minio.datatypes import Object
+from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
 from streamproc.dedupe.erase import erase, rehearse
 from streamproc.errors import DependencyDownError, DependencyRefusesError, TierError, TierRefusesError, UsageError
-from streamproc.operate.contents import find_contents, open_minio
+from streamproc.operate.contents import find_contents, knows_no_versions, open_minio
 from streamproc.records.identity import OBJECTS, content_in, object_scope, scope
 from streamproc.settings import Settings, StorageSettings
 
@@ -96,7 +98,7 @@ def _objects(
     wanted = f"/{object_scope(shared_by)}/" if shared_by is not None else "/"
     for prefix in [f"{OBJECTS}{sha256}/" for sha256 in contents] or [OBJECTS]:
         try:
-            for found in client.list_objects(settings.bucket, prefix, recursive=True, include_version=True):
+            for found in _listed(client, settings.bucket, prefix):
                 name = found.object_name or ""
                 if wanted not in name:
                     continue
@@ -106,6 +108,16 @@ def _objects(
         except (MinioException, HTTPError) as error:
             detail = f"{type(error).__name__} while objects under {prefix} were erased"
             raise DependencyDownError("store", detail) from None
+
+
+def _listed(client: Minio, bucket: str, prefix: str) -> Iterator[Object]:
+    """With every version, or the objects alone where the store has no versions. Raises what the library does."""
+    try:
+        yield from client.list_objects(bucket, prefix, recursive=True, include_version=True)
+    except S3Error as error:
+        if not knows_no_versions(error):
+            raise
+        yield from client.list_objects(bucket, prefix, recursive=True)
 
 
 def _keys(
