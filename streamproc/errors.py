@@ -210,6 +210,10 @@ class TierError(StreamprocError):
     """Raised by a tier that cannot be used just now. Nothing depends on it but the work that it would have saved."""
 
 
+class TierRefusesError(TierError):
+    """Raised when a tier answers, and does not do what is asked until somebody mends it: a right, a disk, a role."""
+
+
 class UnresolvedError(StreamprocError):
     """Raised when a value's schema was never asked for, or what was learned of it is forgotten again."""
 

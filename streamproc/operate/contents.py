@@ -47,7 +47,7 @@ def find_contents(settings: Settings, what: str) -> Contents:
         raise UsageError(f"{what[:300]!r} is neither s3://BUCKET/KEY nor sha256: and 64 hexadecimal digits")
     bucket, key = uri.groups()
     versions = _versions(settings.storage, bucket, key)
-    unread = {} if versions is not None else {"versions": "older versions of the object, which may not be listed"}
+    unread = {} if versions is not None else {"versions": "older versions of the object, which the store does not list"}
     found_ones, failed = _read(settings, bucket, key, versions or _LATEST)
     if not found_ones:
         message = f"{what}: {failed[0].detail}. If it is gone, its results name it: forget sha256:<content_sha256>"
@@ -86,12 +86,17 @@ def _versions(settings: StorageSettings, bucket: str, key: str) -> Sequence[str 
     except ValueError:
         return _LATEST  # no bucket's name, as the store's own client says better
     except S3Error as error:
-        if error.response.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        if error.response.status < HTTPStatus.INTERNAL_SERVER_ERROR or knows_no_versions(error):
             return None
         raise _silent(bucket, error) from None
     except (MinioException, HTTPError) as error:
         raise _silent(bucket, error) from None
     return found
+
+
+def knows_no_versions(error: S3Error) -> bool:
+    """Whether the store has no such listing at all, now or later."""
+    return error.response.status == HTTPStatus.NOT_IMPLEMENTED
 
 
 def _silent(bucket: str, error: Exception) -> DependencyDownError:

@@ -1,12 +1,10 @@
 """A Redis that is slow, full, read-only, emptied or spoilt: results flow, and each is that of its bytes."""
 
 import io
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -20,17 +18,16 @@ from tests.e2e.corpus import Corpus, wav
 from tests.e2e.oracle import Oracle
 from tests.e2e.slow_way import SlowWay
 from tests.e2e.workers import PATIENCE_S, Worker, until
+from tests.redis_users import commands, refused, user
 from tests.unit.audio.sounds import encoded, talk
 
 pytestmark = pytest.mark.timeout(4 * PATIENCE_S)
 
 CLIPS = 4
 SCORES = ("label", "confidence", "margin", *(f"score_{label}" for label in SCORE_COLUMNS), "segment_count", "speech_ms")
-COMMANDS = ("mget", "set", "evalsha", "eval", "script|load", "get", "del", "hset", "hvals", "expire", "ping")
-"""What docs/configuration.md tells people to grant."""
 SELDOM = {"eval", "get", "del", "ping"}
-"""Of these: what the library falls back on, what a claim asks that another one has, what gives up a claim, and what
-the library asks a connection that it doubts."""
+"""Of a worker's commands: what the library falls back on, what a claim asks that another one has, what gives up a
+claim, and what the library asks a connection that it doubts."""
 HASTY = {
     "STREAMPROC_KAFKA__TRANSACTION_TIMEOUT_S": "10",
     "STREAMPROC_FLOW__DRAIN_S": "11",
@@ -276,22 +273,19 @@ def test_a_user_with_only_the_commands_that_are_named_is_enough(
     rounds: Rounds, redis: Redis, worker: Worker, own: Settings
 ) -> None:
     worker.stop()
-    redis.acl_setuser(
-        "lean", enabled=True, passwords="+secret", keys=["sp:*"], commands=[f"+{one}" for one in COMMANDS], reset=True
-    )
-    address = urlsplit(own.redis.url.get_secret_value() if own.redis.url else "")
-    worker.set("STREAMPROC_REDIS__URL", f"redis://lean:secret@{address.netloc}{address.path}")
-    worker.set("STREAMPROC_DEDUPE__TRUST", "etag")
-    for name, value in HASTY.items():
-        worker.set(name, value)
-    redis.script_flush()  # what another worker loaded is not asked for again
-    redis.acl_log_reset()
-    redis.config_resetstat()
-    worker.start()
-    assert tiers(rounds.play()) == {"computed"}
-    assert tiers(rounds.play([rounds.long()])) == {"computed"}
-    time.sleep(1)  # what is written behind
-    assert tiers(rounds.play()) == {"redis"}
-    assert sent(redis) >= set(COMMANDS) - SELDOM
-    refused = [entry for entry in redis.acl_log() if entry["object"] not in (b"client|setinfo", "client|setinfo")]
-    assert not refused
+    with user(own.redis, "worker") as lean:
+        assert lean.url is not None
+        worker.set("STREAMPROC_REDIS__URL", lean.url.get_secret_value())
+        worker.set("STREAMPROC_DEDUPE__TRUST", "etag")
+        for name, value in HASTY.items():
+            worker.set(name, value)
+        redis.script_flush()  # what another worker loaded is not asked for again
+        redis.config_resetstat()
+        worker.start()
+        assert tiers(rounds.play()) == {"computed"}
+        assert tiers(rounds.play([rounds.long()])) == {"computed"}
+        until(lambda: len(redis.keys("sp:a:*")) == CLIPS + 1, PATIENCE_S, lambda: "what is written behind is not there")
+        assert tiers(rounds.play()) == {"redis"}
+        missing = set(commands("worker")) - SELDOM
+        until(lambda: sent(redis) >= missing, PATIENCE_S, lambda: f"not sent: {missing - sent(redis)}")
+        assert not refused(redis)

@@ -9,12 +9,13 @@ import pytest
 from minio import Minio
 from minio.commonconfig import ENABLED
 from minio.versioningconfig import VersioningConfig
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from streamproc.cli.app import app
 from streamproc.dedupe.archive import ArchiveTier
 from streamproc.dedupe.redis import RedisTier
-from streamproc.errors import DependencyDownError, UsageError
+from streamproc.errors import DependencyDownError, DependencyRefusesError, UsageError
 from streamproc.operate.contents import open_minio
 from streamproc.operate.forget import UNREACHED, Wanted, find_wanted, forget
 from streamproc.records.alias import names_of
@@ -23,10 +24,11 @@ from streamproc.records.analysis_codec import analysis_from_bytes, analysis_to_b
 from streamproc.records.finished import FinishedSegment, Stretch
 from streamproc.records.identity import content_key, scope, work_key
 from streamproc.records.recording import RecordingEvent
-from streamproc.settings import DedupeSettings, Settings, StorageSettings
+from streamproc.settings import DedupeSettings, RedisSettings, Settings, StorageSettings
 from streamproc.storage.s3 import S3Store
 from streamproc.telemetry.clock import SystemClock
 from streamproc.telemetry.metrics import Metrics
+from tests.redis_users import user
 
 SILENCE = Analysis(Status.NO_SPEECH, (), (), 0, AudioInfo(900, 16_000, 1, "flac"), ())
 FINGERPRINTS = ("a" * 32, "b" * 32)
@@ -250,13 +252,42 @@ def test_a_store_that_is_away_is_told_and_nothing_is_erased(kept: Kept) -> None:
     assert left(kept) == [6, 6, 6, 6]
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_user_who_may_not_erase_is_told_what_is_needed_and_nothing_is_erased(kept: Kept, *, dry_run: bool) -> None:
+    with user(kept.settings.redis, "worker") as redis:
+        settings = kept.settings.model_copy(update={"redis": redis})
+        with pytest.raises(
+            DependencyRefusesError, match=r"needs SCAN, MGET and UNLINK .*; nothing is erased, do it again"
+        ):
+            forget(settings, Wanted((kept.sha256("mine"),), None), dry_run=dry_run)
+    assert left(kept) == [6, 6, 6, 6]
+
+
+def test_the_commands_that_are_named_for_it_are_enough(kept: Kept) -> None:
+    with user(kept.settings.redis, "operator") as redis:
+        settings = kept.settings.model_copy(update={"redis": redis})
+        found = forget(settings, Wanted((kept.sha256("mine"),), None), dry_run=False)
+    assert (len(found.objects), found.redis_keys) == (8, 8)
+    assert left(kept) == [0, 0, 6, 6]
+
+
+def test_a_redis_that_is_away_is_told_and_nothing_is_erased(kept: Kept) -> None:
+    away = kept.settings.model_copy(update={"redis": RedisSettings(url=SecretStr("redis://127.0.0.1:1/0"))})
+    with pytest.raises(DependencyDownError, match="nothing is erased, do it again when redis answers"):
+        forget(away, Wanted((kept.sha256("mine"),), None), dry_run=False)
+    assert left(kept) == [6, 6, 6, 6]
+
+
 def test_the_command_says_what_it_did_and_what_it_cannot_reach(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamproc.cli.forget.load_settings", lambda: kept.settings)
     sha256 = kept.sha256("mine")
     told = CliRunner().invoke(app, ["forget", f"sha256:{sha256}", "--dry-run"])
     assert told.exit_code == 0
     assert told.stdout.count("would be erased: s3://") == 8
-    assert "running workers" in told.stderr
+    workers = next(line for line in told.stderr.splitlines() if "running workers" in line)
+    for setting in ("memory_bytes", "alias_bytes", "archive_waiting_bytes"):
+        assert f"dedupe.{setting}" in workers
+    assert workers.endswith("until they are restarted: restart them all, then do this once more.")
     told = CliRunner().invoke(app, ["forget", sha256, "--json"])
     answer = json.loads(told.stdout)
     assert (answer["contents"], len(answer["objects"]), answer["redis_keys"]) == ([sha256], 8, 8)

@@ -22,7 +22,7 @@ def check(settings: Settings, clock: Clock) -> Check:
             ("AuthenticationError", "Correct the user and the password in redis.url."),
             (
                 "NoPermissionError",
-                "Give the user of redis.url the rights that docs/configuration.md names, on keys `sp:*`.",
+                "Give the user of redis.url the rights that docs/configuration.md names for doctor, on keys `sp:*`.",
             ),
             *unknown_host("redis.url"),
         ),

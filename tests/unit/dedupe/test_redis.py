@@ -307,6 +307,15 @@ def test_a_search_of_many_steps_may_take_longer_than_each_of_them(world: World) 
     assert time.monotonic() - started > TIMEOUT_S
 
 
+@pytest.mark.parametrize("names", ["a", "ab"])
+def test_nonsense_on_erasing_is_a_tier_error_and_no_number(world: World, names: str) -> None:
+    """Each question is answered with names: two values for the one, and what is no number for what is erased."""
+    world.server.answer = b"*2\r\n$1\r\n0\r\n*%d\r\n" % len(names)
+    world.server.answer += b"".join(b"$6\r\nsp:a:%c\r\n" % ord(name) for name in names)
+    with pytest.raises(TierError, match="InvalidResponse"):
+        erase(RedisSettings(url=world.server.url, timeout_s=60), [], "everybody")
+
+
 def test_nobody_there_is_a_tier_error(world: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
