@@ -50,11 +50,11 @@ def _no_settings_from_outside() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _info_is_heard() -> Iterator[None]:
-    """What the program says at info is said in each test, whatever another one set up, or nobody did."""
+def _all_is_heard() -> Iterator[None]:
+    """What the program says is said in each test, at debug, too, whatever another one set up, or nobody did."""
     logger = logging.getLogger("streamproc")
     before = logger.level
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.DEBUG)
     yield
     logger.setLevel(before)
 
