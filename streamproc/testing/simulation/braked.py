@@ -53,34 +53,34 @@ class Braked:
         """How often brakes went on, all workers together."""
         return sum(seen.times for seen in self._seen.values())
 
-    def check(self, member: str, ends: Sequence[End], said: Any, now: float) -> None:
+    def check(self, worker: str, ends: Sequence[End], said: Any, now: float) -> None:
         """Check one commit, made now (virtual s)."""
-        seen = self._seen.setdefault(member, _Seen(now, now))
+        seen = self._seen.setdefault(worker, _Seen(now, now))
         seen.times = said["times"]
         period = said["times"] if said["on"] else 0
         if period != seen.period:
             seen.period, seen.while_on = period, 0
         seen.while_on += len(ends) if period else 0
         if seen.while_on > self._in_flight:
-            raise Violation("brake", f"{member} has committed {seen.while_on} records since its brake went on")
+            raise Violation("brake", f"{worker} has committed {seen.while_on} records since its brake went on")
         for end in ends:
             if end.kind is OutcomeKind.RESULT:
                 seen.row, seen.since, seen.results = 0, now, seen.results + 1
             if seen.results >= self._window:
                 seen.results, seen.times_before, seen.anew = 0, said["times"], now
             seen.row += end.kind is OutcomeKind.DEAD_LETTER
-        self._check_releases(member, seen, now)
+        self._check_releases(worker, seen, now)
 
-    def _check_releases(self, member: str, seen: _Seen, now: float) -> None:
+    def _check_releases(self, worker: str, seen: _Seen, now: float) -> None:
         """Check that releases without results come ever more slowly, and what they let become dead letters."""
         times, since_s = seen.times - seen.times_before, now - seen.anew
         if times > _releases(since_s) + 1:
-            raise Violation("brake", f"{member} went on {times} times in {since_s:.3f} s without a window of results")
+            raise Violation("brake", f"{worker} went on {times} times in {since_s:.3f} s without a window of results")
         waited_s = now - seen.since
         # The time before the first release, and the one that has not come to its end, too.
         if seen.row > (_releases(waited_s) + 2) * self._most:
             raise Violation(
-                "brake", f"{member} wrote {seen.row} dead letters in {waited_s:.3f} s without a result in between"
+                "brake", f"{worker} wrote {seen.row} dead letters in {waited_s:.3f} s without a result in between"
             )
 
 

@@ -71,7 +71,8 @@ class Observer:
             self._same(tried, Counter(map(self._try_of, found)), committed)
             for process in world.processes():
                 if process.member == committed.member_id:
-                    self._braked.check(process.member, found, process.runtime.brake, world.fibers.now)
+                    # By the process: who joins anew has another member id, and the brake that it had.
+                    self._braked.check(process.name, found, process.runtime.brake, world.fibers.now)
             self._ledger(committed, taken, ends)
             self._segments(committed)
             self._objects(committed)

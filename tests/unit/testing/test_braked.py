@@ -12,7 +12,7 @@ from streamproc.testing.simulation import plan as plans
 from streamproc.testing.simulation.braked import Braked
 from streamproc.testing.simulation.plan import make_plan
 from streamproc.testing.simulation.reading import End, Origin
-from streamproc.testing.simulation.simulation import play
+from streamproc.testing.simulation.simulation import play, simulate
 from streamproc.testing.simulation.violation import Violation
 from streamproc.worker.core.instant import Instant
 from streamproc.worker.stages.probe import Probe
@@ -45,6 +45,11 @@ def test_releases_at_once_are_found() -> None:
     goes_on(braked, 2, 0.5)
     with pytest.raises(Violation, match=r"went on 3 times in 0\.900 s without a window of results"):
         goes_on(braked, 3, 0.9)
+
+
+def test_who_joins_anew_has_the_brake_that_he_had() -> None:
+    """A process that lost its partitions comes back as another member; in this seed its brake had gone on twice."""
+    assert simulate(201081).violation is None
 
 
 def test_dead_letters_without_a_brake_are_found_whatever_it_says() -> None:
