@@ -6,18 +6,14 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer, ThreadingUnixStreamServer
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from streamproc.dedupe.deadline import Deadline, connect
+from tests.certificates import certificate_in
 
 TIMEOUT_S = 0.3
 DRIP_S = 0.2
@@ -71,18 +67,8 @@ class UnixServer(ThreadingUnixStreamServer):
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    one = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1)).sign(
-        key, hashes.SHA256()
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    file = tmp_path_factory.mktemp("tls") / "both.pem"
-    file.write_bytes(one.public_bytes(serialization.Encoding.PEM) + private)
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.load_cert_chain(file)
+    made.load_cert_chain(certificate_in(tmp_path_factory.mktemp("tls")))
     return made
 
 

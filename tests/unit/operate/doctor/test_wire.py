@@ -4,17 +4,12 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from socket import socket
 from socketserver import BaseRequestHandler, StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from streamproc.operate.doctor import brokers, cache, registry, store
@@ -23,23 +18,14 @@ from streamproc.operate.doctor.examine import examine
 from streamproc.operate.doctor.wire import Wire, wire_of, wire_of_brokers
 from streamproc.settings import KafkaSettings, RedisSettings, RegistrySettings, Settings, StorageSettings
 from streamproc.telemetry.clock import SystemClock
+from tests.certificates import certificate_in
 
 Serve = Callable[..., int]
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    one = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1)).sign(
-        key, hashes.SHA256()
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    file = tmp_path_factory.mktemp("tls") / "both.pem"
-    file.write_bytes(one.public_bytes(serialization.Encoding.PEM) + private)
-    return file
+    return certificate_in(tmp_path_factory.mktemp("tls"))
 
 
 class Line(StreamRequestHandler):
